@@ -1,0 +1,129 @@
+//! Runs filters: in order for a request, in reverse order for an answer.
+//!
+//! Knows nothing of phases or buffers; that is [`Exchange`](crate::exchange::Exchange)'s part. A
+//! plugin that stands alone is a chain of one.
+
+use crate::filter::{
+    CallReply, Cx, Event, Filter, Flow, Interest, Outcome, Out, ResponseHead,
+};
+use crate::request::RequestBody;
+
+/// The filters of one exchange.
+pub struct Chain {
+    filters: Vec<Box<dyn Filter>>,
+}
+
+/// Which part of a request is being shown to the filters.
+#[derive(Debug)]
+pub enum Stage<'a> {
+    /// Its headers.
+    Head,
+    /// Its body.
+    Body(&'a mut RequestBody),
+}
+
+/// Where a run through the filters ended.
+#[derive(Debug)]
+pub enum Step {
+    /// All filters have let it pass.
+    Passed,
+    /// The filter of this index said something other than [`Flow::Continue`].
+    Stopped(usize, Flow),
+}
+
+impl Chain {
+    /// A chain of these filters, the one nearest to the client first.
+    pub fn new(filters: Vec<Box<dyn Filter>>) -> Chain {
+        Chain { filters }
+    }
+
+    /// Whether there is nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+
+    /// How many filters there are.
+    pub fn len(&self) -> usize {
+        self.filters.len()
+    }
+
+    /// Shows a stage of the request to the filters, from index `from` on.
+    pub fn request(&mut self, from: usize, mut stage: Stage<'_>, cx: &mut Cx<'_>) -> Step {
+        for (index, filter) in self.filters.iter_mut().enumerate().skip(from) {
+            let flow = match &mut stage {
+                Stage::Head => filter.request_head(cx),
+                Stage::Body(body) => filter.request(cx, body),
+            };
+            if !matches!(flow, Flow::Continue) {
+                return Step::Stopped(index, flow);
+            }
+        }
+        Step::Passed
+    }
+
+    /// Tells the filter of this index what came of its call.
+    pub fn called(&mut self, index: usize, reply: CallReply, cx: &mut Cx<'_>) -> Flow {
+        match self.filters.get_mut(index) {
+            Some(filter) => filter.called(cx, reply),
+            None => Flow::Continue,
+        }
+    }
+
+    /// Shows an answer's head to the filters before index `below`.
+    pub fn response_head(
+        &mut self,
+        below: usize,
+        cx: &mut Cx<'_>,
+        head: &mut ResponseHead<'_>,
+    ) -> Interest {
+        let mut interest = Interest::Ignore;
+        for filter in self.below(below).iter_mut().rev() {
+            interest = interest.max(filter.response_head(cx, head));
+        }
+        interest
+    }
+
+    /// Sends one event through the filters before index `below`; what comes out is appended.
+    pub fn event(&mut self, below: usize, cx: &mut Cx<'_>, event: &Event<'_>, bytes: &mut Vec<u8>) {
+        Out { filters: self.below(below), bytes }.send(cx, event);
+    }
+
+    /// Tells the filters before index `below`, the innermost first, that the stream is over.
+    pub fn end(&mut self, below: usize, cx: &mut Cx<'_>, complete: bool, bytes: &mut Vec<u8>) {
+        let mut rest = self.below(below);
+        while let Some((filter, outer)) = rest.split_last_mut() {
+            filter.end(cx, complete, &mut Out { filters: outer, bytes });
+            rest = outer;
+        }
+    }
+
+    /// Shows a whole answer to the filters before index `below`; `Some` is its new body.
+    pub fn answer(
+        &mut self,
+        below: usize,
+        cx: &mut Cx<'_>,
+        head: &mut ResponseHead<'_>,
+        body: &[u8],
+    ) -> Option<Vec<u8>> {
+        let mut changed: Option<Vec<u8>> = None;
+        for filter in self.below(below).iter_mut().rev() {
+            let now = changed.as_deref().unwrap_or(body);
+            if let Some(next) = filter.answer(cx, head, now) {
+                changed = Some(next);
+            }
+        }
+        changed
+    }
+
+    /// Tells every filter that the exchange is over.
+    pub fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
+        for filter in &mut self.filters {
+            filter.done(cx, outcome);
+        }
+    }
+
+    fn below(&mut self, index: usize) -> &mut [Box<dyn Filter>] {
+        let end = index.min(self.filters.len());
+        self.filters.get_mut(..end).unwrap_or_default()
+    }
+}

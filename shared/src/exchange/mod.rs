@@ -1,0 +1,555 @@
+//! One HTTP exchange, from the first header to the last log line.
+//!
+//! The driver between a proxy's callbacks and the [`Chain`]: it holds, buffers, frames, replaces,
+//! makes the calls, and knows which callbacks a host leaves out. It asks the host what it
+//! [can](crate::host::Host::can) do and never which host it is.
+
+mod response;
+
+use crate::chain::{Chain, Stage, Step};
+use crate::errors::{ApiError, ErrorKind};
+use crate::facts::Facts;
+use crate::filter::{CallReply, Cx, Filter, Flow, Headers, Interest, Outcome, Reply};
+use crate::host::{Body, CallId, Capability, Host, Map};
+use crate::protocol::Endpoint;
+use crate::request::{Change, RequestBody};
+use response::{Output, Response, outward};
+
+/// Header by which a plugin tells the proxy's routing where to send a request.
+pub const CLUSTER_HEADER: &str = "x-ai-cluster";
+
+/// What the proxy is to do after a callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Go on.
+    Continue,
+    /// Keep what there is and wait.
+    Pause,
+}
+
+/// How much of a body is kept in memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of a request; a larger one is answered with 413.
+    pub request: usize,
+    /// Of an answer that is not a stream; a larger one is answered with 502.
+    pub response: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { request: 50 << 20, response: 50 << 20 }
+    }
+}
+
+/// Settings of an exchange, the same for all of a plugin's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Sizes.
+    pub limits: Limits,
+    /// Runs behind the proxy's router, once per attempt: what the routing filter wrote is read, not
+    /// removed.
+    pub upstream: bool,
+    /// Another plugin of the suite comes before this one.
+    pub trust_facts: bool,
+}
+
+/// One exchange.
+pub struct Exchange {
+    chain: Chain,
+    facts: Facts,
+    endpoint: Option<Endpoint>,
+    settings: Settings,
+    state: State,
+    /// Asked for in the header phase.
+    body_wanted: bool,
+    request: Option<RequestBody>,
+    response: Option<Response>,
+    pending: Option<Pending>,
+    finished: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No request has been seen.
+    Idle,
+    /// The request's headers are being worked on, or were let pass.
+    Head,
+    /// The request's body is coming in.
+    Reading,
+    /// The whole request is being worked on.
+    Working,
+    /// The request is on its way to the provider.
+    Sent,
+    /// The answer comes from us, through all filters that concern it.
+    Answered,
+}
+
+/// A call that the request waits for.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    call: CallId,
+    filter: usize,
+}
+
+impl Exchange {
+    /// An exchange for these filters.
+    pub fn new(filters: Vec<Box<dyn Filter>>, settings: Settings) -> Exchange {
+        Exchange {
+            chain: Chain::new(filters),
+            facts: Facts::new(settings.trust_facts || settings.upstream),
+            endpoint: None,
+            settings,
+            state: State::Idle,
+            body_wanted: false,
+            request: None,
+            response: None,
+            pending: None,
+            finished: false,
+        }
+    }
+
+    /// The request's headers have come; `end` if the host knows that no body follows.
+    pub fn request_headers(&mut self, host: &dyn Host, end: bool) -> Action {
+        if self.chain.is_empty() {
+            return Action::Continue;
+        }
+        self.state = State::Head;
+        if !self.settings.upstream {
+            let _ = host.remove_header(Map::Request, CLUSTER_HEADER);
+            self.facts.begin(host);
+        }
+        self.endpoint = host.path().as_deref().and_then(Endpoint::of);
+        self.run_head(host, 0, end)
+    }
+
+    fn run_head(&mut self, host: &dyn Host, from: usize, end: bool) -> Action {
+        let step = self.with_cx(host, |chain, cx| chain.request(from, Stage::Head, cx));
+        match step {
+            Step::Stopped(index, flow) => self.stopped(host, index, flow),
+            Step::Passed if !self.body_wanted => {
+                self.state = State::Sent;
+                self.facts.write_header(host);
+                Action::Continue
+            }
+            Step::Passed if end || no_body(host) => self.run_body(host, Vec::new()),
+            Step::Passed => {
+                self.state = State::Reading;
+                let _ = host.want_body(Body::Request);
+                if host.can(Capability::HoldRequest) { Action::Pause } else { Action::Continue }
+            }
+        }
+    }
+
+    /// More of the request's body has come; `size` bytes can be read.
+    pub fn request_body(&mut self, host: &dyn Host, size: usize, end: bool) -> Action {
+        match self.state {
+            State::Reading if size > self.settings.limits.request => {
+                let error = ApiError::new(ErrorKind::TooLarge, too_large(self.settings.limits.request));
+                let reply = error.reply(self.endpoint);
+                let all = self.chain.len();
+                self.respond(host, all, reply)
+            }
+            State::Reading if end => {
+                let body = host.body(Body::Request, 0, size).unwrap_or_default();
+                self.run_body(host, body)
+            }
+            State::Reading | State::Working | State::Answered => Action::Pause,
+            State::Idle | State::Head | State::Sent => Action::Continue,
+        }
+    }
+
+    /// The request ends with trailers, so its last body callback did not say that it was the last.
+    pub fn request_trailers(&mut self, host: &dyn Host) -> Action {
+        if self.state != State::Reading {
+            return if self.state == State::Working { Action::Pause } else { Action::Continue };
+        }
+        let limit = self.settings.limits.request.saturating_add(1);
+        let body = host.body(Body::Request, 0, limit).unwrap_or_default();
+        self.request_body_read(host, body)
+    }
+
+    fn request_body_read(&mut self, host: &dyn Host, body: Vec<u8>) -> Action {
+        if body.len() > self.settings.limits.request {
+            return self.request_body(host, body.len(), true);
+        }
+        self.run_body(host, body)
+    }
+
+    fn run_body(&mut self, host: &dyn Host, body: Vec<u8>) -> Action {
+        self.state = State::Working;
+        match RequestBody::new(body) {
+            Ok(body) => {
+                self.request = Some(body);
+                self.run_filters(host, 0)
+            }
+            Err(_) => {
+                let error = ApiError::new(
+                    ErrorKind::InvalidRequest,
+                    "the request body is not valid UTF-8; send JSON encoded as UTF-8",
+                );
+                let reply = error.reply(self.endpoint);
+                let all = self.chain.len();
+                self.respond(host, all, reply)
+            }
+        }
+    }
+
+    fn run_filters(&mut self, host: &dyn Host, from: usize) -> Action {
+        let mut body = match self.request.take() {
+            Some(body) => body,
+            None => return Action::Continue,
+        };
+        let step =
+            self.with_cx(host, |chain, cx| chain.request(from, Stage::Body(&mut body), cx));
+        let action = match step {
+            Step::Stopped(index, flow) => {
+                self.request = Some(body);
+                return self.stopped(host, index, flow);
+            }
+            Step::Passed => match body.change() {
+                Some(change) => write_request(host, change),
+                None => Ok(()),
+            },
+        };
+        match action {
+            Ok(()) => {
+                self.state = State::Sent;
+                self.facts.write_header(host);
+                Action::Continue
+            }
+            Err(error) => {
+                log::error!("the request body could not be replaced: {error}");
+                let error = ApiError::new(ErrorKind::Internal, "the gateway cannot change this request");
+                let reply = error.reply(self.endpoint);
+                let all = self.chain.len();
+                self.respond(host, all, reply)
+            }
+        }
+    }
+
+    /// A filter said something other than "go on".
+    fn stopped(&mut self, host: &dyn Host, filter: usize, flow: Flow) -> Action {
+        match flow {
+            Flow::Continue => Action::Continue,
+            Flow::Respond(reply) => self.respond(host, filter, *reply),
+            Flow::Call(call) => match host.call(&call) {
+                Ok(call) => {
+                    self.pending = Some(Pending { call, filter });
+                    Action::Pause
+                }
+                // As if the provider could not be reached; the filter may know another way.
+                Err(error) => {
+                    log::warn!("call to {} could not be started: {error}", call.upstream);
+                    self.reply_to(host, filter, CallReply::failed())
+                }
+            },
+        }
+    }
+
+    /// The answer to a call has come, `size` bytes long. True if the request may go on.
+    pub fn call_response(&mut self, host: &dyn Host, call: CallId, headers: usize, size: usize) {
+        let Some(pending) = self.pending.filter(|pending| pending.call == call) else { return };
+        self.pending = None;
+        let reply = if headers == 0 { CallReply::failed() } else { read_reply(host, size) };
+        if self.reply_to(host, pending.filter, reply) == Action::Continue {
+            let _ = host.resume_request();
+        }
+    }
+
+    fn reply_to(&mut self, host: &dyn Host, filter: usize, reply: CallReply) -> Action {
+        match self.with_cx(host, |chain, cx| chain.called(filter, reply, cx)) {
+            Flow::Continue if self.request.is_some() => self.run_filters(host, filter + 1),
+            Flow::Continue => self.run_head(host, filter + 1, false),
+            flow => self.stopped(host, filter, flow),
+        }
+    }
+
+    /// Answers the client; the filters before index `filter` see it.
+    fn respond(&mut self, host: &dyn Host, filter: usize, reply: Reply) -> Action {
+        self.request = None;
+        let limit = self.settings.limits.response;
+        let reply = self.with_cx(host, |chain, cx| outward(filter, chain, cx, reply, limit));
+        self.state = State::Answered;
+        if let Err(error) = host.respond(reply.status, &reply.headers, &reply.body) {
+            log::error!("the answer could not be sent: {error}");
+        }
+        Action::Pause
+    }
+
+    /// The answer's headers have come; `end` if no body follows.
+    pub fn response_headers(&mut self, host: &dyn Host, end: bool) -> Action {
+        // Our own answer, which has been through the filters already; or the answer to a request
+        // that this exchange never saw.
+        if matches!(self.state, State::Answered | State::Idle) {
+            return Action::Continue;
+        }
+        // A local answer of the proxy can come while the request is still being worked on.
+        self.state = State::Sent;
+        self.pending = None;
+        let mut headers = HostHeaders(host);
+        let status = headers.get(":status").and_then(|s| s.parse().ok()).unwrap_or(0);
+        let limit = self.settings.limits.response;
+        let all = self.chain.len();
+        let mut response = self.with_cx(host, |chain, cx| {
+            Response::begin(all, chain, cx, status, &mut HostHeaders(host), limit)
+        });
+        let action = match response.interest() {
+            Interest::Ignore => Action::Continue,
+            interest => {
+                if !end {
+                    let _ = host.want_body(Body::Response);
+                }
+                self.open(host, &mut response, &mut headers, interest, end)
+            }
+        };
+        self.response = Some(response);
+        action
+    }
+
+    fn open(
+        &mut self,
+        host: &dyn Host,
+        response: &mut Response,
+        headers: &mut HostHeaders<'_>,
+        interest: Interest,
+        end: bool,
+    ) -> Action {
+        if end {
+            let output =
+                self.with_cx(host, |chain, cx| response.answer(chain, cx, headers, Some(&[])));
+            if let Output::Replace(body) = output {
+                // Headers that end the stream cannot be given a body; a reply can.
+                self.state = State::Answered;
+                return send_instead(host, headers, &body);
+            }
+            return Action::Continue;
+        }
+        match interest {
+            Interest::Rewrite if response.is_stream() => {
+                headers.remove("content-length");
+                Action::Continue
+            }
+            Interest::Rewrite if host.can(Capability::HoldResponse) => Action::Pause,
+            Interest::Rewrite => {
+                headers.remove("content-length");
+                Action::Continue
+            }
+            Interest::Observe | Interest::Ignore => Action::Continue,
+        }
+    }
+
+    /// More of the answer's body has come; `size` bytes can be read.
+    pub fn response_body(&mut self, host: &dyn Host, size: usize, end: bool) -> Action {
+        let Some(mut response) = self.response.take() else { return Action::Continue };
+        let action = if response.ended() && !response.is_stream() {
+            Action::Continue
+        } else if response.interest() == Interest::Ignore {
+            Action::Continue
+        } else if response.is_stream() {
+            self.stream_chunk(host, &mut response, size, end)
+        } else {
+            self.answer_chunk(host, &mut response, size, end)
+        };
+        self.response = Some(response);
+        action
+    }
+
+    fn stream_chunk(
+        &mut self,
+        host: &dyn Host,
+        response: &mut Response,
+        size: usize,
+        end: bool,
+    ) -> Action {
+        let chunk = read(host, Body::Response, size);
+        let output = self.with_cx(host, |chain, cx| response.stream(chain, cx, &chunk, end));
+        if let Output::Replace(bytes) = output {
+            replace_response(host, chunk.len(), &bytes);
+        }
+        Action::Continue
+    }
+
+    fn answer_chunk(
+        &mut self,
+        host: &dyn Host,
+        response: &mut Response,
+        size: usize,
+        end: bool,
+    ) -> Action {
+        let holds = response.interest() == Interest::Rewrite && host.can(Capability::HoldResponse);
+        let fits = if holds {
+            response.fits(size)
+        } else {
+            let chunk = read(host, Body::Response, size);
+            response.keep(&chunk)
+        };
+        if !fits {
+            return self.oversized(host, response, holds);
+        }
+        if !end {
+            return match (response.interest(), holds) {
+                (Interest::Rewrite, true) => Action::Pause,
+                (Interest::Rewrite, false) => {
+                    replace_response(host, size, &[]);
+                    Action::Continue
+                }
+                _ => Action::Continue,
+            };
+        }
+        let body = holds.then(|| read(host, Body::Response, size));
+        let mut headers = HostHeaders(host);
+        let output = self
+            .with_cx(host, |chain, cx| response.answer(chain, cx, &mut headers, body.as_deref()));
+        if let Output::Replace(bytes) = output {
+            if holds {
+                headers.set("content-length", &bytes.len().to_string());
+            }
+            replace_response(host, size, &bytes);
+        }
+        Action::Continue
+    }
+
+    fn oversized(&mut self, host: &dyn Host, response: &mut Response, holds: bool) -> Action {
+        if response.interest() != Interest::Rewrite {
+            response.keep(&[]);
+            return Action::Continue;
+        }
+        let reply = self.with_cx(host, |_, cx| response.oversized(cx));
+        if holds {
+            self.state = State::Answered;
+            let _ = host.respond(reply.status, &reply.headers, &reply.body);
+            return Action::Pause;
+        }
+        Action::Continue
+    }
+
+    /// The answer ends with trailers, so its last body callback did not say that it was the last.
+    pub fn response_trailers(&mut self, host: &dyn Host) -> Action {
+        let limit = self.settings.limits.response;
+        let Some(response) = &self.response else { return Action::Continue };
+        if response.ended() {
+            return Action::Continue;
+        }
+        let held = !response.is_stream()
+            && response.interest() == Interest::Rewrite
+            && host.can(Capability::HoldResponse);
+        let size = if held { host.body(Body::Response, 0, limit).map_or(0, |b| b.len()) } else { 0 };
+        self.response_body(host, size, true)
+    }
+
+    /// The exchange is over. May be called more than once; the filters hear of it once.
+    pub fn done(&mut self, host: &dyn Host) {
+        if std::mem::replace(&mut self.finished, true) || self.state == State::Idle {
+            return;
+        }
+        let complete = match &self.response {
+            Some(response) => response.ended() || response.interest() == Interest::Ignore,
+            None => self.state == State::Answered,
+        };
+        let outcome = if complete { Outcome::Complete } else { Outcome::Aborted };
+        self.with_cx(host, |chain, cx| chain.done(cx, outcome));
+    }
+
+    fn with_cx<T>(&mut self, host: &dyn Host, run: impl FnOnce(&mut Chain, &mut Cx<'_>) -> T) -> T {
+        let mut cx = Cx {
+            host,
+            facts: &mut self.facts,
+            endpoint: self.endpoint,
+            body_wanted: self.body_wanted,
+        };
+        let result = run(&mut self.chain, &mut cx);
+        self.body_wanted = cx.body_wanted;
+        result
+    }
+}
+
+fn too_large(limit: usize) -> String {
+    format!("the request body is larger than {limit} bytes; send less, or raise `max_request_bytes`")
+}
+
+/// Hosts that cannot say whether a body follows: its headers can.
+fn no_body(host: &dyn Host) -> bool {
+    let length = host.header(Map::Request, "content-length");
+    let coding = host.header(Map::Request, "transfer-encoding");
+    match length {
+        Some(length) => length == b"0",
+        None => coding.is_none() && !host.can(Capability::HoldResponse),
+    }
+}
+
+/// `proxy_get_buffer_bytes` is an error for nothing on some hosts, so nothing is not asked for.
+fn read(host: &dyn Host, body: Body, size: usize) -> Vec<u8> {
+    if size == 0 { Vec::new() } else { host.body(body, 0, size).unwrap_or_default() }
+}
+
+fn write_request(host: &dyn Host, change: Change<'_>) -> Result<(), crate::host::HostError> {
+    if host.can(Capability::ReplacePrefix) {
+        let with = change.with.as_bytes();
+        host.replace_body(Body::Request, change.replaced, change.total, with)?;
+    } else {
+        let whole = change.whole.as_bytes();
+        host.replace_body(Body::Request, change.total, change.total, whole)?;
+    }
+    if host.can(Capability::SetContentLength) {
+        host.set_header(Map::Request, "content-length", &change.whole.len().to_string())?;
+    }
+    Ok(())
+}
+
+fn replace_response(host: &dyn Host, size: usize, with: &[u8]) {
+    if size == 0 && with.is_empty() {
+        return;
+    }
+    if let Err(error) = host.replace_body(Body::Response, size, size, with) {
+        log::error!("the answer could not be replaced: {error}");
+    }
+}
+
+fn send_instead(host: &dyn Host, headers: &HostHeaders<'_>, body: &[u8]) -> Action {
+    let status = headers.get(":status").and_then(|s| s.parse().ok()).unwrap_or(502);
+    let content_type = headers.get("content-type").unwrap_or_else(|| "application/json".into());
+    match host.respond(status, &[("content-type".into(), content_type)], body) {
+        Ok(()) => Action::Pause,
+        Err(_) => Action::Continue,
+    }
+}
+
+fn read_reply(host: &dyn Host, size: usize) -> CallReply {
+    let text = |name: &str| {
+        host.header(Map::CallReply, name).and_then(|value| String::from_utf8(value).ok())
+    };
+    CallReply {
+        status: text(":status").and_then(|status| status.parse().ok()),
+        content_type: text("content-type").unwrap_or_default(),
+        retry_after: text("retry-after"),
+        body: read(host, Body::CallReply, size),
+    }
+}
+
+impl CallReply {
+    /// No answer came.
+    pub fn failed() -> CallReply {
+        CallReply { status: None, content_type: String::new(), retry_after: None, body: Vec::new() }
+    }
+}
+
+/// The headers of an answer that the host has.
+struct HostHeaders<'a>(&'a dyn Host);
+
+impl Headers for HostHeaders<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        let value = self.0.header(Map::Response, name)?;
+        Some(String::from_utf8_lossy(&value).into_owned())
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        if let Err(error) = self.0.set_header(Map::Response, name, value) {
+            log::debug!("response header {name} could not be set: {error}");
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        let _ = self.0.remove_header(Map::Response, name);
+    }
+}

@@ -1,0 +1,235 @@
+//! The way of an answer through the chain: framing, holding, and what goes out instead.
+
+use crate::chain::Chain;
+use crate::errors::{ApiError, ErrorKind};
+use crate::filter::{BodyKind, Cx, Event, Headers, Interest, Reply, ResponseHead};
+use crate::sse;
+
+/// What to do with the bytes that were fed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// Let them pass.
+    Pass,
+    /// Nothing goes out yet.
+    Hold,
+    /// Send this instead of them.
+    Replace(Vec<u8>),
+}
+
+/// One answer on its way.
+pub(super) struct Response {
+    /// The filters before this index see it.
+    below: usize,
+    status: u16,
+    kind: BodyKind,
+    interest: Interest,
+    framer: sse::Framer,
+    /// The body so far, where it is wanted whole and the host does not keep it.
+    whole: Vec<u8>,
+    limit: usize,
+    ended: bool,
+    broken: bool,
+}
+
+impl Response {
+    /// Shows the head to the filters. `limit` is the largest body, in bytes, that is kept.
+    pub(super) fn begin(
+        below: usize,
+        chain: &mut Chain,
+        cx: &mut Cx<'_>,
+        status: u16,
+        headers: &mut dyn Headers,
+        limit: usize,
+    ) -> Response {
+        let kind = BodyKind::of(headers);
+        let mut head = ResponseHead { status, kind, headers };
+        let interest = chain.response_head(below, cx, &mut head);
+        // What is compressed cannot be looked into, and so not be changed either.
+        let interest = if kind == BodyKind::Encoded { Interest::Ignore } else { interest };
+        Response {
+            below,
+            status: head.status,
+            kind,
+            interest,
+            framer: sse::Framer::new(),
+            whole: Vec::new(),
+            limit,
+            ended: false,
+            broken: false,
+        }
+    }
+
+    pub(super) fn is_stream(&self) -> bool {
+        self.kind == BodyKind::EventStream
+    }
+
+    pub(super) fn interest(&self) -> Interest {
+        self.interest
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Takes a chunk of an event stream.
+    pub(super) fn stream(
+        &mut self,
+        chain: &mut Chain,
+        cx: &mut Cx<'_>,
+        chunk: &[u8],
+        end: bool,
+    ) -> Output {
+        if self.broken {
+            return Output::Replace(Vec::new());
+        }
+        let mut bytes = Vec::new();
+        let below = self.below;
+        let mut framer = std::mem::take(&mut self.framer);
+        let fed = framer.push(chunk, |event| feed(chain, below, cx, &event, &mut bytes));
+        self.framer = framer;
+        if fed.is_err() {
+            return self.too_long(chain, cx, bytes);
+        }
+        if end {
+            self.ended = true;
+            let mut complete = true;
+            let framer = std::mem::take(&mut self.framer);
+            framer.finish(|event| {
+                complete = false;
+                feed(chain, below, cx, &event, &mut bytes);
+            });
+            chain.end(below, cx, complete, &mut bytes);
+        }
+        if self.interest == Interest::Rewrite { Output::Replace(bytes) } else { Output::Pass }
+    }
+
+    /// An event over the framer's limit: no filter may see half of it, so the stream ends here. A
+    /// stream that is only observed goes on unobserved.
+    fn too_long(&mut self, chain: &mut Chain, cx: &mut Cx<'_>, mut bytes: Vec<u8>) -> Output {
+        self.broken = self.interest == Interest::Rewrite;
+        if !self.broken {
+            self.interest = Interest::Ignore;
+            return Output::Pass;
+        }
+        self.ended = true;
+        chain.end(self.below, cx, false, &mut bytes);
+        Output::Replace(bytes)
+    }
+
+    /// Keeps a chunk of an answer that is wanted whole; false if it has grown over the limit.
+    pub(super) fn keep(&mut self, chunk: &[u8]) -> bool {
+        if self.whole.len().saturating_add(chunk.len()) > self.limit {
+            return false;
+        }
+        self.whole.extend_from_slice(chunk);
+        true
+    }
+
+    pub(super) fn fits(&self, size: usize) -> bool {
+        size <= self.limit
+    }
+
+    /// The whole answer is there (what was kept, or `body`).
+    pub(super) fn answer(
+        &mut self,
+        chain: &mut Chain,
+        cx: &mut Cx<'_>,
+        headers: &mut dyn Headers,
+        body: Option<&[u8]>,
+    ) -> Output {
+        self.ended = true;
+        let whole = std::mem::take(&mut self.whole);
+        let body = body.unwrap_or(&whole);
+        let mut head = ResponseHead { status: self.status, kind: self.kind, headers };
+        let changed = chain.answer(self.below, cx, &mut head, body);
+        chain.end(self.below, cx, true, &mut Vec::new());
+        match (self.interest, changed) {
+            (Interest::Rewrite, Some(body)) => Output::Replace(body),
+            // On a host that does not hold, what was kept has been withheld and is now due.
+            (Interest::Rewrite, None) if !whole.is_empty() => Output::Replace(whole),
+            _ => Output::Pass,
+        }
+    }
+
+    /// What the client is told of an answer that is too large to be looked at.
+    pub(super) fn oversized(&mut self, cx: &Cx<'_>) -> Reply {
+        self.ended = true;
+        self.broken = true;
+        self.whole = Vec::new();
+        let message = format!(
+            "the provider's answer is larger than {} bytes; raise `max_response_bytes` or ask for less",
+            self.limit
+        );
+        ApiError::new(ErrorKind::BadGateway, message).reply(cx.endpoint)
+    }
+}
+
+/// Frames that carry nothing for a filter (comments, an event that is not UTF-8) pass as they are.
+fn feed(
+    chain: &mut Chain,
+    below: usize,
+    cx: &mut Cx<'_>,
+    event: &sse::Event<'_>,
+    bytes: &mut Vec<u8>,
+) {
+    match event.data() {
+        Some(data) => {
+            let event = Event { name: event.name(), data: &data, raw: Some(event.raw()) };
+            chain.event(below, cx, &event, bytes);
+        }
+        None => bytes.extend_from_slice(event.raw()),
+    }
+}
+
+/// Runs a reply of the filter of index `below` through the filters before it.
+pub(super) fn outward(
+    below: usize,
+    chain: &mut Chain,
+    cx: &mut Cx<'_>,
+    mut reply: Reply,
+    limit: usize,
+) -> Reply {
+    if below == 0 {
+        return reply;
+    }
+    let mut headers = ReplyHeaders { status: reply.status, list: std::mem::take(&mut reply.headers) };
+    let mut response = Response::begin(below, chain, cx, reply.status, &mut headers, limit);
+    let output = match response.interest() {
+        Interest::Ignore => Output::Pass,
+        _ if response.is_stream() => response.stream(chain, cx, &reply.body, true),
+        _ => response.answer(chain, cx, &mut headers, Some(&reply.body)),
+    };
+    let body = match output {
+        Output::Replace(body) => body,
+        Output::Pass | Output::Hold => reply.body,
+    };
+    Reply { status: headers.status, headers: headers.list, body }
+}
+
+struct ReplyHeaders {
+    status: u16,
+    list: Vec<(String, String)>,
+}
+
+impl Headers for ReplyHeaders {
+    fn get(&self, name: &str) -> Option<String> {
+        if name == ":status" {
+            return Some(self.status.to_string());
+        }
+        let found = self.list.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone())
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        if name == ":status" {
+            self.status = value.parse().unwrap_or(self.status);
+            return;
+        }
+        self.remove(name);
+        self.list.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.list.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+    }
+}

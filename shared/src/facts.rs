@@ -1,0 +1,144 @@
+//! What plugins tell each other about a request.
+//!
+//! In the bundle facts live in memory. Between separate plugins they travel as properties
+//! (`ai.provider` ...), which neither client nor provider can see or set; a host without shared
+//! properties (APISIX) carries them in one request header, [`HEADER`], which the first plugin of a
+//! chain removes from what the client sends and ai-proxy from what the provider gets.
+
+use std::collections::BTreeMap;
+
+use crate::host::{Capability, Host, Map};
+
+/// The header that carries facts where properties cannot.
+pub const HEADER: &str = "x-ai-facts";
+
+/// Most bytes of [`HEADER`] that are read or written.
+const MAX_HEADER: usize = 4096;
+
+/// One thing known about a request. Values are text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fact {
+    /// The model that the client asked for.
+    RequestedModel,
+    /// Where it may go: `provider=model` pairs in order of preference, separated by newlines.
+    Targets,
+    /// The provider that answered (or was chosen, before an answer).
+    Provider,
+    /// The model that was asked of the provider.
+    Model,
+    /// Providers tried, in order, separated by commas.
+    Attempts,
+    /// The path that the client asked for, with its query.
+    Path,
+    /// Token counts of the answer, as JSON of [`Usage`](crate::usage::Usage).
+    Usage,
+}
+
+impl Fact {
+    /// All of them.
+    pub const ALL: [Fact; 7] = [
+        Fact::RequestedModel,
+        Fact::Targets,
+        Fact::Provider,
+        Fact::Model,
+        Fact::Attempts,
+        Fact::Path,
+        Fact::Usage,
+    ];
+
+    /// The name; the property is `ai.<name>`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fact::RequestedModel => "requested_model",
+            Fact::Targets => "targets",
+            Fact::Provider => "provider",
+            Fact::Model => "model",
+            Fact::Attempts => "attempts",
+            Fact::Path => "path",
+            Fact::Usage => "usage",
+        }
+    }
+
+    /// The property's path on hosts that share properties.
+    pub fn property(self) -> String {
+        format!("ai.{}", self.name())
+    }
+}
+
+/// The facts of one exchange.
+#[derive(Debug, Default)]
+pub struct Facts {
+    known: BTreeMap<Fact, String>,
+    header_read: bool,
+    trust_header: bool,
+}
+
+impl Facts {
+    /// `trust_header`: another plugin of the chain comes first and has removed what the client may
+    /// have sent; false removes it here.
+    pub fn new(trust_header: bool) -> Facts {
+        Facts { known: BTreeMap::new(), header_read: false, trust_header }
+    }
+
+    /// A fact, if some plugin stated it.
+    pub fn get(&mut self, host: &dyn Host, fact: Fact) -> Option<String> {
+        if let Some(value) = self.known.get(&fact) {
+            return Some(value.clone());
+        }
+        if host.can(Capability::SharedProperties) {
+            let value = String::from_utf8(host.property(&[&fact.property()])?).ok()?;
+            return Some(value);
+        }
+        self.read_header(host);
+        self.known.get(&fact).cloned()
+    }
+
+    /// States a fact.
+    pub fn set(&mut self, host: &dyn Host, fact: Fact, value: impl Into<String>) {
+        let value = value.into();
+        if host.can(Capability::SharedProperties) {
+            let _ = host.set_property(&[&fact.property()], value.as_bytes());
+        }
+        self.known.insert(fact, value);
+    }
+
+    /// At the start of an exchange, before any filter: removes the client's own facts.
+    pub(crate) fn begin(&mut self, host: &dyn Host) {
+        if !self.trust_header {
+            let _ = host.remove_header(Map::Request, HEADER);
+        }
+    }
+
+    /// Writes the facts for the next plugin of the chain, on hosts that need the header.
+    pub fn write_header(&mut self, host: &dyn Host) {
+        if host.can(Capability::SharedProperties) {
+            return;
+        }
+        self.read_header(host);
+        let by_name: BTreeMap<&str, &str> =
+            self.known.iter().map(|(fact, value)| (fact.name(), value.as_str())).collect();
+        if let Ok(json) = serde_json::to_string(&by_name)
+            && json.len() <= MAX_HEADER
+            && json.is_ascii()
+        {
+            let _ = host.set_header(Map::Request, HEADER, &json);
+        }
+    }
+
+    fn read_header(&mut self, host: &dyn Host) {
+        if std::mem::replace(&mut self.header_read, true) || !self.trust_header {
+            return;
+        }
+        let Some(bytes) = host.header(Map::Request, HEADER).filter(|b| b.len() <= MAX_HEADER) else {
+            return;
+        };
+        let Ok(by_name) = serde_json::from_slice::<BTreeMap<String, String>>(&bytes) else {
+            return;
+        };
+        for fact in Fact::ALL {
+            if let Some(value) = by_name.get(fact.name()) {
+                self.known.entry(fact).or_insert_with(|| value.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The one interface of the suite: a plugin is a [`Filter`] over a [`Host`].
+//!
+//! A filter owns policy, never I/O. It is told what arrived, in terms of requests, events and
+//! answers, and says what should happen. Framing, buffering, holding and calls are the business of
+//! [`Exchange`](crate::exchange::Exchange).
+
+use crate::errors::ApiError;
+use crate::facts::Facts;
+use crate::host::{Call, Host};
+use crate::protocol::Endpoint;
+use crate::request::RequestBody;
+
+/// One plugin's part in one HTTP exchange.
+///
+/// For a request the filters of a chain are asked in order, for an answer in reverse order. Every
+/// method has a default that lets things pass.
+pub trait Filter {
+    /// The request's headers are there. Ask for the body with [`Cx::read_body`].
+    fn request_head(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Continue
+    }
+
+    /// The request's body is there (empty if it has none); only if some filter asked for it.
+    fn request(&mut self, _cx: &mut Cx<'_>, _body: &mut RequestBody) -> Flow {
+        Flow::Continue
+    }
+
+    /// The call that [`Flow::Call`] started has ended.
+    fn called(&mut self, _cx: &mut Cx<'_>, _reply: CallReply) -> Flow {
+        Flow::Continue
+    }
+
+    /// The answer's headers are there; says what this filter wants of the body.
+    fn response_head(&mut self, _cx: &mut Cx<'_>, _head: &mut ResponseHead<'_>) -> Interest {
+        Interest::Ignore
+    }
+
+    /// One event of a streamed answer.
+    fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
+        out.send(cx, event);
+    }
+
+    /// A streamed answer is over. `complete` is false if its last event was cut off.
+    fn end(&mut self, _cx: &mut Cx<'_>, _complete: bool, _out: &mut Out<'_>) {}
+
+    /// A whole answer that is not a stream. `Some` replaces its body.
+    fn answer(
+        &mut self,
+        _cx: &mut Cx<'_>,
+        _head: &mut ResponseHead<'_>,
+        _body: &[u8],
+    ) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The exchange is over, however it ended; called exactly once.
+    fn done(&mut self, _cx: &mut Cx<'_>, _outcome: Outcome) {}
+}
+
+/// What a filter wants to happen next.
+#[derive(Debug)]
+pub enum Flow {
+    /// Go on with the next filter.
+    Continue,
+    /// Make this call, then ask [`Filter::called`]. The request waits meanwhile.
+    Call(Box<Call>),
+    /// Answer the client; the filters before this one see the reply as if a provider had sent it.
+    Respond(Box<Reply>),
+}
+
+/// What a filter wants of an answer's body. The strongest wish in a chain decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Interest {
+    /// Nothing.
+    Ignore,
+    /// To see it. The bytes pass at once and unchanged.
+    Observe,
+    /// To change it. Only what the filters send goes out.
+    Rewrite,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer was sent to its end.
+    Complete,
+    /// The client left, or the provider's connection broke, before that.
+    Aborted,
+}
+
+/// What every method of a filter gets besides its own matter.
+pub struct Cx<'a> {
+    /// The proxy.
+    pub host: &'a dyn Host,
+    /// What the plugins tell each other about this request.
+    pub facts: &'a mut Facts,
+    /// Which API the client speaks; `None` if the path is of none that is known.
+    pub endpoint: Option<Endpoint>,
+    pub(crate) body_wanted: bool,
+}
+
+impl Cx<'_> {
+    /// Asks for the request's body; in [`Filter::request_head`] only.
+    pub fn read_body(&mut self) {
+        self.body_wanted = true;
+    }
+
+    /// A refusal in the client's own protocol.
+    pub fn refuse(&self, error: &ApiError) -> Flow {
+        Flow::Respond(Box::new(error.reply(self.endpoint)))
+    }
+}
+
+/// An answer made by a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers; the content length is added by the host.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallReply {
+    /// HTTP status; `None` if no answer came (refused, timed out, cut off).
+    pub status: Option<u16>,
+    /// The `content-type` header.
+    pub content_type: String,
+    /// The `retry-after` header.
+    pub retry_after: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// The headers of an answer, be they the host's or those of a [`Reply`].
+pub trait Headers {
+    /// A header's value.
+    fn get(&self, name: &str) -> Option<String>;
+    /// Sets a header.
+    fn set(&mut self, name: &str, value: &str);
+    /// Removes a header.
+    fn remove(&mut self, name: &str);
+}
+
+/// The head of an answer.
+pub struct ResponseHead<'a> {
+    /// HTTP status. Set it through [`ResponseHead::set_status`].
+    pub status: u16,
+    /// What the body is.
+    pub kind: BodyKind,
+    /// The headers.
+    pub headers: &'a mut dyn Headers,
+}
+
+impl ResponseHead<'_> {
+    /// Changes the status. Where the headers are gone already it has no effect.
+    pub fn set_status(&mut self, status: u16) {
+        self.status = status;
+        self.headers.set(":status", &status.to_string());
+    }
+}
+
+/// What an answer's body is, by its `content-type` and `content-encoding`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// `text/event-stream`.
+    EventStream,
+    /// JSON.
+    Json,
+    /// Compressed: cannot be looked into.
+    Encoded,
+    /// Anything else.
+    Other,
+}
+
+impl BodyKind {
+    /// Reads it off the headers.
+    pub fn of(headers: &dyn Headers) -> BodyKind {
+        let encoding = headers.get("content-encoding").unwrap_or_default();
+        if !matches!(encoding.trim(), "" | "identity") {
+            return BodyKind::Encoded;
+        }
+        let content_type = headers.get("content-type").unwrap_or_default();
+        BodyKind::of_content_type(&content_type)
+    }
+
+    /// Reads it off a `content-type`.
+    pub fn of_content_type(content_type: &str) -> BodyKind {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("text/event-stream") {
+            BodyKind::EventStream
+        } else if essence.eq_ignore_ascii_case("application/json")
+            || essence.to_ascii_lowercase().ends_with("+json")
+        {
+            BodyKind::Json
+        } else {
+            BodyKind::Other
+        }
+    }
+}
+
+/// One event of a stream, as a filter sees or sends it.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// The event's name, if it has one.
+    pub name: Option<&'a str>,
+    /// Its data lines, joined.
+    pub data: &'a str,
+    /// The bytes it came as; an event that is sent on goes out as just these.
+    pub raw: Option<&'a [u8]>,
+}
+
+impl<'a> Event<'a> {
+    /// An event without a name.
+    pub fn data(data: &'a str) -> Event<'a> {
+        Event { name: None, data, raw: None }
+    }
+}
+
+/// Where a filter sends events: to the next filter outwards, and from the last one to the client.
+pub struct Out<'a> {
+    pub(crate) filters: &'a mut [Box<dyn Filter>],
+    pub(crate) bytes: &'a mut Vec<u8>,
+}
+
+impl Out<'_> {
+    /// Sends an event on.
+    pub fn send(&mut self, cx: &mut Cx<'_>, event: &Event<'_>) {
+        match self.filters.split_last_mut() {
+            Some((next, outer)) => {
+                next.event(cx, event, &mut Out { filters: outer, bytes: self.bytes });
+            }
+            None => match event.raw {
+                Some(raw) => self.bytes.extend_from_slice(raw),
+                None => crate::sse::write_event(self.bytes, event.name, event.data),
+            },
+        }
+    }
+}

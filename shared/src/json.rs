@@ -1,0 +1,270 @@
+//! JSON that is read by borrowing and written by copying.
+//!
+//! A gateway mostly moves JSON from one place to another. [`JsonStr`] keeps a string as it stands in
+//! its document, quotes and escapes included, so that it can be written into another document
+//! without being decoded and encoded again.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// A JSON string as written in its document.
+#[derive(Clone, Debug)]
+pub enum JsonStr<'a> {
+    /// Stands in the document that was parsed.
+    Borrowed(&'a RawValue),
+    /// Was made here.
+    Owned(Box<RawValue>),
+}
+
+impl<'a> JsonStr<'a> {
+    /// The string `text`, encoded.
+    pub fn encode(text: &str) -> JsonStr<'static> {
+        match serde_json::value::to_raw_value(text) {
+            Ok(raw) => JsonStr::Owned(raw),
+            // A `str` always serializes.
+            Err(_) => JsonStr::Owned(RawValue::NULL.to_owned()),
+        }
+    }
+
+    /// The text with its quotes, as it stands in the document.
+    pub fn quoted(&self) -> &str {
+        match self {
+            JsonStr::Borrowed(raw) => raw.get(),
+            JsonStr::Owned(raw) => raw.get(),
+        }
+    }
+
+    /// The text between the quotes, escapes as they are.
+    pub fn escaped(&self) -> &str {
+        let quoted = self.quoted();
+        quoted.strip_prefix('"').and_then(|s| s.strip_suffix('"')).unwrap_or(quoted)
+    }
+
+    /// Whether the string is empty.
+    pub fn is_empty(&self) -> bool {
+        self.escaped().is_empty()
+    }
+
+    /// The string's value. Borrowed where nothing is escaped; half a surrogate pair, which is legal
+    /// JSON but no character, becomes U+FFFD.
+    pub fn decode(&self) -> Cow<'_, str> {
+        let escaped = self.escaped();
+        if memchr::memchr(b'\\', escaped.as_bytes()).is_none() {
+            return Cow::Borrowed(escaped);
+        }
+        match serde_json::from_str::<String>(self.quoted()) {
+            Ok(text) => Cow::Owned(text),
+            Err(_) => Cow::Owned(decode_lossy(escaped)),
+        }
+    }
+}
+
+impl PartialEq<str> for JsonStr<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.decode() == other
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for JsonStr<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        if raw.get().starts_with('"') {
+            Ok(JsonStr::Borrowed(raw))
+        } else {
+            Err(D::Error::custom(format_args!("expected a string, found {}", kind(raw.get()))))
+        }
+    }
+}
+
+impl Serialize for JsonStr<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            JsonStr::Borrowed(raw) => raw.serialize(serializer),
+            JsonStr::Owned(raw) => raw.serialize(serializer),
+        }
+    }
+}
+
+/// What a value is, for error messages: `an object`, `a string` ...
+pub fn kind(raw: &str) -> &'static str {
+    match raw.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        Some(_) => "a number",
+        None => "nothing",
+    }
+}
+
+/// A JSON document that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadJson {
+    /// The place, as `messages[3].content`; empty if it is the document itself.
+    pub path: String,
+    /// What is wrong there. Never quotes the document's values.
+    pub message: String,
+}
+
+impl fmt::Display for BadJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.path, self.message)
+        }
+    }
+}
+
+impl std::error::Error for BadJson {}
+
+/// Reads a document into a borrowing view.
+///
+/// Trailing data, a known key given twice and a value of the wrong type are errors. The path of an
+/// error is found by reading a second time, so that a good document pays nothing for it.
+pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadJson> {
+    serde_json::from_str(text).map_err(|first| {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+            Ok(_) => bad("", &first.to_string()),
+            Err(error) => bad(&path_of(error.path()), &error.inner().to_string()),
+        }
+    })
+}
+
+/// A path as the documentation writes it; serde's `.` for the document itself becomes empty.
+pub fn path_of(path: &serde_path_to_error::Path) -> String {
+    let text = path.to_string();
+    if text == "." { String::new() } else { text }
+}
+
+fn bad(path: &str, message: &str) -> BadJson {
+    BadJson { path: path.to_owned(), message: redact(message) }
+}
+
+/// serde's messages quote the offending value (`invalid type: string "…"`), which may be part of a
+/// prompt or a key; what stands between the first and the last quote is left out.
+fn redact(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            let head = message.get(..first).unwrap_or_default();
+            let tail = message.get(last + 1..).unwrap_or_default();
+            format!("{}{}", head.trim_end(), tail)
+        }
+        _ => message.to_owned(),
+    }
+}
+
+fn decode_lossy(escaped: &str) -> String {
+    let mut out = String::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.push_str(before);
+        rest = decode_escape(after, &mut out);
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Decodes the escape that `text` starts with (its backslash is gone); returns what follows.
+fn decode_escape<'a>(text: &'a str, out: &mut String) -> &'a str {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some('n') => out.push('\n'),
+        Some('t') => out.push('\t'),
+        Some('r') => out.push('\r'),
+        Some('b') => out.push('\u{8}'),
+        Some('f') => out.push('\u{c}'),
+        Some('u') => return decode_unicode(chars.as_str(), out),
+        Some(other) => out.push(other),
+        None => {}
+    }
+    chars.as_str()
+}
+
+fn decode_unicode<'a>(text: &'a str, out: &mut String) -> &'a str {
+    let Some((unit, rest)) = hex4(text) else {
+        out.push(char::REPLACEMENT_CHARACTER);
+        return text;
+    };
+    if (0xD800..0xDC00).contains(&unit)
+        && let Some((low, after)) = rest.strip_prefix("\\u").and_then(hex4)
+        && (0xDC00..0xE000).contains(&low)
+    {
+        let code = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+        out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+        return after;
+    }
+    out.push(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER));
+    rest
+}
+
+fn hex4(text: &str) -> Option<(u32, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[derive(serde::Deserialize, Debug)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        content: JsonStr<'a>,
+    }
+
+    #[derive(serde::Deserialize, Debug)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        messages: Vec<Message<'a>>,
+    }
+
+    #[test]
+    fn a_string_is_copied_with_its_escapes() {
+        let text = r#"{"messages":[{"content":"a\u00e9\n\"b\""}]}"#;
+        let body: Body<'_> = parse(text).unwrap();
+        let content = &body.messages[0].content;
+        assert_eq!(content.decode(), "aé\n\"b\"");
+        assert_eq!(serde_json::to_string(content).unwrap(), r#""a\u00e9\n\"b\"""#);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_becomes_a_replacement_character() {
+        for (json, value) in [
+            (r#""x\ud83dy""#, "x\u{fffd}y"),
+            (r#""\udc00""#, "\u{fffd}"),
+            (r#""\ud83d\ude00\ud83d""#, "😀\u{fffd}"),
+            (r#""\ud83d\n""#, "\u{fffd}\n"),
+        ] {
+            let string: JsonStr<'_> = serde_json::from_str(json).unwrap();
+            assert_eq!(string.decode(), value);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_place_and_quotes_nothing() {
+        let error = parse::<Body<'_>>(r#"{"messages":[{"content":"a"},{"content":7}]}"#).unwrap_err();
+        assert_eq!(error.path, "messages[1].content");
+        assert!(error.message.starts_with("expected a string, found a number"), "{error}");
+
+        let error = parse::<Body<'_>>(r#"{"messages":"my secret prompt"}"#).unwrap_err();
+        assert_eq!(error.path, "messages");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_known_key_given_twice_and_trailing_data_are_refused() {
+        let twice = r#"{"messages":[],"messages":[]}"#;
+        assert!(parse::<Body<'_>>(twice).unwrap_err().message.contains("duplicate field"));
+        assert!(parse::<Body<'_>>(r#"{"messages":[]} {}"#).is_err());
+    }
+}
