@@ -19,7 +19,7 @@ fn values(vm: &Vm, function: &str) -> Vec<String> {
 
 fn posted(vm: &Vm, root: RootContext, chunks: &[&str]) -> Exchange {
     let ex = vm.exchange(root);
-    ex.request_headers(&POST, chunks.is_empty());
+    ex.request_headers(POST, chunks.is_empty());
     for (n, chunk) in chunks.iter().enumerate() {
         ex.request_body(chunk, n + 1 == chunks.len());
     }
@@ -45,7 +45,7 @@ fn a_pause_on_headers_holds_them_while_body_callbacks_go_on() {
     let probe = Probe::new().on("request_headers", [pause()]);
     let (vm, root) = probe.start(Options::envoy());
     let ex = vm.exchange(root);
-    ex.request_headers(&POST, false);
+    ex.request_headers(POST, false);
     assert!(ex.request_is_held());
     assert_eq!(ex.upstream_request(), None);
     ex.request_body("a", false);
@@ -116,7 +116,7 @@ fn headers_have_one_case_and_host_is_the_authority() {
     let steps = [get_header(0, "Host"), add_header(0, "X-A", "2"), remove_header(0, ":AUTHORITY")];
     let (vm, root) = Probe::new().on("request_headers", steps).start(Options::envoy());
     let ex = vm.exchange(root);
-    ex.request_headers(&[(":authority", "h"), ("X-a", "1")], true);
+    ex.request_headers([(":authority", "h"), ("X-a", "1")], true);
     assert_eq!(values(&vm, "proxy_get_header_map_value"), ["h"]);
     let headers = ex.upstream_request().unwrap().headers;
     assert_eq!(headers.all("x-a"), [b"1", b"2"]);
@@ -126,9 +126,7 @@ fn headers_have_one_case_and_host_is_the_authority() {
 #[test]
 fn a_whole_header_map_can_be_replaced() {
     let map = b"\x01\0\0\0\x01\0\0\0\x01\0\0\0a\0b\0";
-    let set = |map: &[u8]| {
-        Step::Call("proxy_set_header_map_pairs", vec![Arg::I32(0), bytes(map)])
-    };
+    let set = |map: &[u8]| Step::Call("proxy_set_header_map_pairs", vec![Arg::I32(0), bytes(map)]);
     let steps = [set(map), set(b"\x09\0\0\0")];
     let (vm, root) = Probe::new().on("request_headers", steps).start(Options::envoy());
     let ex = posted(&vm, root, &[]);
@@ -220,7 +218,7 @@ fn a_changed_body_needs_its_content_length_changed() {
     let probe = Probe::new().on("request_body", [set_buffer(0, 0, 9, "new")]);
     let (vm, root) = probe.start(Options::envoy());
     let ex = vm.exchange(root);
-    ex.request_headers(&[("content-length", "4")], false).request_body("abcd", true);
+    ex.request_headers([("content-length", "4")], false).request_body("abcd", true);
 }
 
 // That several segments cannot be read back is from Envoy's source (Context::getProperty).
@@ -232,7 +230,7 @@ fn properties_are_read_back_in_every_phase_but_by_one_segment_only() {
         .on("log", [get_property(&["ai.model"]), get_property(&["xds", "cluster_name"])]);
     let (vm, root) = probe.start(Options::envoy());
     let ex = vm.exchange(root);
-    ex.set_property(&["xds", "cluster_name"], "openai").request_headers(&POST, true);
+    ex.set_property(&["xds", "cluster_name"], "openai").request_headers(POST, true);
     assert_eq!(ex.property(&["ai.model"]).unwrap(), b"m");
     ex.response_headers([(":status", "200")], true).finish(Finish::Complete);
     assert_eq!(values(&vm, "proxy_get_property"), ["m", "", "m", "openai"]);
@@ -332,7 +330,7 @@ fn trailers_end_a_request() {
     let probe = Probe::new().on("request_body", [pause()]);
     let (vm, root) = probe.start(Options::envoy());
     let ex = vm.exchange(root);
-    ex.request_headers(&POST, false).request_body("a", false);
+    ex.request_headers(POST, false).request_body("a", false);
     assert!(!ex.upstream_request().unwrap().complete);
     ex.request_trailers([("t", "1")]);
     let sent = ex.upstream_request().unwrap();

@@ -14,7 +14,7 @@ fn statuses(vm: &Vm, function: &str) -> Vec<Status> {
 
 fn asked(vm: &Vm, root: RootContext) -> Exchange {
     let ex = vm.exchange(root);
-    ex.request_headers(&GET, true);
+    ex.request_headers(GET, true);
     ex
 }
 
@@ -30,7 +30,7 @@ fn response_headers_are_held_until_a_body_callback_continues() {
         .on("response_body", [pause_until_end(replace)]);
     let (vm, root) = probe.start(Options::envoy());
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, false).response_body("ab", false);
+    ex.response_headers(OK, false).response_body("ab", false);
     assert_eq!(ex.client_response().status(), 0, "nothing is out");
     ex.response_body("cd", true);
     let client = ex.client_response();
@@ -45,11 +45,11 @@ fn a_call_of_the_response_phase_is_cancelled_if_the_stream_ends_first() {
         .on("http_call_response", []);
     let (vm, root) = probe.start(Options::envoy());
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, false);
+    ex.response_headers(OK, false);
     let id = ex.callouts()[0].id;
     ex.response_body("a", true);
     assert!(ex.client_response().complete, "the body's Continue let all of it go");
-    assert!(!ex.answer_callout(id, &OK, ""), "no callback");
+    assert!(!ex.answer_callout(id, OK, ""), "no callback");
     assert!(!callbacks(&vm, &ex).contains(&"proxy_on_http_call_response"));
 }
 
@@ -61,8 +61,8 @@ fn a_call_of_the_response_phase_can_turn_the_answer_into_another() {
         .on("http_call_response", [local_reply(451, &[], "blocked")]);
     let (vm, root) = probe.start(Options::envoy());
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, false).response_body("secret", true);
-    assert!(ex.answer_callout(ex.callouts()[0].id, &OK, ""));
+    ex.response_headers(OK, false).response_body("secret", true);
+    assert!(ex.answer_callout(ex.callouts()[0].id, OK, ""));
     let client = ex.client_response();
     assert_eq!((client.status(), client.text()), (451, "blocked".into()));
 }
@@ -75,7 +75,7 @@ fn a_local_reply_of_the_response_phase_goes_round_the_filters() {
         .on("response_body", []);
     let (vm, root) = probe.start(Options::envoy());
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, false).response_body("late", true);
+    ex.response_headers(OK, false).response_body("late", true);
     assert_eq!(ex.client_response().status(), 451);
     assert_eq!(callbacks(&vm, &ex), ["proxy_on_response_headers"]);
 }
@@ -88,9 +88,9 @@ fn a_call_of_the_response_phase_can_let_the_response_go_on() {
         .on("http_call_response", [set_header(2, "x-checked", "1"), continue_stream(1)]);
     let (vm, root) = probe.start(Options::envoy());
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, false).response_body("a", false).response_body("b", true);
+    ex.response_headers(OK, false).response_body("a", false).response_body("b", true);
     assert_eq!(ex.client_response().chunks.len(), 0);
-    ex.answer_callout(ex.callouts()[0].id, &OK, "");
+    ex.answer_callout(ex.callouts()[0].id, OK, "");
     let client = ex.client_response();
     assert_eq!((client.text(), client.complete), ("ab".into(), true));
     assert_eq!(client.headers.get("x-checked"), Some("1"));
@@ -102,7 +102,7 @@ fn a_local_reply_after_the_headers_went_out_cuts_the_stream() {
     let probe = Probe::new().on("response_body", [local_reply(500, &[], "late")]);
     let (vm, root) = probe.start(Options::envoy());
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, false).response_body("a", false);
+    ex.response_headers(OK, false).response_body("a", false);
     let client = ex.client_response();
     assert_eq!((client.status(), client.text(), client.reset), (200, String::new(), true));
 }
@@ -113,7 +113,7 @@ fn closing_the_stream_loses_the_chunk_at_hand() {
         let steps = [set_buffer(1, 0, 9, "changed"), close_stream(kind)];
         let (vm, root) = Probe::new().on("response_body", steps).start(Options::envoy());
         let ex = asked(&vm, root);
-        ex.response_headers(&OK, false).response_body("a", false);
+        ex.response_headers(OK, false).response_body("a", false);
         assert!(ex.client_response().reset);
         assert_eq!(ex.client_response().text(), "");
     }
@@ -121,7 +121,7 @@ fn closing_the_stream_loses_the_chunk_at_hand() {
         let probe = Probe::new().on("response_body", [close_stream(kind)]);
         let (vm, root) = probe.start(Options::envoy());
         let ex = asked(&vm, root);
-        ex.response_headers(&OK, false).response_body("a", true);
+        ex.response_headers(OK, false).response_body("a", true);
         assert_eq!(ex.client_response().text(), "a", "types 2 and 3 do nothing");
     }
 }
@@ -131,7 +131,7 @@ fn a_stream_can_be_muted() {
     let probe = Probe::new().on("response_body", [set_buffer(1, 0, 99, "")]);
     let (vm, root) = probe.start(Options::envoy());
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, false).response_body("a", false).response_body("b", true);
+    ex.response_headers(OK, false).response_body("a", false).response_body("b", true);
     assert_eq!((ex.client_response().text(), ex.client_response().complete), (String::new(), true));
 }
 
@@ -140,7 +140,7 @@ fn a_held_response_beyond_the_buffer_limit_becomes_500() {
     let probe = Probe::new().on("response_headers", [pause()]).on("response_body", [pause()]);
     let (vm, root) = probe.start(Options { buffer_limit: 3, ..Options::envoy() });
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, false).response_body("abcd", false);
+    ex.response_headers(OK, false).response_body("abcd", false);
     assert_eq!(ex.client_response().status(), 500);
 }
 
@@ -155,7 +155,7 @@ fn on_log_reads_headers_and_what_became_of_the_request() {
     let (vm, root) = Probe::new().on("log", steps).start(Options::envoy());
     let ex = asked(&vm, root);
     vm.advance(1234);
-    ex.response_headers(&OK, true).finish(Finish::Complete);
+    ex.response_headers(OK, true).finish(Finish::Complete);
     let values = vm.answers("proxy_get_property");
     assert_eq!(values[0].1.as_deref(), Some(1234u64.to_le_bytes().as_slice()));
     assert_eq!(values[1].1.as_deref(), Some(200u64.to_le_bytes().as_slice()));
@@ -168,9 +168,10 @@ fn every_stream_ends_with_log_then_done_then_delete() {
     let order = ["proxy_on_log", "proxy_on_done", "proxy_on_delete"];
     let (vm, root) = end().start(Options::envoy());
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, true).finish(Finish::Complete);
+    ex.response_headers(OK, true).finish(Finish::Complete);
     assert_eq!(callbacks(&vm, &ex), order);
-    let (vm, root) = end().on("request_headers", [local_reply(401, &[], "")]).start(Options::envoy());
+    let (vm, root) =
+        end().on("request_headers", [local_reply(401, &[], "")]).start(Options::envoy());
     let ex = asked(&vm, root);
     ex.finish(Finish::Complete);
     assert_eq!(callbacks(&vm, &ex)[1..], order);
@@ -185,7 +186,7 @@ fn a_client_that_disconnects_gives_no_last_body_callback() {
         .on("done", [pause()]);
     let (vm, root) = probe.start(Options::envoy());
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, false).response_body("a", false).finish(Finish::ClientDisconnect);
+    ex.response_headers(OK, false).response_body("a", false).finish(Finish::ClientDisconnect);
     let order = ["proxy_on_response_body", "proxy_on_log", "proxy_on_done"];
     assert_eq!(callbacks(&vm, &ex), order);
     let values = vm.answers("proxy_get_property");
@@ -204,7 +205,7 @@ fn an_upstream_reset_before_the_response_is_a_503_and_after_it_a_cut() {
     assert_eq!(callbacks(&vm, &ex)[0], "proxy_on_response_headers");
     vm.clear_trace();
     let ex = asked(&vm, root);
-    ex.response_headers(&OK, false).response_body("a", false).finish(Finish::UpstreamReset);
+    ex.response_headers(OK, false).response_body("a", false).finish(Finish::UpstreamReset);
     assert!(ex.client_response().reset && !ex.client_response().complete);
     let order = ["proxy_on_response_headers", "proxy_on_response_body", "proxy_on_log"];
     assert_eq!(callbacks(&vm, &ex), order);
@@ -235,7 +236,7 @@ fn the_answer_of_a_call_is_readable_in_its_callback_only() {
     let ex = asked(&vm, root);
     assert_eq!(ex.callouts()[0].headers.get("content-length"), Some("1"));
     ex.answer_callout(ex.callouts()[0].id, [(":status", "202")], "hello");
-    ex.response_headers(&OK, true);
+    ex.response_headers(OK, true);
     assert_eq!(statuses(&vm, "proxy_get_header_map_value"), [Status::Ok, Status::BadArgument]);
     let bodies = vm.answers("proxy_get_buffer_bytes");
     assert_eq!(bodies, [(Status::Ok, Some(b"hello".to_vec())), (Status::NotFound, None)]);
@@ -270,15 +271,29 @@ fn a_root_context_resumes_a_stream_from_its_tick() {
     assert!(vm.tick(root));
     assert!(ex.upstream_request().is_some());
     assert!(ex.callouts().is_empty(), "the call is the root's");
-    ex.response_headers(&OK, true).finish(Finish::Complete);
-    assert!(vm.answer_callout(vm.callouts()[0].id, &OK, ""), "and outlives the stream");
+    ex.response_headers(OK, true).finish(Finish::Complete);
+    assert!(vm.answer_callout(vm.callouts()[0].id, OK, ""), "and outlives the stream");
+}
+
+// From Envoy's source (Context::continueStream).
+#[test]
+fn continuing_puts_the_request_headers_out_of_reach_at_once() {
+    let read = || get_header(0, ":path");
+    let probe = Probe::new()
+        .on("request_headers", [http_call("a", ""), pause()])
+        .on("http_call_response", [read(), continue_stream(0), read()]);
+    let (vm, root) = probe.start(Options::envoy());
+    let ex = asked(&vm, root);
+    ex.answer_callout(ex.callouts()[0].id, OK, "");
+    let expected = [Status::Ok, Status::BadArgument];
+    assert_eq!(statuses(&vm, "proxy_get_header_map_value"), expected);
 }
 
 #[test]
 fn calls_of_a_stream_are_cancelled_when_it_ends() {
     let probe = Probe::new().on("log", [http_call("store", "")]);
     let (vm, root) = probe.start(Options::envoy());
-    asked(&vm, root).response_headers(&OK, true).finish(Finish::Complete);
+    asked(&vm, root).response_headers(OK, true).finish(Finish::Complete);
     assert_eq!(statuses(&vm, "proxy_http_call"), [Status::Ok]);
     assert!(vm.callouts().is_empty());
 }
@@ -303,9 +318,8 @@ fn vms_with_one_vm_id_and_store_share_their_data() {
 
 #[test]
 fn queues_pass_items_between_contexts() {
-    let enqueue = |token| {
-        Step::Call("proxy_enqueue_shared_queue", vec![Arg::I32(token), bytes("item")])
-    };
+    let enqueue =
+        |token| Step::Call("proxy_enqueue_shared_queue", vec![Arg::I32(token), bytes("item")]);
     let dequeue =
         || Step::Call("proxy_dequeue_shared_queue", vec![Arg::Given(1), Arg::Out, Arg::Out]);
     let register = Step::Call("proxy_register_shared_queue", vec![bytes("q"), Arg::Out]);
@@ -367,5 +381,5 @@ fn continuing_a_stream_inside_its_own_callback_is_a_mistake() {
 #[should_panic(expected = "the request is held")]
 fn an_upstream_cannot_answer_a_held_request() {
     let (vm, root) = Probe::new().on("request_headers", [pause()]).start(Options::envoy());
-    asked(&vm, root).response_headers(&OK, true);
+    asked(&vm, root).response_headers(OK, true);
 }

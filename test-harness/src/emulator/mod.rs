@@ -27,6 +27,7 @@ mod abi;
 mod exchange;
 mod headers;
 pub mod imports;
+mod instance;
 mod map;
 mod module;
 mod options;

@@ -256,8 +256,7 @@ pub fn set_buffer(kind: u32, start: u32, size: u32, with: &str) -> Step {
 /// Answers in the upstream's place.
 pub fn local_reply(status: u32, headers: &[(&str, &str)], body: &str) -> Step {
     let headers = bytes(map::serialize(&Headers::from(headers)));
-    let args =
-        vec![Arg::I32(status), bytes("probe"), bytes(body), headers, Arg::I32(u32::MAX)];
+    let args = vec![Arg::I32(status), bytes("probe"), bytes(body), headers, Arg::I32(u32::MAX)];
     Step::Call("proxy_send_local_response", args)
 }
 
@@ -275,8 +274,7 @@ pub fn http_call(upstream: &str, body: &str) -> Step {
 /// Makes an HTTP call.
 pub fn http_call_with(upstream: &str, headers: &[(&str, &str)], body: &str) -> Step {
     let headers = bytes(map::serialize(&Headers::from(headers)));
-    let args =
-        vec![bytes(upstream), headers, bytes(body), bytes(""), Arg::I32(5000), Arg::Out];
+    let args = vec![bytes(upstream), headers, bytes(body), bytes(""), Arg::I32(5000), Arg::Out];
     Step::Call("proxy_http_call", args)
 }
 

@@ -95,8 +95,7 @@ impl Inner {
         if let Some(token) = self.resolve_queue(vm_id, name) {
             return token;
         }
-        let queue =
-            Queue { vm_id: vm_id.to_string(), name: name.to_vec(), items: VecDeque::new() };
+        let queue = Queue { vm_id: vm_id.to_string(), name: name.to_vec(), items: VecDeque::new() };
         self.queues.push(queue);
         u32::try_from(self.queues.len()).expect("few queues")
     }

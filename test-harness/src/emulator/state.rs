@@ -42,7 +42,7 @@ pub struct HostCall {
     pub what: String,
     /// The answer.
     pub status: Status,
-    /// What the module was given.
+    /// What the module was given or gave, up to 4096 bytes of it.
     pub value: Option<Vec<u8>>,
 }
 

@@ -152,6 +152,8 @@ pub(crate) struct Stream {
     pub(crate) root: u32,
     /// The module knows this context.
     pub(crate) created: bool,
+    /// Envoy: another filter answered first, so that no callback but the last ones is made.
+    pub(crate) unseen: bool,
     pub(crate) request: Side,
     pub(crate) response: Side,
     /// Set by the plugin.

@@ -123,7 +123,8 @@ fn nginx_variable(stream: &Stream, name: &str, clock: u64, phase: Phase) -> Opti
         return stream.response.headers.bytes(&name.replace('_', "-")).map(Vec::from);
     }
     if let Some(name) = name.strip_prefix("arg_") {
-        let pair = |p: &&[u8]| p.strip_prefix(name.as_bytes()).is_some_and(|v| v.first() == Some(&b'='));
+        let pair =
+            |p: &&[u8]| p.strip_prefix(name.as_bytes()).is_some_and(|v| v.first() == Some(&b'='));
         let found = query.split(|b| *b == b'&').find(pair)?;
         return Some(found[name.len() + 1..].to_vec());
     }

@@ -3,7 +3,14 @@
 use super::memory::{give, read, read_name, write_word};
 use super::{Answer, Ctx, Status, arg};
 
-pub(super) fn get(c: &mut Ctx<'_>, key: u32, key_size: u32, out: u32, size: u32, cas: u32) -> Answer {
+pub(super) fn get(
+    c: &mut Ctx<'_>,
+    key: u32,
+    key_size: u32,
+    out: u32,
+    size: u32,
+    cas: u32,
+) -> Answer {
     let key = arg!(read_name(c, key, key_size));
     let options = &c.data().options;
     let Some((value, number)) = options.shared.read().get(&options.vm_id, key.as_bytes()) else {

@@ -25,7 +25,9 @@ pub(super) fn resume(c: &mut Ctx<'_>, kind: u32) -> Answer {
             if let Some(stream) = state.stream() {
                 // Whichever direction goes on, it is the request's headers that are out of reach.
                 stream.request.visible = false;
-                state.actions.push_back(Action::Continue { stream: id, response: kind == RESPONSE });
+                state
+                    .actions
+                    .push_back(Action::Continue { stream: id, response: kind == RESPONSE });
             }
             Ok(Status::Ok)
         }
@@ -70,10 +72,13 @@ pub(super) fn send_local_response(
     if state.envoy() {
         let stream = state.context();
         let mut headers = extra.lowercased();
-        if !body.is_empty() && !headers.contains("content-type") {
-            headers.add("content-type", "text/plain");
+        headers.remove("content-length");
+        if !body.is_empty() {
+            headers.set("content-length", body.len().to_string());
+            if !headers.contains("content-type") {
+                headers.add("content-type", "text/plain");
+            }
         }
-        headers.set("content-length", body.len().to_string());
         headers.set(":status", status.to_string());
         let details = String::from_utf8_lossy(&details).replace(' ', "_");
         state.actions.push_back(Action::LocalReply { stream, headers, body, details });

@@ -2,9 +2,9 @@
 //! filter.
 
 use crate::emulator::Headers;
+use crate::emulator::instance::{Inner, Outcome};
 use crate::emulator::state::{Crash, Phase};
 use crate::emulator::stream::{Hold, Over, Step, Stream};
-use crate::emulator::vm::{Inner, Outcome};
 
 impl Inner {
     pub(super) fn apisix_request_headers(&mut self, id: u32, headers: Headers, end: bool) {
@@ -63,8 +63,8 @@ impl Inner {
 
     fn apisix_next(&mut self, id: u32) {
         let stream = self.stream(id);
-        let wants_body = stream.nginx.step == Step::Headers
-            && take_flag(stream, "wasm_process_req_body");
+        let wants_body =
+            stream.nginx.step == Step::Headers && take_flag(stream, "wasm_process_req_body");
         if wants_body {
             stream.nginx.step = Step::WaitsForBody;
             if stream.request.end {
@@ -84,8 +84,7 @@ impl Inner {
         stream.request.buffer = stream.nginx.body.clone();
         stream.request.in_body = true;
         let size = u32::try_from(stream.request.buffer.len()).expect("a body under 4 GiB");
-        let outcome =
-            self.call("proxy_on_request_body", Phase::RequestBody, id, &[id, size, 1]);
+        let outcome = self.call("proxy_on_request_body", Phase::RequestBody, id, &[id, size, 1]);
         let stream = self.stream(id);
         stream.request.in_body = false;
         stream.request.buffer.clear();
@@ -148,7 +147,6 @@ impl Inner {
             // What it returns is ignored, and so is a local reply.
             self.call("proxy_on_response_headers", Phase::ResponseHeaders, id, &[id, 0, 1]);
             let stream = self.stream(id);
-            stream.nginx.reply = None;
             stream.nginx.wants_response_body = take_flag(stream, "wasm_process_resp_body");
         }
         self.stream(id).response.release();
@@ -181,9 +179,7 @@ impl Inner {
             let size = u32::try_from(buffer.len()).expect("a buffer under 4 GiB");
             let args = [id, size, u32::from(last)];
             self.call("proxy_on_response_body", Phase::ResponseBody, id, &args);
-            let stream = self.stream(id);
-            stream.response.in_body = false;
-            stream.nginx.reply = None;
+            self.stream(id).response.in_body = false;
         }
         let stream = self.stream(id);
         let instead = if bridge { bridged(stream, "wasm_resp_body") } else { None };

@@ -1,20 +1,20 @@
 //! How Envoy runs a stream through a filter: holding, buffering, going on, answering.
 
 use crate::emulator::Headers;
+use crate::emulator::instance::{Inner, Outcome};
 use crate::emulator::state::{Action, Phase};
 use crate::emulator::stream::{Hold, Over};
-use crate::emulator::vm::{Inner, Outcome};
 
 impl Inner {
     pub(super) fn envoy_headers(&mut self, id: u32, response: bool, headers: Headers, end: bool) {
         let count = word(headers.len());
         let stream = self.stream(id);
-        let created = stream.created;
+        let skip = !stream.created || stream.unseen;
         let side = stream.side(response);
         side.headers = headers;
         side.end = end;
         side.hold = Hold::Headers;
-        if !created {
+        if skip {
             return self.without_plugin(id, response);
         }
         side.visible = true;
@@ -48,7 +48,7 @@ impl Inner {
         }
         let limit = self.state().options.buffer_limit;
         let stream = self.stream(id);
-        let created = stream.created;
+        let skip = !stream.created || stream.unseen;
         let side = stream.side(response);
         assert!(side.hold != Hold::NotArrived, "a body before its headers");
         assert!(!side.end, "a body after its end");
@@ -65,7 +65,7 @@ impl Inner {
             side.buffer = chunk.to_vec();
         }
         side.end = end;
-        if !created {
+        if skip {
             return self.without_plugin(id, response);
         }
         (side.running, side.in_body) = (true, true);
@@ -188,10 +188,9 @@ impl Inner {
             return self.envoy_reset(id);
         }
         stream.local_reply = Some("wasm_fail_stream".into());
-        stream.response.send_instead(
-            [(":status", "503"), ("content-length", "0")].into(),
-            Vec::new(),
-        );
+        stream
+            .response
+            .send_instead([(":status", "503"), ("content-length", "0")].into(), Vec::new());
         self.response_went_on(id);
     }
 

@@ -5,9 +5,9 @@ mod envoy;
 
 use std::cell::{Cell, RefCell};
 
+use super::instance::{Inner, Outcome};
 use super::state::{Callout, Phase};
 use super::stream::{Hold, HttpMessage, Over, Stream};
-use super::vm::{Inner, Outcome};
 use super::{Headers, Vm};
 
 /// One HTTP exchange. Several may run in one [`Vm`] at a time, in any order.
@@ -124,7 +124,7 @@ impl Exchange {
     }
 
     /// Another plugin answered before this one saw the request. On APISIX this one gets the response
-    /// callbacks nonetheless; Envoy makes none.
+    /// callbacks nonetheless; Envoy makes `on_log` and what follows it.
     pub fn response_to_unseen_request(
         &self,
         headers: impl Into<Headers>,
@@ -132,7 +132,7 @@ impl Exchange {
     ) -> &Self {
         self.drive(|inner, id| {
             if inner.state().envoy() {
-                inner.stream(id).created = false;
+                inner.stream(id).unseen = true;
             }
         });
         self.respond(headers.into(), end_of_stream)

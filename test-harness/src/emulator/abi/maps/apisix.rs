@@ -109,7 +109,9 @@ fn set_response(target: &mut Headers, change: Change<'_>) -> Answer {
             Ok(Status::Ok)
         }
         // nginx keeps one content-type and one content-length.
-        Change::Add(name, value) if name.to_lowercase().starts_with("content-") => {
+        Change::Add(name, value)
+            if ["content-type", "content-length"].contains(&name.to_lowercase().as_str()) =>
+        {
             target.set(name, value);
             Ok(Status::Ok)
         }
