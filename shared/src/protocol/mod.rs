@@ -4,7 +4,10 @@
 //! gateway works with; what they do not name stays in the document untouched.
 
 pub mod anthropic;
+mod content;
 pub mod openai_chat;
+
+pub use content::Content;
 
 /// A client API, by the path of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,140 @@
+//! Anthropic Messages, <https://docs.anthropic.com/en/api/messages>.
+
+use serde_json::value::RawValue;
+
+use super::Content;
+use crate::json::JsonStr;
+use crate::view::view;
+
+view! {
+    /// What a client asks for.
+    pub struct Request<'a> {
+        /// The model.
+        model: JsonStr<'a>,
+        /// The conversation.
+        messages: Vec<Message<'a>>,
+        /// A string or a list of text blocks.
+        system: Content<'a>,
+        /// Whether the answer is to be an event stream.
+        stream: bool,
+        /// Most tokens of the answer, thinking included.
+        max_tokens: u64,
+    }
+}
+
+view! {
+    /// One message of the conversation.
+    pub struct Message<'a> {
+        /// `user` or `assistant`.
+        role: JsonStr<'a>,
+        /// A string or a list of blocks.
+        content: Content<'a>,
+    }
+}
+
+view! {
+    /// An answer.
+    pub struct Response<'a> {
+        /// Its name.
+        id: JsonStr<'a>,
+        /// The model that answered.
+        model: JsonStr<'a>,
+        /// What it says.
+        content: Vec<Block<'a>>,
+        /// `end_turn`, `max_tokens`, `stop_sequence`, `tool_use`, `pause_turn`, `refusal` or
+        /// `model_context_window_exceeded`.
+        stop_reason: JsonStr<'a>,
+        /// The sequence that stopped it.
+        stop_sequence: JsonStr<'a>,
+        /// The token counts.
+        usage: Usage<'a>,
+    }
+}
+
+view! {
+    /// One block of an answer or a message.
+    pub struct Block<'a> {
+        /// `text`, `thinking`, `redacted_thinking`, `tool_use`, `image`, `tool_result` ...
+        kind = "type": JsonStr<'a>,
+        /// Of `text`.
+        text: JsonStr<'a>,
+        /// Of `thinking`.
+        thinking: JsonStr<'a>,
+        /// Of `thinking`: proves that it was not changed.
+        signature: JsonStr<'a>,
+        /// Of `redacted_thinking`.
+        data: JsonStr<'a>,
+        /// Of `tool_use`: names the call.
+        id: JsonStr<'a>,
+        /// Of `tool_use`: what is called.
+        name: JsonStr<'a>,
+        /// Of `tool_use`: the arguments, an object.
+        input: &'a RawValue,
+    }
+}
+
+view! {
+    /// The token counts.
+    pub struct Usage<'a> {
+        /// Of the request, without those that were read from or written to the prompt cache.
+        input_tokens: u64,
+        /// Of the answer, thinking included.
+        output_tokens: u64,
+        /// Read from the prompt cache.
+        cache_read_input_tokens: u64,
+        /// Written to the prompt cache.
+        cache_creation_input_tokens: u64,
+    }
+}
+
+view! {
+    /// One event of a stream; which fields it has depends on `type`.
+    pub struct Event<'a> {
+        /// `message_start`, `content_block_start`, `content_block_delta`, `content_block_stop`,
+        /// `message_delta`, `message_stop`, `ping` or `error`.
+        kind = "type": JsonStr<'a>,
+        /// Of `message_start`.
+        message: Response<'a>,
+        /// Of the `content_block_*`: which block.
+        index: u32,
+        /// Of `content_block_start`.
+        content_block: Block<'a>,
+        /// Of `content_block_delta` and `message_delta`.
+        delta: Delta<'a>,
+        /// Of `message_delta`: the counts so far.
+        usage: Usage<'a>,
+        /// Of `error`.
+        error: Error<'a>,
+    }
+}
+
+view! {
+    /// What a stream adds.
+    pub struct Delta<'a> {
+        /// `text_delta`, `thinking_delta`, `signature_delta`, `input_json_delta`,
+        /// `citations_delta`.
+        kind = "type": JsonStr<'a>,
+        /// Of `text_delta`.
+        text: JsonStr<'a>,
+        /// Of `thinking_delta`.
+        thinking: JsonStr<'a>,
+        /// Of `signature_delta`.
+        signature: JsonStr<'a>,
+        /// Of `input_json_delta`: a piece of a JSON document as a string.
+        partial_json: JsonStr<'a>,
+        /// Of `message_delta`.
+        stop_reason: JsonStr<'a>,
+        /// Of `message_delta`.
+        stop_sequence: JsonStr<'a>,
+    }
+}
+
+view! {
+    /// An error's body, or `error` of a stream's event.
+    pub struct Error<'a> {
+        /// `invalid_request_error`, `overloaded_error` ...
+        kind = "type": JsonStr<'a>,
+        /// In words.
+        message: JsonStr<'a>,
+    }
+}

@@ -1,0 +1,134 @@
+//! Views: structs that read the named fields of a JSON object and keep the rest as it stands.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde_json::value::RawValue;
+
+/// A field that a view does not name: its key and its value as written.
+pub type Unknown<'a> = (Cow<'a, str>, &'a RawValue);
+
+/// An object's key, borrowed unless it has escapes.
+#[derive(Debug)]
+pub struct Key<'a>(pub Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Read)
+    }
+}
+
+/// Declares a view: every field an `Option` (absent and `null` are `None`), a named field given
+/// twice is an error, and what is not named goes to `rest` in the order of the document.
+///
+/// `field = "key": Type` where the key is no identifier (`kind = "type"`).
+macro_rules! view {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident<$life:lifetime> {
+            $( $(#[$field_meta:meta])* $field:ident $(= $key:literal)? : $type:ty, )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default)]
+        pub struct $name<$life> {
+            $( $(#[$field_meta])* pub $field: Option<$type>, )*
+            /// The fields that are not named above.
+            pub rest: Vec<$crate::view::Unknown<$life>>,
+        }
+
+        impl<'de: $life, $life> serde::de::Deserialize<'de> for $name<$life> {
+            fn deserialize<D: serde::de::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                struct Read<$life>(std::marker::PhantomData<&$life ()>);
+                impl<'de: $life, $life> serde::de::Visitor<'de> for Read<$life> {
+                    type Value = $name<$life>;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: serde::de::MapAccess<'de>>(
+                        self,
+                        mut map: A,
+                    ) -> Result<$name<$life>, A::Error> {
+                        $( let mut $field: Option<Option<$type>> = None; )*
+                        let mut rest = Vec::new();
+                        while let Some($crate::view::Key(key)) = map.next_key()? {
+                            match &*key {
+                                $( $crate::view::view!(@key $field $($key)?) => {
+                                    if $field.replace(map.next_value()?).is_some() {
+                                        return Err(serde::de::Error::duplicate_field(
+                                            $crate::view::view!(@key $field $($key)?),
+                                        ));
+                                    }
+                                } )*
+                                _ => rest.push((key, map.next_value()?)),
+                            }
+                        }
+                        Ok($name { $( $field: $field.flatten(), )* rest })
+                    }
+                }
+                deserializer.deserialize_map(Read(std::marker::PhantomData))
+            }
+        }
+    };
+    (@key $field:ident $key:literal) => { $key };
+    (@key $field:ident) => { stringify!($field) };
+}
+pub(crate) use view;
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use crate::json::{JsonStr, parse};
+
+    view! {
+        /// For the tests.
+        pub struct Thing<'a> {
+            /// A key that is a keyword.
+            kind = "type": JsonStr<'a>,
+            /// A plain one.
+            count: u32,
+        }
+    }
+
+    #[test]
+    fn named_fields_are_read_and_the_rest_is_kept_in_order() {
+        let text = r#"{"z":[1, 2],"type":"a\n","count":null,"\u0061":{}}"#;
+        let thing: Thing<'_> = parse(text).unwrap();
+        assert_eq!(thing.kind.unwrap().decode(), "a\n");
+        assert_eq!(thing.count, None);
+        let rest: Vec<_> = thing.rest.iter().map(|(key, value)| (&**key, value.get())).collect();
+        assert_eq!(rest, [("z", "[1, 2]"), ("a", "{}")]);
+    }
+
+    #[test]
+    fn a_named_field_given_twice_is_refused_even_as_null() {
+        for text in [r#"{"count":null,"count":1}"#, r#"{"count":1,"\u0063ount":null}"#] {
+            let error = parse::<Thing<'_>>(text).unwrap_err();
+            assert!(error.message.contains("duplicate field `count`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_wrong_type_is_named() {
+        let error = parse::<Vec<Thing<'_>>>(r#"[{}, {"count": "x"}]"#).unwrap_err();
+        assert_eq!(error.path, "[1].count");
+    }
+}
