@@ -3,9 +3,7 @@
 //! Knows nothing of phases or buffers; that is [`Exchange`](crate::exchange::Exchange)'s part. A
 //! plugin that stands alone is a chain of one.
 
-use crate::filter::{
-    CallReply, Cx, Event, Filter, Flow, Interest, Outcome, Out, ResponseHead,
-};
+use crate::filter::{CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead};
 use crate::request::RequestBody;
 
 /// The filters of one exchange.

@@ -129,7 +129,8 @@ impl Facts {
         if std::mem::replace(&mut self.header_read, true) || !self.trust_header {
             return;
         }
-        let Some(bytes) = host.header(Map::Request, HEADER).filter(|b| b.len() <= MAX_HEADER) else {
+        let Some(bytes) = host.header(Map::Request, HEADER).filter(|b| b.len() <= MAX_HEADER)
+        else {
             return;
         };
         let Ok(by_name) = serde_json::from_slice::<BTreeMap<String, String>>(&bytes) else {

@@ -252,7 +252,8 @@ mod tests {
 
     #[test]
     fn an_error_names_the_place_and_quotes_nothing() {
-        let error = parse::<Body<'_>>(r#"{"messages":[{"content":"a"},{"content":7}]}"#).unwrap_err();
+        let error =
+            parse::<Body<'_>>(r#"{"messages":[{"content":"a"},{"content":7}]}"#).unwrap_err();
         assert_eq!(error.path, "messages[1].content");
         assert!(error.message.starts_with("expected a string, found a number"), "{error}");
 

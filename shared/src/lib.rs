@@ -1,3 +1,21 @@
 //! What every plugin of wasm-ai-gateway stands on.
+//!
+//! A plugin is a pure [`Filter`](filter::Filter) over a [`Host`](host::Host); this crate has the two
+//! interfaces, the driver between them and a proxy's callbacks ([`exchange`]), and what two plugins
+//! or more need: framing, protocols, token counts, errors, facts and config.
+
+pub mod chain;
+pub mod config;
+pub mod errors;
 pub mod eventstream;
+pub mod exchange;
+pub mod facts;
+pub mod filter;
+pub mod host;
+pub mod json;
+pub mod plugin;
+pub mod protocol;
+pub mod request;
 pub mod sse;
+pub mod usage;
+pub mod view;

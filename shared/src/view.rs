@@ -92,6 +92,7 @@ macro_rules! view {
 pub(crate) use view;
 
 #[cfg(test)]
+#[allow(unreachable_pub)]
 mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;

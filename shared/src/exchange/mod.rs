@@ -132,7 +132,7 @@ impl Exchange {
                 self.facts.write_header(host);
                 Action::Continue
             }
-            Step::Passed if end || no_body(host) => self.run_body(host, Vec::new()),
+            Step::Passed if !host.body_follows(end) => self.run_body(host, Vec::new()),
             Step::Passed => {
                 self.state = State::Reading;
                 let _ = host.want_body(Body::Request);
@@ -145,7 +145,8 @@ impl Exchange {
     pub fn request_body(&mut self, host: &dyn Host, size: usize, end: bool) -> Action {
         match self.state {
             State::Reading if size > self.settings.limits.request => {
-                let error = ApiError::new(ErrorKind::TooLarge, too_large(self.settings.limits.request));
+                let error =
+                    ApiError::new(ErrorKind::TooLarge, too_large(self.settings.limits.request));
                 let reply = error.reply(self.endpoint);
                 let all = self.chain.len();
                 self.respond(host, all, reply)
@@ -200,8 +201,7 @@ impl Exchange {
             Some(body) => body,
             None => return Action::Continue,
         };
-        let step =
-            self.with_cx(host, |chain, cx| chain.request(from, Stage::Body(&mut body), cx));
+        let step = self.with_cx(host, |chain, cx| chain.request(from, Stage::Body(&mut body), cx));
         let action = match step {
             Step::Stopped(index, flow) => {
                 self.request = Some(body);
@@ -220,7 +220,8 @@ impl Exchange {
             }
             Err(error) => {
                 log::error!("the request body could not be replaced: {error}");
-                let error = ApiError::new(ErrorKind::Internal, "the gateway cannot change this request");
+                let error =
+                    ApiError::new(ErrorKind::Internal, "the gateway cannot change this request");
                 let reply = error.reply(self.endpoint);
                 let all = self.chain.len();
                 self.respond(host, all, reply)
@@ -292,7 +293,8 @@ impl Exchange {
         let limit = self.settings.limits.response;
         let all = self.chain.len();
         let mut response = self.with_cx(host, |chain, cx| {
-            Response::begin(all, chain, cx, status, &mut HostHeaders(host), limit)
+            let writable = host.can(Capability::RewriteResponseBody);
+            Response::begin(all, chain, cx, status, &mut HostHeaders(host), limit, writable)
         });
         let action = match response.interest() {
             Interest::Ignore => Action::Continue,
@@ -342,9 +344,8 @@ impl Exchange {
     /// More of the answer's body has come; `size` bytes can be read.
     pub fn response_body(&mut self, host: &dyn Host, size: usize, end: bool) -> Action {
         let Some(mut response) = self.response.take() else { return Action::Continue };
-        let action = if response.ended() && !response.is_stream() {
-            Action::Continue
-        } else if response.interest() == Interest::Ignore {
+        let over = response.ended() && !response.is_stream();
+        let action = if over || response.interest() == Interest::Ignore {
             Action::Continue
         } else if response.is_stream() {
             self.stream_chunk(host, &mut response, size, end)
@@ -434,7 +435,8 @@ impl Exchange {
         let held = !response.is_stream()
             && response.interest() == Interest::Rewrite
             && host.can(Capability::HoldResponse);
-        let size = if held { host.body(Body::Response, 0, limit).map_or(0, |b| b.len()) } else { 0 };
+        let size =
+            if held { host.body(Body::Response, 0, limit).map_or(0, |b| b.len()) } else { 0 };
         self.response_body(host, size, true)
     }
 
@@ -465,17 +467,9 @@ impl Exchange {
 }
 
 fn too_large(limit: usize) -> String {
-    format!("the request body is larger than {limit} bytes; send less, or raise `max_request_bytes`")
-}
-
-/// Hosts that cannot say whether a body follows: its headers can.
-fn no_body(host: &dyn Host) -> bool {
-    let length = host.header(Map::Request, "content-length");
-    let coding = host.header(Map::Request, "transfer-encoding");
-    match length {
-        Some(length) => length == b"0",
-        None => coding.is_none() && !host.can(Capability::HoldResponse),
-    }
+    format!(
+        "the request body is larger than {limit} bytes; send less, or raise `max_request_bytes`"
+    )
 }
 
 /// `proxy_get_buffer_bytes` is an error for nothing on some hosts, so nothing is not asked for.
@@ -498,9 +492,6 @@ fn write_request(host: &dyn Host, change: Change<'_>) -> Result<(), crate::host:
 }
 
 fn replace_response(host: &dyn Host, size: usize, with: &[u8]) {
-    if size == 0 && with.is_empty() {
-        return;
-    }
     if let Err(error) = host.replace_body(Body::Response, size, size, with) {
         log::error!("the answer could not be replaced: {error}");
     }

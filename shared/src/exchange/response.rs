@@ -10,8 +10,6 @@ use crate::sse;
 pub(super) enum Output {
     /// Let them pass.
     Pass,
-    /// Nothing goes out yet.
-    Hold,
     /// Send this instead of them.
     Replace(Vec<u8>),
 }
@@ -32,7 +30,8 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// Shows the head to the filters. `limit` is the largest body, in bytes, that is kept.
+    /// Shows the head to the filters. `limit` is the largest body, in bytes, that is kept;
+    /// `writable` says whether the body can be changed at all.
     pub(super) fn begin(
         below: usize,
         chain: &mut Chain,
@@ -40,12 +39,17 @@ impl Response {
         status: u16,
         headers: &mut dyn Headers,
         limit: usize,
+        writable: bool,
     ) -> Response {
         let kind = BodyKind::of(headers);
         let mut head = ResponseHead { status, kind, headers };
         let interest = chain.response_head(below, cx, &mut head);
-        // What is compressed cannot be looked into, and so not be changed either.
-        let interest = if kind == BodyKind::Encoded { Interest::Ignore } else { interest };
+        let interest = match interest {
+            // What is compressed cannot be looked into, and so not be changed either.
+            _ if kind == BodyKind::Encoded => Interest::Ignore,
+            Interest::Rewrite if !writable => Interest::Observe,
+            interest => interest,
+        };
         Response {
             below,
             status: head.status,
@@ -192,8 +196,9 @@ pub(super) fn outward(
     if below == 0 {
         return reply;
     }
-    let mut headers = ReplyHeaders { status: reply.status, list: std::mem::take(&mut reply.headers) };
-    let mut response = Response::begin(below, chain, cx, reply.status, &mut headers, limit);
+    let mut headers =
+        ReplyHeaders { status: reply.status, list: std::mem::take(&mut reply.headers) };
+    let mut response = Response::begin(below, chain, cx, reply.status, &mut headers, limit, true);
     let output = match response.interest() {
         Interest::Ignore => Output::Pass,
         _ if response.is_stream() => response.stream(chain, cx, &reply.body, true),
@@ -201,7 +206,7 @@ pub(super) fn outward(
     };
     let body = match output {
         Output::Replace(body) => body,
-        Output::Pass | Output::Hold => reply.body,
+        Output::Pass => reply.body,
     };
     Reply { status: headers.status, headers: headers.list, body }
 }

@@ -31,6 +31,8 @@ pub enum Capability {
     SetContentLength,
     /// Values set as properties are seen by the other plugins of the same request.
     SharedProperties,
+    /// HTTP calls go to named clusters; elsewhere to `host:port`.
+    Clusters,
     /// `on_tick` and HTTP calls outside of requests.
     Tick,
     /// The status, headers and body of an answer made by the plugin are sent as they are.
@@ -126,6 +128,10 @@ pub trait Host {
     fn set_path(&self, path: &str) -> Result<(), HostError>;
     /// Sets the host name of the request to the provider.
     fn set_authority(&self, authority: &str) -> Result<(), HostError>;
+    /// Whether a request body follows the headers; `end` is what the header callback said.
+    fn body_follows(&self, end: bool) -> bool {
+        !end
+    }
     /// Announces in the header phase that the body is wanted. Hosts that always give it do nothing.
     fn want_body(&self, body: Body) -> Result<(), HostError>;
 

@@ -71,7 +71,9 @@ fn check(status: u32) -> Result<(), HostError> {
 }
 
 /// Runs a call that returns memory which the host allocated through `proxy_on_memory_allocate`.
-fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Option<Vec<u8>>, HostError> {
+fn returned(
+    call: impl FnOnce(*mut *mut u8, *mut usize) -> u32,
+) -> Result<Option<Vec<u8>>, HostError> {
     let mut data = std::ptr::null_mut();
     let mut size = 0;
     check(call(&mut data, &mut size))?;
@@ -93,7 +95,12 @@ pub(super) fn buffer(kind: u32, start: usize, max: usize) -> Result<Option<Vec<u
     returned(|data, size| unsafe { proxy_get_buffer_bytes(kind, start, max, data, size) })
 }
 
-pub(super) fn set_buffer(kind: u32, start: usize, size: usize, with: &[u8]) -> Result<(), HostError> {
+pub(super) fn set_buffer(
+    kind: u32,
+    start: usize,
+    size: usize,
+    with: &[u8],
+) -> Result<(), HostError> {
     // SAFETY: pointer and length of a live slice.
     check(unsafe { proxy_set_buffer_bytes(kind, start, size, with.as_ptr(), with.len()) })
 }

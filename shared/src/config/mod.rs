@@ -1,0 +1,163 @@
+//! Configuration: read once, with the exact place of a mistake.
+//!
+//! Plugins get JSON: from Envoy's `StringValue` or `Struct`, from APISIX's `conf` as an object or a
+//! string. APISIX re-encodes objects, which turns empty lists into `{}`; [`list`] takes both.
+
+mod list;
+mod secret;
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+pub use list::list;
+pub use secret::{Secret, Secrets};
+
+use crate::json;
+
+/// Why a configuration was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The place, as `providers[2].api_key`; empty if it is the whole.
+    pub path: String,
+    /// What is wrong and what to do. Never a secret.
+    pub message: String,
+}
+
+impl ConfigError {
+    /// A mistake at this place.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> ConfigError {
+        ConfigError { path: path.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.path, self.message)
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// What a plugin does with its findings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Nothing at all: every request passes as if the plugin were not there.
+    Off,
+    /// Decides and reports, but changes and refuses nothing.
+    DryRun,
+    /// Does what it is configured to.
+    #[default]
+    Enforce,
+}
+
+/// Reads a configuration.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| ConfigError::new("", "the configuration is not valid UTF-8"))?;
+    if text.trim().is_empty() {
+        return Err(ConfigError::new("", "the configuration is empty; give a JSON object"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let config = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| refused(&json::path_of(error.path()), error.inner()))?;
+    deserializer.end().map_err(|error| refused("", &error))?;
+    Ok(config)
+}
+
+fn refused(path: &str, error: &serde_json::Error) -> ConfigError {
+    ConfigError::new(path, message(&error.to_string()))
+}
+
+/// serde's words without the values that it quotes, which may be secrets: `invalid type: string
+/// "sk-...", expected a map`. Its names of fields stand in backticks and stay.
+fn message(text: &str) -> String {
+    let text = text.replace("string \"", "\u{0}\"");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once('\u{0}') {
+        out.push_str(before);
+        out.push_str("a string");
+        // The quoted value may hold quotes itself, so the last one ends it.
+        rest = after.rsplit_once('"').map_or("", |(_, tail)| tail);
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Provider {
+        #[allow(dead_code)]
+        name: String,
+        #[serde(default)]
+        api_key: Secrets,
+    }
+
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        #[serde(default)]
+        mode: Mode,
+        #[serde(default, deserialize_with = "list")]
+        providers: Vec<Provider>,
+    }
+
+    fn error(text: &str) -> String {
+        parse::<Config>(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_exact_place() {
+        let unknown = error(r#"{"providers":[{"name":"a"},{"name":"b","api_kye":"x"}]}"#);
+        assert!(unknown.starts_with("providers[1].api_kye: unknown field `api_kye`"), "{unknown}");
+        let wrong = error(r#"{"providers":[{"name":["sk-very-secret"]}]}"#);
+        assert!(wrong.starts_with("providers[0].name: invalid type"), "{wrong}");
+        let mode = error(r#"{"mode":"enforced"}"#);
+        assert!(mode.starts_with("mode: unknown variant `enforced`"), "{mode}");
+        assert!(error("").contains("is empty"));
+        assert!(error("{} {}").contains("trailing"));
+    }
+
+    #[test]
+    fn a_mistake_never_quotes_a_value() {
+        let wrong = error(r#"{"providers":"sk-very-\"secret\""}"#);
+        assert!(wrong.starts_with("providers: invalid type: a string, expected"), "{wrong}");
+        assert!(!wrong.contains("secret"), "{wrong}");
+    }
+
+    #[test]
+    fn an_empty_object_is_an_empty_list() {
+        let config: Config = parse(br#"{"providers":{}}"#).unwrap();
+        assert!(config.providers.is_empty());
+        assert_eq!(config.mode, Mode::Enforce);
+        assert!(error(r#"{"providers":{"name":"a"}}"#).starts_with("providers"));
+    }
+
+    #[test]
+    fn a_secret_that_is_not_set_is_named_but_never_shown() {
+        let missing = error(r#"{"providers":[{"name":"a","api_key":"$env://NO_SUCH_KEY"}]}"#);
+        assert!(missing.starts_with("providers[0].api_key: "), "{missing}");
+        assert!(missing.contains("NO_SUCH_KEY"), "{missing}");
+        let text = br#"{"providers":[{"name":"a","api_key":["old","new"]}]}"#;
+        let config: Config = parse(text).unwrap();
+        assert!(!format!("{config:?}").contains("old"));
+        let keys: Vec<_> =
+            config.providers[0].api_key.iter().map(|key| key.expose().to_owned()).collect();
+        assert_eq!(keys, ["old", "new"]);
+    }
+}

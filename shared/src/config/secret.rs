@@ -1,0 +1,191 @@
+//! Secrets: given as they are or by the name of an environment variable, and never shown.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+/// Marks a secret that is to be read from the environment. On Envoy the variables are those of
+/// `vm_config.environment_variables`; APISIX resolves the same form itself, from 3.17 on.
+const ENV: &str = "$env://";
+
+/// A key, token or password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret from elsewhere.
+    pub fn new(value: impl Into<String>) -> Secret {
+        Secret(value.into())
+    }
+
+    /// The secret itself; to be sent to whom it belongs and nowhere else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Compares in a time that depends on the lengths only.
+    pub fn matches(&self, other: &[u8]) -> bool {
+        let own = self.0.as_bytes();
+        let differ = own.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
+        std::hint::black_box(differ) == 0 && own.len() == other.len()
+    }
+
+    fn resolve(text: &str) -> Result<Secret, String> {
+        let value = match text.strip_prefix(ENV) {
+            None => text.to_owned(),
+            Some(name) => std::env::var(name).map_err(|_| {
+                format!(
+                    "environment variable {name} is not set; on Envoy add it to \
+                     `vm_config.environment_variables`, on APISIX 3.16 or older write the value"
+                )
+            })?,
+        };
+        if value.is_empty() {
+            return Err("a secret must not be empty; leave the field out if there is none".into());
+        }
+        // It ends up in a header, where nothing else is legal.
+        if !value.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
+            return Err("a secret may have visible ASCII characters only (no line break)".into());
+        }
+        Ok(Secret(value))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// One secret or several that are valid at the same time, so that they can be rotated without a gap.
+/// Where one is sent rather than compared, it is the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Secret> {
+        self.0.iter()
+    }
+
+    /// The one to send.
+    pub fn first(&self) -> Option<&Secret> {
+        self.0.first()
+    }
+
+    /// Whether one of them is this; as slow for a wrong one as for the right one.
+    pub fn any_matches(&self, other: &[u8]) -> bool {
+        self.0.iter().fold(false, |found, secret| secret.matches(other) | found)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl Visitor<'_> for Read {
+            type Value = Secret;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or `$env://NAME`")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Secret, E> {
+                Secret::resolve(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Read)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secrets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Secrets;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, `$env://NAME`, or a list of them")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Secrets, E> {
+                Ok(Secrets(vec![Secret::resolve(text).map_err(E::custom)?]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Secrets, A::Error> {
+                let mut secrets = Vec::new();
+                while let Some(secret) = seq.next_element()? {
+                    secrets.push(secret);
+                }
+                Ok(Secrets(secrets))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secrets, A::Error> {
+                match map.next_key::<String>()? {
+                    None => Ok(Secrets::default()),
+                    Some(_) => Err(A::Error::custom("expected a string or a list of strings")),
+                }
+            }
+        }
+        deserializer.deserialize_any(Read)
+    }
+}
+
+#[cfg(feature = "schema")]
+mod schema {
+    use std::borrow::Cow;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+    use super::{Secret, Secrets};
+
+    impl JsonSchema for Secret {
+        fn schema_name() -> Cow<'static, str> {
+            "Secret".into()
+        }
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({
+                "description": "The secret itself, or `$env://NAME` for an environment variable.",
+                "type": "string",
+                "minLength": 1,
+            })
+        }
+    }
+
+    impl JsonSchema for Secrets {
+        fn schema_name() -> Cow<'static, str> {
+            "Secrets".into()
+        }
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            let one = generator.subschema_for::<Secret>();
+            json_schema!({
+                "description": "One secret, or several that are valid at the same time.",
+                "anyOf": [one, { "type": "array", "items": one }],
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn only_the_whole_secret_matches() {
+        let secrets = Secrets(vec![Secret::new("old-key"), Secret::new("new-key")]);
+        assert!(secrets.any_matches(b"old-key") && secrets.any_matches(b"new-key"));
+        for wrong in [&b""[..], b"new-ke", b"new-key1", b"New-key"] {
+            assert!(!secrets.any_matches(wrong));
+        }
+        assert!(!Secrets::default().any_matches(b""));
+    }
+
+    #[test]
+    fn what_cannot_be_in_a_header_is_refused() {
+        for bad in ["", "a b", "a\n", "a\r\nx: y", "ключ"] {
+            assert!(Secret::resolve(bad).is_err(), "{bad:?}");
+        }
+    }
+}

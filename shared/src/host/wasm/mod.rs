@@ -1,0 +1,250 @@
+//! The proxies: Envoy and Apache APISIX, through the proxy-wasm ABI 0.2.1.
+//!
+//! This folder is the only place of the suite that calls the proxy. What it knows about the hosts is
+//! in docs/hosts.md.
+
+mod context;
+mod ffi;
+mod logger;
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+pub use context::start;
+#[doc(hidden)]
+pub use proxy_wasm;
+
+use super::{Body, Call, CallId, Capability, Host, HostError, Map};
+
+/// Makes a `.wasm` of a plugin: `shared::register!(configure)`, where `configure` is a
+/// [`Configure`](crate::plugin::Configure).
+#[macro_export]
+macro_rules! register {
+    ($configure:path) => {
+        #[cfg(target_os = "wasi")]
+        #[allow(unsafe_code, missing_docs, unreachable_pub)]
+        mod entry {
+            $crate::host::wasm::proxy_wasm::main! {{ $crate::host::wasm::start(super::$configure) }}
+        }
+    };
+}
+
+/// `on_vm_start` has run. Only Envoy calls it, and always before the first configuration.
+static VM_STARTED: AtomicBool = AtomicBool::new(false);
+
+/// nginx variables of the body bridge on APISIX: a flag that says whether the other is set.
+const REQUEST_BRIDGE: (&str, &str) = ("wasm_req_body", "wasm_req_body_set");
+const RESPONSE_BRIDGE: (&str, &str) = ("wasm_resp_body", "wasm_resp_body_set");
+
+/// The proxy that the module runs in.
+#[derive(Debug, Default)]
+pub(crate) struct WasmHost {
+    /// Whether this request's location declares the variables of the body bridge.
+    bridge: Cell<Option<bool>>,
+}
+
+impl WasmHost {
+    fn envoy(&self) -> bool {
+        VM_STARTED.load(Ordering::Relaxed)
+    }
+
+    /// An undeclared nginx variable cannot be set, so trying tells.
+    fn bridge(&self) -> bool {
+        if let Some(known) = self.bridge.get() {
+            return known;
+        }
+        let declared = |(value, flag): (&str, &str)| {
+            ffi::set_property(&[value], b"").is_ok() && ffi::set_property(&[flag], b"").is_ok()
+        };
+        let known = declared(REQUEST_BRIDGE) && declared(RESPONSE_BRIDGE);
+        self.bridge.set(Some(known));
+        known
+    }
+
+    fn own_property(&self, name: &str) -> Option<String> {
+        self.property(&[name]).and_then(|value| String::from_utf8(value).ok())
+    }
+}
+
+fn map_kind(map: Map) -> u32 {
+    match map {
+        Map::Request => 0,
+        Map::Response => 2,
+        Map::CallReply => 6,
+    }
+}
+
+fn body_kind(body: Body) -> u32 {
+    match body {
+        Body::Request => 0,
+        Body::Response => 1,
+        Body::CallReply => 4,
+    }
+}
+
+impl Host for WasmHost {
+    fn can(&self, capability: Capability) -> bool {
+        match capability {
+            Capability::LocalReply => true,
+            Capability::RewriteRequestBody | Capability::RewriteResponseBody => {
+                self.envoy() || self.bridge()
+            }
+            Capability::HoldRequest
+            | Capability::HoldResponse
+            | Capability::ReplacePrefix
+            | Capability::SetContentLength
+            | Capability::SharedProperties
+            | Capability::Clusters
+            | Capability::Tick => self.envoy(),
+        }
+    }
+
+    fn header(&self, map: Map, name: &str) -> Option<Vec<u8>> {
+        ffi::header(map_kind(map), name).ok().flatten()
+    }
+
+    fn set_header(&self, map: Map, name: &str, value: &str) -> Result<(), HostError> {
+        ffi::set_header(map_kind(map), name, value)
+    }
+
+    fn remove_header(&self, map: Map, name: &str) -> Result<(), HostError> {
+        ffi::remove_header(map_kind(map), name)
+    }
+
+    fn method(&self) -> Option<String> {
+        self.header(Map::Request, ":method").and_then(|value| String::from_utf8(value).ok())
+    }
+
+    fn path(&self) -> Option<String> {
+        if self.envoy() {
+            self.header(Map::Request, ":path").and_then(|value| String::from_utf8(value).ok())
+        } else {
+            self.own_property("request_uri")
+        }
+    }
+
+    fn set_path(&self, path: &str) -> Result<(), HostError> {
+        if self.envoy() {
+            ffi::set_header(map_kind(Map::Request), ":path", path)
+        } else {
+            // `:path` cannot take a query there.
+            ffi::set_property(&["upstream_uri"], path.as_bytes())
+        }
+    }
+
+    fn set_authority(&self, authority: &str) -> Result<(), HostError> {
+        if self.envoy() {
+            ffi::set_header(map_kind(Map::Request), ":authority", authority)
+        } else {
+            // Setting `:authority` would overwrite the method.
+            ffi::set_property(&["upstream_host"], authority.as_bytes())
+        }
+    }
+
+    fn body_follows(&self, end: bool) -> bool {
+        if self.envoy() {
+            return !end;
+        }
+        if self.header(Map::Request, "transfer-encoding").is_some() {
+            return true;
+        }
+        match self.header(Map::Request, "content-length") {
+            Some(length) => length != b"0",
+            // HTTP/2 needs no length.
+            None => {
+                self.own_property("server_protocol").is_some_and(|p| p.starts_with("HTTP/2"))
+                    && !matches!(self.method().as_deref(), Some("GET" | "HEAD" | "OPTIONS"))
+            }
+        }
+    }
+
+    fn want_body(&self, body: Body) -> Result<(), HostError> {
+        match body {
+            _ if self.envoy() => Ok(()),
+            Body::Request => ffi::set_property(&["wasm_process_req_body"], b"1"),
+            Body::Response => ffi::set_property(&["wasm_process_resp_body"], b"1"),
+            Body::CallReply => Ok(()),
+        }
+    }
+
+    fn body(&self, body: Body, start: usize, len: usize) -> Option<Vec<u8>> {
+        ffi::buffer(body_kind(body), start, len).ok().flatten()
+    }
+
+    fn replace_body(
+        &self,
+        body: Body,
+        replaced: usize,
+        total: usize,
+        with: &[u8],
+    ) -> Result<(), HostError> {
+        if self.envoy() {
+            if replaced == 0 && with.is_empty() {
+                return Ok(());
+            }
+            return ffi::set_buffer(body_kind(body), 0, replaced, with);
+        }
+        let (value, flag) = match body {
+            _ if replaced != total || !self.bridge() => return Err(HostError::UNIMPLEMENTED),
+            Body::Request => REQUEST_BRIDGE,
+            Body::Response => RESPONSE_BRIDGE,
+            Body::CallReply => return Err(HostError::BAD_ARGUMENT),
+        };
+        ffi::set_property(&[value], with)?;
+        ffi::set_property(&[flag], b"1")
+    }
+
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        ffi::property(path).ok().flatten()
+    }
+
+    fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError> {
+        ffi::set_property(path, value)
+    }
+
+    fn respond(
+        &self,
+        status: u16,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Result<(), HostError> {
+        ffi::send_local_response(u32::from(status), headers, body)
+    }
+
+    fn call(&self, call: &Call) -> Result<CallId, HostError> {
+        let mut headers = vec![
+            (":method", call.method.as_str()),
+            (":scheme", call.scheme.as_str()),
+            (":path", call.path.as_str()),
+            (":authority", call.authority.as_str()),
+        ];
+        headers.extend(call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let body = (!call.body.is_empty()).then_some(call.body.as_slice());
+        // The SDK's dispatcher must know whom the answer belongs to, so this one goes through it.
+        proxy_wasm::hostcalls::dispatch_http_call(
+            &call.upstream,
+            headers,
+            body,
+            Vec::new(),
+            call.timeout,
+        )
+        .map(CallId)
+        .map_err(|status| HostError(status as u32))
+    }
+
+    fn resume_request(&self) -> Result<(), HostError> {
+        ffi::continue_stream(0)
+    }
+
+    fn now_nanos(&self) -> u64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn random(&self) -> u64 {
+        // The standard library seeds these from WASI's `random_get`.
+        std::hash::RandomState::new().build_hasher().finish()
+    }
+}

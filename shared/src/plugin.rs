@@ -1,0 +1,28 @@
+//! A plugin: what is configured once and makes the filters of every exchange.
+
+use std::rc::Rc;
+
+use crate::config::ConfigError;
+use crate::exchange::Settings;
+use crate::filter::Filter;
+
+/// What a plugin is started with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup<'a> {
+    /// The plugin's configuration, JSON.
+    pub config: &'a [u8],
+    /// The VM's configuration (Envoy's `vm_config.configuration`); empty elsewhere. It tells two
+    /// uses of one module apart that share a plugin configuration.
+    pub vm_config: &'a [u8],
+}
+
+/// A configured plugin. A reload makes a new one, and exchanges under way keep the old.
+pub trait Plugin {
+    /// Settings of its exchanges.
+    fn settings(&self) -> Settings;
+    /// The filters of one exchange, the one nearest to the client first; empty lets it pass.
+    fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>>;
+}
+
+/// Makes a plugin of its configuration.
+pub type Configure = fn(Setup<'_>) -> Result<Rc<dyn Plugin>, ConfigError>;

@@ -1,0 +1,78 @@
+//! The one place that knows how each provider reports tokens.
+//!
+//! Each protocol is one file; what they report is brought to one meaning here, OpenAI's: prompt
+//! tokens include cached ones, completion tokens include thinking.
+
+mod anthropic;
+mod openai_chat;
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::{anthropic as anthropic_api, openai_chat as openai_chat_api};
+
+/// Token counts of one answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Tokens of the request, those from or to the provider's prompt cache included.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer, thinking included.
+    pub completion_tokens: u64,
+    /// Of the prompt tokens, those read from the provider's prompt cache.
+    pub cached_tokens: u64,
+    /// Of the prompt tokens, those written to the provider's prompt cache.
+    pub cache_creation_tokens: u64,
+    /// Of the completion tokens, those spent on thinking; 0 where the provider does not say.
+    pub reasoning_tokens: u64,
+}
+
+impl Usage {
+    /// Prompt and completion tokens.
+    pub fn total_tokens(&self) -> u64 {
+        self.prompt_tokens.saturating_add(self.completion_tokens)
+    }
+}
+
+/// Collects what a provider reports, piece by piece.
+///
+/// The reports of one stream overlap (Anthropic counts upwards, vLLM can repeat the totals in every
+/// chunk), so a later report replaces what it names; it is never added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    cached: Option<u64>,
+    cache_creation: Option<u64>,
+    reasoning: Option<u64>,
+}
+
+impl Report {
+    /// OpenAI chat's `usage`.
+    pub fn openai_chat(&mut self, usage: &openai_chat_api::Usage<'_>) {
+        openai_chat::read(self, usage);
+    }
+
+    /// Anthropic's `usage`, of a message or of an event.
+    pub fn anthropic(&mut self, usage: &anthropic_api::Usage<'_>) {
+        anthropic::read(self, usage);
+    }
+
+    /// The counts; `None` if the provider reported none.
+    pub fn usage(&self) -> Option<Usage> {
+        if self.prompt.is_none() && self.completion.is_none() {
+            return None;
+        }
+        Some(Usage {
+            prompt_tokens: self.prompt.unwrap_or(0),
+            completion_tokens: self.completion.unwrap_or(0),
+            cached_tokens: self.cached.unwrap_or(0),
+            cache_creation_tokens: self.cache_creation.unwrap_or(0),
+            reasoning_tokens: self.reasoning.unwrap_or(0),
+        })
+    }
+}
+
+/// Replaces what was known by what is named.
+fn replace(known: &mut Option<u64>, named: Option<u64>) {
+    *known = named.or(*known);
+}

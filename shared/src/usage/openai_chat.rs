@@ -1,0 +1,63 @@
+//! OpenAI Chat Completions: one `usage` object, in a stream in the last chunk
+//! (`stream_options.include_usage`). Prompt tokens include the cached ones.
+//! <https://platform.openai.com/docs/api-reference/chat/object>
+
+use super::{Report, replace};
+use crate::protocol::openai_chat::Usage;
+
+pub(super) fn read(report: &mut Report, usage: &Usage<'_>) {
+    replace(&mut report.prompt, usage.prompt_tokens);
+    replace(&mut report.completion, usage.completion_tokens);
+    let prompt = usage.prompt_tokens_details.as_ref();
+    let cached = prompt.and_then(|details| details.cached_tokens);
+    replace(&mut report.cached, cached.or(usage.prompt_cache_hit_tokens));
+    replace(&mut report.cache_creation, prompt.and_then(|details| details.cache_creation_tokens));
+    let completion = usage.completion_tokens_details.as_ref();
+    replace(&mut report.reasoning, completion.and_then(|details| details.reasoning_tokens));
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use crate::json::parse;
+    use crate::usage::{Report, Usage};
+
+    fn read(texts: &[&str]) -> Option<Usage> {
+        let mut report = Report::default();
+        for text in texts {
+            report.openai_chat(&parse(text).unwrap());
+        }
+        report.usage()
+    }
+
+    #[test]
+    fn cached_and_reasoning_tokens_are_parts_of_the_totals() {
+        let text = r#"{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120,
+            "prompt_tokens_details":{"cached_tokens":64,"audio_tokens":0},
+            "completion_tokens_details":{"reasoning_tokens":12}}"#;
+        let usage = read(&[text]).unwrap();
+        assert_eq!((usage.prompt_tokens, usage.cached_tokens), (100, 64));
+        assert_eq!((usage.completion_tokens, usage.reasoning_tokens), (20, 12));
+        assert_eq!(usage.total_tokens(), 120);
+    }
+
+    #[test]
+    fn deepseeks_name_for_cached_tokens() {
+        let text = r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_cache_hit_tokens":8}"#;
+        assert_eq!(read(&[text]).unwrap().cached_tokens, 8);
+    }
+
+    #[test]
+    fn a_repeated_report_is_not_added() {
+        let first = r#"{"prompt_tokens":9,"completion_tokens":1}"#;
+        let last = r#"{"prompt_tokens":9,"completion_tokens":7,"prompt_tokens_details":null}"#;
+        assert_eq!(read(&[first, last]).unwrap().completion_tokens, 7);
+    }
+
+    #[test]
+    fn nothing_reported_is_not_zero() {
+        assert_eq!(read(&["{}"]), None);
+    }
+}
