@@ -145,6 +145,38 @@ pub trait Headers {
     fn remove(&mut self, name: &str);
 }
 
+/// The head of a [`Reply`] in the making.
+#[derive(Debug)]
+pub struct ReplyHeaders {
+    /// HTTP status, `:status`.
+    pub status: u16,
+    /// The headers.
+    pub list: Vec<(String, String)>,
+}
+
+impl Headers for ReplyHeaders {
+    fn get(&self, name: &str) -> Option<String> {
+        if name == ":status" {
+            return Some(self.status.to_string());
+        }
+        let found = self.list.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone())
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        if name == ":status" {
+            self.status = value.parse().unwrap_or(self.status);
+            return;
+        }
+        self.remove(name);
+        self.list.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.list.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+    }
+}
+
 /// The head of an answer.
 pub struct ResponseHead<'a> {
     /// HTTP status. Set it through [`ResponseHead::set_status`].

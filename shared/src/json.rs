@@ -30,6 +30,12 @@ impl<'a> JsonStr<'a> {
         }
     }
 
+    /// A string of what stands between the quotes of one; `None` if that is not well-formed.
+    pub fn from_escaped(escaped: &str) -> Option<JsonStr<'static>> {
+        let raw = RawValue::from_string(format!("\"{escaped}\"")).ok()?;
+        Some(JsonStr::Owned(raw))
+    }
+
     /// The text with its quotes, as it stands in the document.
     pub fn quoted(&self) -> &str {
         match self {

@@ -19,3 +19,4 @@ pub mod request;
 pub mod sse;
 pub mod usage;
 pub mod view;
+pub mod write;

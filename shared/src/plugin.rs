@@ -26,3 +26,16 @@ pub trait Plugin {
 
 /// Makes a plugin of its configuration.
 pub type Configure = fn(Setup<'_>) -> Result<Rc<dyn Plugin>, ConfigError>;
+
+/// Makes a `.wasm` of a plugin: `shared::register!(configure)`, where `configure` is a
+/// [`Configure`](crate::plugin::Configure).
+#[macro_export]
+macro_rules! register {
+    ($configure:ident) => {
+        #[cfg(target_os = "wasi")]
+        #[allow(unsafe_code, missing_docs, unreachable_pub)]
+        mod entry {
+            $crate::host::wasm::proxy_wasm::main! {{ $crate::host::wasm::start(super::$configure) }}
+        }
+    };
+}

@@ -8,7 +8,7 @@ mod response;
 
 use crate::chain::{Chain, Stage, Step};
 use crate::errors::{ApiError, ErrorKind};
-use crate::facts::Facts;
+use crate::facts::{Fact, Facts};
 use crate::filter::{CallReply, Cx, Filter, Flow, Headers, Interest, Outcome, Reply};
 use crate::host::{Body, CallId, Capability, Host, Map};
 use crate::protocol::Endpoint;
@@ -119,7 +119,9 @@ impl Exchange {
             let _ = host.remove_header(Map::Request, CLUSTER_HEADER);
             self.facts.begin(host);
         }
-        self.endpoint = host.path().as_deref().and_then(Endpoint::of);
+        // On a retry the path is the one that the attempt before has set.
+        let asked = self.settings.upstream.then(|| self.facts.get(host, Fact::Path)).flatten();
+        self.endpoint = asked.or_else(|| host.path()).as_deref().and_then(Endpoint::of);
         self.run_head(host, 0, end)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::chain::Chain;
 use crate::errors::{ApiError, ErrorKind};
-use crate::filter::{BodyKind, Cx, Event, Headers, Interest, Reply, ResponseHead};
+use crate::filter::{BodyKind, Cx, Event, Headers, Interest, Reply, ReplyHeaders, ResponseHead};
 use crate::sse;
 
 /// What to do with the bytes that were fed.
@@ -45,8 +45,8 @@ impl Response {
         let mut head = ResponseHead { status, kind, headers };
         let interest = chain.response_head(below, cx, &mut head);
         let interest = match interest {
-            // What is compressed cannot be looked into, and so not be changed either.
-            _ if kind == BodyKind::Encoded => Interest::Ignore,
+            // What is compressed cannot be looked into, only be replaced as a whole.
+            Interest::Observe if kind == BodyKind::Encoded => Interest::Ignore,
             Interest::Rewrite if !writable => Interest::Observe,
             interest => interest,
         };
@@ -146,7 +146,6 @@ impl Response {
         let body = body.unwrap_or(&whole);
         let mut head = ResponseHead { status: self.status, kind: self.kind, headers };
         let changed = chain.answer(self.below, cx, &mut head, body);
-        chain.end(self.below, cx, true, &mut Vec::new());
         match (self.interest, changed) {
             (Interest::Rewrite, Some(body)) => Output::Replace(body),
             // On a host that does not hold, what was kept has been withheld and is now due.
@@ -209,32 +208,4 @@ pub(super) fn outward(
         Output::Pass => reply.body,
     };
     Reply { status: headers.status, headers: headers.list, body }
-}
-
-struct ReplyHeaders {
-    status: u16,
-    list: Vec<(String, String)>,
-}
-
-impl Headers for ReplyHeaders {
-    fn get(&self, name: &str) -> Option<String> {
-        if name == ":status" {
-            return Some(self.status.to_string());
-        }
-        let found = self.list.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.clone())
-    }
-
-    fn set(&mut self, name: &str, value: &str) {
-        if name == ":status" {
-            self.status = value.parse().unwrap_or(self.status);
-            return;
-        }
-        self.remove(name);
-        self.list.push((name.to_owned(), value.to_owned()));
-    }
-
-    fn remove(&mut self, name: &str) {
-        self.list.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
-    }
 }

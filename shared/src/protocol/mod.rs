@@ -4,7 +4,7 @@
 //! gateway works with; what they do not name stays in the document untouched.
 
 pub mod anthropic;
-mod content;
+pub mod content;
 pub mod openai_chat;
 
 pub use content::Content;

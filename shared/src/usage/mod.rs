@@ -57,6 +57,20 @@ impl Report {
         anthropic::read(self, usage);
     }
 
+    /// Counts that were read elsewhere replace all that is known.
+    pub fn set(&mut self, usage: Option<Usage>) {
+        *self = match usage {
+            None => Report::default(),
+            Some(usage) => Report {
+                prompt: Some(usage.prompt_tokens),
+                completion: Some(usage.completion_tokens),
+                cached: Some(usage.cached_tokens),
+                cache_creation: Some(usage.cache_creation_tokens),
+                reasoning: Some(usage.reasoning_tokens),
+            },
+        };
+    }
+
     /// The counts; `None` if the provider reported none.
     pub fn usage(&self) -> Option<Usage> {
         if self.prompt.is_none() && self.completion.is_none() {

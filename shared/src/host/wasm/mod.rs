@@ -18,19 +18,6 @@ pub use proxy_wasm;
 
 use super::{Body, Call, CallId, Capability, Host, HostError, Map};
 
-/// Makes a `.wasm` of a plugin: `shared::register!(configure)`, where `configure` is a
-/// [`Configure`](crate::plugin::Configure).
-#[macro_export]
-macro_rules! register {
-    ($configure:path) => {
-        #[cfg(target_os = "wasi")]
-        #[allow(unsafe_code, missing_docs, unreachable_pub)]
-        mod entry {
-            $crate::host::wasm::proxy_wasm::main! {{ $crate::host::wasm::start(super::$configure) }}
-        }
-    };
-}
-
 /// `on_vm_start` has run. Only Envoy calls it, and always before the first configuration.
 static VM_STARTED: AtomicBool = AtomicBool::new(false);
 

@@ -1,0 +1,169 @@
+//! The configuration as it is written.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use shared::config::{Mode, Secrets, list};
+
+/// Configuration of ai-proxy.
+///
+/// Envoy's two uses of the plugin, the listener's and the clusters', take the same configuration;
+/// which of them it is says `vm_config.configuration`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `off`: every request passes untouched. `dry_run`: the choice is made and logged, but nothing
+    /// is changed.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Which part of the work is done here. On Envoy `vm_config.configuration` overrides it.
+    #[serde(default)]
+    pub role: Role,
+    /// How the `inline` role reaches the provider.
+    #[serde(default)]
+    pub inline: Inline,
+    /// Who answers.
+    #[serde(deserialize_with = "list")]
+    pub providers: Vec<Provider>,
+    /// Which models there are and who has them. An exact name goes before an alias, an alias before
+    /// a prefix, and the longest prefix before a shorter one.
+    #[serde(deserialize_with = "list")]
+    pub models: Vec<Model>,
+    /// Further names for models: what clients ask for, and what they get.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, String>,
+    /// What happens to fields that a provider has nothing for.
+    #[serde(default)]
+    pub on_unsupported: OnUnsupported,
+    /// Largest request body, in bytes; a larger one is answered with 413. Envoy's
+    /// `per_connection_buffer_limit_bytes` must be as large.
+    #[serde(default = "fifty_mebibytes")]
+    pub max_request_bytes: usize,
+    /// Largest answer that is not streamed, in bytes; a larger one becomes a 502.
+    #[serde(default = "fifty_mebibytes")]
+    pub max_response_bytes: usize,
+    /// How long a provider may take where the plugin makes the call itself (`inline: call`), in
+    /// milliseconds.
+    #[serde(default = "two_minutes")]
+    pub call_timeout_ms: u64,
+}
+
+fn fifty_mebibytes() -> usize {
+    50 << 20
+}
+
+fn two_minutes() -> u64 {
+    120_000
+}
+
+/// Which part of the work is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// In Envoy's listener: reads the model and chooses the cluster.
+    Route,
+    /// In an Envoy cluster, once per attempt: puts the request into the form of the provider that
+    /// this attempt goes to, and the answer into the client's.
+    Translate,
+    /// Both in one place, for proxies without upstream filters.
+    #[default]
+    Inline,
+}
+
+/// How the `inline` role reaches the provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Inline {
+    /// `pass` if nothing in the body has to change; else `call` if the proxy cannot change bodies,
+    /// or if there are several targets and the answer is not streamed; else `rewrite`.
+    #[default]
+    Auto,
+    /// The proxy sends the changed request to the route's upstream.
+    Rewrite,
+    /// The plugin calls the provider itself, and the next one if that fails. The answer comes as a
+    /// whole.
+    Call,
+    /// Only requests whose body needs no change are let through.
+    Pass,
+}
+
+/// What happens to fields that a provider has nothing for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnsupported {
+    /// They are left out and named in the response header `x-ai-dropped`.
+    #[default]
+    Drop,
+    /// The request is refused with 400.
+    Error,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Its name here; letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// Which API it speaks.
+    pub protocol: Protocol,
+    /// Where its API begins, as its own SDKs take it. Gives the host name and the path that are sent;
+    /// on Envoy the address is the cluster's.
+    pub base_url: Option<String>,
+    /// Its key; the first is sent. Leave it out for a server that needs none.
+    #[serde(default)]
+    pub api_key: Secrets,
+    /// On Envoy, the cluster that reaches it.
+    pub cluster: Option<String>,
+    /// Further headers to send.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// `max_tokens` for providers that demand it, where the client gives none.
+    #[serde(default = "four_kibi")]
+    pub default_max_tokens: u64,
+}
+
+fn four_kibi() -> u64 {
+    4096
+}
+
+/// An API that providers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// OpenAI Chat Completions, as many others speak it too.
+    Openai,
+    /// Anthropic Messages.
+    Anthropic,
+}
+
+/// A model or a family of models.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The name that clients give, or a prefix of it that ends with `*`.
+    pub name: String,
+    /// Who has it, in order of preference.
+    #[serde(deserialize_with = "list")]
+    pub targets: Vec<Target>,
+    /// On Envoy, the cluster that reaches all targets; that of the first target's provider if left
+    /// out.
+    pub cluster: Option<String>,
+}
+
+/// A provider's model.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The provider's name.
+    pub provider: String,
+    /// What the provider calls the model; as the client does if left out.
+    pub model: Option<String>,
+}

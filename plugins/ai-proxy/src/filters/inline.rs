@@ -1,0 +1,263 @@
+//! The `inline` role: route and translate in one place, for proxies without upstream filters.
+
+use std::rc::Rc;
+
+use shared::config::Mode;
+use shared::errors::{ApiError, ErrorKind};
+use shared::filter::{
+    BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ReplyHeaders,
+    ResponseHead,
+};
+use shared::host::{Call, Capability, Host};
+use shared::request::RequestBody;
+use shared::sse;
+
+use super::route::proxy_error;
+use super::{attempting, choose, finish, forward, now_seconds, state_usage};
+use crate::answer::Answer;
+use crate::asked::{self, Asked};
+use crate::attempt::{Attempt, NewBody, address, headers};
+use crate::config::Inline;
+use crate::gateway::{Gateway, Provider};
+
+pub(super) struct InlineFilter {
+    gateway: Rc<Gateway>,
+    answer: Option<Answer>,
+    calls: Option<Calls>,
+}
+
+/// The plugin's own calls to providers, one after the other.
+struct Calls {
+    asked: Asked,
+    /// The request's body; the host's copy is gone when the first call ends.
+    text: String,
+    /// Provider and model, the next one last.
+    left: Vec<(String, String)>,
+}
+
+impl InlineFilter {
+    pub(super) fn new(gateway: Rc<Gateway>) -> InlineFilter {
+        InlineFilter { gateway, answer: None, calls: None }
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
+        let gateway = Rc::clone(&self.gateway);
+        let asked = asked::read(body)?;
+        let choice = choose(&gateway, &asked, cx)?;
+        if gateway.mode == Mode::DryRun {
+            let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
+            log::info!("dry run: would ask {}", names.join(", then "));
+            return Ok(Flow::Continue);
+        }
+        let several = choice.targets.len() > 1;
+        let targets: Vec<_> =
+            choice.targets.into_iter().map(|(p, model)| (p.name.clone(), model)).collect();
+        let Some((provider, model)) = targets.first() else {
+            return Err(asked::unknown_model(&asked.model, &[]));
+        };
+        let Some(provider) = gateway.provider(provider) else {
+            return Err(asked::unknown_model(&asked.model, &[]));
+        };
+        let attempt = Attempt::new(&gateway, provider, model, &asked, body.text())?;
+        match way(gateway.inline, cx.host, &attempt, several && !asked.stream) {
+            Inline::Call => {
+                let left = targets.into_iter().rev().collect();
+                self.calls = Some(Calls { asked, text: body.text().to_owned(), left });
+                Ok(self.call_next(cx))
+            }
+            Inline::Pass if attempt.body != NewBody::Same => {
+                let message = "this route can only pass requests through, and this model's provider \
+                               needs another body";
+                Err(ApiError::new(ErrorKind::Internal, message))
+            }
+            _ => {
+                attempting(cx, &provider.name, model);
+                address(&gateway, provider, &attempt.path, cx.host).map_err(|error| {
+                    log::error!("the request could not be pointed at {}: {error}", provider.name);
+                    ApiError::new(ErrorKind::Internal, "the gateway could not address the provider")
+                })?;
+                let dropped = attempt.dropped.clone();
+                let (protocol, now) = (provider.protocol, now_seconds(cx));
+                let answer = Answer::new(&provider.name, protocol, model, &asked, dropped, now);
+                self.answer = Some(answer);
+                attempt.change(&asked, body)?;
+                Ok(Flow::Continue)
+            }
+        }
+    }
+
+    /// Asks the next provider that can be asked; the last one's failure is the answer.
+    fn call_next(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let gateway = Rc::clone(&self.gateway);
+        let Some(calls) = &mut self.calls else { return Flow::Continue };
+        let Some((name, model)) = calls.left.pop() else {
+            let error = ApiError::new(ErrorKind::Overloaded, "no provider could be reached");
+            return cx.refuse(&error);
+        };
+        let Some(provider) = gateway.provider(&name) else { return self.call_next(cx) };
+        match Attempt::new(&gateway, provider, &model, &calls.asked, &calls.text) {
+            Err(error) if calls.left.is_empty() => cx.refuse(&error),
+            // The next one may have something for it.
+            Err(_) => self.call_next(cx),
+            Ok(attempt) => {
+                attempting(cx, &name, &model);
+                let dropped = attempt.dropped.clone();
+                let (protocol, now) = (provider.protocol, now_seconds(cx));
+                self.answer =
+                    Some(Answer::new(&name, protocol, &model, &calls.asked, dropped, now));
+                Flow::Call(Box::new(call(&gateway, provider, attempt, calls, cx.host)))
+            }
+        }
+    }
+
+    /// Makes an answer to the client of a provider's.
+    fn reply(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Reply {
+        let Some(answer) = &mut self.answer else { return proxy_error(502).reply(cx.endpoint) };
+        let Some(status) = reply.status else {
+            let message = format!("provider `{}` could not be reached", answer.provider());
+            return ApiError::new(ErrorKind::Overloaded, message).reply(cx.endpoint);
+        };
+        let mut list = vec![("content-type".to_owned(), reply.content_type)];
+        list.extend(reply.retry_after.map(|after| ("retry-after".to_owned(), after)));
+        let mut headers = ReplyHeaders { status, list };
+        let kind = BodyKind::of(&headers);
+        let mut head = ResponseHead { status, kind, headers: &mut headers };
+        let interest = answer.head(&mut head);
+        let body = if kind == BodyKind::EventStream && interest != Interest::Ignore {
+            stream(answer, &reply.body)
+        } else if interest == Interest::Ignore {
+            reply.body
+        } else {
+            answer.body(&mut head, &reply.body).unwrap_or(reply.body)
+        };
+        state_usage(cx, answer);
+        Reply { status: headers.status, headers: headers.list, body }
+    }
+}
+
+fn way(wanted: Inline, host: &dyn Host, attempt: &Attempt, failover: bool) -> Inline {
+    // Where the proxy does not hold answers back, it does not retry across providers either.
+    let failover = failover && !host.can(Capability::HoldResponse);
+    match wanted {
+        Inline::Auto if failover => Inline::Call,
+        Inline::Auto if attempt.body == NewBody::Same => Inline::Pass,
+        Inline::Auto if !host.can(Capability::RewriteRequestBody) => Inline::Call,
+        Inline::Auto => Inline::Rewrite,
+        wanted => wanted,
+    }
+}
+
+fn call(
+    gateway: &Gateway,
+    provider: &Provider,
+    attempt: Attempt,
+    calls: &Calls,
+    host: &dyn Host,
+) -> Call {
+    let mut headers = headers(provider);
+    headers.push(("content-type".into(), "application/json".into()));
+    headers.push(("accept-encoding".into(), "identity".into()));
+    let address = provider.base_url.address();
+    let cluster = provider.cluster.clone().filter(|_| host.can(Capability::Clusters));
+    Call {
+        upstream: cluster.unwrap_or(address),
+        scheme: provider.base_url.scheme.into(),
+        authority: provider.base_url.authority.clone(),
+        method: "POST".into(),
+        path: attempt.path.clone(),
+        headers,
+        body: attempt.into_body(&calls.asked, &calls.text),
+        timeout: gateway.call_timeout,
+    }
+}
+
+/// A whole event stream in the client's form.
+fn stream(answer: &mut Answer, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut one = |answer: &mut Answer, event: &sse::Event<'_>| {
+        let replaced = match event.data() {
+            Some(data) => answer.event(&data, &mut |data| sse::write_event(&mut out, None, data)),
+            None => false,
+        };
+        if !replaced {
+            out.extend_from_slice(event.raw());
+        }
+    };
+    let mut framer = sse::Framer::new();
+    // An event that is too long ends the stream, as the end of the body does.
+    if framer.push(body, |event| one(answer, &event)).is_ok() {
+        framer.finish(|event| one(answer, &event));
+    }
+    answer.end(&mut |data| sse::write_event(&mut out, None, data));
+    out
+}
+
+/// Whether the next provider may do better.
+fn retriable(status: Option<u16>) -> bool {
+    match status {
+        None => true,
+        Some(status) => matches!(status, 401 | 403 | 408 | 429) || status >= 500,
+    }
+}
+
+impl Filter for InlineFilter {
+    fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
+        match asked::check_head(cx) {
+            Ok(()) => cx.read_body(),
+            Err(error) if self.gateway.mode == Mode::Enforce => return cx.refuse(&error),
+            Err(_) => {}
+        }
+        Flow::Continue
+    }
+
+    fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
+        match self.begin(cx, body) {
+            Ok(flow) => flow,
+            Err(error) if self.gateway.mode == Mode::Enforce => cx.refuse(&error),
+            Err(_) => Flow::Continue,
+        }
+    }
+
+    fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
+        let more = self.calls.as_ref().is_some_and(|calls| !calls.left.is_empty());
+        if more && retriable(reply.status) {
+            return self.call_next(cx);
+        }
+        Flow::Respond(Box::new(self.reply(cx, reply)))
+    }
+
+    fn response_head(&mut self, _: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
+        self.answer.as_mut().map_or(Interest::Ignore, |answer| answer.head(head))
+    }
+
+    fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
+        match &mut self.answer {
+            Some(answer) => forward(answer, cx, event, out),
+            None => out.send(cx, event),
+        }
+    }
+
+    fn end(&mut self, cx: &mut Cx<'_>, _: bool, out: &mut Out<'_>) {
+        if let Some(answer) = &mut self.answer {
+            finish(answer, cx, out);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        head: &mut ResponseHead<'_>,
+        body: &[u8],
+    ) -> Option<Vec<u8>> {
+        let answer = self.answer.as_mut()?;
+        let changed = answer.body(head, body);
+        state_usage(cx, answer);
+        changed
+    }
+
+    fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
+        if let (Some(answer), Outcome::Aborted) = (&self.answer, outcome) {
+            state_usage(cx, answer);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The `route` role, in Envoy's listener: reads the model, chooses the cluster.
+
+use std::rc::Rc;
+
+use shared::config::Mode;
+use shared::errors::{ApiError, ErrorKind};
+use shared::exchange::CLUSTER_HEADER;
+use shared::filter::{BodyKind, Cx, Filter, Flow, Interest, ResponseHead};
+use shared::host::Map;
+use shared::request::RequestBody;
+
+use super::choose;
+use crate::gateway::Gateway;
+use crate::{asked, attempt};
+
+pub(super) struct Route {
+    gateway: Rc<Gateway>,
+}
+
+impl Route {
+    pub(super) fn new(gateway: Rc<Gateway>) -> Route {
+        Route { gateway }
+    }
+
+    fn route(&self, cx: &mut Cx<'_>, body: &RequestBody) -> Result<(), ApiError> {
+        let asked = asked::read(body)?;
+        let choice = choose(&self.gateway, &asked, cx)?;
+        if self.gateway.mode == Mode::DryRun {
+            let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
+            log::info!("dry run: would ask {}", names.join(", then "));
+            return Ok(());
+        }
+        // Should a cluster lack its filter, the client's key must still not reach the provider.
+        attempt::strip(&self.gateway, cx.host);
+        if let Some(cluster) = choice.cluster {
+            cx.host.set_header(Map::Request, CLUSTER_HEADER, cluster).map_err(|error| {
+                log::error!("the cluster could not be chosen: {error}");
+                ApiError::new(ErrorKind::Internal, "the gateway could not choose a provider")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Filter for Route {
+    fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
+        match asked::check_head(cx) {
+            Ok(()) => cx.read_body(),
+            Err(error) if self.gateway.mode == Mode::Enforce => return cx.refuse(&error),
+            Err(_) => {}
+        }
+        Flow::Continue
+    }
+
+    fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
+        match self.route(cx, body) {
+            Err(error) if self.gateway.mode == Mode::Enforce => cx.refuse(&error),
+            _ => Flow::Continue,
+        }
+    }
+
+    /// The proxy's own errors are plain text, which no client of an AI API expects.
+    fn response_head(&mut self, _: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
+        let foreign = head.status >= 400 && head.kind == BodyKind::Other;
+        if !foreign || self.gateway.mode != Mode::Enforce {
+            return Interest::Ignore;
+        }
+        head.headers.set("content-type", "application/json");
+        Interest::Rewrite
+    }
+
+    fn answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        head: &mut ResponseHead<'_>,
+        _: &[u8],
+    ) -> Option<Vec<u8>> {
+        let error = proxy_error(head.status);
+        Some(error.reply(cx.endpoint).body)
+    }
+}
+
+pub(super) fn proxy_error(status: u16) -> ApiError {
+    let message = match status {
+        413 => "the request body is larger than the proxy accepts; send less, or raise \
+                `per_connection_buffer_limit_bytes`"
+            .to_owned(),
+        502 | 503 => "no provider could be reached; try again later".to_owned(),
+        504 => "the provider took too long; try again, or raise the route's timeout".to_owned(),
+        status => format!("the proxy answered with status {status}"),
+    };
+    ApiError::new(ErrorKind::of_status(status), message).status(status)
+}

@@ -1,0 +1,151 @@
+//! The `translate` role, in an Envoy cluster: runs once per attempt, after the host has been picked.
+
+use std::rc::Rc;
+
+use shared::config::Mode;
+use shared::errors::{ApiError, ErrorKind};
+use shared::facts::Fact;
+use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead};
+use shared::request::RequestBody;
+
+use super::{attempting, choose, finish, forward, now_seconds, state_usage};
+use crate::answer::Answer;
+use crate::asked::{self, Asked};
+use crate::attempt::{Attempt, address};
+use crate::gateway::{Gateway, Provider};
+
+/// The metadata of hosts and clusters that names their provider:
+/// `filter_metadata: { ai-gateway: { provider: <name> } }`.
+const METADATA: &str = "ai-gateway";
+
+pub(super) struct Translate {
+    gateway: Rc<Gateway>,
+    answer: Option<Answer>,
+}
+
+impl Translate {
+    pub(super) fn new(gateway: Rc<Gateway>) -> Translate {
+        Translate { gateway, answer: None }
+    }
+
+    fn attempt(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<(), ApiError> {
+        let gateway = Rc::clone(&self.gateway);
+        let asked = asked::read(body)?;
+        let (provider, model) = target(&gateway, &asked, cx)?;
+        let attempt = Attempt::new(&gateway, provider, &model, &asked, body.text())?;
+        attempting(cx, &provider.name, &model);
+        address(&gateway, provider, &attempt.path, cx.host).map_err(|error| {
+            log::error!("the request could not be pointed at {}: {error}", provider.name);
+            ApiError::new(ErrorKind::Internal, "the gateway could not address the provider")
+        })?;
+        let dropped = attempt.dropped.clone();
+        let now = now_seconds(cx);
+        self.answer =
+            Some(Answer::new(&provider.name, provider.protocol, &model, &asked, dropped, now));
+        attempt.change(&asked, body)
+    }
+}
+
+/// The provider that this attempt goes to, and its name of the model.
+fn target<'g>(
+    gateway: &'g Gateway,
+    asked: &Asked,
+    cx: &mut Cx<'_>,
+) -> Result<(&'g Provider, String), ApiError> {
+    let property = |path: &[&str]| {
+        let value = cx.host.property(path).filter(|value| !value.is_empty());
+        value.and_then(|value| String::from_utf8(value).ok())
+    };
+    let metadata = |of: &str| property(&["xds", of, "filter_metadata", METADATA, "provider"]);
+    let named = metadata("upstream_host_metadata").or_else(|| metadata("cluster_metadata"));
+    let cluster = property(&["xds", "cluster_name"]);
+    let by_cluster = || cluster.filter(|name| gateway.provider(name).is_some());
+    let targets = targets(gateway, asked, cx)?;
+    let Some(name) = named.or_else(by_cluster).or_else(|| Some(targets.first()?.0.clone())) else {
+        return Err(misplaced("?"));
+    };
+    let model = targets.into_iter().find(|(provider, _)| *provider == name);
+    match (gateway.provider(&name), model) {
+        (Some(provider), Some((_, model))) => Ok((provider, model)),
+        _ => Err(misplaced(&name)),
+    }
+}
+
+/// What the `route` role has stated; where it does not run, the same choice is made here.
+fn targets(
+    gateway: &Gateway,
+    asked: &Asked,
+    cx: &mut Cx<'_>,
+) -> Result<Vec<(String, String)>, ApiError> {
+    let stated = cx.facts.get(cx.host, Fact::Targets).filter(|stated| !stated.is_empty());
+    if let Some(stated) = stated {
+        let pairs = stated.lines().filter_map(|line| line.split_once('='));
+        return Ok(pairs.map(|(p, model)| (p.to_owned(), model.to_owned())).collect());
+    }
+    let choice = choose(gateway, asked, cx)?;
+    Ok(choice.targets.into_iter().map(|(p, model)| (p.name.clone(), model)).collect())
+}
+
+fn misplaced(provider: &str) -> ApiError {
+    log::error!(
+        "the cluster leads to provider `{provider}`, which is no target of the model that was asked \
+         for; set the metadata `{METADATA}: {{ provider: ... }}` of its hosts, or the model's \
+         `targets`"
+    );
+    ApiError::new(ErrorKind::BadGateway, "the gateway's cluster does not serve this model")
+}
+
+impl Filter for Translate {
+    fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if self.gateway.mode == Mode::Enforce {
+            cx.read_body();
+        }
+        Flow::Continue
+    }
+
+    fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
+        match self.attempt(cx, body) {
+            Ok(()) => Flow::Continue,
+            Err(error) => {
+                self.answer = None;
+                cx.refuse(&error)
+            }
+        }
+    }
+
+    fn response_head(&mut self, _: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
+        self.answer.as_mut().map_or(Interest::Ignore, |answer| answer.head(head))
+    }
+
+    fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
+        match &mut self.answer {
+            Some(answer) => forward(answer, cx, event, out),
+            None => out.send(cx, event),
+        }
+    }
+
+    fn end(&mut self, cx: &mut Cx<'_>, _: bool, out: &mut Out<'_>) {
+        if let Some(answer) = &mut self.answer {
+            finish(answer, cx, out);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        head: &mut ResponseHead<'_>,
+        body: &[u8],
+    ) -> Option<Vec<u8>> {
+        let answer = self.answer.as_mut()?;
+        let changed = answer.body(head, body);
+        state_usage(cx, answer);
+        changed
+    }
+
+    /// What was reported before the client left counts.
+    fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
+        if let (Some(answer), Outcome::Aborted) = (&self.answer, outcome) {
+            state_usage(cx, answer);
+        }
+    }
+}

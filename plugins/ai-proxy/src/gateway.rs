@@ -1,0 +1,290 @@
+//! The configuration, checked and made ready: who answers, and which model is whose.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use shared::config::{ConfigError, Mode, Secrets};
+use shared::exchange::{Limits, Settings};
+
+use crate::base_url::BaseUrl;
+use crate::config::{Config, Inline, Model, OnUnsupported, Protocol, Role, Target};
+
+/// Headers that the proxy or the protocol sets.
+const RESERVED_HEADERS: [&str; 6] = [
+    "host",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "accept-encoding",
+];
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Gateway {
+    /// What the plugin does.
+    pub mode: Mode,
+    /// Which part of it.
+    pub role: Role,
+    /// How the `inline` role reaches providers.
+    pub inline: Inline,
+    /// What happens to fields that a provider has nothing for.
+    pub on_unsupported: OnUnsupported,
+    /// How long a call of the plugin's own may take.
+    pub call_timeout: Duration,
+    limits: Limits,
+    providers: Vec<Provider>,
+    rules: Vec<Rule>,
+    exact: HashMap<String, usize>,
+    /// Longest first.
+    prefixes: Vec<(String, usize)>,
+    aliases: BTreeMap<String, String>,
+}
+
+/// Who answers.
+#[derive(Debug)]
+pub struct Provider {
+    /// Its name.
+    pub name: String,
+    /// Which API it speaks.
+    pub protocol: Protocol,
+    /// Where that begins.
+    pub base_url: BaseUrl,
+    /// Its key.
+    pub api_key: Secrets,
+    /// The Envoy cluster that reaches it.
+    pub cluster: Option<String>,
+    /// Further headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// `max_tokens` where the client gives none.
+    pub default_max_tokens: u64,
+}
+
+#[derive(Debug)]
+struct Rule {
+    targets: Vec<(usize, Option<String>)>,
+    cluster: Option<String>,
+}
+
+/// Where a request may go.
+#[derive(Debug)]
+pub struct Choice<'g> {
+    /// In order of preference, never empty: the provider and its name of the model.
+    pub targets: Vec<(&'g Provider, String)>,
+    /// The Envoy cluster that reaches them.
+    pub cluster: Option<&'g str>,
+}
+
+impl Gateway {
+    /// Checks a configuration. `vm_config` is the role's name, or empty.
+    pub fn new(config: Config, vm_config: &[u8]) -> Result<Gateway, ConfigError> {
+        let role = role(config.role, vm_config)?;
+        let mut providers = Vec::new();
+        for (index, provider) in config.providers.into_iter().enumerate() {
+            let path = format!("providers[{index}]");
+            let provider = check_provider(provider, &path)?;
+            if providers.iter().any(|other: &Provider| other.name == provider.name) {
+                let message = format!("`{}` is there already; names must differ", provider.name);
+                return Err(ConfigError::new(format!("{path}.name"), message));
+            }
+            providers.push(provider);
+        }
+        if providers.is_empty() {
+            return Err(ConfigError::new("providers", "give at least one provider"));
+        }
+        let mut gateway = Gateway {
+            mode: config.mode,
+            role,
+            inline: config.inline,
+            on_unsupported: config.on_unsupported,
+            call_timeout: Duration::from_millis(config.call_timeout_ms.clamp(1, 3_600_000)),
+            limits: Limits {
+                request: config.max_request_bytes,
+                response: config.max_response_bytes,
+            },
+            providers,
+            rules: Vec::new(),
+            exact: HashMap::new(),
+            prefixes: Vec::new(),
+            aliases: BTreeMap::new(),
+        };
+        for (index, model) in config.models.into_iter().enumerate() {
+            gateway.add_model(model, &format!("models[{index}]"))?;
+        }
+        if gateway.rules.is_empty() {
+            return Err(ConfigError::new("models", "give at least one model, `*` for all"));
+        }
+        gateway.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        for (alias, model) in config.aliases {
+            gateway.add_alias(alias, model)?;
+        }
+        Ok(gateway)
+    }
+
+    fn add_model(&mut self, model: Model, path: &str) -> Result<(), ConfigError> {
+        let targets = model.targets.iter().enumerate();
+        let targets = targets
+            .map(|(index, target)| self.target(target, &format!("{path}.targets[{index}]")))
+            .collect::<Result<Vec<_>, _>>()?;
+        if targets.is_empty() {
+            return Err(ConfigError::new(format!("{path}.targets"), "give at least one target"));
+        }
+        let index = self.rules.len();
+        let (prefix, wild) = match model.name.strip_suffix('*') {
+            Some(prefix) => (prefix, true),
+            None => (model.name.as_str(), false),
+        };
+        let name_path = format!("{path}.name");
+        if prefix.contains('*') || (prefix.is_empty() && !wild) {
+            let message = "must be a model's name, a prefix with `*` at its end, or `*`";
+            return Err(ConfigError::new(name_path, message));
+        }
+        let taken = if wild {
+            let taken = self.prefixes.iter().any(|(other, _)| other == prefix);
+            self.prefixes.push((prefix.to_owned(), index));
+            taken
+        } else {
+            self.exact.insert(model.name.clone(), index).is_some()
+        };
+        if taken {
+            return Err(ConfigError::new(name_path, "is there already; names must differ"));
+        }
+        self.rules.push(Rule { targets, cluster: model.cluster });
+        Ok(())
+    }
+
+    fn target(&self, target: &Target, path: &str) -> Result<(usize, Option<String>), ConfigError> {
+        match self.providers.iter().position(|provider| provider.name == target.provider) {
+            Some(provider) => Ok((provider, target.model.clone())),
+            None => {
+                let names: Vec<_> = self.providers.iter().map(|p| p.name.as_str()).collect();
+                let message =
+                    format!("no provider `{}`; there are {}", target.provider, names.join(", "));
+                Err(ConfigError::new(format!("{path}.provider"), message))
+            }
+        }
+    }
+
+    fn add_alias(&mut self, alias: String, model: String) -> Result<(), ConfigError> {
+        let path = format!("aliases.{alias}");
+        if self.exact.contains_key(&alias) {
+            let message = "is the name of a model as well; an alias needs a name of its own";
+            return Err(ConfigError::new(path, message));
+        }
+        if self.rule(&model).is_none() {
+            let message = format!("no entry of `models` fits `{model}`; aliases do not chain");
+            return Err(ConfigError::new(path, message));
+        }
+        self.aliases.insert(alias, model);
+        Ok(())
+    }
+
+    /// Settings of the exchanges.
+    pub fn settings(&self) -> Settings {
+        let upstream = self.role == Role::Translate;
+        Settings { limits: self.limits, upstream, trust_facts: false }
+    }
+
+    /// Who has this model.
+    pub fn choose(&self, model: &str) -> Option<Choice<'_>> {
+        let model = match self.aliases.get(model) {
+            Some(real) if !self.exact.contains_key(model) => real.as_str(),
+            _ => model,
+        };
+        let rule = self.rule(model)?;
+        let targets: Vec<_> = rule
+            .targets
+            .iter()
+            .filter_map(|(index, name)| {
+                let name = name.clone().unwrap_or_else(|| model.to_owned());
+                Some((self.providers.get(*index)?, name))
+            })
+            .collect();
+        let own = targets.first().and_then(|(provider, _)| provider.cluster.as_deref());
+        Some(Choice { targets, cluster: rule.cluster.as_deref().or(own) })
+    }
+
+    fn rule(&self, model: &str) -> Option<&Rule> {
+        let by_prefix = || {
+            let found = self.prefixes.iter().find(|(prefix, _)| model.starts_with(prefix.as_str()));
+            found.map(|(_, index)| *index)
+        };
+        let index = self.exact.get(model).copied().or_else(by_prefix)?;
+        self.rules.get(index)
+    }
+
+    /// The provider of this name.
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Names of all headers that some provider gets. On a retry those of the provider before must
+    /// go.
+    pub fn provider_headers(&self) -> impl Iterator<Item = &str> {
+        self.providers.iter().flat_map(|p| p.headers.iter().map(|(name, _)| name.as_str()))
+    }
+
+    /// A few of the names that clients can ask for, for error messages.
+    pub fn model_names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.exact.keys().map(String::as_str).collect();
+        names.extend(self.aliases.keys().map(String::as_str));
+        names.sort_unstable();
+        names.truncate(10);
+        names
+    }
+}
+
+fn role(configured: Role, vm_config: &[u8]) -> Result<Role, ConfigError> {
+    match vm_config.trim_ascii() {
+        b"" => Ok(configured),
+        b"route" => Ok(Role::Route),
+        b"translate" => Ok(Role::Translate),
+        b"inline" => Ok(Role::Inline),
+        _ => {
+            let message = "expected route, translate or inline";
+            Err(ConfigError::new("vm_config.configuration", message))
+        }
+    }
+}
+
+fn check_provider(provider: crate::config::Provider, path: &str) -> Result<Provider, ConfigError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if provider.name.is_empty() || !provider.name.chars().all(plain) {
+        let message = "may have letters, digits, `-`, `_` and `.` only";
+        return Err(ConfigError::new(format!("{path}.name"), message));
+    }
+    let default_url = match provider.protocol {
+        Protocol::Openai => "https://api.openai.com/v1",
+        Protocol::Anthropic => "https://api.anthropic.com",
+    };
+    let base_url = BaseUrl::parse(provider.base_url.as_deref().unwrap_or(default_url))
+        .map_err(|message| ConfigError::new(format!("{path}.base_url"), message))?;
+    let mut headers = Vec::new();
+    for (name, value) in provider.headers {
+        let path = format!("{path}.headers.{name}");
+        let name = name.to_ascii_lowercase();
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(token) {
+            return Err(ConfigError::new(path, "is not the name of a header"));
+        }
+        if RESERVED_HEADERS.contains(&name.as_str()) || name.starts_with("x-ai-") {
+            return Err(ConfigError::new(path, "is set by the gateway itself; leave it out"));
+        }
+        if !value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
+            return Err(ConfigError::new(path, "may have visible ASCII characters only"));
+        }
+        headers.push((name, value));
+    }
+    if provider.default_max_tokens == 0 {
+        return Err(ConfigError::new(format!("{path}.default_max_tokens"), "must be 1 or more"));
+    }
+    Ok(Provider {
+        name: provider.name,
+        protocol: provider.protocol,
+        base_url,
+        api_key: provider.api_key,
+        cluster: provider.cluster,
+        headers,
+        default_max_tokens: provider.default_max_tokens,
+    })
+}

@@ -1,0 +1,331 @@
+//! Writes a Messages request.
+
+use serde_json::value::RawValue;
+use shared::json::JsonStr;
+use shared::write::JsonWriter;
+
+use crate::translate::ir::{
+    Arguments, Body, Effort, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+};
+
+/// The least that `thinking.budget_tokens` may be.
+const MIN_THINKING: u64 = 1024;
+
+/// The key under which arguments that are no JSON object reach the model, so that it can see its
+/// mistake; `input` must be an object. The name is Anthropic's own suggestion,
+/// <https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/fine-grained-tool-streaming>.
+const INVALID_JSON: &str = "INVALID_JSON";
+
+/// Writes the request. Anthropic demands `max_tokens`; `default_max_tokens` is for clients that leave
+/// it open. Names what has no place in it in `request.dropped`.
+pub fn write(request: &mut Request<'_>, model: &str, default_max_tokens: u64) -> String {
+    let thinking = budget(request, default_max_tokens);
+    let max_tokens = request.max_tokens.unwrap_or(default_max_tokens.saturating_add(
+        // What the client left open is the answer's length, not how much of it is thought.
+        thinking.unwrap_or(0),
+    ));
+    let mut w = JsonWriter::with_capacity(1024);
+    w.open('{');
+    w.key("model");
+    w.text(model);
+    w.key("max_tokens");
+    w.value(max_tokens);
+    write_system(&mut w, &request.system);
+    w.key("messages");
+    w.open('[');
+    request.turns.iter().for_each(|turn| write_turn(&mut w, turn));
+    w.close(']');
+    write_tools(&mut w, request);
+    if let Some(budget) = thinking {
+        w.key("thinking");
+        w.raw(&format!(r#"{{"type":"enabled","budget_tokens":{budget}}}"#));
+    }
+    write_sampling(&mut w, request, thinking.is_some());
+    if let Some(schema) = request.schema {
+        w.key("output_config");
+        w.raw(r#"{"format":{"type":"json_schema","schema":"#);
+        w.raw_tail(schema.get());
+        w.raw_tail("}}");
+    }
+    if let Some(user) = &request.user {
+        w.key("metadata");
+        w.open('{');
+        w.key("user_id");
+        w.string(user);
+        w.close('}');
+    }
+    if request.stream {
+        w.key("stream");
+        w.raw("true");
+    }
+    w.close('}');
+    w.finish()
+}
+
+/// How many tokens to think with, if at all. Anthropic refuses to think where a forced tool is to be
+/// called, or on top of a round of calls that was made without.
+fn budget(request: &mut Request<'_>, default_max_tokens: u64) -> Option<u64> {
+    let wanted = match request.effort? {
+        Effort::None | Effort::Minimal => return None,
+        Effort::Low => 2048,
+        Effort::Medium => 8192,
+        Effort::High => 16_384,
+        Effort::ExtraHigh => 32_768,
+    };
+    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    let limit = match request.max_tokens {
+        Some(max) => max.saturating_sub(1),
+        None => default_max_tokens.saturating_add(wanted),
+    };
+    let budget = wanted.min(limit);
+    if forced || unthinking_round(&request.turns) || budget < MIN_THINKING {
+        request.dropped.push("reasoning_effort".into());
+        return None;
+    }
+    Some(budget)
+}
+
+/// Whether the last thing the model said is a call that it made without thinking.
+fn unthinking_round(turns: &[Turn<'_>]) -> bool {
+    let last = turns.iter().rfind(|turn| turn.role == Role::Assistant);
+    last.is_some_and(|turn| {
+        let called = turn.parts.iter().any(|part| matches!(part.body, Body::ToolCall { .. }));
+        let thought = turn.parts.first().is_some_and(|part| {
+            let signed = matches!(part.body, Body::Thinking { signature: Some(_), .. });
+            signed || matches!(part.body, Body::RedactedThinking(_))
+        });
+        called && !thought
+    })
+}
+
+fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {
+    if parts.is_empty() {
+        return;
+    }
+    w.key("system");
+    match parts {
+        [Part { body: Body::Text(text), cache_control: None }] => w.string(text),
+        parts => {
+            w.open('[');
+            parts.iter().for_each(|part| write_part(w, part));
+            w.close(']');
+        }
+    }
+}
+
+fn write_turn(w: &mut JsonWriter, turn: &Turn<'_>) {
+    w.open('{');
+    w.field("role", if turn.role == Role::User { "user" } else { "assistant" });
+    w.key("content");
+    match turn.parts.as_slice() {
+        [Part { body: Body::Text(text), cache_control: None }] => w.string(text),
+        parts => {
+            w.open('[');
+            parts.iter().for_each(|part| write_part(w, part));
+            w.close(']');
+        }
+    }
+    w.close('}');
+}
+
+fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
+    // Another provider's thought is of no use here without a signature.
+    if matches!(part.body, Body::Thinking { signature: None, .. }) {
+        return;
+    }
+    w.open('{');
+    match &part.body {
+        Body::Text(text) => {
+            w.field("type", "text");
+            string(w, "text", text);
+        }
+        Body::Image(source) => {
+            w.field("type", "image");
+            write_source(w, source);
+        }
+        Body::Document { source, title } => {
+            w.field("type", "document");
+            write_source(w, source);
+            if let Some(title) = title {
+                string(w, "title", title);
+            }
+        }
+        Body::ToolCall { id, name, arguments } => {
+            w.field("type", "tool_use");
+            string(w, "id", id);
+            string(w, "name", name);
+            w.key("input");
+            write_arguments(w, arguments);
+        }
+        Body::ToolResult { id, parts } => {
+            w.field("type", "tool_result");
+            string(w, "tool_use_id", id);
+            write_result(w, parts);
+        }
+        Body::Thinking { text, signature } => {
+            w.field("type", "thinking");
+            string(w, "thinking", text);
+            if let Some(signature) = signature {
+                string(w, "signature", signature);
+            }
+        }
+        Body::RedactedThinking(data) => {
+            w.field("type", "redacted_thinking");
+            string(w, "data", data);
+        }
+    }
+    if let Some(mark) = part.cache_control {
+        w.key("cache_control");
+        w.raw(mark.get());
+    }
+    w.close('}');
+}
+
+fn write_result(w: &mut JsonWriter, parts: &[Part<'_>]) {
+    match parts {
+        // A function that returns nothing; the field may be left out.
+        [] => {}
+        [Part { body: Body::Text(text), cache_control: None }] => string(w, "content", text),
+        parts => {
+            w.key("content");
+            w.open('[');
+            parts.iter().for_each(|part| write_part(w, part));
+            w.close(']');
+        }
+    }
+}
+
+fn write_source(w: &mut JsonWriter, source: &Source<'_>) {
+    w.key("source");
+    w.open('{');
+    match source {
+        Source::Base64 { media_type, data } => {
+            w.field("type", "base64");
+            w.field("media_type", media_type);
+            w.field("data", data);
+        }
+        Source::Url(url) => {
+            w.field("type", "url");
+            string(w, "url", url);
+        }
+    }
+    w.close('}');
+}
+
+fn write_arguments(w: &mut JsonWriter, arguments: &Arguments<'_>) {
+    let decoded;
+    let text = match arguments {
+        Arguments::Json(json) => json.get(),
+        Arguments::Text(text) => {
+            decoded = text.decode();
+            decoded.trim()
+        }
+    };
+    let is_object = serde_json::from_str::<&RawValue>(text).is_ok() && text.starts_with('{');
+    if is_object {
+        w.raw(text);
+    } else if text.is_empty() {
+        w.raw("{}");
+    } else {
+        w.open('{');
+        w.key(INVALID_JSON);
+        w.text(text);
+        w.close('}');
+    }
+}
+
+fn write_tools(w: &mut JsonWriter, request: &Request<'_>) {
+    if request.tools.is_empty() {
+        return;
+    }
+    w.key("tools");
+    w.open('[');
+    request.tools.iter().for_each(|tool| write_tool(w, tool));
+    w.close(']');
+    let kind = match request.tool_choice {
+        None | Some(ToolChoice::Auto) => "auto",
+        Some(ToolChoice::None) => "none",
+        Some(ToolChoice::Required) => "any",
+        Some(ToolChoice::Named(_)) => "tool",
+    };
+    let single = request.parallel_tool_calls == Some(false) && kind != "none";
+    if request.tool_choice.is_none() && !single {
+        return;
+    }
+    w.key("tool_choice");
+    w.open('{');
+    w.field("type", kind);
+    if let Some(ToolChoice::Named(name)) = &request.tool_choice {
+        string(w, "name", name);
+    }
+    if single {
+        w.key("disable_parallel_tool_use");
+        w.raw("true");
+    }
+    w.close('}');
+}
+
+fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
+    w.open('{');
+    string(w, "name", &tool.name);
+    if let Some(description) = &tool.description {
+        string(w, "description", description);
+    }
+    w.key("input_schema");
+    w.raw(tool.parameters.map_or(r#"{"type":"object","properties":{}}"#, RawValue::get));
+    if let Some(strict) = tool.strict {
+        w.key("strict");
+        w.value(strict);
+    }
+    if let Some(mark) = tool.cache_control {
+        w.key("cache_control");
+        w.raw(mark.get());
+    }
+    w.close('}');
+}
+
+fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, thinking: bool) {
+    if let Some(temperature) = request.temperature {
+        // It goes up to 1 only, and must be left alone where the model thinks.
+        if thinking || !(0.0..=1.0).contains(&temperature) {
+            request.dropped.push("temperature".into());
+        }
+        if !thinking {
+            w.key("temperature");
+            w.value(temperature.clamp(0.0, 1.0));
+        }
+    }
+    if let Some(top_p) = request.top_p {
+        if thinking && top_p < 0.95 {
+            request.dropped.push("top_p".into());
+        } else {
+            w.key("top_p");
+            w.value(top_p);
+        }
+    }
+    match request.top_k {
+        Some(_) if thinking => request.dropped.push("top_k".into()),
+        Some(top_k) => {
+            w.key("top_k");
+            w.value(top_k);
+        }
+        None => {}
+    }
+    // White space alone is refused.
+    let stops: Vec<_> =
+        request.stop.iter().filter(|stop| !stop.decode().trim().is_empty()).collect();
+    if stops.len() < request.stop.len() {
+        request.dropped.push("stop".into());
+    }
+    if !stops.is_empty() {
+        w.key("stop_sequences");
+        w.open('[');
+        stops.iter().for_each(|stop| w.string(stop));
+        w.close(']');
+    }
+}
+
+fn string(w: &mut JsonWriter, key: &str, value: &JsonStr<'_>) {
+    w.key(key);
+    w.string(value);
+}

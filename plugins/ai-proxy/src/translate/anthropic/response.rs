@@ -1,0 +1,51 @@
+//! Reads a whole answer.
+
+use shared::json::{BadJson, JsonStr, parse};
+use shared::protocol::anthropic::{Block, Event, Response as ApiResponse};
+use shared::usage::Report;
+
+use super::stop_reason;
+use crate::translate::ir::{Arguments, Body, Response};
+
+/// Reads the answer. Blocks of tools that the provider runs itself are left out.
+pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
+    let api: ApiResponse<'_> = parse(text)?;
+    let Some(content) = api.content else {
+        return Err(BadJson { path: "content".into(), message: "is missing".into() });
+    };
+    let mut report = Report::default();
+    if let Some(usage) = &api.usage {
+        report.anthropic(usage);
+    }
+    Ok(Response {
+        id: api.id,
+        model: api.model,
+        parts: content.into_iter().filter_map(read_block).map(Into::into).collect(),
+        stop: api.stop_reason.as_ref().map(stop_reason),
+        usage: report.usage(),
+    })
+}
+
+fn read_block(block: Block<'_>) -> Option<Body<'_>> {
+    match &*block.kind.as_ref()?.decode() {
+        "text" => Some(Body::Text(block.text?)),
+        "thinking" => Some(Body::Thinking { text: block.thinking?, signature: block.signature }),
+        "redacted_thinking" => Some(Body::RedactedThinking(block.data?)),
+        "tool_use" => Some(Body::ToolCall {
+            id: block.id?,
+            name: block.name?,
+            arguments: match block.input {
+                Some(input) => Arguments::Json(input),
+                None => Arguments::Text(JsonStr::encode("{}")),
+            },
+        }),
+        _ => None,
+    }
+}
+
+/// The type and the words of an error's body, which looks like a stream's `error` event.
+pub fn read_error(text: &str) -> Option<(String, String)> {
+    let error = parse::<Event<'_>>(text).ok()?.error?;
+    let kind = error.kind.map_or_else(|| "api_error".into(), |kind| kind.decode().into_owned());
+    Some((kind, error.message?.decode().into_owned()))
+}

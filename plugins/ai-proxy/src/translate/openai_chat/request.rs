@@ -1,0 +1,314 @@
+//! Reads a Chat Completions request. Every mistake is named with its place in the client's document.
+
+use serde_json::value::RawValue;
+use shared::errors::{ApiError, ErrorKind};
+use shared::json::{BadJson, JsonStr, parse};
+use shared::protocol::Content;
+use shared::protocol::content::Form;
+use shared::protocol::openai_chat::{
+    Message, NamedChoice, Part as ApiPart, Request as ApiRequest, ResponseFormat, ThinkingBlock,
+    Tool as ApiTool, ToolCall,
+};
+
+use crate::translate::ir::{
+    Arguments, Body, Effort, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+};
+
+type Result<T> = std::result::Result<T, ApiError>;
+
+/// Fields that only steer how OpenAI keeps and bills; leaving them out changes no answer.
+const HARMLESS: [&str; 4] = ["store", "metadata", "prompt_cache_key", "prompt_cache_retention"];
+
+fn invalid(path: &str, message: &str) -> ApiError {
+    ApiError::new(ErrorKind::InvalidRequest, format!("{path}: {message}")).param(path)
+}
+
+fn bad(prefix: &str, error: &BadJson) -> ApiError {
+    // `[2].text` follows its prefix without a dot, a field's name with one.
+    let dot = if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
+    let path = format!("{prefix}{dot}{}", error.path);
+    invalid(path.trim_start_matches('.'), &error.message)
+}
+
+/// Reads the request.
+pub fn read(text: &str) -> Result<Request<'_>> {
+    let api: ApiRequest<'_> = parse(text).map_err(|error| bad("", &error))?;
+    if api.n.is_some_and(|n| n != 1) {
+        return Err(invalid("n", "this provider gives one answer per request; send n times"));
+    }
+    let mut request = Request {
+        parallel_tool_calls: api.parallel_tool_calls,
+        max_tokens: api.max_completion_tokens.or(api.max_tokens),
+        temperature: api.temperature,
+        top_p: api.top_p,
+        top_k: api.top_k,
+        stream: api.stream.unwrap_or(false),
+        user: api.safety_identifier.or(api.user),
+        ..Request::default()
+    };
+    for (index, message) in api.messages.unwrap_or_default().into_iter().enumerate() {
+        read_message(&mut request, message, &format!("messages[{index}]"))?;
+    }
+    if request.turns.is_empty() {
+        let message = "give at least one user or assistant message with content";
+        return Err(invalid("messages", message));
+    }
+    for (index, tool) in api.tools.unwrap_or_default().into_iter().enumerate() {
+        request.tools.push(read_tool(tool, &format!("tools[{index}]"))?);
+    }
+    request.tool_choice = api.tool_choice.map(read_tool_choice).transpose()?;
+    request.stop = api.stop.map(read_stop).transpose()?.unwrap_or_default();
+    request.effort = api.reasoning_effort.as_ref().map(read_effort).transpose()?;
+    if let Some(format) = api.response_format {
+        read_format(&mut request, format)?;
+    }
+    let rest = api.rest.iter().filter(|(_, value)| value.get() != "null");
+    for (key, _) in rest.filter(|(key, _)| !HARMLESS.contains(&&**key)) {
+        request.dropped.push(key.clone().into_owned());
+    }
+    Ok(request)
+}
+
+fn read_message<'a>(request: &mut Request<'a>, message: Message<'a>, path: &str) -> Result<()> {
+    let Some(role) = &message.role else {
+        return Err(invalid(&format!("{path}.role"), "is required"));
+    };
+    match &*role.decode() {
+        "system" | "developer" => {
+            let parts = texts(message.content, message.cache_control, path)?;
+            request.system.extend(parts);
+        }
+        "user" => {
+            let parts = contents(message.content, message.cache_control, path)?;
+            push(request, Role::User, parts);
+        }
+        "assistant" => {
+            let parts = read_assistant(message, path)?;
+            push(request, Role::Assistant, parts);
+        }
+        "tool" => {
+            let Some(id) = message.tool_call_id else {
+                return Err(invalid(&format!("{path}.tool_call_id"), "is required"));
+            };
+            let parts = contents(message.content, None, path)?;
+            let body = Body::ToolResult { id, parts };
+            push(request, Role::User, vec![Part { body, cache_control: message.cache_control }]);
+        }
+        "function" => {
+            let message = "role `function` is not supported with this provider; use `tools`";
+            return Err(invalid(&format!("{path}.role"), message));
+        }
+        _ => {
+            let message = "expected system, developer, user, assistant or tool";
+            return Err(invalid(&format!("{path}.role"), message));
+        }
+    }
+    Ok(())
+}
+
+/// Neighbours of one role become one turn; other protocols want the roles to alternate, and all
+/// results of one round of calls in one turn.
+fn push<'a>(request: &mut Request<'a>, role: Role, parts: Vec<Part<'a>>) {
+    match request.turns.last_mut() {
+        _ if parts.is_empty() => {}
+        Some(last) if last.role == role => last.parts.extend(parts),
+        _ => request.turns.push(Turn { role, parts }),
+    }
+}
+
+fn read_assistant<'a>(message: Message<'a>, path: &str) -> Result<Vec<Part<'a>>> {
+    if message.function_call.is_some() {
+        let message = "is not supported with this provider; use `tool_calls`";
+        return Err(invalid(&format!("{path}.function_call"), message));
+    }
+    let thoughts = message.thinking_blocks.unwrap_or_default();
+    let mut parts: Vec<Part<'a>> = thoughts.into_iter().filter_map(read_thought).collect();
+    parts.extend(contents(message.content, message.cache_control, path)?);
+    if let Some(refusal) = message.refusal.filter(|text| !text.is_empty()) {
+        parts.push(Body::Text(refusal).into());
+    }
+    for (index, call) in message.tool_calls.unwrap_or_default().into_iter().enumerate() {
+        parts.push(read_call(call, &format!("{path}.tool_calls[{index}]"))?.into());
+    }
+    Ok(parts)
+}
+
+fn read_thought(block: ThinkingBlock<'_>) -> Option<Part<'_>> {
+    match (block.thinking, block.signature, block.data) {
+        (Some(text), signature @ Some(_), _) => Some(Body::Thinking { text, signature }.into()),
+        (None, _, Some(data)) => Some(Body::RedactedThinking(data).into()),
+        // A thought without a signature is of no use to any provider.
+        _ => None,
+    }
+}
+
+fn read_call<'a>(call: ToolCall<'a>, path: &str) -> Result<Body<'a>> {
+    let Some(function) = call.function else {
+        return Err(invalid(&format!("{path}.function"), "is required"));
+    };
+    let id = call.id.ok_or_else(|| invalid(&format!("{path}.id"), "is required"))?;
+    let name = function.name;
+    let name = name.ok_or_else(|| invalid(&format!("{path}.function.name"), "is required"))?;
+    let arguments = function.arguments.unwrap_or_else(|| JsonStr::encode("{}"));
+    Ok(Body::ToolCall { id, name, arguments: Arguments::Text(arguments) })
+}
+
+/// What may stand in system messages.
+fn texts<'a>(
+    content: Option<Content<'a>>,
+    cache_control: Option<&'a RawValue>,
+    path: &str,
+) -> Result<Vec<Part<'a>>> {
+    let parts = contents(content, cache_control, path)?;
+    if parts.iter().any(|part| !matches!(part.body, Body::Text(_))) {
+        let path = format!("{path}.content");
+        return Err(invalid(&path, "instructions can only be text with this provider"));
+    }
+    Ok(parts)
+}
+
+fn contents<'a>(
+    content: Option<Content<'a>>,
+    cache_control: Option<&'a RawValue>,
+    path: &str,
+) -> Result<Vec<Part<'a>>> {
+    let Some(content) = content else { return Ok(Vec::new()) };
+    let path = format!("{path}.content");
+    let mut parts = match content.form().map_err(|error| bad(&path, &error))? {
+        Form::Text(text) => vec![Body::Text(text).into()],
+        Form::Parts(parts) => {
+            let parts = parts.into_iter().enumerate();
+            parts
+                .map(|(i, part)| read_part(part, &format!("{path}[{i}]")))
+                .collect::<Result<_>>()?
+        }
+    };
+    // Empty texts say nothing, and other providers refuse them.
+    parts.retain(|part| !matches!(&part.body, Body::Text(text) if text.is_empty()));
+    if let (Some(last), Some(mark)) = (parts.last_mut(), cache_control) {
+        last.cache_control.get_or_insert(mark);
+    }
+    Ok(parts)
+}
+
+fn read_part<'a>(part: ApiPart<'a>, path: &str) -> Result<Part<'a>> {
+    let Some(kind) = part.kind else {
+        return Err(invalid(&format!("{path}.type"), "is required"));
+    };
+    let required = |field: &str| invalid(&format!("{path}.{field}"), "is required");
+    let body = match &*kind.decode() {
+        "text" => Body::Text(part.text.ok_or_else(|| required("text"))?),
+        "refusal" => Body::Text(part.refusal.ok_or_else(|| required("refusal"))?),
+        "image_url" => {
+            let url = part.image_url.and_then(|image| image.url);
+            Body::Image(source(url.ok_or_else(|| required("image_url.url"))?, path)?)
+        }
+        "file" => {
+            let file = part.file.ok_or_else(|| required("file"))?;
+            let Some(data) = file.file_data else {
+                let message = "files by id belong to another provider; send `file_data`";
+                return Err(invalid(&format!("{path}.file"), message));
+            };
+            Body::Document { source: source(data, path)?, title: file.filename }
+        }
+        "input_audio" => {
+            return Err(invalid(path, "audio is not supported with this provider; send text"));
+        }
+        _ => {
+            let message = "expected text, image_url, file or refusal";
+            return Err(invalid(&format!("{path}.type"), message));
+        }
+    };
+    Ok(Part { body, cache_control: part.cache_control })
+}
+
+/// A `data:` URL becomes its bytes.
+fn source<'a>(url: JsonStr<'a>, path: &str) -> Result<Source<'a>> {
+    let JsonStr::Borrowed(raw) = url else { return Ok(Source::Url(url)) };
+    let escaped = raw.get().strip_prefix('"').and_then(|s| s.strip_suffix('"'));
+    let Some(data) = escaped.and_then(|s| s.strip_prefix("data:")) else {
+        return Ok(Source::Url(url));
+    };
+    match data.split_once(";base64,") {
+        Some((media_type, data)) => {
+            // Parameters (`;charset=...`) are no part of what providers take.
+            let media_type = media_type.split(';').next().unwrap_or_default();
+            Ok(Source::Base64 { media_type, data })
+        }
+        None => Err(invalid(path, "expected `data:<media type>;base64,<data>`")),
+    }
+}
+
+fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
+    if tool.kind.as_ref().is_some_and(|kind| kind != "function") {
+        let message = "only tools of type `function` are supported with this provider";
+        return Err(invalid(&format!("{path}.type"), message));
+    }
+    let function =
+        tool.function.ok_or_else(|| invalid(&format!("{path}.function"), "is required"))?;
+    let name =
+        function.name.ok_or_else(|| invalid(&format!("{path}.function.name"), "is required"))?;
+    Ok(Tool {
+        name,
+        description: function.description,
+        parameters: function.parameters,
+        strict: function.strict,
+        cache_control: tool.cache_control,
+    })
+}
+
+fn read_tool_choice(choice: &RawValue) -> Result<ToolChoice<'_>> {
+    let path = "tool_choice";
+    if let Ok(word) = parse::<JsonStr<'_>>(choice.get()) {
+        return match &*word.decode() {
+            "auto" => Ok(ToolChoice::Auto),
+            "none" => Ok(ToolChoice::None),
+            "required" => Ok(ToolChoice::Required),
+            _ => Err(invalid(path, "expected none, auto, required or a named function")),
+        };
+    }
+    let named: NamedChoice<'_> = parse(choice.get()).map_err(|error| bad(path, &error))?;
+    let name = named.function.and_then(|function| function.name);
+    name.map(ToolChoice::Named).ok_or_else(|| invalid("tool_choice.function.name", "is required"))
+}
+
+fn read_stop(stop: &RawValue) -> Result<Vec<JsonStr<'_>>> {
+    if let Ok(one) = parse::<JsonStr<'_>>(stop.get()) {
+        return Ok(vec![one]);
+    }
+    parse(stop.get()).map_err(|error| bad("stop", &error))
+}
+
+fn read_effort(effort: &JsonStr<'_>) -> Result<Effort> {
+    match &*effort.decode() {
+        "none" => Ok(Effort::None),
+        "minimal" => Ok(Effort::Minimal),
+        "low" => Ok(Effort::Low),
+        "medium" => Ok(Effort::Medium),
+        "high" => Ok(Effort::High),
+        "xhigh" => Ok(Effort::ExtraHigh),
+        _ => {
+            let message = "expected none, minimal, low, medium, high or xhigh";
+            Err(invalid("reasoning_effort", message))
+        }
+    }
+}
+
+fn read_format<'a>(request: &mut Request<'a>, format: ResponseFormat<'a>) -> Result<()> {
+    let kind = format.kind.as_ref().map(JsonStr::decode);
+    match kind.as_deref() {
+        Some("text") | None => {}
+        // The prompt must ask for JSON as well, so the answer is most often what was wanted.
+        Some("json_object") => request.dropped.push("response_format".into()),
+        Some("json_schema") => {
+            let schema = format.json_schema.and_then(|schema| schema.schema);
+            let path = "response_format.json_schema.schema";
+            request.schema = Some(schema.ok_or_else(|| invalid(path, "is required"))?);
+        }
+        Some(_) => {
+            let message = "expected text, json_object or json_schema";
+            return Err(invalid("response_format.type", message));
+        }
+    }
+    Ok(())
+}
