@@ -29,8 +29,14 @@ pub struct AiProxy {
 
 /// Reads the configuration.
 pub fn configure(setup: Setup<'_>) -> Result<Rc<dyn Plugin>, ConfigError> {
-    let gateway = Rc::new(Gateway::new(parse(setup.config)?, setup.vm_config)?);
-    Ok(Rc::new(AiProxy { gateway }))
+    Ok(Rc::new(AiProxy::new(parse(setup.config)?, setup.vm_config)?))
+}
+
+impl AiProxy {
+    /// Checks a configuration; `vm_config` is the role's name, or empty.
+    pub fn new(config: config::Config, vm_config: &[u8]) -> Result<AiProxy, ConfigError> {
+        Ok(AiProxy { gateway: Rc::new(Gateway::new(config, vm_config)?) })
+    }
 }
 
 impl Plugin for AiProxy {

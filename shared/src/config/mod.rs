@@ -1,6 +1,6 @@
 //! Configuration: read once, with the exact place of a mistake.
 //!
-//! Plugins get JSON: from Envoy's `StringValue` or `Struct`, from APISIX's `conf` as an object or a
+//! Plugins get JSON: from Envoy's `StringValue`, from APISIX's `conf` as an object or a
 //! string. APISIX re-encodes objects, which turns empty lists into `{}`; [`list`] takes both.
 
 mod list;
@@ -29,6 +29,13 @@ impl ConfigError {
     /// A mistake at this place.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> ConfigError {
         ConfigError { path: path.into(), message: message.into() }
+    }
+
+    /// The same mistake, seen from outside of this section.
+    #[must_use]
+    pub fn within(self, section: &str) -> ConfigError {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        ConfigError { path: format!("{section}{dot}{}", self.path), message: self.message }
     }
 }
 
@@ -60,8 +67,11 @@ pub enum Mode {
 
 /// Reads a configuration.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| ConfigError::new("", "the configuration is not valid UTF-8"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        let message = "the configuration is not text; on Envoy give it as a \
+                       google.protobuf.StringValue, since a Struct arrives in binary form";
+        ConfigError::new("", message)
+    })?;
     if text.trim().is_empty() {
         return Err(ConfigError::new("", "the configuration is empty; give a JSON object"));
     }
