@@ -1,0 +1,65 @@
+# Every target is a line or two; `make help` lists them.
+PLUGINS := ai-proxy ai-gateway
+PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
+MOCK := target/tools/mock-llm
+
+.PHONY: help setup wasm mock demo up down test test-native test-wasm test-emulator test-e2e \
+        lint fmt fuzz schema clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
+
+setup: ## Install what running and testing needs, into target/ and .run/
+	@test-harness/setup.sh test
+
+wasm: ## Build all plugins into dist/
+	@test-harness/setup.sh build
+	@mkdir -p dist
+	@for plugin in $(PLUGINS); do \
+	    cargo build --quiet --release --locked --target wasm32-wasip1 -p $$plugin && \
+	    install -m 644 target/wasm32-wasip1/release/$$(echo $$plugin | tr - _).wasm dist/$$plugin.wasm || exit 1; \
+	done
+	@cd dist && wc -c *.wasm | sed '$$d' | awk '{ printf "dist/%-20s %7.0f KB\n", $$2, $$1 / 1000 }'
+
+mock:
+	@cargo build --quiet --locked --profile tools -p mock-llm
+
+demo: wasm mock ## Three requests through real Envoy, printed, everything stopped again
+	@test-harness/setup.sh run
+	@$(PYTHON) -m gateway demo
+
+up: wasm mock ## Start the gateway in the background [UPSTREAM=https://... KEY=... PROTOCOL=openai|anthropic] [EXAMPLE=full-chain.yaml]
+	@test-harness/setup.sh run
+	@UPSTREAM="$(UPSTREAM)" KEY="$(KEY)" PROTOCOL="$(PROTOCOL)" $(PYTHON) -m gateway up
+
+down: ## Stop it
+	@$(PYTHON) -m gateway down
+
+test: setup wasm mock test-native test-wasm test-emulator test-e2e fuzz ## Set up and run every test
+
+test-native: ## Unit, property and golden tests
+	cargo test --quiet --locked -p shared -p ai-proxy -p ai-gateway -p mock-llm --features shared/testing,ai-gateway/schema
+
+test-wasm: ## The shared crate's tests as wasm, in Node
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner \
+	    cargo test --quiet --locked -p shared --lib --target wasm32-unknown-unknown --features testing
+
+test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
+	cargo test --quiet --locked -p test-harness
+
+test-e2e: ## The examples in real Envoy
+	$(PYTHON) -m pytest -q test-harness/e2e
+
+fuzz: ## Every fuzz target for a fixed number of inputs [RUNS=20000 SEED=1]
+	test-harness/fuzz/run.sh
+
+lint: ## rustfmt and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --quiet --locked --workspace --all-targets --features shared/testing,ai-gateway/schema -- -D warnings
+	cargo clippy --quiet --locked -p ai-gateway -p ai-proxy --target wasm32-wasip1 -- -D warnings
+
+schema: ## Write the JSON Schemas of all configurations anew
+	UPDATE=1 cargo test --quiet --locked -p ai-gateway --features schema --test schema
+
+clean: ## Remove what was built and installed here
+	rm -rf target dist .run test-harness/fuzz/target

@@ -1,0 +1,2 @@
+"""Starts the gateway on this machine: Envoy with a file of envoy-examples, and the stand-ins for the
+providers."""

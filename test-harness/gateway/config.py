@@ -1,0 +1,99 @@
+"""Turns a shipped example into one that runs here: other ports, or a real provider."""
+
+import json
+import re
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "envoy-examples"
+
+# The ports that the examples are written with.
+LISTENER, ADMIN, OPENAI, ANTHROPIC = 10000, 9901, 9001, 9002
+
+
+def free_ports(count):
+    """Ports that nobody listens on now. They stay reserved until all are known, so they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def with_ports(example, ports):
+    """The text of an example with its ports replaced, and nothing else changed."""
+    text = (EXAMPLES / example).read_text()
+    return re.sub(
+        r"port_value: (\d+)",
+        lambda match: f"port_value: {ports.get(int(match[1]), int(match[1]))}",
+        text,
+    )
+
+
+def with_upstream(text, url, protocol):
+    """An example whose models are all answered by one real provider. Its key is read from
+    `UPSTREAM_KEY`."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SystemExit(f"UPSTREAM must be https://host[:port][/path], not {url}")
+    if protocol is None:
+        protocol = "anthropic" if "anthropic" in parts.hostname else "openai"
+    config = yaml.safe_load(text)
+    resources = config["static_resources"]
+    cluster = next(c for c in resources["clusters"] if c["name"] == "openai")
+    resources["clusters"] = [cluster]
+    cluster["name"] = cluster["load_assignment"]["cluster_name"] = "upstream"
+    cluster["metadata"] = {"filter_metadata": {"ai-gateway": {"provider": "upstream"}}}
+    cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [{"endpoint": {"address": {
+        "socket_address": {
+            "address": parts.hostname,
+            "port_value": parts.port or (443 if parts.scheme == "https" else 80),
+        }}}}]}]
+    if parts.scheme == "https":
+        cluster["transport_socket"] = tls(parts.hostname)
+    provider = {"name": "upstream", "protocol": protocol, "base_url": url,
+                "api_key": "$env://UPSTREAM_KEY", "cluster": "upstream"}
+    plugin = {"providers": [provider],
+              "models": [{"name": "*", "targets": [{"provider": "upstream"}]}]}
+    for wasm in wasm_configs(config):
+        wasm["configuration"]["value"] = json.dumps(plugin)
+        wasm["vm_config"]["environment_variables"] = {"host_env_keys": ["UPSTREAM_KEY"]}
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def tls(host):
+    """TLS to a host, its certificate checked."""
+    kind = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+    authorities = "/etc/ssl/certs/ca-certificates.crt"
+    match = [{"san_type": "DNS", "matcher": {"exact": host}}]
+    context = {"trusted_ca": {"filename": authorities}, "match_typed_subject_alt_names": match}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": f"type.googleapis.com/{kind}",
+            "sni": host,
+            "common_tls_context": {"validation_context": context},
+        },
+    }
+
+
+def wasm_configs(node):
+    """Every plugin's `config` block in a configuration."""
+    if isinstance(node, dict):
+        if str(node.get("@type", "")).endswith("filters.http.wasm.v3.Wasm"):
+            yield node["config"]
+            return
+        children = node.values()
+    elif isinstance(node, list):
+        children = node
+    else:
+        return
+    for child in children:
+        yield from wasm_configs(child)

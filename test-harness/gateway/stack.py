@@ -1,0 +1,169 @@
+"""Processes: Envoy and the stand-ins, started together and always stopped."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from . import config
+
+MOCK = config.ROOT / "target" / "tools" / "mock-llm"
+KEYS = {"OPENAI_API_KEY": "sk-openai-test", "ANTHROPIC_API_KEY": "sk-ant-test"}
+
+
+class DidNotStart(Exception):
+    """A process ended before it was ready; its log is the message."""
+
+
+def find_envoy():
+    """Envoy from PATH, else from the venv that setup made."""
+    found = shutil.which("envoy") or shutil.which("envoy", path=str(Path(sys.executable).parent))
+    if not found:
+        raise SystemExit("envoy is missing: install it, or run `make setup`")
+    return found
+
+
+def start(command, log, **options):
+    """Starts a process in a session of its own, so that a signal to this one does not stop it."""
+    with open(log, "wb") as out:
+        return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT,
+                                start_new_session=True, **options)
+
+
+def stop(pid, process=None):
+    """Ends a process; one that will not end is killed."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.kill(pid, sign)
+        except ProcessLookupError:
+            return
+        for _ in range(50):
+            if process is not None and process.poll() is not None:
+                return
+            if process is None and not alive(pid):
+                return
+            time.sleep(0.1)
+
+
+def alive(pid):
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def wait_for(ready, process, log, what, seconds=60):
+    """Waits until `ready()`; a process that ends before that is an error with its last lines."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if ready():
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    lines = Path(log).read_text(errors="replace").splitlines()
+    raise DidNotStart(f"{what} did not start:\n" + "\n".join(lines[-15:]))
+
+
+def answers(url):
+    """Whether a GET of it gives 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:
+            return response.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+class Stack:
+    """A running gateway. `ports` maps the example's ports to those in use."""
+
+    def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True):
+        self.example = example
+        self.directory = Path(directory or tempfile.mkdtemp(prefix="gateway-"))
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.ports = ports or dict(zip(
+            (config.LISTENER, config.ADMIN, config.OPENAI, config.ANTHROPIC),
+            config.free_ports(4)))
+        self.env = {**os.environ, **KEYS, **(env or {})}
+        self.edit = edit
+        self.mock_wanted = mock
+        self.processes = {}
+
+    @property
+    def base_url(self):
+        """What a client of OpenAI's API is given."""
+        return f"http://127.0.0.1:{self.ports[config.LISTENER]}/v1"
+
+    @property
+    def admin_url(self):
+        """Envoy's admin interface."""
+        return f"http://127.0.0.1:{self.ports[config.ADMIN]}"
+
+    def mock_url(self, name):
+        """A stand-in's address."""
+        port = {"openai": config.OPENAI, "anthropic": config.ANTHROPIC}[name]
+        return f"http://127.0.0.1:{self.ports[port]}"
+
+    @property
+    def log(self):
+        """Envoy's log so far."""
+        return (self.directory / "envoy.log").read_text(errors="replace")
+
+    def start(self):
+        """Starts everything and waits until it is ready."""
+        try:
+            if self.mock_wanted:
+                self.start_mock()
+            self.start_envoy()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def start_mock(self):
+        """Starts the stand-ins for the providers."""
+        if not MOCK.exists():
+            raise SystemExit("mock-llm is not built: run `make mock`")
+        listen = [f"--listen={name}=127.0.0.1:{self.ports[port]}"
+                  for name, port in (("openai", config.OPENAI), ("anthropic", config.ANTHROPIC))]
+        log = self.directory / "mock.log"
+        process = start([str(MOCK), *listen], log)
+        self.processes["mock"] = process
+        wait_for(lambda: b"listeners" in log.read_bytes(), process, log, "mock-llm")
+
+    def start_envoy(self):
+        """Starts Envoy with two workers."""
+        text = config.with_ports(self.example, self.ports)
+        path = self.directory / "envoy.yaml"
+        path.write_text(self.edit(text) if self.edit else text)
+        log = self.directory / "envoy.log"
+        command = [find_envoy(), "-c", str(path), "--concurrency", "2", "--log-level", "warning",
+                   "--component-log-level", "wasm:info", "--disable-hot-restart"]
+        process = start(command, log, cwd=config.ROOT, env=self.env)
+        self.processes["envoy"] = process
+        wait_for(lambda: answers(f"{self.admin_url}/ready"), process, log, "Envoy")
+
+    def stop(self):
+        """Stops everything."""
+        for process in self.processes.values():
+            stop(process.pid, process)
+        self.processes = {}
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def save(self, path):
+        """Writes down what runs, for another process to stop."""
+        path.write_text(json.dumps({name: p.pid for name, p in self.processes.items()}))

@@ -1,0 +1,65 @@
+#!/bin/sh
+# Sets up what the Makefile's targets need, once: `setup.sh build` for the plugins, `setup.sh run` to
+# run them in Envoy, `setup.sh test` for the tests. Everything lands in target/ and .run/.
+set -eu
+cd "$(dirname "$0")/.."
+
+need() {
+    command -v "$1" >/dev/null 2>&1 || { echo "$1 is missing: $2" >&2; exit 1; }
+}
+
+target() {
+    rustup target list --installed | grep -qx "$1" || rustup target add "$1"
+}
+
+build() {
+    need cargo "install Rust, see https://rustup.rs"
+    need rustup "install Rust with rustup, see https://rustup.rs"
+    target wasm32-wasip1
+}
+
+venv() {
+    need python3 "install Python 3.9 or newer"
+    if [ ! -x .run/venv/bin/python ]; then
+        mkdir -p .run
+        python3 -m venv .run/venv || {
+            rm -rf .run/venv
+            echo "python3 cannot make a venv: install python3-venv" >&2
+            exit 1
+        }
+    fi
+}
+
+# Installs a requirements file unless just this one was installed before.
+install() {
+    stamp=.run/venv/$(echo "$1" | tr / -)
+    cmp -s "$1" "$stamp" && return
+    .run/venv/bin/pip install --quiet --disable-pip-version-check -r "$1"
+    cp "$1" "$stamp"
+}
+
+run() {
+    build
+    venv
+    install test-harness/requirements.txt
+}
+
+tests() {
+    run
+    target wasm32-unknown-unknown
+    install test-harness/e2e/requirements.txt
+    need node "install Node.js 18 or newer; the shared crate's tests run in it as wasm"
+    # The runner must be of the very version of the wasm-bindgen crate.
+    version=$(cargo metadata --format-version 1 --locked |
+        sed -n 's/.*"name":"wasm-bindgen","version":"\([^"]*\)".*/\1/p')
+    if ! target/tools/bin/wasm-bindgen-test-runner --version 2>/dev/null | grep -q " $version\$"; then
+        cargo install --quiet --locked --root target/tools --version "$version" wasm-bindgen-cli
+    fi
+}
+
+case "${1:-}" in
+    build) build ;;
+    run) run ;;
+    test) tests ;;
+    *) echo "usage: setup.sh build|run|test" >&2; exit 2 ;;
+esac
