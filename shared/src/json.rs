@@ -143,14 +143,23 @@ pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadJson> {
     })
 }
 
-/// A path as the documentation writes it; serde's `.` for the document itself becomes empty.
+/// A path as the documentation writes it. serde's `.` for the document itself and its `?` for a place
+/// that has no name yet are left out.
 pub fn path_of(path: &serde_path_to_error::Path) -> String {
     let text = path.to_string();
-    if text == "." { String::new() } else { text }
+    text.trim_end_matches('?').trim_end_matches('.').to_owned()
+}
+
+/// serde's words; with a path, the line they end with adds nothing.
+pub(crate) fn without_line<'a>(path: &str, message: &'a str) -> &'a str {
+    match message.rsplit_once(" at line ") {
+        Some((text, _)) if !path.is_empty() => text,
+        _ => message,
+    }
 }
 
 fn bad(path: &str, message: &str) -> BadJson {
-    BadJson { path: path.to_owned(), message: redact(message) }
+    BadJson { path: path.to_owned(), message: redact(without_line(path, message)) }
 }
 
 /// serde's messages quote the offending value (`invalid type: string "…"`), which may be part of a

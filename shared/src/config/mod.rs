@@ -84,12 +84,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
 
 fn refused(path: &str, error: &serde_json::Error) -> ConfigError {
     let text = error.to_string();
-    // With a path, the line adds nothing.
-    let text = match text.rsplit_once(" at line ") {
-        Some((text, _)) if !path.is_empty() => text,
-        _ => text.as_str(),
-    };
-    ConfigError::new(path, message(text))
+    ConfigError::new(path, message(json::without_line(path, &text)))
 }
 
 /// serde's words without the values that it quotes, which may be secrets: `invalid type: string

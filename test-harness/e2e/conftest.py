@@ -1,0 +1,73 @@
+"""One running gateway per example file; the tests of a module share it."""
+
+import json
+
+import httpx
+import openai
+import pytest
+
+from gateway.stack import KEYS, Stack
+
+# What clients send; it must never get past the gateway.
+CLIENT_KEY = "sk-the-clients-own-key"
+
+
+class Gateway:
+    """A running gateway as a test sees it."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.http = httpx.Client(base_url=stack.base_url, timeout=60,
+                                 headers={"authorization": f"Bearer {CLIENT_KEY}"})
+
+    def client(self, script=None, **options):
+        """OpenAI's own client; `script` tells the stand-ins what to do."""
+        headers = {"x-mock-llm": json.dumps(script)} if script else {}
+        return openai.OpenAI(base_url=self.stack.base_url, api_key=CLIENT_KEY, timeout=60,
+                             max_retries=0, default_headers=headers, **options)
+
+    def post(self, body, script=None, path="/chat/completions", **options):
+        """A raw request."""
+        headers = {"content-type": "application/json", **options.pop("headers", {})}
+        if script:
+            headers["x-mock-llm"] = json.dumps(script)
+        content = body if isinstance(body, (bytes, str)) else json.dumps(body)
+        return self.http.post(path, content=content, headers=headers, **options)
+
+    def received(self, provider):
+        """The requests that a stand-in got in this test."""
+        url = f"{self.stack.mock_url(provider)}/_mock/requests?listener={provider}"
+        return httpx.get(url).json()
+
+    def reset(self):
+        """Makes the stand-ins forget."""
+        for provider in ("openai", "anthropic"):
+            httpx.post(f"{self.stack.mock_url(provider)}/_mock/reset").raise_for_status()
+
+
+@pytest.fixture(scope="session", params=["full-chain.yaml", "bundle.yaml"])
+def running(request, tmp_path_factory):
+    """The separate plugins, then the bundle; one at a time."""
+    with Stack(request.param, directory=tmp_path_factory.mktemp("gateway")) as stack:
+        yield Gateway(stack)
+        log = stack.log
+    for secret in (CLIENT_KEY, *KEYS.values(), "secret-prompt"):
+        assert secret not in log, "a secret or a prompt is in Envoy's log"
+    assert "panicked" not in log and "failed to load" not in log
+
+
+@pytest.fixture
+def gateway(running):
+    """A running gateway whose stand-ins have seen nothing yet."""
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def ask():
+    """The body of a request."""
+
+    def build(model, text="secret-prompt: hello", **fields):
+        return {"model": model, "messages": [{"role": "user", "content": text}], **fields}
+
+    return build

@@ -1,0 +1,59 @@
+"""Model `best` is OpenAI's first; when that fails, Envoy's retry goes to Anthropic in its own form."""
+
+import pytest
+
+FAILURES = {
+    "overloaded": {"status": 503},
+    "out of quota": {"status": 429, "retry_after": 30},
+    "the gateway's key is refused": {"status": 401},
+    "no answer": {"drop_connection": True},
+    "an html page": {"status": 502, "raw_body": "<html>", "content_type": "text/html"},
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_the_next_provider_answers(gateway, ask, failure):
+    answer = gateway.post(ask("best"), {"on": {"openai": failure}})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-ai-provider"] == "anthropic"
+    assert answer.headers["x-ai-model"] == "claude-sonnet-4-5"
+    assert answer.json()["object"] == "chat.completion"
+    first, second = gateway.received("openai")[0], gateway.received("anthropic")[0]
+    assert (first["path"], second["path"]) == ("/v1/chat/completions", "/v1/messages")
+    # What the first attempt has set is gone.
+    assert "authorization" not in dict(second["headers"])
+
+
+def test_a_streamed_request_fails_over_too(gateway, ask):
+    client = gateway.client({"text": "here", "on": {"openai": {"status": 500}}})
+    chunks = list(client.chat.completions.create(**ask("best"), stream=True))
+    assert "".join(c.choices[0].delta.content or "" for c in chunks) == "here"
+
+
+def test_a_mistake_of_the_client_is_not_tried_again(gateway, ask):
+    answer = gateway.post(ask("best", temperature=9), {})
+    assert answer.status_code == 400
+    assert gateway.received("anthropic") == []
+
+
+def test_when_all_fail_the_last_failure_is_told_in_the_clients_form(gateway, ask):
+    answer = gateway.post(ask("best"), {"status": 529, "error_message": "Overloaded"})
+    assert answer.status_code == 529
+    assert "Overloaded" in answer.json()["error"]["message"]
+    assert len(gateway.received("openai")) == 2 and len(gateway.received("anthropic")) == 1
+
+
+def test_a_providers_failure_is_told_in_the_clients_form(gateway, ask):
+    script = {"status": 529, "error_message": "Overloaded", "retry_after": 7}
+    answer = gateway.post(ask("fast"), script)
+    assert (answer.status_code, answer.headers["retry-after"]) == (529, "7")
+    error = answer.json()["error"]
+    assert error["type"] == "service_unavailable_error"
+    assert error["message"] == "provider `anthropic`: Overloaded"
+
+
+def test_a_key_that_no_provider_takes_is_not_the_clients_fault(gateway, ask):
+    answer = gateway.post(ask("fast"), {"status": 401, "error_message": "invalid x-api-key sk-ant"})
+    assert answer.status_code == 502
+    assert "refused the gateway's key" in answer.json()["error"]["message"]
+    assert "sk-ant" not in answer.text
