@@ -66,6 +66,8 @@ pub struct Exchange {
     request: Option<RequestBody>,
     response: Option<Response>,
     pending: Option<Pending>,
+    /// Length of the body that was answered with.
+    answered: usize,
     finished: bool,
 }
 
@@ -105,6 +107,7 @@ impl Exchange {
             request: None,
             response: None,
             pending: None,
+            answered: 0,
             finished: false,
         }
     }
@@ -274,17 +277,27 @@ impl Exchange {
         let limit = self.settings.limits.response;
         let reply = self.with_cx(host, |chain, cx| outward(filter, chain, cx, reply, limit));
         self.state = State::Answered;
+        self.answered = reply.body.len();
         if let Err(error) = host.respond(reply.status, &reply.headers, &reply.body) {
             log::error!("the answer could not be sent: {error}");
         }
         Action::Pause
     }
 
+    /// Whether the answer whose headers have come is the one that was given here. The proxy's own can
+    /// overtake it, as when the same chunk of a body is too much for both.
+    fn is_ours(&self, host: &dyn Host) -> bool {
+        let length = host.header(Map::Response, "content-length");
+        let length =
+            length.and_then(|length| String::from_utf8(length).ok()?.parse::<usize>().ok());
+        self.state == State::Answered && length.is_none_or(|length| length == self.answered)
+    }
+
     /// The answer's headers have come; `end` if no body follows.
     pub fn response_headers(&mut self, host: &dyn Host, end: bool) -> Action {
         // Our own answer, which has been through the filters already; or the answer to a request
         // that this exchange never saw.
-        if matches!(self.state, State::Answered | State::Idle) {
+        if self.state == State::Idle || self.is_ours(host) {
             return Action::Continue;
         }
         // A local answer of the proxy can come while the request is still being worked on.
@@ -325,6 +338,7 @@ impl Exchange {
             if let Output::Replace(body) = output {
                 // Headers that end the stream cannot be given a body; a reply can.
                 self.state = State::Answered;
+                self.answered = body.len();
                 return send_instead(host, headers, &body);
             }
             return Action::Continue;
@@ -421,6 +435,7 @@ impl Exchange {
         let reply = self.with_cx(host, |_, cx| response.oversized(cx));
         if holds {
             self.state = State::Answered;
+            self.answered = reply.body.len();
             let _ = host.respond(reply.status, &reply.headers, &reply.body);
             return Action::Pause;
         }
