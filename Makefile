@@ -54,6 +54,7 @@ fuzz: ## Every fuzz target for a fixed number of inputs [RUNS=20000 SEED=1]
 	test-harness/fuzz/run.sh
 
 lint: ## rustfmt and clippy, warnings are errors
+	@test-harness/setup.sh build
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets --features shared/testing,ai-gateway/schema -- -D warnings
 	cargo clippy --quiet --locked -p ai-gateway -p ai-proxy --target wasm32-wasip1 -- -D warnings

@@ -53,7 +53,7 @@ tests() {
     version=$(cargo metadata --format-version 1 --locked |
         sed -n 's/.*"name":"wasm-bindgen","version":"\([^"]*\)".*/\1/p')
     if ! target/tools/bin/wasm-bindgen-test-runner --version 2>/dev/null | grep -q " $version\$"; then
-        cargo install --quiet --locked --root target/tools --version "$version" wasm-bindgen-cli
+        cargo install --quiet --root target/tools --version "$version" wasm-bindgen-cli
     fi
 }
 
