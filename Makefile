@@ -42,7 +42,7 @@ test-native: ## Unit, property and golden tests
 
 test-wasm: ## The shared crate's tests as wasm, in Node
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner \
-	    cargo test --quiet --locked -p shared --lib --target wasm32-unknown-unknown --features testing
+	    cargo test --locked -p shared --lib --target wasm32-unknown-unknown --features testing
 
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked -p test-harness
