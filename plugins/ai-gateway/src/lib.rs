@@ -30,8 +30,11 @@ pub struct AiGateway {
 /// Reads the configuration.
 pub fn configure(setup: Setup<'_>) -> Result<Rc<dyn Plugin>, ConfigError> {
     let config: Config = parse(setup.config)?;
-    let ai_proxy =
-        AiProxy::new(config.ai_proxy, setup.vm_config).map_err(|error| error.within("ai-proxy"))?;
+    let ai_proxy = AiProxy::new(config.ai_proxy, setup.vm_config).map_err(|error| {
+        // The role stands beside the configuration, not in it.
+        let beside = error.path.starts_with("vm_config");
+        if beside { error } else { error.within("ai-proxy") }
+    })?;
     Ok(Rc::new(AiGateway { ai_proxy: Rc::new(ai_proxy) }))
 }
 

@@ -202,6 +202,7 @@ fn retriable(status: Option<u16>) -> bool {
 
 impl Filter for InlineFilter {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
+        cx.facts.keep();
         match asked::check_head(cx) {
             Ok(()) => cx.read_body(),
             Err(error) if self.gateway.mode == Mode::Enforce => return cx.refuse(&error),

@@ -44,6 +44,7 @@ impl Route {
 
 impl Filter for Route {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
+        cx.facts.keep();
         match asked::check_head(cx) {
             Ok(()) => cx.read_body(),
             Err(error) if self.gateway.mode == Mode::Enforce => return cx.refuse(&error),
