@@ -1,0 +1,31 @@
+//! Views and strings: no input is a panic, what is kept is kept as it stands, and a string that is
+//! written reads back as what it was.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use shared::json::{JsonStr, parse};
+use shared::protocol::{anthropic, openai_chat};
+
+fuzz_target!(|text: &str| {
+    if let Ok(request) = parse::<openai_chat::Request<'_>>(text) {
+        for (key, value) in &request.rest {
+            assert!(text.contains(value.get()));
+            let _ = JsonStr::encode(key);
+        }
+    }
+    let _ = parse::<openai_chat::Head<'_>>(text);
+    let _ = parse::<openai_chat::Response<'_>>(text);
+    let _ = parse::<anthropic::Request<'_>>(text);
+    let _ = parse::<anthropic::Response<'_>>(text);
+    let _ = parse::<anthropic::Event<'_>>(text);
+    if let Err(error) = parse::<Vec<anthropic::Block<'_>>>(text) {
+        let _ = error.to_string();
+    }
+    if let Ok(string) = parse::<JsonStr<'_>>(text) {
+        let decoded = string.decode();
+        let encoded = JsonStr::encode(&decoded);
+        assert_eq!(encoded.decode(), decoded);
+        assert!(JsonStr::from_escaped(string.escaped()).is_some());
+    }
+    assert_eq!(JsonStr::encode(text).decode(), text);
+});
