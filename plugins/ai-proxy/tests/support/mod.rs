@@ -5,7 +5,7 @@
 use ai_proxy::configure;
 use shared::exchange::{Action, Exchange};
 use shared::host::script::ScriptHost;
-use shared::host::{Body, Host, Map};
+use shared::host::{Body, Map};
 use shared::plugin::Setup;
 
 /// OpenAI as `o`, Anthropic as `a`; `best` is both, in this order.
@@ -44,13 +44,12 @@ pub fn chat_host() -> ScriptHost {
 /// Sends a whole request; true if it goes on to the provider.
 pub fn send(exchange: &mut Exchange, host: &ScriptHost, body: &str) -> bool {
     host.put_body(Body::Request, body.as_bytes());
-    let head = exchange.request_headers(host, false);
+    exchange.request_headers(host, false);
     if host.sent.borrow().is_some() {
         return false;
     }
     let action = exchange.request_body(host, body.len(), true);
     let sent = host.sent.borrow().is_some();
-    assert!(sent || head == Action::Pause || !host.can(shared::host::Capability::HoldRequest));
     !sent && action == Action::Continue
 }
 

@@ -1,0 +1,334 @@
+//! What each role does with a request and its answer, on a scripted host.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use serde_json::Value;
+use shared::exchange::Action;
+use shared::host::script::ScriptHost;
+use shared::host::{Body, CallId, Capability, Map};
+use support::{CONFIG, answer, ask, chat_host, exchange, head, send, sent, stream};
+
+const METADATA: &str = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+
+fn property(host: &ScriptHost, name: &str) -> String {
+    let value = host.properties.borrow().get(name).cloned().unwrap_or_default();
+    String::from_utf8(value).unwrap()
+}
+
+fn error(host: &ScriptHost) -> (u16, Value) {
+    let (status, body) = sent(host);
+    (status, serde_json::from_str::<Value>(&body).unwrap()["error"].clone())
+}
+
+#[test]
+fn route_chooses_the_cluster_states_the_targets_and_leaves_the_body() {
+    for (model, cluster, targets) in [
+        ("gpt-4", "co", "o=gpt-4"),
+        ("fast", "ca", "a=claude-haiku"),
+        ("best", "both", "o=gpt-5\na=claude-5"),
+    ] {
+        let host = chat_host();
+        host.put(Map::Request, "x-ai-cluster", "spoofed");
+        host.put(Map::Request, "cookie", "c");
+        let body = ask(model, "");
+        assert!(send(&mut exchange(CONFIG, "route"), &host, &body));
+        assert_eq!(host.text(Map::Request, "x-ai-cluster").unwrap(), cluster);
+        assert_eq!(property(&host, "ai.targets"), targets);
+        assert_eq!(property(&host, "ai.requested_model"), model);
+        assert_eq!(property(&host, "ai.path"), "/v1/chat/completions");
+        assert_eq!(host.body_text(Body::Request), body);
+        assert_eq!(host.text(Map::Request, "authorization"), None);
+        assert_eq!(host.text(Map::Request, "cookie"), None);
+    }
+}
+
+#[test]
+fn translate_takes_the_provider_from_host_metadata_then_cluster_then_first_target() {
+    for (property, value, path, model) in [
+        (METADATA, "a", "/v1/messages", "claude-5"),
+        (METADATA, "o", "/v1/chat/completions", "gpt-5"),
+        (
+            "xds.cluster_metadata.filter_metadata.ai-gateway.provider",
+            "a",
+            "/v1/messages",
+            "claude-5",
+        ),
+        ("xds.cluster_name", "a", "/v1/messages", "claude-5"),
+        ("xds.cluster_name", "both", "/v1/chat/completions", "gpt-5"),
+    ] {
+        let host = chat_host();
+        host.properties.borrow_mut().insert(property.into(), value.into());
+        assert!(send(&mut exchange(CONFIG, "translate"), &host, &ask("best", "")));
+        assert_eq!(host.text(Map::Request, ":path").unwrap(), path, "{property}={value}");
+        let body: Value = serde_json::from_str(&host.body_text(Body::Request)).unwrap();
+        assert_eq!(body["model"], model);
+        let length = host.text(Map::Request, "content-length").unwrap();
+        assert_eq!(length, host.body_text(Body::Request).len().to_string());
+    }
+}
+
+#[test]
+fn a_retry_sees_nothing_of_the_attempt_before() {
+    let host = chat_host();
+    assert!(send(&mut exchange(CONFIG, "route"), &host, &ask("best", "")));
+    host.properties.borrow_mut().insert(METADATA.into(), "a".into());
+    assert!(send(&mut exchange(CONFIG, "translate"), &host, &ask("best", "")));
+    assert_eq!(host.text(Map::Request, "x-api-key").unwrap(), "sk-a");
+    assert_eq!(host.text(Map::Request, "x-extra").unwrap(), "1");
+
+    host.properties.borrow_mut().insert(METADATA.into(), "o".into());
+    assert!(send(&mut exchange(CONFIG, "translate"), &host, &ask("best", "")));
+    assert_eq!(host.text(Map::Request, ":path").unwrap(), "/v1/chat/completions");
+    assert_eq!(host.text(Map::Request, "authorization").unwrap(), "Bearer sk-o");
+    for gone in ["x-api-key", "anthropic-version", "x-extra", "x-ai-cluster"] {
+        assert_eq!(host.text(Map::Request, gone), None, "{gone}");
+    }
+    assert_eq!(property(&host, "ai.attempts"), "a,o");
+    assert_eq!(property(&host, "ai.provider"), "o");
+}
+
+#[test]
+fn an_error_on_a_retry_is_still_in_the_clients_form() {
+    let host = chat_host();
+    let body = r#"{"model":"best","messages":[{"role":"user","content":7}]}"#;
+    assert!(send(&mut exchange(CONFIG, "route"), &host, body));
+    host.put(Map::Request, ":path", "/v1/messages");
+    host.properties.borrow_mut().insert(METADATA.into(), "a".into());
+    assert!(!send(&mut exchange(CONFIG, "translate"), &host, body));
+    let (status, error) = error(&host);
+    assert_eq!((status, &error["param"]), (400, &"messages[0].content".into()));
+}
+
+#[test]
+fn a_cluster_that_leads_elsewhere_is_a_502() {
+    let host = chat_host();
+    host.properties.borrow_mut().insert(METADATA.into(), "o".into());
+    assert!(!send(&mut exchange(CONFIG, "translate"), &host, &ask("claude-x", "")));
+    assert_eq!(error(&host).0, 502);
+}
+
+#[test]
+fn same_protocol_changes_nothing_but_the_models_name() {
+    let body = r#"{ "x":[1.50, "é\/"], "model" : "best", "messages":[], "y":null }"#;
+    let host = chat_host();
+    host.properties.borrow_mut().insert(METADATA.into(), "o".into());
+    assert!(send(&mut exchange(CONFIG, "translate"), &host, body));
+    assert_eq!(host.body_text(Body::Request), body.replace("best", "gpt-5"));
+}
+
+#[test]
+fn usage_is_stated_for_every_kind_of_answer() {
+    let whole = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+    let mut gateway = exchange(CONFIG, "inline");
+    let host = chat_host();
+    assert!(send(&mut gateway, &host, &ask("gpt-4", "")));
+    assert_eq!(answer(&mut gateway, &host, 200, "application/json", whole), whole);
+    assert!(property(&host, "ai.usage").contains(r#""prompt_tokens":5,"completion_tokens":2"#));
+
+    let mut gateway = exchange(CONFIG, "inline");
+    let host = chat_host();
+    assert!(send(&mut gateway, &host, &ask("gpt-4", r#","stream":true"#)));
+    let chunk = format!("data: {whole}\n\ndata: [DONE]\n\n");
+    assert_eq!(stream(&mut gateway, &host, &[chunk.as_bytes()]).concat(), chunk);
+    assert!(property(&host, "ai.usage").contains(r#""prompt_tokens":5,"completion_tokens":2"#));
+}
+
+#[test]
+fn what_was_reported_before_the_client_left_counts() {
+    let mut gateway = exchange(CONFIG, "inline");
+    let host = chat_host();
+    assert!(send(&mut gateway, &host, &ask("fast", r#","stream":true"#)));
+    head(&mut gateway, &host, 200, "text/event-stream");
+    let start =
+        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7}}}\n\n";
+    host.put_body(Body::Response, start.as_bytes());
+    gateway.response_body(&host, start.len(), false);
+    assert_eq!(property(&host, "ai.usage"), "");
+    gateway.done(&host);
+    assert!(property(&host, "ai.usage").contains(r#""prompt_tokens":7"#));
+}
+
+#[test]
+fn errors_of_a_provider_come_in_the_clients_form() {
+    let told = r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow down"}}"#;
+    for (model, status, content_type, body, expected, message) in [
+        ("fast", 429, "application/json", told, 429, "provider `a`: slow down"),
+        ("fast", 500, "text/html", "<html>", 500, "provider `a` answered with status 500"),
+        ("fast", 401, "application/json", told, 502, "provider `a` refused the gateway's key"),
+        ("gpt-4", 403, "application/json", told, 502, "provider `o` refused the gateway's key"),
+        ("gpt-4", 503, "text/plain", "upstream", 503, "provider `o` answered with status 503"),
+        ("fast", 200, "application/json", "{}", 502, "provider `a` sent no readable answer"),
+        ("fast", 200, "text/html", "<html>", 502, "provider `a` sent no readable answer"),
+    ] {
+        let mut gateway = exchange(CONFIG, "inline");
+        let host = chat_host();
+        assert!(send(&mut gateway, &host, &ask(model, "")));
+        let out = answer(&mut gateway, &host, status, content_type, body);
+        let error = &serde_json::from_str::<Value>(&out).unwrap()["error"];
+        assert_eq!(error["message"], message);
+        assert_eq!(host.text(Map::Response, ":status").unwrap(), expected.to_string(), "{message}");
+        assert_eq!(host.text(Map::Response, "content-type").unwrap(), "application/json");
+    }
+    // The provider speaks the client's protocol: its error is passed on as it is.
+    let mut gateway = exchange(CONFIG, "inline");
+    let host = chat_host();
+    assert!(send(&mut gateway, &host, &ask("gpt-4", "")));
+    assert_eq!(answer(&mut gateway, &host, 429, "application/json", "{ }"), "{ }");
+}
+
+#[test]
+fn a_compressed_answer_that_would_have_to_be_changed_is_a_502() {
+    let mut gateway = exchange(CONFIG, "inline");
+    let host = chat_host();
+    assert!(send(&mut gateway, &host, &ask("fast", "")));
+    host.put(Map::Response, "content-encoding", "gzip");
+    let out = answer(&mut gateway, &host, 200, "application/json", "\u{1f}gzip");
+    assert!(out.contains("no readable answer"));
+    assert_eq!(host.text(Map::Response, "content-encoding"), None);
+}
+
+#[test]
+fn the_proxys_own_errors_come_in_the_clients_form() {
+    let mut gateway = exchange(CONFIG, "route");
+    let host = chat_host();
+    assert!(send(&mut gateway, &host, &ask("fast", "")));
+    let out = answer(&mut gateway, &host, 504, "text/plain", "upstream request timeout");
+    assert!(out.contains(r#""type":"timeout_error""#), "{out}");
+}
+
+#[test]
+fn unsupported_fields_are_named_or_refused() {
+    let body = ask("fast", r#","seed":1,"logprobs":true"#);
+    let mut gateway = exchange(CONFIG, "inline");
+    let host = chat_host();
+    assert!(send(&mut gateway, &host, &body));
+    head(&mut gateway, &host, 200, "application/json");
+    assert_eq!(host.text(Map::Response, "x-ai-dropped").unwrap(), "seed,logprobs");
+
+    let strict = CONFIG.replacen('{', r#"{"on_unsupported":"error","#, 1);
+    let host = chat_host();
+    assert!(!send(&mut exchange(&strict, "inline"), &host, &body));
+    let (status, error) = error(&host);
+    assert_eq!((status, &error["param"]), (400, &"seed".into()));
+}
+
+#[test]
+fn off_and_dry_run_change_and_refuse_nothing() {
+    for mode in ["off", "dry_run"] {
+        let config = CONFIG.replacen('{', &format!(r#"{{"mode":"{mode}","#), 1);
+        for role in ["route", "translate", "inline"] {
+            for body in [ask("fast", ""), ask("nope", ""), "no json".into()] {
+                let host = chat_host();
+                let before = format!("{:?}", host.headers.borrow());
+                assert!(send(&mut exchange(&config, role), &host, &body), "{mode} {role} {body}");
+                assert_eq!(host.body_text(Body::Request), body);
+                assert_eq!(format!("{:?}", host.headers.borrow()), before, "{mode} {role}");
+            }
+        }
+    }
+}
+
+/// A host as APISIX is without the bridge.
+fn read_only_host() -> ScriptHost {
+    let mut host = chat_host();
+    host.cannot.extend([
+        Capability::HoldRequest,
+        Capability::HoldResponse,
+        Capability::RewriteRequestBody,
+        Capability::RewriteResponseBody,
+        Capability::ReplacePrefix,
+        Capability::SetContentLength,
+        Capability::SharedProperties,
+        Capability::Clusters,
+        Capability::Tick,
+    ]);
+    host
+}
+
+fn reply(host: &ScriptHost, status: u16, content_type: &str, body: &str) -> usize {
+    host.put(Map::CallReply, ":status", &status.to_string());
+    host.put(Map::CallReply, "content-type", content_type);
+    host.put_body(Body::CallReply, body.as_bytes());
+    body.len()
+}
+
+#[test]
+fn where_bodies_cannot_be_changed_the_plugin_calls_one_provider_after_the_other() {
+    let host = read_only_host();
+    let mut gateway = exchange(CONFIG, "inline");
+    host.put_body(Body::Request, ask("best", "").as_bytes());
+    assert_eq!(gateway.request_headers(&host, false), Action::Continue);
+    assert_eq!(gateway.request_body(&host, ask("best", "").len(), true), Action::Pause);
+    // The host's copy is gone when the call ends.
+    host.put_body(Body::Request, b"");
+    let size = reply(&host, 503, "text/plain", "down");
+    gateway.call_response(&host, CallId(1), 2, size);
+    let whole = r#"{"id":"m","content":[{"type":"text","text":"hello"}],"stop_reason":"end_turn"}"#;
+    let size = reply(&host, 200, "application/json", whole);
+    gateway.call_response(&host, CallId(2), 2, size);
+
+    let calls = host.calls.borrow();
+    assert_eq!(
+        (calls[0].upstream.as_str(), calls[0].path.as_str()),
+        ("api.openai.com:443", "/v1/chat/completions")
+    );
+    assert_eq!(
+        (calls[1].upstream.as_str(), calls[1].path.as_str()),
+        ("api.anthropic.com:443", "/v1/messages")
+    );
+    assert!(calls[1].headers.contains(&("x-api-key".into(), "sk-a".into())));
+    assert!(calls[1].body.starts_with(br#"{"model":"claude-5""#));
+    let (status, body) = sent(&host);
+    assert_eq!(status, 200);
+    assert!(body.contains(r#""content":"hello""#), "{body}");
+    assert_eq!(host.text(Map::Request, "content-length"), None);
+}
+
+#[test]
+fn a_streamed_answer_of_a_call_is_one_whole_event_stream() {
+    let host = read_only_host();
+    let mut gateway = exchange(CONFIG, "inline");
+    let body = ask("fast", r#","stream":true"#);
+    host.put_body(Body::Request, body.as_bytes());
+    gateway.request_headers(&host, false);
+    gateway.request_body(&host, body.len(), true);
+    let events = "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n\
+                  data: {\"type\":\"message_stop\"}\n\n";
+    let size = reply(&host, 200, "text/event-stream", events);
+    gateway.call_response(&host, CallId(1), 2, size);
+    let (status, body) = sent(&host);
+    assert_eq!(status, 200);
+    assert!(
+        body.starts_with("data: {\"id\":\"m\"") && body.ends_with("data: [DONE]\n\n"),
+        "{body}"
+    );
+}
+
+#[test]
+fn when_no_provider_can_be_called_the_client_is_told() {
+    let host = read_only_host();
+    let mut gateway = exchange(CONFIG, "inline");
+    host.put_body(Body::Request, ask("best", "").as_bytes());
+    gateway.request_headers(&host, false);
+    gateway.request_body(&host, ask("best", "").len(), true);
+    gateway.call_response(&host, CallId(1), 0, 0);
+    gateway.call_response(&host, CallId(2), 0, 0);
+    let (status, error) = error(&host);
+    assert_eq!((status, &error["message"]), (503, &"provider `a` could not be reached".into()));
+}
+
+#[test]
+fn a_body_that_needs_no_change_is_passed_through_where_none_is_possible() {
+    let host = read_only_host();
+    let mut gateway = exchange(CONFIG, "inline");
+    assert!(send(&mut gateway, &host, &ask("gpt-4", "")));
+    assert_eq!(host.text(Map::Request, "authorization").unwrap(), "Bearer sk-o");
+    assert!(host.calls.borrow().is_empty());
+
+    let pass = CONFIG.replacen('{', r#"{"inline":"pass","#, 1);
+    let host = read_only_host();
+    assert!(!send(&mut exchange(&pass, "inline"), &host, &ask("fast", "")));
+    assert_eq!(error(&host).0, 500);
+}
