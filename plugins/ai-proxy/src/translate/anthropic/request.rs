@@ -152,14 +152,14 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
         }
         Body::ToolCall { id, name, arguments } => {
             w.field("type", "tool_use");
-            string(w, "id", id);
+            write_id(w, "id", id);
             string(w, "name", name);
             w.key("input");
             write_arguments(w, arguments);
         }
         Body::ToolResult { id, parts } => {
             w.field("type", "tool_result");
-            string(w, "tool_use_id", id);
+            write_id(w, "tool_use_id", id);
             write_result(w, parts);
         }
         Body::Thinking { text, signature } => {
@@ -179,6 +179,17 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
         w.raw(mark.get());
     }
     w.close('}');
+}
+
+/// Anthropic takes letters, digits, `_` and `-` only, and other providers' calls, which stand in a
+/// conversation that has failed over, have names like `functions.f:0`.
+fn write_id(w: &mut JsonWriter, key: &str, id: &JsonStr<'_>) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !id.is_empty() && id.escaped().chars().all(legal) {
+        return string(w, key, id);
+    }
+    let name: String = id.decode().chars().map(|c| if legal(c) { c } else { '_' }).collect();
+    w.field(key, if name.is_empty() { "_" } else { &name });
 }
 
 fn write_result(w: &mut JsonWriter, parts: &[Part<'_>]) {

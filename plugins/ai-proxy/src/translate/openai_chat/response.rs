@@ -158,10 +158,13 @@ pub(super) fn write_usage(w: &mut JsonWriter, usage: &Usage) {
     w.key("cache_creation_tokens");
     w.value(usage.cache_creation_tokens);
     w.close('}');
-    w.key("completion_tokens_details");
-    w.open('{');
-    w.key("reasoning_tokens");
-    w.value(usage.reasoning_tokens);
-    w.close('}');
+    // Zero also stands for a provider that does not say.
+    if usage.reasoning_tokens > 0 {
+        w.key("completion_tokens_details");
+        w.open('{');
+        w.key("reasoning_tokens");
+        w.value(usage.reasoning_tokens);
+        w.close('}');
+    }
     w.close('}');
 }
