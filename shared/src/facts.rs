@@ -71,13 +71,14 @@ pub struct Facts {
     known: BTreeMap<Fact, String>,
     header_read: bool,
     trust_header: bool,
+    kept: bool,
 }
 
 impl Facts {
     /// `trust_header`: another plugin of the chain comes first and has removed what the client may
     /// have sent; false removes it here.
     pub fn new(trust_header: bool) -> Facts {
-        Facts { known: BTreeMap::new(), header_read: false, trust_header }
+        Facts { known: BTreeMap::new(), header_read: false, trust_header, kept: false }
     }
 
     /// A fact, if some plugin stated it.
@@ -109,9 +110,14 @@ impl Facts {
         }
     }
 
+    /// What comes after this plugin is no plugin of the suite: [`HEADER`] is not written.
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
+
     /// Writes the facts for the next plugin of the chain, on hosts that need the header.
     pub fn write_header(&mut self, host: &dyn Host) {
-        if host.can(Capability::SharedProperties) {
+        if self.kept || host.can(Capability::SharedProperties) {
             return;
         }
         self.read_header(host);

@@ -41,7 +41,8 @@ def test_a_mistake_is_refused_with_its_place(tmp_path, example, old, new, mistak
     with pytest.raises(DidNotStart) as caught:
         Stack(example, directory=tmp_path, mock=False,
               edit=lambda text: text.replace(old, new)).start()
-    section = "ai-proxy." if example == "bundle.yaml" else ""
+    in_section = example == "bundle.yaml" and not mistake.startswith("vm_config")
+    section = "ai-proxy." if in_section else ""
     assert f"configuration refused: {section}{mistake}" in str(caught.value)
 
 

@@ -1,5 +1,6 @@
 //! The JSON Schemas in docs/schema are those of the code. `make schema` writes them anew.
 #![cfg(feature = "schema")]
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 

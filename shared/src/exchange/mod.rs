@@ -5,6 +5,8 @@
 //! [can](crate::host::Host::can) do and never which host it is.
 
 mod response;
+#[cfg(test)]
+mod tests;
 
 use crate::chain::{Chain, Stage, Step};
 use crate::errors::{ApiError, ErrorKind};
@@ -362,6 +364,9 @@ impl Exchange {
         let Some(mut response) = self.response.take() else { return Action::Continue };
         let over = response.ended() && !response.is_stream();
         let action = if over || response.interest() == Interest::Ignore {
+            if response.broken() && !host.can(Capability::HoldResponse) {
+                replace_response(host, size, &[]);
+            }
             Action::Continue
         } else if response.is_stream() {
             self.stream_chunk(host, &mut response, size, end)
@@ -402,7 +407,7 @@ impl Exchange {
             response.keep(&chunk)
         };
         if !fits {
-            return self.oversized(host, response, holds);
+            return self.oversized(host, response, size, holds);
         }
         if !end {
             return match (response.interest(), holds) {
@@ -427,9 +432,15 @@ impl Exchange {
         Action::Continue
     }
 
-    fn oversized(&mut self, host: &dyn Host, response: &mut Response, holds: bool) -> Action {
+    fn oversized(
+        &mut self,
+        host: &dyn Host,
+        response: &mut Response,
+        size: usize,
+        holds: bool,
+    ) -> Action {
         if response.interest() != Interest::Rewrite {
-            response.keep(&[]);
+            response.ignore();
             return Action::Continue;
         }
         let reply = self.with_cx(host, |_, cx| response.oversized(cx));
@@ -439,6 +450,8 @@ impl Exchange {
             let _ = host.respond(reply.status, &reply.headers, &reply.body);
             return Action::Pause;
         }
+        // The status has left already.
+        replace_response(host, size, &reply.body);
         Action::Continue
     }
 

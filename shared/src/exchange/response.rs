@@ -42,12 +42,22 @@ impl Response {
         writable: bool,
     ) -> Response {
         let kind = BodyKind::of(headers);
+        let form = ["content-type", "content-encoding"].map(|name| (name, headers.get(name)));
         let mut head = ResponseHead { status, kind, headers };
         let interest = chain.response_head(below, cx, &mut head);
         let interest = match interest {
             // What is compressed cannot be looked into, only be replaced as a whole.
             Interest::Observe if kind == BodyKind::Encoded => Interest::Ignore,
-            Interest::Rewrite if !writable => Interest::Observe,
+            Interest::Rewrite if !writable => {
+                // The body stays in the form that it has.
+                for (name, value) in form {
+                    match value {
+                        Some(value) => head.headers.set(name, &value),
+                        None => head.headers.remove(name),
+                    }
+                }
+                Interest::Observe
+            }
             interest => interest,
         };
         Response {
@@ -73,6 +83,17 @@ impl Response {
 
     pub(super) fn ended(&self) -> bool {
         self.ended
+    }
+
+    /// What is still to come of it must not get out.
+    pub(super) fn broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Looks no further.
+    pub(super) fn ignore(&mut self) {
+        self.interest = Interest::Ignore;
+        self.whole = Vec::new();
     }
 
     /// Takes a chunk of an event stream.

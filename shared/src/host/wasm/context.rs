@@ -111,7 +111,7 @@ impl HttpContext for Http {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> SdkAction {
-        sdk(self.exchange.response_headers(&self.host, end))
+        sdk(self.exchange.response_headers(&self.host, end && self.host.tells_end()))
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> SdkAction {

@@ -37,6 +37,11 @@ impl WasmHost {
         VM_STARTED.load(Ordering::Relaxed)
     }
 
+    /// Whether a header callback knows if a body follows; APISIX always says that none does.
+    fn tells_end(&self) -> bool {
+        self.envoy()
+    }
+
     /// An undeclared nginx variable cannot be set, so trying tells.
     fn bridge(&self) -> bool {
         if let Some(known) = self.bridge.get() {
