@@ -3,7 +3,7 @@
 //! what the client gets (`answer.json`, `answer.out.json`), the same for streams (`stream.sse`,
 //! `stream.out.sse`). A file that is missing is no part of the case. `UPDATE=1` writes what comes out.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod support;
 
@@ -13,6 +13,9 @@ use std::path::Path;
 use ai_proxy::translate::{anthropic, openai_chat};
 use serde_json::{Value, json};
 use support::{CONFIG, ask, chat_host, exchange, send, stream};
+
+/// From a file's text to what is expected of it.
+type Translate = fn(&str) -> String;
 
 fn expect(path: &Path, found: &str) -> bool {
     if std::env::var_os("UPDATE").is_some() {
@@ -66,7 +69,7 @@ fn every_case_comes_out_as_written_down() {
     cases.sort();
     let (mut compared, mut failed) = (0, Vec::new());
     for case in cases {
-        let kinds: [(&str, &str, fn(&str) -> String); 3] = [
+        let kinds: [(&str, &str, Translate); 3] = [
             ("request.json", "request.out.json", request),
             ("answer.json", "answer.out.json", answer),
             ("stream.sse", "stream.out.sse", streamed),
