@@ -231,8 +231,7 @@ pub fn translated_answer() -> String {
             "message":{{"role":"assistant","content":"{ANSWER}","refusal":null}},
             "logprobs":null,"finish_reason":"stop"}}],
         "usage":{{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,
-            "prompt_tokens_details":{{"cached_tokens":0,"cache_creation_tokens":0}},
-            "completion_tokens_details":{{"reasoning_tokens":0}}}}}}"#
+            "prompt_tokens_details":{{"cached_tokens":0,"cache_creation_tokens":0}}}}}}"#
     ))
 }
 
