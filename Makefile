@@ -1,7 +1,7 @@
 # Every target is a line or two; `make help` lists them.
-PLUGINS := ai-proxy ai-gateway
+PLUGINS := ai-proxy
 PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
-MOCK := target/tools/mock-llm
+WASM := cargo build --quiet --release --locked --target wasm32-wasip1
 
 .PHONY: help setup wasm mock demo up down test test-native test-wasm test-emulator test-e2e \
         lint fmt fuzz schema clean
@@ -15,10 +15,13 @@ setup: ## Install what running and testing needs, into target/ and .run/
 wasm: ## Build all plugins into dist/
 	@test-harness/setup.sh build
 	@mkdir -p dist
+	@for plugin in $(PLUGINS); do $(WASM) -p $$plugin || exit 1; done
+	@# Of its own, because the bundle links the plugins built without their entry points.
+	@$(WASM) --target-dir target/bundle -p ai-gateway
 	@for plugin in $(PLUGINS); do \
-	    cargo build --quiet --release --locked --target wasm32-wasip1 -p $$plugin && \
 	    install -m 644 target/wasm32-wasip1/release/$$(echo $$plugin | tr - _).wasm dist/$$plugin.wasm || exit 1; \
 	done
+	@install -m 644 target/bundle/wasm32-wasip1/release/ai_gateway.wasm dist/ai-gateway.wasm
 	@cd dist && wc -c *.wasm | sed '$$d' | awk '{ printf "dist/%-20s %7.0f KB\n", $$2, $$1 / 1000 }'
 
 mock:
