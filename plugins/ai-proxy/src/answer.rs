@@ -3,13 +3,14 @@
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Interest, ResponseHead};
 use shared::json::parse;
-use shared::protocol::Vendor;
-use shared::protocol::openai_chat::Response as ChatResponse;
+use shared::protocol::{Vendor, anthropic, openai_chat};
 use shared::usage::{Report, Usage};
 
 use crate::asked::Asked;
 use crate::config::Protocol;
-use crate::translate::{anthropic, ir::Delta, openai_chat};
+use crate::translate::client::{Client, Send, StreamWriter};
+use crate::translate::ir::Delta;
+use crate::translate::provider::{self, StreamReader};
 
 /// What came of an attempt.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Answer {
     dropped: Vec<String>,
     status: u16,
     kind: BodyKind,
+    client: Client,
+    protocol: Protocol,
     form: Form,
     report: Report,
 }
@@ -28,8 +31,8 @@ pub struct Answer {
 enum Form {
     /// The provider speaks the client's protocol.
     Same,
-    /// From Anthropic to OpenAI.
-    Anthropic { reader: anthropic::StreamReader, writer: openai_chat::StreamWriter },
+    /// It speaks another.
+    Translated { reader: StreamReader, writer: StreamWriter },
 }
 
 impl Answer {
@@ -42,12 +45,14 @@ impl Answer {
         dropped: Vec<String>,
         now: u64,
     ) -> Answer {
-        let form = match protocol {
-            Protocol::Openai => Form::Same,
-            Protocol::Anthropic => Form::Anthropic {
-                reader: anthropic::StreamReader::default(),
-                writer: openai_chat::StreamWriter::new(model, now, asked.include_usage),
-            },
+        let client = asked.client;
+        let form = if protocol.is_that_of(client) {
+            Form::Same
+        } else {
+            Form::Translated {
+                reader: StreamReader::new(protocol),
+                writer: client.stream(model, now, asked.include_usage),
+            }
         };
         Answer {
             provider: provider.into(),
@@ -56,6 +61,8 @@ impl Answer {
             dropped,
             status: 0,
             kind: BodyKind::Other,
+            client,
+            protocol,
             form,
             report: Report::default(),
         }
@@ -85,8 +92,8 @@ impl Answer {
         match (&self.form, self.kind) {
             (Form::Same, BodyKind::Json | BodyKind::EventStream) => Interest::Observe,
             (Form::Same, _) => Interest::Ignore,
-            (Form::Anthropic { .. }, BodyKind::EventStream) => Interest::Rewrite,
-            (Form::Anthropic { .. }, _) => {
+            (Form::Translated { .. }, BodyKind::EventStream) => Interest::Rewrite,
+            (Form::Translated { .. }, _) => {
                 json_headers(head);
                 Interest::Rewrite
             }
@@ -105,21 +112,19 @@ impl Answer {
         let text = std::str::from_utf8(body).unwrap_or_default();
         match &self.form {
             Form::Same => {
-                if let Ok(ChatResponse { usage: Some(usage), .. }) = parse(text) {
-                    self.report.openai_chat(&usage);
-                }
+                self.observe(text);
                 None
             }
-            Form::Anthropic { .. } => match anthropic::read(text) {
+            Form::Translated { .. } => match provider::read(self.protocol, text) {
                 Ok(response) => {
                     self.report.set(response.usage);
-                    let body = openai_chat::write(&response, &self.model, self.created);
+                    let body = self.client.write(&response, &self.model, self.created);
                     Some(body.into_bytes())
                 }
                 Err(error) => {
                     log::warn!("provider {} sent no readable answer: {error}", self.provider);
                     let message = format!("provider `{}` sent no readable answer", self.provider);
-                    Some(fail(head, &ApiError::new(ErrorKind::BadGateway, message)))
+                    Some(self.fail(head, &ApiError::new(ErrorKind::BadGateway, message)))
                 }
             },
         }
@@ -131,11 +136,11 @@ impl Answer {
             // Its words may quote the key.
             log::error!("provider {name} refused the configured key (status {})", self.status);
             let message = format!("provider `{name}` refused the gateway's key");
-            return fail(head, &ApiError::new(ErrorKind::BadGateway, message));
+            return self.fail(head, &ApiError::new(ErrorKind::BadGateway, message));
         }
         let text = std::str::from_utf8(body).unwrap_or_default();
         let told = match self.form {
-            Form::Anthropic { .. } => anthropic::read_error(text),
+            Form::Translated { .. } => provider::read_error(self.protocol, text),
             Form::Same => None,
         };
         let kind = ErrorKind::of_status(self.status);
@@ -148,23 +153,18 @@ impl Answer {
                 ApiError::new(kind, format!("provider `{name}` answered with status {status}"))
             }
         };
-        fail(head, &error.status(self.status))
+        self.fail(head, &error.status(self.status))
     }
 
     /// One event of a stream has come. `send` gets the data of what goes out instead; false if the
     /// event is to go out as it is.
-    pub fn event(&mut self, data: &str, send: &mut dyn FnMut(&str)) -> bool {
+    pub fn event(&mut self, data: &str, send: Send<'_>) -> bool {
         match &mut self.form {
             Form::Same => {
-                // Most chunks have no counts, and are not looked into.
-                if data.contains("\"usage\"")
-                    && let Ok(ChatResponse { usage: Some(usage), .. }) = parse(data)
-                {
-                    self.report.openai_chat(&usage);
-                }
+                self.observe(data);
                 false
             }
-            Form::Anthropic { reader, writer } => {
+            Form::Translated { reader, writer } => {
                 if reader.ended() {
                     return true;
                 }
@@ -181,14 +181,46 @@ impl Answer {
     }
 
     /// The stream is over.
-    pub fn end(&mut self, send: &mut dyn FnMut(&str)) {
-        if let Form::Anthropic { reader, writer } = &mut self.form
-            && !reader.ended()
-        {
+    pub fn end(&mut self, send: Send<'_>) {
+        let Form::Translated { reader, writer } = &mut self.form else { return };
+        if !reader.ended() && !reader.finish(&mut |delta| writer.write(&delta, send)) {
             log::warn!("provider {} ended its stream too early", self.provider);
             reader.stop();
             broken(writer, &self.provider, send);
         }
+        self.report = *reader.report();
+    }
+
+    /// Reads the token counts of an answer that passes as it is.
+    fn observe(&mut self, text: &str) {
+        // Most events have none, and are not looked into.
+        if !text.contains("\"usage\"") {
+            return;
+        }
+        match self.protocol {
+            Protocol::Openai => {
+                if let Ok(openai_chat::Response { usage: Some(usage), .. }) = parse(text) {
+                    self.report.openai_chat(&usage);
+                }
+            }
+            Protocol::Anthropic => {
+                let Ok(anthropic::Event { message, usage, .. }) = parse(text) else { return };
+                let started = message.and_then(|message| message.usage);
+                [started, usage].iter().flatten().for_each(|usage| self.report.anthropic(usage));
+            }
+        }
+    }
+
+    fn fail(&self, head: &mut ResponseHead<'_>, error: &ApiError) -> Vec<u8> {
+        if head.status != error.status {
+            head.set_status(error.status);
+        }
+        json_headers(head);
+        error.body(self.vendor()).into_bytes()
+    }
+
+    fn vendor(&self) -> Vendor {
+        self.client.vendor()
     }
 
     /// The tokens reported so far.
@@ -203,17 +235,9 @@ impl Answer {
 }
 
 /// A stream that breaks off must not look like one that is complete.
-fn broken(writer: &mut openai_chat::StreamWriter, provider: &str, send: &mut dyn FnMut(&str)) {
+fn broken(writer: &mut StreamWriter, provider: &str, send: Send<'_>) {
     let message = format!("the stream of provider `{provider}` broke off; send the request again");
     writer.write(&Delta::Error { kind: "server_error".into(), message }, send);
-}
-
-fn fail(head: &mut ResponseHead<'_>, error: &ApiError) -> Vec<u8> {
-    if head.status != error.status {
-        head.set_status(error.status);
-    }
-    json_headers(head);
-    error.body(Vendor::OpenAi).into_bytes()
 }
 
 fn json_headers(head: &mut ResponseHead<'_>) {

@@ -10,9 +10,13 @@ use shared::protocol::Endpoint;
 use shared::protocol::openai_chat::Head;
 use shared::request::RequestBody;
 
+use crate::translate::client::Client;
+
 /// A request whose body has been read.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    /// The client's protocol.
+    pub client: Client,
     /// The model's name.
     pub model: String,
     /// Where the name stands in the body, quotes included.
@@ -25,8 +29,9 @@ pub struct Asked {
 
 /// Refuses what this gateway cannot serve, by the headers alone.
 pub fn check_head(cx: &Cx<'_>) -> Result<(), ApiError> {
-    if cx.endpoint != Some(Endpoint::OpenAiChat) {
-        let message = "this path is not served here; send POST /v1/chat/completions";
+    if cx.endpoint.and_then(Client::of).is_none() {
+        let message =
+            "this path is not served here; send POST /v1/chat/completions or /v1/messages";
         return Err(ApiError::new(ErrorKind::NotFound, message).code("unknown_path"));
     }
     if cx.host.method().as_deref() != Some("POST") {
@@ -48,8 +53,9 @@ pub fn check_head(cx: &Cx<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Reads the body.
-pub fn read(body: &RequestBody) -> Result<Asked, ApiError> {
+/// Reads the body. On a path that is none of a client's protocol it is read as OpenAI's.
+pub fn read(endpoint: Option<Endpoint>, body: &RequestBody) -> Result<Asked, ApiError> {
+    let client = endpoint.and_then(Client::of).unwrap_or(Client::OpenAiChat);
     let head: Head<'_> = parse(body.text()).map_err(|error| bad(&error))?;
     let Some(model) = head.model.filter(|model| !model.is_empty()) else {
         return Err(missing("model"));
@@ -60,6 +66,7 @@ pub fn read(body: &RequestBody) -> Result<Asked, ApiError> {
     let model_range = body.range_of(model.quoted()).ok_or_else(|| missing("model"))?;
     let options = head.stream_options.unwrap_or_default();
     Ok(Asked {
+        client,
         model: model.decode().into_owned(),
         model_range,
         stream: head.stream.unwrap_or(false),

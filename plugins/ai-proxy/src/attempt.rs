@@ -9,7 +9,7 @@ use shared::request::RequestBody;
 use crate::asked::Asked;
 use crate::config::{OnUnsupported, Protocol};
 use crate::gateway::{Gateway, Provider};
-use crate::translate::{anthropic, openai_chat};
+use crate::translate::provider::{Options, write};
 
 /// Headers of the client that no provider gets: its own credentials, and what the plugins tell each
 /// other.
@@ -63,33 +63,32 @@ impl Attempt {
         text: &str,
     ) -> Result<Attempt, ApiError> {
         let base = &provider.base_url.path;
-        match provider.protocol {
-            Protocol::Openai => {
-                let body = if asked.model == model {
-                    NewBody::Same
-                } else {
-                    NewBody::Model(JsonStr::encode(model).quoted().to_owned())
-                };
-                let path = format!("{base}/chat/completions");
-                Ok(Attempt { path, body, dropped: Vec::new() })
-            }
-            Protocol::Anthropic => {
-                let mut request = openai_chat::read(text)?;
-                let body = anthropic::write(&mut request, model, provider.default_max_tokens);
-                let dropped = request.dropped;
-                if let (OnUnsupported::Error, Some(field)) =
-                    (gateway.on_unsupported, dropped.first())
-                {
-                    let message = format!(
-                        "{field}: provider `{}` has nothing for it; leave it out",
-                        provider.name
-                    );
-                    return Err(ApiError::new(ErrorKind::InvalidRequest, message).param(field));
-                }
-                let path = format!("{base}/v1/messages");
-                Ok(Attempt { path, body: NewBody::Whole(body), dropped })
-            }
+        let path = match provider.protocol {
+            Protocol::Openai => format!("{base}/chat/completions"),
+            Protocol::Anthropic => format!("{base}/v1/messages"),
+        };
+        if provider.protocol.is_that_of(asked.client) {
+            let body = if asked.model == model {
+                NewBody::Same
+            } else {
+                NewBody::Model(JsonStr::encode(model).quoted().to_owned())
+            };
+            return Ok(Attempt { path, body, dropped: Vec::new() });
         }
+        let mut request = asked.client.read(text)?;
+        let options = Options {
+            model,
+            default_max_tokens: provider.default_max_tokens,
+            openai: provider.base_url.authority == "api.openai.com",
+        };
+        let body = write(provider.protocol, &mut request, &options);
+        let dropped = request.dropped;
+        if let (OnUnsupported::Error, Some(field)) = (gateway.on_unsupported, dropped.first()) {
+            let message =
+                format!("{field}: provider `{}` has nothing for it; leave it out", provider.name);
+            return Err(ApiError::new(ErrorKind::InvalidRequest, message).param(field));
+        }
+        Ok(Attempt { path, body: NewBody::Whole(body), dropped })
     }
 
     /// Applies the body's change.

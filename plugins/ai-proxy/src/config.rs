@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use shared::config::{Mode, Secrets, list};
 
+use crate::translate::client::Client;
+
 /// Configuration of ai-proxy.
 ///
 /// Envoy's two uses of the plugin, the listener's and the clusters', take the same configuration;
@@ -140,6 +142,16 @@ pub enum Protocol {
     Openai,
     /// Anthropic Messages.
     Anthropic,
+}
+
+impl Protocol {
+    /// Whether a client of this protocol needs no translation.
+    pub fn is_that_of(self, client: Client) -> bool {
+        match self {
+            Protocol::Openai => client == Client::OpenAiChat,
+            Protocol::Anthropic => client == Client::Anthropic,
+        }
+    }
 }
 
 /// A model or a family of models.

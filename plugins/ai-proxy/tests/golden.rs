@@ -10,7 +10,8 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use ai_proxy::translate::{anthropic, openai_chat};
+use ai_proxy::translate::client::openai_chat;
+use ai_proxy::translate::provider::anthropic;
 use serde_json::{Value, json};
 use support::{CONFIG, ask, chat_host, exchange, send, stream};
 

@@ -4,7 +4,8 @@
 
 mod support;
 
-use ai_proxy::translate::{anthropic, openai_chat};
+use ai_proxy::translate::client::openai_chat;
+use ai_proxy::translate::provider::anthropic;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{ask, chat_host, exchange, send, stream};

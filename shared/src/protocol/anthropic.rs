@@ -19,6 +19,106 @@ view! {
         stream: bool,
         /// Most tokens of the answer, thinking included.
         max_tokens: u64,
+        /// What ends the answer.
+        stop_sequences: Vec<JsonStr<'a>>,
+        /// 0 to 1.
+        temperature: f64,
+        /// 0 to 1.
+        top_p: f64,
+        /// How many of the likeliest tokens to choose from.
+        top_k: u64,
+        /// The functions that the model may call.
+        tools: Vec<Tool<'a>>,
+        /// Whether it must.
+        tool_choice: ToolChoice<'a>,
+        /// Whether and how much to think.
+        thinking: Thinking<'a>,
+        /// The form of the answer, and how much effort is made for it.
+        output_config: OutputConfig<'a>,
+        /// Who asks.
+        metadata: Metadata<'a>,
+    }
+}
+
+view! {
+    /// A function that the model may call, or a tool that the provider runs.
+    pub struct Tool<'a> {
+        /// `custom`, or the name and version of a tool of the provider's.
+        kind = "type": JsonStr<'a>,
+        /// Its name.
+        name: JsonStr<'a>,
+        /// What it is for.
+        description: JsonStr<'a>,
+        /// A JSON Schema.
+        input_schema: &'a RawValue,
+        /// Whether the arguments are bound to the schema.
+        strict: bool,
+        /// A mark for the provider's prompt cache.
+        cache_control: &'a RawValue,
+    }
+}
+
+view! {
+    /// Whether a function must be called.
+    pub struct ToolChoice<'a> {
+        /// `auto`, `any`, `tool` or `none`.
+        kind = "type": JsonStr<'a>,
+        /// Of `tool`: which.
+        name: JsonStr<'a>,
+        /// At most one at a time.
+        disable_parallel_tool_use: bool,
+    }
+}
+
+view! {
+    /// Whether and how much to think.
+    pub struct Thinking<'a> {
+        /// `enabled`, `disabled` or `adaptive`.
+        kind = "type": JsonStr<'a>,
+        /// Of `enabled`: most tokens to think with.
+        budget_tokens: u64,
+    }
+}
+
+view! {
+    /// The form of the answer, and how much effort is made for it.
+    pub struct OutputConfig<'a> {
+        /// `low`, `medium`, `high`, `xhigh` or `max`.
+        effort: JsonStr<'a>,
+        /// What the answer must fit.
+        format: OutputFormat<'a>,
+    }
+}
+
+view! {
+    /// What the answer must fit.
+    pub struct OutputFormat<'a> {
+        /// `json_schema`.
+        kind = "type": JsonStr<'a>,
+        /// The schema.
+        schema: &'a RawValue,
+    }
+}
+
+view! {
+    /// Who asks.
+    pub struct Metadata<'a> {
+        /// An opaque name.
+        user_id: JsonStr<'a>,
+    }
+}
+
+view! {
+    /// Where a picture or document is.
+    pub struct Source<'a> {
+        /// `base64`, `url`, `text`, `content` or `file`.
+        kind = "type": JsonStr<'a>,
+        /// Of `base64` and `text`.
+        media_type: JsonStr<'a>,
+        /// Of `base64` and `text`.
+        data: JsonStr<'a>,
+        /// Of `url`.
+        url: JsonStr<'a>,
     }
 }
 
@@ -70,6 +170,18 @@ view! {
         name: JsonStr<'a>,
         /// Of `tool_use`: the arguments, an object.
         input: &'a RawValue,
+        /// Of `image` and `document`.
+        source: Source<'a>,
+        /// Of `document`: its name.
+        title: JsonStr<'a>,
+        /// Of `tool_result`: which call it answers.
+        tool_use_id: JsonStr<'a>,
+        /// Of `tool_result`: a string or a list of blocks.
+        content: Content<'a>,
+        /// Of `tool_result`: the function failed.
+        is_error: bool,
+        /// A mark for the provider's prompt cache.
+        cache_control: &'a RawValue,
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Endpoint {
     OpenAiChat,
     /// `POST /v1/messages`, <https://docs.anthropic.com/en/api/messages>.
     AnthropicMessages,
+    /// `POST /v1/messages/count_tokens`, <https://docs.anthropic.com/en/api/messages-count-tokens>.
+    AnthropicCountTokens,
     /// `POST /v1beta/models/{model}:generateContent` and its streaming twin,
     /// <https://ai.google.dev/api/generate-content>.
     Gemini,
@@ -44,8 +46,10 @@ impl Endpoint {
         let path = path.trim_end_matches('/');
         if path.ends_with("/chat/completions") {
             Some(Endpoint::OpenAiChat)
-        } else if path.ends_with("/v1/messages") || path.ends_with("/v1/messages/count_tokens") {
+        } else if path.ends_with("/v1/messages") {
             Some(Endpoint::AnthropicMessages)
+        } else if path.ends_with("/v1/messages/count_tokens") {
+            Some(Endpoint::AnthropicCountTokens)
         } else if path.contains(":generateContent") || path.contains(":streamGenerateContent") {
             Some(Endpoint::Gemini)
         } else if path.contains("/v1/") {
@@ -59,7 +63,7 @@ impl Endpoint {
     pub fn vendor(self) -> Vendor {
         match self {
             Endpoint::OpenAiChat | Endpoint::OpenAiOther => Vendor::OpenAi,
-            Endpoint::AnthropicMessages => Vendor::Anthropic,
+            Endpoint::AnthropicMessages | Endpoint::AnthropicCountTokens => Vendor::Anthropic,
             Endpoint::Gemini => Vendor::Google,
         }
     }

@@ -300,3 +300,13 @@ view! {
         reasoning_tokens: u64,
     }
 }
+
+view! {
+    /// What of an error's body can be told.
+    pub struct Error<'a> {
+        /// In words.
+        message: JsonStr<'a>,
+        /// `invalid_request_error` ...
+        kind = "type": JsonStr<'a>,
+    }
+}

@@ -42,7 +42,7 @@ impl InlineFilter {
 
     fn begin(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
-        let asked = asked::read(body)?;
+        let asked = asked::read(cx.endpoint, body)?;
         let choice = choose(&gateway, &asked, cx)?;
         if gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
@@ -176,7 +176,9 @@ fn stream(answer: &mut Answer, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
     let mut one = |answer: &mut Answer, event: &sse::Event<'_>| {
         let replaced = match event.data() {
-            Some(data) => answer.event(&data, &mut |data| sse::write_event(&mut out, None, data)),
+            Some(data) => {
+                answer.event(&data, &mut |name, data| sse::write_event(&mut out, name, data))
+            }
             None => false,
         };
         if !replaced {
@@ -188,7 +190,7 @@ fn stream(answer: &mut Answer, body: &[u8]) -> Vec<u8> {
     if framer.push(body, |event| one(answer, &event)).is_ok() {
         framer.finish(|event| one(answer, &event));
     }
-    answer.end(&mut |data| sse::write_event(&mut out, None, data));
+    answer.end(&mut |name, data| sse::write_event(&mut out, name, data));
     out
 }
 

@@ -65,7 +65,8 @@ fn now_seconds(cx: &Cx<'_>) -> u64 {
 
 /// Sends an event of a provider on in the client's form.
 fn forward(answer: &mut Answer, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
-    let replaced = answer.event(event.data, &mut |data| out.send(cx, &Event::data(data)));
+    let replaced =
+        answer.event(event.data, &mut |name, data| out.send(cx, &Event { name, data, raw: None }));
     if !replaced {
         out.send(cx, event);
     }
@@ -73,6 +74,6 @@ fn forward(answer: &mut Answer, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Ou
 
 /// Ends a stream of a provider in the client's form.
 fn finish(answer: &mut Answer, cx: &mut Cx<'_>, out: &mut Out<'_>) {
-    answer.end(&mut |data| out.send(cx, &Event::data(data)));
+    answer.end(&mut |name, data| out.send(cx, &Event { name, data, raw: None }));
     state_usage(cx, answer);
 }

@@ -23,7 +23,7 @@ impl Route {
     }
 
     fn route(&self, cx: &mut Cx<'_>, body: &RequestBody) -> Result<(), ApiError> {
-        let asked = asked::read(body)?;
+        let asked = asked::read(cx.endpoint, body)?;
         let choice = choose(&self.gateway, &asked, cx)?;
         if self.gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();

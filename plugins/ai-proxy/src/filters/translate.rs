@@ -30,7 +30,7 @@ impl Translate {
 
     fn attempt(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<(), ApiError> {
         let gateway = Rc::clone(&self.gateway);
-        let asked = asked::read(body)?;
+        let asked = asked::read(cx.endpoint, body)?;
         let (provider, model) = target(&gateway, &asked, cx)?;
         let attempt = Attempt::new(&gateway, provider, &model, &asked, body.text())?;
         attempting(cx, &provider.name, &model);

@@ -105,6 +105,8 @@ pub enum Body<'a> {
         id: JsonStr<'a>,
         /// What it returned: texts and pictures.
         parts: Vec<Part<'a>>,
+        /// It failed.
+        is_error: bool,
     },
     /// What the model thought.
     Thinking {

@@ -157,10 +157,14 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
             w.key("input");
             write_arguments(w, arguments);
         }
-        Body::ToolResult { id, parts } => {
+        Body::ToolResult { id, parts, is_error } => {
             w.field("type", "tool_result");
             write_id(w, "tool_use_id", id);
             write_result(w, parts);
+            if *is_error {
+                w.key("is_error");
+                w.raw("true");
+            }
         }
         Body::Thinking { text, signature } => {
             w.field("type", "thinking");

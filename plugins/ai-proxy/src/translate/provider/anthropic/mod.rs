@@ -10,7 +10,7 @@ pub use stream::StreamReader;
 
 use shared::json::JsonStr;
 
-use super::ir::StopReason;
+use crate::translate::ir::StopReason;
 
 /// The `stop_reason`; one that is not known yet counts as the end.
 fn stop_reason(reason: &JsonStr<'_>) -> StopReason {

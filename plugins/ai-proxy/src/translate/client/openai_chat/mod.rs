@@ -8,7 +8,7 @@ pub use request::read;
 pub use response::write;
 pub use stream::StreamWriter;
 
-use super::ir::StopReason;
+use crate::translate::ir::StopReason;
 
 /// The `finish_reason`.
 fn finish_reason(stop: StopReason) -> &'static str {

@@ -1,8 +1,8 @@
 //! Reads a Chat Completions request. Every mistake is named with its place in the client's document.
 
 use serde_json::value::RawValue;
-use shared::errors::{ApiError, ErrorKind};
-use shared::json::{BadJson, JsonStr, parse};
+use shared::errors::ApiError;
+use shared::json::{JsonStr, parse};
 use shared::protocol::Content;
 use shared::protocol::content::Form;
 use shared::protocol::openai_chat::{
@@ -10,6 +10,7 @@ use shared::protocol::openai_chat::{
     Tool as ApiTool, ToolCall,
 };
 
+use crate::translate::client::bad::{bad, invalid};
 use crate::translate::ir::{
     Arguments, Body, Effort, Part, Request, Role, Source, Tool, ToolChoice, Turn,
 };
@@ -18,17 +19,6 @@ type Result<T> = std::result::Result<T, ApiError>;
 
 /// Fields that only steer how OpenAI keeps and bills; leaving them out changes no answer.
 const HARMLESS: [&str; 4] = ["store", "metadata", "prompt_cache_key", "prompt_cache_retention"];
-
-fn invalid(path: &str, message: &str) -> ApiError {
-    ApiError::new(ErrorKind::InvalidRequest, format!("{path}: {message}")).param(path)
-}
-
-fn bad(prefix: &str, error: &BadJson) -> ApiError {
-    // `[2].text` follows its prefix without a dot, a field's name with one.
-    let dot = if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
-    let path = format!("{prefix}{dot}{}", error.path);
-    invalid(path.trim_start_matches('.'), &error.message)
-}
 
 /// Reads the request.
 pub fn read(text: &str) -> Result<Request<'_>> {
@@ -91,7 +81,7 @@ fn read_message<'a>(request: &mut Request<'a>, message: Message<'a>, path: &str)
                 return Err(invalid(&format!("{path}.tool_call_id"), "is required"));
             };
             let parts = contents(message.content, None, path)?;
-            let body = Body::ToolResult { id, parts };
+            let body = Body::ToolResult { id, parts, is_error: false };
             push(request, Role::User, vec![Part { body, cache_control: message.cache_control }]);
         }
         "function" => {

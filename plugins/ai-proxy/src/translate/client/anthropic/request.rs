@@ -1,0 +1,229 @@
+//! Reads a Messages request. Every mistake is named with its place in the client's document.
+
+use shared::errors::ApiError;
+use shared::json::{JsonStr, parse};
+use shared::protocol::Content;
+use shared::protocol::anthropic::{
+    Block, Message, OutputConfig, Request as ApiRequest, Source as ApiSource, Thinking,
+    Tool as ApiTool, ToolChoice as ApiToolChoice,
+};
+use shared::protocol::content::Form;
+
+use crate::translate::client::bad::{bad, invalid, required};
+use crate::translate::ir::{
+    Arguments, Body, Effort, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+};
+
+type Result<T> = std::result::Result<T, ApiError>;
+
+/// Fields that only steer how Anthropic keeps and bills; leaving them out changes no answer.
+const HARMLESS: [&str; 2] = ["service_tier", "inference_geo"];
+
+/// Reads the request.
+pub fn read(text: &str) -> Result<Request<'_>> {
+    let api: ApiRequest<'_> = parse(text).map_err(|error| bad("", &error))?;
+    let mut request = Request {
+        max_tokens: Some(api.max_tokens.ok_or_else(|| required("", "max_tokens"))?),
+        temperature: api.temperature,
+        top_p: api.top_p,
+        top_k: api.top_k,
+        stop: api.stop_sequences.unwrap_or_default(),
+        stream: api.stream.unwrap_or(false),
+        user: api.metadata.and_then(|metadata| metadata.user_id),
+        ..Request::default()
+    };
+    if let Some(system) = api.system {
+        request.system = contents(system, "system")?;
+        if request.system.iter().any(|part| !matches!(part.body, Body::Text(_))) {
+            return Err(invalid("system", "expected text blocks"));
+        }
+    }
+    for (index, message) in api.messages.unwrap_or_default().into_iter().enumerate() {
+        read_message(&mut request, message, &format!("messages[{index}]"))?;
+    }
+    if request.turns.is_empty() {
+        return Err(invalid("messages", "give at least one message with content"));
+    }
+    for (index, tool) in api.tools.unwrap_or_default().into_iter().enumerate() {
+        request.tools.push(read_tool(tool, &format!("tools[{index}]"))?);
+    }
+    if let Some(choice) = api.tool_choice {
+        read_tool_choice(&mut request, choice)?;
+    }
+    request.effort = read_effort(api.thinking.as_ref(), api.output_config.as_ref())?;
+    request.schema = api.output_config.and_then(|config| config.format?.schema);
+    let rest = api.rest.iter().filter(|(_, value)| value.get() != "null");
+    for (key, _) in rest.filter(|(key, _)| !HARMLESS.contains(&&**key)) {
+        request.dropped.push(key.clone().into_owned());
+    }
+    Ok(request)
+}
+
+fn read_message<'a>(request: &mut Request<'a>, message: Message<'a>, path: &str) -> Result<()> {
+    let role = message.role.ok_or_else(|| required(path, "role"))?;
+    let content = message.content.ok_or_else(|| required(path, "content"))?;
+    let parts = contents(content, &format!("{path}.content"))?;
+    let role = match &*role.decode() {
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        // Newer models take instructions in the midst of a conversation.
+        "system" => {
+            request.system.extend(parts);
+            return Ok(());
+        }
+        _ => return Err(invalid(&format!("{path}.role"), "expected user or assistant")),
+    };
+    match request.turns.last_mut() {
+        _ if parts.is_empty() => {}
+        Some(last) if last.role == role => last.parts.extend(parts),
+        _ => request.turns.push(Turn { role, parts }),
+    }
+    Ok(())
+}
+
+fn contents<'a>(content: Content<'a>, path: &str) -> Result<Vec<Part<'a>>> {
+    let mut parts = match content.form().map_err(|error| bad(path, &error))? {
+        Form::Text(text) => vec![Body::Text(text).into()],
+        Form::Parts(blocks) => {
+            let mut parts = Vec::with_capacity(blocks.len());
+            for (index, block) in blocks.into_iter().enumerate() {
+                parts.extend(read_block(block, &format!("{path}[{index}]"))?);
+            }
+            parts
+        }
+    };
+    parts.retain(|part: &Part<'_>| !matches!(&part.body, Body::Text(text) if text.is_empty()));
+    Ok(parts)
+}
+
+/// `None` for what means nothing to another provider.
+fn read_block<'a>(block: Block<'a>, path: &str) -> Result<Option<Part<'a>>> {
+    let kind = block.kind.ok_or_else(|| required(path, "type"))?;
+    let body = match &*kind.decode() {
+        "text" => Body::Text(block.text.ok_or_else(|| required(path, "text"))?),
+        "image" => Body::Image(source(block.source, path)?),
+        "document" => match text_document(block.source.as_ref()) {
+            Some(text) => Body::Text(text),
+            None => Body::Document { source: source(block.source, path)?, title: block.title },
+        },
+        "tool_use" => Body::ToolCall {
+            id: block.id.ok_or_else(|| required(path, "id"))?,
+            name: block.name.ok_or_else(|| required(path, "name"))?,
+            arguments: match block.input {
+                Some(input) => Arguments::Json(input),
+                None => Arguments::Text(JsonStr::encode("{}")),
+            },
+        },
+        "tool_result" => Body::ToolResult {
+            id: block.tool_use_id.ok_or_else(|| required(path, "tool_use_id"))?,
+            parts: match block.content {
+                Some(content) => contents(content, &format!("{path}.content"))?,
+                None => Vec::new(),
+            },
+            is_error: block.is_error.unwrap_or(false),
+        },
+        "thinking" => {
+            let signature = block.signature.filter(|signature| !signature.is_empty());
+            match (block.thinking, signature) {
+                (Some(text), signature @ Some(_)) => Body::Thinking { text, signature },
+                _ => return Ok(None),
+            }
+        }
+        "redacted_thinking" => match block.data {
+            Some(data) => Body::RedactedThinking(data),
+            None => return Ok(None),
+        },
+        _ => {
+            let message = "this block is not supported with this model's provider";
+            return Err(invalid(&format!("{path}.type"), message));
+        }
+    };
+    Ok(Some(Part { body, cache_control: block.cache_control }))
+}
+
+/// A document that is plain text is text.
+fn text_document<'a>(source: Option<&ApiSource<'a>>) -> Option<JsonStr<'a>> {
+    let source = source?;
+    source.kind.as_ref().filter(|kind| **kind == *"text")?;
+    source.data.clone()
+}
+
+fn source<'a>(source: Option<ApiSource<'a>>, path: &str) -> Result<Source<'a>> {
+    let path = format!("{path}.source");
+    let source = source.ok_or_else(|| invalid(&path, "is required"))?;
+    let kind = source.kind.ok_or_else(|| required(&path, "type"))?;
+    match &*kind.decode() {
+        "base64" => {
+            let plain = |text: Option<JsonStr<'a>>, field: &str| match text {
+                Some(JsonStr::Borrowed(raw)) => {
+                    let inner = raw.get().strip_prefix('"').and_then(|s| s.strip_suffix('"'));
+                    inner.ok_or_else(|| required(&path, field))
+                }
+                _ => Err(required(&path, field)),
+            };
+            let media_type = plain(source.media_type, "media_type")?;
+            Ok(Source::Base64 { media_type, data: plain(source.data, "data")? })
+        }
+        "url" => Ok(Source::Url(source.url.ok_or_else(|| required(&path, "url"))?)),
+        _ => {
+            let message = "expected base64 or url; files by id belong to another provider";
+            Err(invalid(&format!("{path}.type"), message))
+        }
+    }
+}
+
+fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
+    if tool.kind.as_ref().is_some_and(|kind| *kind != *"custom") {
+        let message = "tools that Anthropic runs are not supported with this model's provider";
+        return Err(invalid(&format!("{path}.type"), message));
+    }
+    Ok(Tool {
+        name: tool.name.ok_or_else(|| required(path, "name"))?,
+        description: tool.description,
+        parameters: Some(tool.input_schema.ok_or_else(|| required(path, "input_schema"))?),
+        strict: tool.strict,
+        cache_control: tool.cache_control,
+    })
+}
+
+fn read_tool_choice<'a>(request: &mut Request<'a>, choice: ApiToolChoice<'a>) -> Result<()> {
+    if let Some(disabled) = choice.disable_parallel_tool_use {
+        request.parallel_tool_calls = Some(!disabled);
+    }
+    let kind = choice.kind.ok_or_else(|| required("tool_choice", "type"))?;
+    request.tool_choice = Some(match &*kind.decode() {
+        "auto" => ToolChoice::Auto,
+        "any" => ToolChoice::Required,
+        "none" => ToolChoice::None,
+        "tool" => ToolChoice::Named(choice.name.ok_or_else(|| required("tool_choice", "name"))?),
+        _ => return Err(invalid("tool_choice.type", "expected auto, any, tool or none")),
+    });
+    Ok(())
+}
+
+/// A budget stands for the effort that would be given about as much.
+fn read_effort(
+    thinking: Option<&Thinking<'_>>,
+    config: Option<&OutputConfig<'_>>,
+) -> Result<Option<Effort>> {
+    if let Some(effort) = config.and_then(|config| config.effort.as_ref()) {
+        return match &*effort.decode() {
+            "low" => Ok(Some(Effort::Low)),
+            "medium" => Ok(Some(Effort::Medium)),
+            "high" => Ok(Some(Effort::High)),
+            "xhigh" | "max" => Ok(Some(Effort::ExtraHigh)),
+            _ => Err(invalid("output_config.effort", "expected low, medium, high, xhigh or max")),
+        };
+    }
+    let Some(thinking) = thinking else { return Ok(None) };
+    let kind = thinking.kind.as_ref().ok_or_else(|| required("thinking", "type"))?;
+    match (&*kind.decode(), thinking.budget_tokens) {
+        ("enabled", Some(0..=4096)) => Ok(Some(Effort::Low)),
+        ("enabled", Some(4097..=16_383)) => Ok(Some(Effort::Medium)),
+        ("enabled", Some(_)) => Ok(Some(Effort::High)),
+        ("enabled", None) => Err(required("thinking", "budget_tokens")),
+        // As the model likes, which is how other providers' models think anyway.
+        ("adaptive" | "disabled", _) => Ok(None),
+        _ => Err(invalid("thinking.type", "expected enabled, disabled or adaptive")),
+    }
+}

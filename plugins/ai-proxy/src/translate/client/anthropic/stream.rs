@@ -1,0 +1,199 @@
+//! Writes a streamed answer as Anthropic's events,
+//! <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
+
+use shared::json::JsonStr;
+use shared::usage::Usage;
+use shared::write::JsonWriter;
+
+use super::{stop_reason, write_usage};
+use crate::translate::client::Send;
+use crate::translate::ir::{Delta, StopReason};
+
+/// The events of one answer.
+#[derive(Debug)]
+pub struct StreamWriter {
+    model: String,
+    started: bool,
+    open: Open,
+    /// Index of the next block.
+    next: u32,
+    stop: Option<StopReason>,
+}
+
+/// The block that is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    None,
+    Text,
+    Thinking,
+    Tool,
+}
+
+impl StreamWriter {
+    /// `model` where the provider names none.
+    pub fn new(model: &str) -> StreamWriter {
+        let model = model.to_owned();
+        StreamWriter { model, started: false, open: Open::None, next: 0, stop: None }
+    }
+
+    /// Turns a step into events.
+    pub fn write(&mut self, delta: &Delta<'_>, send: Send<'_>) {
+        match delta {
+            Delta::Start { id, model } => return self.start(id.as_ref(), model.as_ref(), send),
+            Delta::Error { kind, message } => return error(kind, message, send),
+            _ if !self.started => self.start(None, None, send),
+            _ => {}
+        }
+        match delta {
+            Delta::Start { .. } | Delta::Error { .. } => {}
+            Delta::Text(text) => {
+                self.enter(Open::Text, send, |w| w.raw(r#"{"type":"text","text":""}"#));
+                self.delta("text_delta", "text", text, send);
+            }
+            Delta::Thinking(text) => {
+                let block = r#"{"type":"thinking","thinking":"","signature":""}"#;
+                self.enter(Open::Thinking, send, |w| w.raw(block));
+                self.delta("thinking_delta", "thinking", text, send);
+            }
+            Delta::ThoughtEnd { signature, .. } => {
+                if self.open == Open::Thinking {
+                    self.delta("signature_delta", "signature", signature, send);
+                }
+            }
+            Delta::RedactedThinking(data) => {
+                self.leave(send);
+                self.begin(Open::Tool, send, |w| {
+                    w.raw(r#"{"type":"redacted_thinking","data":"#);
+                    w.raw(data.quoted());
+                    w.close('}');
+                });
+                self.leave(send);
+            }
+            Delta::ToolStart { id, name } => {
+                self.leave(send);
+                self.begin(Open::Tool, send, |w| {
+                    w.raw(r#"{"type":"tool_use","id":"#);
+                    w.raw(id.quoted());
+                    w.key("name");
+                    w.string(name);
+                    w.key("input");
+                    w.raw("{}}");
+                });
+            }
+            Delta::ToolArguments(piece) => {
+                if self.open == Open::Tool {
+                    self.delta("input_json_delta", "partial_json", piece, send);
+                }
+            }
+            Delta::Stop(reason) => {
+                self.leave(send);
+                self.stop = Some(*reason);
+            }
+            Delta::End(usage) => self.end(usage.unwrap_or_default(), send),
+        }
+    }
+
+    fn start(&mut self, id: Option<&JsonStr<'_>>, model: Option<&JsonStr<'_>>, send: Send<'_>) {
+        self.started = true;
+        let mut w = JsonWriter::with_capacity(320);
+        w.raw(r#"{"type":"message_start","message":{"id":"#);
+        w.raw(id.unwrap_or(&JsonStr::encode("msg_gateway")).quoted());
+        w.field("type", "message");
+        w.field("role", "assistant");
+        w.key("model");
+        w.string(model.unwrap_or(&JsonStr::encode(&self.model)));
+        w.key("content");
+        w.raw(r#"[],"stop_reason":null,"stop_sequence":null"#);
+        // Other protocols tell the counts at the end; `message_delta` has them all.
+        w.key("usage");
+        write_usage(&mut w, &Usage::default());
+        w.raw_tail("}}");
+        send(Some("message_start"), &w.finish());
+    }
+
+    /// Goes on with a block of this kind, or begins one.
+    fn enter(&mut self, kind: Open, send: Send<'_>, block: impl FnOnce(&mut JsonWriter)) {
+        if self.open != kind {
+            self.leave(send);
+            self.begin(kind, send, block);
+        }
+    }
+
+    fn begin(&mut self, kind: Open, send: Send<'_>, block: impl FnOnce(&mut JsonWriter)) {
+        self.open = kind;
+        let mut w = JsonWriter::with_capacity(160);
+        w.open('{');
+        w.field("type", "content_block_start");
+        w.key("index");
+        w.value(self.next);
+        w.key("content_block");
+        block(&mut w);
+        w.close('}');
+        send(Some("content_block_start"), &w.finish());
+    }
+
+    fn leave(&mut self, send: Send<'_>) {
+        if self.open == Open::None {
+            return;
+        }
+        self.open = Open::None;
+        let index = self.next;
+        self.next = self.next.saturating_add(1);
+        let data = format!(r#"{{"type":"content_block_stop","index":{index}}}"#);
+        send(Some("content_block_stop"), &data);
+    }
+
+    fn delta(&self, kind: &str, key: &str, text: &JsonStr<'_>, send: Send<'_>) {
+        let mut w = JsonWriter::with_capacity(128);
+        w.open('{');
+        w.field("type", "content_block_delta");
+        w.key("index");
+        w.value(self.next);
+        w.key("delta");
+        w.open('{');
+        w.field("type", kind);
+        w.key(key);
+        w.string(text);
+        w.raw_tail("}}");
+        send(Some("content_block_delta"), &w.finish());
+    }
+
+    fn end(&mut self, usage: Usage, send: Send<'_>) {
+        self.leave(send);
+        let mut w = JsonWriter::with_capacity(256);
+        w.raw(r#"{"type":"message_delta","delta":{"stop_reason":"#);
+        w.escaped(stop_reason(self.stop.unwrap_or(StopReason::End)));
+        w.key("stop_sequence");
+        w.raw("null");
+        w.close('}');
+        w.key("usage");
+        write_usage(&mut w, &usage);
+        w.close('}');
+        send(Some("message_delta"), &w.finish());
+        send(Some("message_stop"), r#"{"type":"message_stop"}"#);
+    }
+}
+
+/// The last event: nothing follows an error.
+fn error(kind: &str, message: &str, send: Send<'_>) {
+    let error = serde_json::json!({
+        "type": "error",
+        "error": { "type": error_type(kind), "message": message },
+    });
+    send(Some("error"), &error.to_string());
+}
+
+/// Anthropic's name for another protocol's type of error.
+fn error_type(kind: &str) -> &str {
+    match kind {
+        "invalid_request_error"
+        | "authentication_error"
+        | "permission_error"
+        | "not_found_error"
+        | "rate_limit_error"
+        | "overloaded_error"
+        | "timeout_error" => kind,
+        "insufficient_quota" | "rate_limit_exceeded" => "rate_limit_error",
+        _ => "api_error",
+    }
+}

@@ -1,0 +1,297 @@
+//! Writes a Chat Completions request.
+
+use serde_json::value::RawValue;
+use shared::json::JsonStr;
+use shared::write::JsonWriter;
+
+use crate::translate::ir::{
+    Arguments, Body, Effort, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+};
+use crate::translate::provider::Options;
+
+/// OpenAI's own limit of `stop`.
+const MAX_STOPS: usize = 4;
+
+/// Writes the request. A stream is always asked for its token counts. Names what has no place in it in
+/// `request.dropped`.
+pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> String {
+    let mut w = JsonWriter::with_capacity(1024);
+    w.open('{');
+    w.key("model");
+    w.text(options.model);
+    w.key("messages");
+    w.open('[');
+    write_system(&mut w, &request.system);
+    request.turns.iter().for_each(|turn| write_turn(&mut w, turn));
+    w.close(']');
+    if let Some(max) = request.max_tokens {
+        // Newer models of OpenAI refuse the older name, other servers may not know the newer one.
+        w.key(if options.openai { "max_completion_tokens" } else { "max_tokens" });
+        w.value(max);
+    }
+    write_tools(&mut w, request);
+    write_sampling(&mut w, request, options);
+    if let Some(schema) = request.schema {
+        w.key("response_format");
+        w.raw(r#"{"type":"json_schema","json_schema":{"name":"answer","strict":true,"schema":"#);
+        w.raw_tail(schema.get());
+        w.raw_tail("}}");
+    }
+    if let Some(user) = &request.user {
+        string(&mut w, "user", user);
+    }
+    if request.stream {
+        w.key("stream");
+        w.raw("true");
+        w.key("stream_options");
+        w.raw(r#"{"include_usage":true}"#);
+    }
+    w.close('}');
+    w.finish()
+}
+
+fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {
+    if parts.is_empty() {
+        return;
+    }
+    w.open('{');
+    w.field("role", "system");
+    write_content(w, parts.iter().collect::<Vec<_>>().as_slice());
+    w.close('}');
+}
+
+fn write_turn(w: &mut JsonWriter, turn: &Turn<'_>) {
+    match turn.role {
+        Role::Assistant => write_assistant(w, &turn.parts),
+        Role::User => write_user(w, &turn.parts),
+    }
+}
+
+/// Results are messages of their own, which must follow the calls at once; what else the user says
+/// comes after them, pictures among the results included, which a result has no place for.
+fn write_user(w: &mut JsonWriter, parts: &[Part<'_>]) {
+    let mut said: Vec<&Part<'_>> = Vec::new();
+    for part in parts {
+        let Body::ToolResult { id, parts, is_error } = &part.body else {
+            said.push(part);
+            continue;
+        };
+        let (texts, others): (Vec<_>, Vec<_>) =
+            parts.iter().partition(|part| matches!(part.body, Body::Text(_)));
+        w.open('{');
+        w.field("role", "tool");
+        string(w, "tool_call_id", id);
+        match (texts.as_slice(), is_error) {
+            ([], true) => w.field("content", "error"),
+            ([], false) => w.field("content", ""),
+            (texts, _) => write_content(w, texts),
+        }
+        w.close('}');
+        said.extend(others);
+    }
+    if !said.is_empty() {
+        w.open('{');
+        w.field("role", "user");
+        write_content(w, &said);
+        w.close('}');
+    }
+}
+
+fn write_assistant(w: &mut JsonWriter, parts: &[Part<'_>]) {
+    let texts: Vec<_> = parts.iter().filter(|part| matches!(part.body, Body::Text(_))).collect();
+    let calls = || parts.iter().filter(|part| matches!(part.body, Body::ToolCall { .. }));
+    // Thoughts alone say nothing to another provider.
+    if texts.is_empty() && calls().next().is_none() {
+        return;
+    }
+    w.open('{');
+    w.field("role", "assistant");
+    if texts.is_empty() {
+        w.key("content");
+        w.raw("null");
+    } else {
+        write_content(w, &texts);
+    }
+    if calls().next().is_some() {
+        w.key("tool_calls");
+        w.open('[');
+        calls().for_each(|call| write_call(w, &call.body));
+        w.close(']');
+    }
+    w.close('}');
+}
+
+fn write_call(w: &mut JsonWriter, call: &Body<'_>) {
+    let Body::ToolCall { id, name, arguments } = call else { return };
+    w.open('{');
+    string(w, "id", id);
+    w.field("type", "function");
+    w.key("function");
+    w.open('{');
+    string(w, "name", name);
+    w.key("arguments");
+    match arguments {
+        Arguments::Text(text) => w.string(text),
+        Arguments::Json(json) => w.text(json.get()),
+    }
+    w.close('}');
+    w.close('}');
+}
+
+fn write_content(w: &mut JsonWriter, parts: &[&Part<'_>]) {
+    w.key("content");
+    if let [Part { body: Body::Text(text), .. }] = parts {
+        return w.string(text);
+    }
+    w.open('[');
+    for part in parts {
+        write_part(w, &part.body);
+    }
+    w.close(']');
+}
+
+fn write_part(w: &mut JsonWriter, body: &Body<'_>) {
+    match body {
+        Body::Text(text) => {
+            w.open('{');
+            w.field("type", "text");
+            string(w, "text", text);
+            w.close('}');
+        }
+        Body::Image(source) => {
+            w.open('{');
+            w.field("type", "image_url");
+            w.key("image_url");
+            w.open('{');
+            w.key("url");
+            write_url(w, source);
+            w.close('}');
+            w.close('}');
+        }
+        Body::Document { source, title } => {
+            w.open('{');
+            w.field("type", "file");
+            w.key("file");
+            w.open('{');
+            match title {
+                Some(title) => string(w, "filename", title),
+                None => w.field("filename", "document.pdf"),
+            }
+            w.key("file_data");
+            write_url(w, source);
+            w.close('}');
+            w.close('}');
+        }
+        // Each has its own place, or none with another provider.
+        Body::ToolCall { .. }
+        | Body::ToolResult { .. }
+        | Body::Thinking { .. }
+        | Body::RedactedThinking(_) => {}
+    }
+}
+
+fn write_url(w: &mut JsonWriter, source: &Source<'_>) {
+    match source {
+        Source::Base64 { media_type, data } => {
+            w.escaped(&["data:", media_type, ";base64,", data].concat());
+        }
+        Source::Url(url) => w.string(url),
+    }
+}
+
+fn write_tools(w: &mut JsonWriter, request: &Request<'_>) {
+    if request.tools.is_empty() {
+        return;
+    }
+    w.key("tools");
+    w.open('[');
+    request.tools.iter().for_each(|tool| write_tool(w, tool));
+    w.close(']');
+    if let Some(choice) = &request.tool_choice {
+        w.key("tool_choice");
+        match choice {
+            ToolChoice::Auto => w.raw("\"auto\""),
+            ToolChoice::None => w.raw("\"none\""),
+            ToolChoice::Required => w.raw("\"required\""),
+            ToolChoice::Named(name) => {
+                w.open('{');
+                w.field("type", "function");
+                w.key("function");
+                w.open('{');
+                string(w, "name", name);
+                w.close('}');
+                w.close('}');
+            }
+        }
+    }
+    if let Some(parallel) = request.parallel_tool_calls {
+        w.key("parallel_tool_calls");
+        w.value(parallel);
+    }
+}
+
+fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
+    w.open('{');
+    w.field("type", "function");
+    w.key("function");
+    w.open('{');
+    string(w, "name", &tool.name);
+    if let Some(description) = &tool.description {
+        string(w, "description", description);
+    }
+    w.key("parameters");
+    w.raw(tool.parameters.map_or(r#"{"type":"object","properties":{}}"#, RawValue::get));
+    if let Some(strict) = tool.strict {
+        w.key("strict");
+        w.value(strict);
+    }
+    w.close('}');
+    w.close('}');
+}
+
+fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, options: &Options<'_>) {
+    if let Some(temperature) = request.temperature {
+        w.key("temperature");
+        w.value(temperature);
+    }
+    if let Some(top_p) = request.top_p {
+        w.key("top_p");
+        w.value(top_p);
+    }
+    match request.top_k {
+        Some(_) if options.openai => request.dropped.push("top_k".into()),
+        Some(top_k) => {
+            w.key("top_k");
+            w.value(top_k);
+        }
+        None => {}
+    }
+    if request.stop.len() > MAX_STOPS {
+        request.dropped.push("stop_sequences".into());
+    }
+    if !request.stop.is_empty() {
+        w.key("stop");
+        w.open('[');
+        request.stop.iter().take(MAX_STOPS).for_each(|stop| w.string(stop));
+        w.close(']');
+    }
+    if let Some(effort) = request.effort {
+        w.field("reasoning_effort", word(effort));
+    }
+}
+
+fn word(effort: Effort) -> &'static str {
+    match effort {
+        Effort::None => "none",
+        Effort::Minimal => "minimal",
+        Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High => "high",
+        Effort::ExtraHigh => "xhigh",
+    }
+}
+
+fn string(w: &mut JsonWriter, key: &str, value: &JsonStr<'_>) {
+    w.key(key);
+    w.string(value);
+}

@@ -1,0 +1,81 @@
+//! Reads a whole answer.
+
+use shared::json::{BadJson, JsonStr, parse};
+use shared::protocol::content::Form;
+use shared::protocol::openai_chat::{
+    Error, Message, Part as ApiPart, Response as ApiResponse, ToolCall,
+};
+use shared::usage::Report;
+
+use super::stop_reason;
+use crate::translate::ir::{Arguments, Body, Part, Response, StopReason};
+
+/// Reads the answer; of several choices, the first.
+pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
+    let api: ApiResponse<'_> = parse(text)?;
+    let choice = api.choices.into_iter().flatten().next();
+    let Some(message) = choice.as_ref().and_then(|choice| choice.message.clone()) else {
+        return Err(BadJson { path: "choices[0].message".into(), message: "is missing".into() });
+    };
+    let mut report = Report::default();
+    if let Some(usage) = &api.usage {
+        report.openai_chat(usage);
+    }
+    let stop = choice.and_then(|choice| choice.finish_reason);
+    let refused = message.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty());
+    let stop = stop.as_ref().map(stop_reason);
+    Ok(Response {
+        id: api.id,
+        model: api.model,
+        parts: read_message(message)?,
+        stop: if refused { Some(StopReason::Filter) } else { stop },
+        usage: report.usage(),
+    })
+}
+
+fn read_message(message: Message<'_>) -> Result<Vec<Part<'_>>, BadJson> {
+    let mut parts: Vec<Part<'_>> = Vec::new();
+    let full = |text: Option<JsonStr<'_>>| text.is_some_and(|text| !text.is_empty());
+    if full(message.reasoning_content.clone())
+        && let Some(text) = message.reasoning_content
+    {
+        parts.push(Body::Thinking { text, signature: None }.into());
+    }
+    match message.content.map(|content| content.form::<ApiPart<'_>>()).transpose()? {
+        Some(Form::Text(text)) if !text.is_empty() => parts.push(Body::Text(text).into()),
+        // Some servers answer in parts.
+        Some(Form::Parts(list)) => {
+            parts.extend(list.into_iter().filter_map(|part| Some(Body::Text(part.text?).into())));
+        }
+        Some(Form::Text(_)) | None => {}
+    }
+    if let Some(refusal) = message.refusal.filter(|refusal| !refusal.is_empty()) {
+        parts.push(Body::Text(refusal).into());
+    }
+    parts.extend(message.tool_calls.into_iter().flatten().filter_map(read_call));
+    Ok(parts)
+}
+
+fn read_call(call: ToolCall<'_>) -> Option<Part<'_>> {
+    let function = call.function?;
+    let id = call.id.unwrap_or_else(|| JsonStr::encode("call_0"));
+    let arguments = function.arguments.unwrap_or_else(|| JsonStr::encode("{}"));
+    Some(Body::ToolCall { id, name: function.name?, arguments: Arguments::Text(arguments) }.into())
+}
+
+/// The type and the words of an error's body.
+pub fn read_error(text: &str) -> Option<(String, String)> {
+    let api: ApiResponse<'_> = parse(text).ok()?;
+    read_error_value(api.error?.get())
+}
+
+/// The same of the value of `error`.
+pub(super) fn read_error_value(text: &str) -> Option<(String, String)> {
+    // Some servers send the words alone.
+    if let Ok(message) = parse::<JsonStr<'_>>(text) {
+        return Some(("server_error".into(), message.decode().into_owned()));
+    }
+    let error: Error<'_> = parse(text).ok()?;
+    let kind = error.kind.map_or_else(|| "server_error".into(), |kind| kind.decode().into_owned());
+    Some((kind, error.message?.decode().into_owned()))
+}

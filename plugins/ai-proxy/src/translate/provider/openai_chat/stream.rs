@@ -1,0 +1,157 @@
+//! Reads a streamed answer, <https://platform.openai.com/docs/api-reference/chat-streaming>.
+
+use shared::json::{BadJson, JsonStr, parse};
+use shared::protocol::content::Form;
+use shared::protocol::openai_chat::{Choice, Message, Part as ApiPart, Response, ToolCall};
+use shared::usage::Report;
+
+use super::response::read_error_value;
+use super::stop_reason;
+use crate::translate::ir::Delta;
+
+/// What is known between the chunks of one stream.
+#[derive(Debug, Default)]
+pub struct StreamReader {
+    report: Report,
+    started: bool,
+    /// `finish_reason` has come.
+    finished: bool,
+    ended: bool,
+    /// The call whose arguments are being streamed.
+    call: Option<u32>,
+    /// It has got some.
+    arguments: bool,
+}
+
+impl StreamReader {
+    /// Whether the stream's last event has come.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Takes no more.
+    pub fn stop(&mut self) {
+        self.ended = true;
+    }
+
+    /// The tokens reported so far.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Reads the data of one event and hands over the steps it stands for.
+    pub fn read<'a>(
+        &mut self,
+        data: &'a str,
+        step: &mut dyn FnMut(Delta<'a>),
+    ) -> Result<(), BadJson> {
+        if data.trim() == "[DONE]" {
+            return match self.finish(step) {
+                true => Ok(()),
+                false => Err(BadJson { path: String::new(), message: "ended unfinished".into() }),
+            };
+        }
+        let chunk: Response<'a> = parse(data)?;
+        if let Some(error) = chunk.error {
+            self.ended = true;
+            let told = read_error_value(error.get());
+            let (kind, message) =
+                told.unwrap_or_else(|| ("server_error".into(), "the provider gave up".into()));
+            step(Delta::Error { kind, message });
+            return Ok(());
+        }
+        if let Some(usage) = &chunk.usage {
+            self.report.openai_chat(usage);
+        }
+        if !std::mem::replace(&mut self.started, true) {
+            step(Delta::Start { id: chunk.id, model: chunk.model });
+        }
+        // One answer was asked for.
+        for choice in chunk.choices.into_iter().flatten().take(1) {
+            self.choice(choice, step)?;
+        }
+        Ok(())
+    }
+
+    /// The body is over; true if the answer was complete. Some servers leave `[DONE]` out.
+    pub fn finish<'a>(&mut self, step: &mut dyn FnMut(Delta<'a>)) -> bool {
+        if !self.ended && self.finished {
+            self.ended = true;
+            step(Delta::End(self.report.usage()));
+        }
+        self.ended
+    }
+
+    fn choice<'a>(
+        &mut self,
+        choice: Choice<'a>,
+        step: &mut dyn FnMut(Delta<'a>),
+    ) -> Result<(), BadJson> {
+        if let Some(delta) = choice.delta {
+            self.delta(delta, step)?;
+        }
+        if let Some(reason) = choice.finish_reason.filter(|_| !self.finished) {
+            self.finished = true;
+            self.close_call(step);
+            step(Delta::Stop(stop_reason(&reason)));
+        }
+        Ok(())
+    }
+
+    fn delta<'a>(
+        &mut self,
+        delta: Message<'a>,
+        step: &mut dyn FnMut(Delta<'a>),
+    ) -> Result<(), BadJson> {
+        if let Some(text) = delta.reasoning_content.filter(|text| !text.is_empty()) {
+            step(Delta::Thinking(text));
+        }
+        match delta.content.map(|content| content.form::<ApiPart<'a>>()).transpose()? {
+            Some(Form::Text(text)) if !text.is_empty() => step(Delta::Text(text)),
+            Some(Form::Parts(parts)) => {
+                parts.into_iter().filter_map(|part| part.text).for_each(|t| step(Delta::Text(t)));
+            }
+            Some(Form::Text(_)) | None => {}
+        }
+        if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
+            step(Delta::Text(text));
+        }
+        for call in delta.tool_calls.into_iter().flatten() {
+            self.call(call, step)?;
+        }
+        Ok(())
+    }
+
+    fn call<'a>(
+        &mut self,
+        call: ToolCall<'a>,
+        step: &mut dyn FnMut(Delta<'a>),
+    ) -> Result<(), BadJson> {
+        let index = call.index.unwrap_or(0);
+        let function = call.function.unwrap_or_default();
+        if self.call != Some(index) {
+            // A piece of a call that is over cannot be put anywhere.
+            let Some(name) = function.name.filter(|name| !name.is_empty()) else {
+                let message = "calls are mixed up".to_owned();
+                return Err(BadJson { path: "choices[0].delta.tool_calls".into(), message });
+            };
+            self.close_call(step);
+            self.call = Some(index);
+            self.arguments = false;
+            let id = call.id.unwrap_or_else(|| JsonStr::encode(&format!("call_{index}")));
+            step(Delta::ToolStart { id, name });
+        }
+        if let Some(piece) = function.arguments.filter(|piece| !piece.is_empty()) {
+            self.arguments = true;
+            step(Delta::ToolArguments(piece));
+        }
+        Ok(())
+    }
+
+    /// Clients parse the arguments, and nothing is no JSON.
+    fn close_call<'a>(&mut self, step: &mut dyn FnMut(Delta<'a>)) {
+        if self.call.take().is_some() && !self.arguments {
+            step(Delta::ToolArguments(JsonStr::encode("{}")));
+        }
+    }
+}
