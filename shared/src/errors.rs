@@ -74,6 +74,16 @@ impl ErrorKind {
         }
     }
 
+    /// The vendor's name for it: the `type` of OpenAI's and Anthropic's errors, the `status` of
+    /// Google's.
+    pub fn name(self, vendor: Vendor) -> &'static str {
+        match vendor {
+            Vendor::OpenAi => self.openai(),
+            Vendor::Anthropic => self.anthropic(),
+            Vendor::Google => self.google(),
+        }
+    }
+
     fn openai(self) -> &'static str {
         match self {
             ErrorKind::Authentication => "authentication_error",

@@ -2,13 +2,16 @@
 
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Interest, ResponseHead};
+use shared::host::Host;
 use shared::json::parse;
 use shared::protocol::{Vendor, anthropic, openai_chat};
 use shared::usage::{Report, Usage};
 
 use crate::asked::Asked;
+use crate::attempt::Attempt;
 use crate::config::Protocol;
-use crate::translate::client::{Client, Send, StreamWriter};
+use crate::gateway::Provider;
+use crate::translate::client::{Client, Context, Send, StreamWriter};
 use crate::translate::ir::Delta;
 use crate::translate::provider::{self, StreamReader};
 
@@ -17,7 +20,6 @@ use crate::translate::provider::{self, StreamReader};
 pub struct Answer {
     provider: String,
     model: String,
-    created: u64,
     dropped: Vec<String>,
     status: u16,
     kind: BodyKind,
@@ -32,33 +34,41 @@ enum Form {
     /// The provider speaks the client's protocol.
     Same,
     /// It speaks another.
-    Translated { reader: StreamReader, writer: StreamWriter },
+    Translated { reader: Box<dyn StreamReader>, writer: Box<dyn StreamWriter>, context: Context },
 }
 
 impl Answer {
-    /// An answer that is expected of this provider; `now` in seconds since the Unix epoch.
+    /// The answer that is expected to this attempt.
     pub fn new(
-        provider: &str,
-        protocol: Protocol,
+        host: &dyn Host,
+        provider: &Provider,
         model: &str,
         asked: &Asked,
-        dropped: Vec<String>,
-        now: u64,
+        attempt: &Attempt,
     ) -> Answer {
         let client = asked.client;
+        let protocol = provider.protocol;
         let form = if protocol.is_that_of(client) {
             Form::Same
         } else {
+            let context = Context {
+                model: model.to_owned(),
+                created: host.now_nanos() / 1_000_000_000,
+                id: host.random(),
+                include_usage: asked.include_usage,
+                echo: attempt.echo.clone(),
+                custom_tools: attempt.custom_tools.clone(),
+            };
             Form::Translated {
-                reader: StreamReader::new(protocol),
-                writer: client.stream(model, now, asked.include_usage),
+                reader: provider::stream(protocol),
+                writer: client.stream(context.clone()),
+                context,
             }
         };
         Answer {
-            provider: provider.into(),
+            provider: provider.name.clone(),
             model: model.into(),
-            created: now,
-            dropped,
+            dropped: attempt.dropped.clone(),
             status: 0,
             kind: BodyKind::Other,
             client,
@@ -115,11 +125,10 @@ impl Answer {
                 self.observe(text);
                 None
             }
-            Form::Translated { .. } => match provider::read(self.protocol, text) {
+            Form::Translated { context, .. } => match provider::read(self.protocol, text) {
                 Ok(response) => {
                     self.report.set(response.usage);
-                    let body = self.client.write(&response, &self.model, self.created);
-                    Some(body.into_bytes())
+                    Some(self.client.write(&response, context).into_bytes())
                 }
                 Err(error) => {
                     log::warn!("provider {} sent no readable answer: {error}", self.provider);
@@ -158,23 +167,23 @@ impl Answer {
 
     /// One event of a stream has come. `send` gets the data of what goes out instead; false if the
     /// event is to go out as it is.
-    pub fn event(&mut self, data: &str, send: Send<'_>) -> bool {
+    pub fn event(&mut self, name: Option<&str>, data: &str, send: Send<'_>) -> bool {
         match &mut self.form {
             Form::Same => {
                 self.observe(data);
                 false
             }
-            Form::Translated { reader, writer } => {
-                if reader.ended() {
+            Form::Translated { reader, writer, .. } => {
+                if reader.progress().ended {
                     return true;
                 }
-                let read = reader.read(data, &mut |delta| writer.write(&delta, send));
+                let read = reader.read(name, data, &mut |delta| writer.write(&delta, send));
                 if let Err(error) = read {
                     log::warn!("provider {} sent an unreadable event: {error}", self.provider);
-                    reader.stop();
-                    broken(writer, &self.provider, send);
+                    reader.progress().ended = true;
+                    broken(writer.as_mut(), &self.provider, send);
                 }
-                self.report = *reader.report();
+                self.report = reader.progress().report;
                 true
             }
         }
@@ -182,13 +191,14 @@ impl Answer {
 
     /// The stream is over.
     pub fn end(&mut self, send: Send<'_>) {
-        let Form::Translated { reader, writer } = &mut self.form else { return };
-        if !reader.ended() && !reader.finish(&mut |delta| writer.write(&delta, send)) {
+        let Form::Translated { reader, writer, .. } = &mut self.form else { return };
+        let ended = reader.progress().ended;
+        if !ended && !reader.finish(&mut |delta| writer.write(&delta, send)) {
             log::warn!("provider {} ended its stream too early", self.provider);
-            reader.stop();
-            broken(writer, &self.provider, send);
+            reader.progress().ended = true;
+            broken(writer.as_mut(), &self.provider, send);
         }
-        self.report = *reader.report();
+        self.report = reader.progress().report;
     }
 
     /// Reads the token counts of an answer that passes as it is.
@@ -235,9 +245,10 @@ impl Answer {
 }
 
 /// A stream that breaks off must not look like one that is complete.
-fn broken(writer: &mut StreamWriter, provider: &str, send: Send<'_>) {
+fn broken(writer: &mut dyn StreamWriter, provider: &str, send: Send<'_>) {
     let message = format!("the stream of provider `{provider}` broke off; send the request again");
-    writer.write(&Delta::Error { kind: "server_error".into(), message }, send);
+    let (kind, code) = (ErrorKind::BadGateway, "stream_interrupted".into());
+    writer.write(&Delta::Error { kind, code, message }, send);
 }
 
 fn json_headers(head: &mut ResponseHead<'_>) {

@@ -9,6 +9,7 @@ use shared::request::RequestBody;
 use crate::asked::Asked;
 use crate::config::{OnUnsupported, Protocol};
 use crate::gateway::{Gateway, Provider};
+use crate::translate::ir::Unsupported;
 use crate::translate::provider::{Options, write};
 
 /// Headers of the client that no provider gets: its own credentials, and what the plugins tell each
@@ -38,8 +39,12 @@ pub struct Attempt {
     pub path: String,
     /// What to do with the body.
     pub body: NewBody,
-    /// Fields that the provider has nothing for.
+    /// Fields that the provider has nothing for, under the client's names.
     pub dropped: Vec<String>,
+    /// [`Request::echo`](crate::translate::ir::Request::echo).
+    pub echo: String,
+    /// Names of the tools that take any text.
+    pub custom_tools: Vec<String>,
 }
 
 /// What to do with a request's body.
@@ -73,7 +78,13 @@ impl Attempt {
             } else {
                 NewBody::Model(JsonStr::encode(model).quoted().to_owned())
             };
-            return Ok(Attempt { path, body, dropped: Vec::new() });
+            return Ok(Attempt {
+                path,
+                body,
+                dropped: Vec::new(),
+                echo: String::new(),
+                custom_tools: Vec::new(),
+            });
         }
         let mut request = asked.client.read(text)?;
         let options = Options {
@@ -81,14 +92,23 @@ impl Attempt {
             default_max_tokens: provider.default_max_tokens,
             openai: provider.base_url.authority == "api.openai.com",
         };
-        let body = write(provider.protocol, &mut request, &options);
-        let dropped = request.dropped;
+        let body = write(provider.protocol, &mut request, &options)
+            .map_err(|Unsupported(what)| unsupported(what, &provider.name))?;
+        let mut dropped = request.dropped;
+        dropped.extend(request.unsupported.iter().map(|f| asked.client.name_of(*f).to_owned()));
         if let (OnUnsupported::Error, Some(field)) = (gateway.on_unsupported, dropped.first()) {
             let message =
                 format!("{field}: provider `{}` has nothing for it; leave it out", provider.name);
             return Err(ApiError::new(ErrorKind::InvalidRequest, message).param(field));
         }
-        Ok(Attempt { path, body: NewBody::Whole(body), dropped })
+        let custom = request.tools.iter().filter(|tool| tool.custom);
+        Ok(Attempt {
+            path,
+            body: NewBody::Whole(body),
+            dropped,
+            echo: request.echo,
+            custom_tools: custom.map(|tool| tool.name.decode().into_owned()).collect(),
+        })
     }
 
     /// Applies the body's change.
@@ -117,6 +137,12 @@ impl Attempt {
             }
         }
     }
+}
+
+fn unsupported(what: &str, provider: &str) -> ApiError {
+    let message =
+        format!("provider `{provider}` does not take {what}; leave it out or ask another model");
+    ApiError::new(ErrorKind::InvalidRequest, message).code("unsupported_by_provider")
 }
 
 /// The headers that a provider wants, those of the content apart.

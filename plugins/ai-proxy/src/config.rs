@@ -145,6 +145,9 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// All of them.
+    pub const ALL: [Protocol; 2] = [Protocol::Openai, Protocol::Anthropic];
+
     /// Whether a client of this protocol needs no translation.
     pub fn is_that_of(self, client: Client) -> bool {
         match self {

@@ -1,88 +1,201 @@
-//! Translation by example. Each folder below `golden/openai_chat-anthropic` is a case: what the client
-//! sends and what the provider gets (`request.json`, `request.out.json`), what the provider answers and
-//! what the client gets (`answer.json`, `answer.out.json`), the same for streams (`stream.sse`,
-//! `stream.out.sse`). A file that is missing is no part of the case. `UPDATE=1` writes what comes out.
+//! Translation by example, for every pair of a client's and a provider's protocol.
+//!
+//! - `golden/requests/<client>/<case>/request.json` is what a client sends, `<provider>.json` beside it
+//!   what each provider gets, or the refusal.
+//! - `golden/answers/<provider>/<case>/answer.json`, `error.json` or `stream.sse` is what a provider
+//!   answers, `answer.<client>.json` (...) beside it what each client gets. A stream of Amazon's is
+//!   written as server-sent events too: the event's type and its payload.
+//!
+//! To add a case, add its first file and run with `UPDATE=1`, which writes what comes out; read it
+//! before you commit it.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)]
 
-mod support;
-
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ai_proxy::translate::client::openai_chat;
-use ai_proxy::translate::provider::anthropic;
+use ai_proxy::config::Protocol;
+use ai_proxy::translate::client::{Client, Context};
+use ai_proxy::translate::ir::Unsupported;
+use ai_proxy::translate::provider::{self, Options};
 use serde_json::{Value, json};
-use support::{CONFIG, ask, chat_host, exchange, send, stream};
+use shared::sse;
 
-/// From a file's text to what is expected of it.
-type Translate = fn(&str) -> String;
+const CREATED: u64 = 1_760_000_000;
 
-fn expect(path: &Path, found: &str) -> bool {
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(path, found).unwrap();
+fn clients() -> impl Iterator<Item = (String, Client)> {
+    Client::ALL.into_iter().map(|client| (snake(&format!("{client:?}")), client))
+}
+
+fn providers() -> impl Iterator<Item = (String, Protocol)> {
+    Protocol::ALL.into_iter().map(|protocol| (snake(&format!("{protocol:?}")), protocol))
+}
+
+/// `OpenAiChat` is `openai_chat`.
+fn snake(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.replace("OpenAi", "Openai").chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
     }
-    let expected = fs::read_to_string(path).unwrap_or_default();
-    if expected != found {
-        eprintln!("{}: expected\n{expected}\nfound\n{found}", path.display());
+    out
+}
+
+fn context() -> Context {
+    Context {
+        model: "the-model".into(),
+        created: CREATED,
+        id: 7,
+        include_usage: true,
+        ..Context::default()
     }
-    expected == found
+}
+
+/// What the provider gets, or the refusal; what was dropped is added as `x-ai-dropped`.
+fn request(client: Client, protocol: Protocol, text: &str) -> String {
+    let mut request = match client.read(text) {
+        Ok(request) => request,
+        Err(error) => return pretty(&json!({ "status": error.status, "error": error.message })),
+    };
+    let options = Options {
+        model: "the-model",
+        default_max_tokens: 4096,
+        openai: protocol == Protocol::Openai,
+    };
+    match provider::write(protocol, &mut request, &options) {
+        Ok(body) => {
+            let mut body: Value = serde_json::from_str(&body).unwrap();
+            let mut dropped = request.dropped;
+            dropped.extend(request.unsupported.iter().map(|f| client.name_of(*f).to_owned()));
+            if !dropped.is_empty() {
+                body["x-ai-dropped"] = json!(dropped);
+            }
+            pretty(&body)
+        }
+        Err(Unsupported(what)) => pretty(&json!({ "unsupported": what })),
+    }
+}
+
+fn answer(client: Client, protocol: Protocol, text: &str) -> String {
+    match provider::read(protocol, text) {
+        Ok(response) => {
+            pretty(&serde_json::from_str(&client.write(&response, &context())).unwrap())
+        }
+        Err(error) => pretty(&json!({ "unreadable": error.to_string() })),
+    }
+}
+
+fn error(protocol: Protocol, text: &str) -> String {
+    let told = provider::read_error(protocol, text);
+    pretty(&told.map_or(Value::Null, |(code, message)| json!([code, message])))
+}
+
+fn streamed(client: Client, protocol: Protocol, text: &str) -> String {
+    let mut reader = provider::stream(protocol);
+    let mut writer = client.stream(context());
+    let mut out = Vec::new();
+    let mut framer = sse::Framer::new();
+    let mut bad = String::new();
+    framer
+        .push(text.as_bytes(), |event| {
+            let Some(data) = event.data() else { return };
+            if reader.progress().ended {
+                return;
+            }
+            let mut send = |name: Option<&str>, data: &str| sse::write_event(&mut out, name, data);
+            let read = reader.read(event.name(), &data, &mut |d| writer.write(&d, &mut send));
+            if let Err(error) = read {
+                reader.progress().ended = true;
+                bad = format!(": unreadable: {error}\n\n");
+            }
+        })
+        .unwrap();
+    if !reader.progress().ended {
+        let mut send = |name: Option<&str>, data: &str| sse::write_event(&mut out, name, data);
+        if !reader.finish(&mut |delta| writer.write(&delta, &mut send)) {
+            bad = ": broken off\n\n".into();
+        }
+    }
+    String::from_utf8(out).unwrap() + &bad
 }
 
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap() + "\n"
 }
 
-/// What the provider gets, or the refusal; what was dropped is added as `x-ai-dropped`.
-fn request(text: &str) -> String {
-    match openai_chat::read(text) {
-        Ok(mut request) => {
-            let body = anthropic::write(&mut request, "claude", 4096);
-            let mut body: Value = serde_json::from_str(&body).unwrap();
-            if !request.dropped.is_empty() {
-                body["x-ai-dropped"] = json!(request.dropped);
-            }
-            pretty(&body)
+/// The cases below a folder, and which protocol they are of.
+fn cases(folder: &str, protocol: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let Ok(entries) = fs::read_dir(root.join(folder).join(protocol)) else { return Vec::new() };
+    let mut cases: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+#[derive(Default)]
+struct Outcome {
+    compared: usize,
+    failed: Vec<PathBuf>,
+}
+
+impl Outcome {
+    fn expect(&mut self, path: PathBuf, found: &str) {
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, found).unwrap();
         }
-        Err(error) => pretty(&json!({ "status": error.status, "error": error.message })),
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        self.compared += 1;
+        if expected != found {
+            eprintln!("{}: expected\n{expected}\nfound\n{found}", path.display());
+            self.failed.push(path);
+        }
     }
-}
 
-fn answer(text: &str) -> String {
-    let response = anthropic::read(text).unwrap();
-    let body = openai_chat::write(&response, "claude", 1_760_000_000);
-    pretty(&serde_json::from_str(&body).unwrap())
-}
-
-fn streamed(text: &str) -> String {
-    let mut gateway = exchange(CONFIG, "translate");
-    let host = chat_host();
-    let more = r#","stream":true,"stream_options":{"include_usage":true}"#;
-    assert!(send(&mut gateway, &host, &ask("claude-x", more)));
-    stream(&mut gateway, &host, &[text.as_bytes()]).concat()
+    fn check(self, least: usize) {
+        assert!(self.compared > least, "cases are missing: {}", self.compared);
+        assert!(self.failed.is_empty(), "{:#?}", self.failed);
+    }
 }
 
 #[test]
-fn every_case_comes_out_as_written_down() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/openai_chat-anthropic");
-    let mut cases: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    let (mut compared, mut failed) = (0, Vec::new());
-    for case in cases {
-        let kinds: [(&str, &str, Translate); 3] = [
-            ("request.json", "request.out.json", request),
-            ("answer.json", "answer.out.json", answer),
-            ("stream.sse", "stream.out.sse", streamed),
-        ];
-        for (input, output, translate) in kinds {
-            let Ok(text) = fs::read_to_string(case.join(input)) else { continue };
-            compared += 1;
-            if !expect(&case.join(output), &translate(&text)) {
-                failed.push(case.join(output));
+fn every_request_reaches_every_provider_as_written_down() {
+    let mut outcome = Outcome::default();
+    for (name, client) in clients() {
+        let cases = cases("requests", &name);
+        assert!(!cases.is_empty(), "no case of {name}");
+        for case in cases {
+            let text = fs::read_to_string(case.join("request.json")).unwrap();
+            for (name, protocol) in providers() {
+                outcome.expect(case.join(name + ".json"), &request(client, protocol, &text));
             }
         }
     }
-    assert!(compared > 20, "the cases are missing");
-    assert!(failed.is_empty(), "{failed:#?}");
+    outcome.check(80);
+}
+
+#[test]
+fn every_answer_reaches_every_client_as_written_down() {
+    let mut outcome = Outcome::default();
+    for (name, protocol) in providers() {
+        let cases = cases("answers", &name);
+        assert!(!cases.is_empty(), "no case of {name}");
+        for case in cases {
+            for (name, client) in clients() {
+                if let Ok(text) = fs::read_to_string(case.join("answer.json")) {
+                    let found = answer(client, protocol, &text);
+                    outcome.expect(case.join(format!("answer.{name}.json")), &found);
+                }
+                if let Ok(text) = fs::read_to_string(case.join("stream.sse")) {
+                    let found = streamed(client, protocol, &text);
+                    outcome.expect(case.join(format!("stream.{name}.sse")), &found);
+                }
+            }
+            if let Ok(text) = fs::read_to_string(case.join("error.json")) {
+                outcome.expect(case.join("error.out.json"), &error(protocol, &text));
+            }
+        }
+    }
+    outcome.check(40);
 }

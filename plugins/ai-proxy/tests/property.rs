@@ -4,8 +4,10 @@
 
 mod support;
 
+use ai_proxy::config::Protocol;
 use ai_proxy::translate::client::openai_chat;
-use ai_proxy::translate::provider::anthropic;
+use ai_proxy::translate::ir::{Request, Unsupported};
+use ai_proxy::translate::provider::{self, Options};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{ask, chat_host, exchange, send, stream};
@@ -47,6 +49,11 @@ fn anthropic_stream(texts: &[String], line_end: &str) -> String {
         out.push_str(&format!("event: {name}{line_end}data: {event}{line_end}{line_end}"));
     }
     out
+}
+
+fn anthropic(request: &mut Request<'_>) -> Result<String, Unsupported> {
+    let options = Options { model: "x", default_max_tokens: 4096, openai: false };
+    provider::write(Protocol::Anthropic, request, &options)
 }
 
 fn translate(pieces: &[&[u8]]) -> Vec<String> {
@@ -135,7 +142,7 @@ proptest! {
             {"role": "tool", "tool_call_id": "1", "content": result},
         ]}).to_string();
         let mut request = openai_chat::read(&body).unwrap();
-        let out: Value = serde_json::from_str(&anthropic::write(&mut request, "x", 9)).unwrap();
+        let out: Value = serde_json::from_str(&anthropic(&mut request).unwrap()).unwrap();
         prop_assert_eq!(out["system"].as_str().unwrap_or_default(), &system);
         let messages = out["messages"].as_array().unwrap();
         let call = messages.iter().find_map(|m| m.pointer("/content/0/input")).unwrap();
@@ -162,7 +169,7 @@ proptest! {
         let text = object.to_string();
         match openai_chat::read(&text) {
             Ok(mut request) => {
-                let out = anthropic::write(&mut request, "x", 4096);
+                let out = anthropic(&mut request).unwrap_or_else(|_| "null".into());
                 prop_assert!(serde_json::from_str::<Value>(&out).is_ok(), "{}", out);
             }
             Err(error) => prop_assert!(error.status == 400 && error.param.is_some()),

@@ -38,8 +38,26 @@ view! {
         top_k: u64,
         /// A string or up to four.
         stop: &'a RawValue,
+        /// -2 to 2.
+        frequency_penalty: f64,
+        /// -2 to 2.
+        presence_penalty: f64,
+        /// Makes the answer repeatable, as far as possible.
+        seed: i64,
         /// How many answers.
-        n: u64,
+        n: u32,
+        /// Whether to tell how likely the tokens were.
+        logprobs: bool,
+        /// And how likely so many others in their place.
+        top_logprobs: u32,
+        /// `low`, `medium` or `high`.
+        verbosity: JsonStr<'a>,
+        /// What likens requests, for the prompt cache.
+        prompt_cache_key: JsonStr<'a>,
+        /// Whether OpenAI is to keep the answer.
+        store: bool,
+        /// The client's notes.
+        metadata: &'a RawValue,
         /// `text`, `json_object` or `json_schema`.
         response_format: ResponseFormat<'a>,
         /// `none`, `minimal`, `low`, `medium`, `high`, `xhigh`.
@@ -128,6 +146,10 @@ view! {
         image_url: ImageUrl<'a>,
         /// Of `file`.
         file: File<'a>,
+        /// Of `input_audio`.
+        input_audio: InputAudio<'a>,
+        /// Of `video_url` (vLLM, Qwen and others).
+        video_url: ImageUrl<'a>,
         /// Of `refusal`.
         refusal: JsonStr<'a>,
         /// A mark for the provider's prompt cache.
@@ -262,6 +284,8 @@ view! {
         delta: Message<'a>,
         /// `stop`, `length`, `tool_calls`, `content_filter` or `function_call`.
         finish_reason: JsonStr<'a>,
+        /// How likely its tokens were.
+        logprobs: Logprobs<'a>,
     }
 }
 
@@ -308,5 +332,35 @@ view! {
         message: JsonStr<'a>,
         /// `invalid_request_error` ...
         kind = "type": JsonStr<'a>,
+    }
+}
+
+view! {
+    /// How likely an answer's tokens were.
+    pub struct Logprobs<'a> {
+        /// Those of its text.
+        content: Vec<Logprob<'a>>,
+    }
+}
+
+view! {
+    /// How likely a token was.
+    pub struct Logprob<'a> {
+        /// The token's text.
+        token: JsonStr<'a>,
+        /// Natural logarithm of its probability.
+        logprob: f64,
+        /// The likeliest tokens in its place.
+        top_logprobs: Vec<Logprob<'a>>,
+    }
+}
+
+view! {
+    /// A sound.
+    pub struct InputAudio<'a> {
+        /// Base64.
+        data: JsonStr<'a>,
+        /// `wav` or `mp3`.
+        format: JsonStr<'a>,
     }
 }

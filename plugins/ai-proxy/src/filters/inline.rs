@@ -13,7 +13,7 @@ use shared::request::RequestBody;
 use shared::sse;
 
 use super::route::proxy_error;
-use super::{attempting, choose, finish, forward, now_seconds, state_usage};
+use super::{attempting, choose, finish, forward, state_usage};
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
 use crate::attempt::{Attempt, NewBody, address, headers};
@@ -76,10 +76,7 @@ impl InlineFilter {
                     log::error!("the request could not be pointed at {}: {error}", provider.name);
                     ApiError::new(ErrorKind::Internal, "the gateway could not address the provider")
                 })?;
-                let dropped = attempt.dropped.clone();
-                let (protocol, now) = (provider.protocol, now_seconds(cx));
-                let answer = Answer::new(&provider.name, protocol, model, &asked, dropped, now);
-                self.answer = Some(answer);
+                self.answer = Some(Answer::new(cx.host, provider, model, &asked, &attempt));
                 attempt.change(&asked, body)?;
                 Ok(Flow::Continue)
             }
@@ -101,10 +98,8 @@ impl InlineFilter {
             Err(_) => self.call_next(cx),
             Ok(attempt) => {
                 attempting(cx, &name, &model);
-                let dropped = attempt.dropped.clone();
-                let (protocol, now) = (provider.protocol, now_seconds(cx));
-                self.answer =
-                    Some(Answer::new(&name, protocol, &model, &calls.asked, dropped, now));
+                let answer = Answer::new(cx.host, provider, &model, &calls.asked, &attempt);
+                self.answer = Some(answer);
                 Flow::Call(Box::new(call(&gateway, provider, attempt, calls, cx.host)))
             }
         }
@@ -176,9 +171,9 @@ fn stream(answer: &mut Answer, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
     let mut one = |answer: &mut Answer, event: &sse::Event<'_>| {
         let replaced = match event.data() {
-            Some(data) => {
-                answer.event(&data, &mut |name, data| sse::write_event(&mut out, name, data))
-            }
+            Some(data) => answer.event(event.name(), &data, &mut |name, data| {
+                sse::write_event(&mut out, name, data)
+            }),
             None => false,
         };
         if !replaced {

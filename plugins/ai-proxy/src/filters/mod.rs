@@ -59,14 +59,11 @@ fn state_usage(cx: &mut Cx<'_>, answer: &Answer) {
     }
 }
 
-fn now_seconds(cx: &Cx<'_>) -> u64 {
-    cx.host.now_nanos() / 1_000_000_000
-}
-
 /// Sends an event of a provider on in the client's form.
 fn forward(answer: &mut Answer, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
-    let replaced =
-        answer.event(event.data, &mut |name, data| out.send(cx, &Event { name, data, raw: None }));
+    let replaced = answer.event(event.name, event.data, &mut |name, data| {
+        out.send(cx, &Event { name, data, raw: None })
+    });
     if !replaced {
         out.send(cx, event);
     }

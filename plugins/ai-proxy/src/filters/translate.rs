@@ -8,7 +8,7 @@ use shared::facts::Fact;
 use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead};
 use shared::request::RequestBody;
 
-use super::{attempting, choose, finish, forward, now_seconds, state_usage};
+use super::{attempting, choose, finish, forward, state_usage};
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
 use crate::attempt::{Attempt, address};
@@ -38,10 +38,7 @@ impl Translate {
             log::error!("the request could not be pointed at {}: {error}", provider.name);
             ApiError::new(ErrorKind::Internal, "the gateway could not address the provider")
         })?;
-        let dropped = attempt.dropped.clone();
-        let now = now_seconds(cx);
-        self.answer =
-            Some(Answer::new(&provider.name, provider.protocol, &model, &asked, dropped, now));
+        self.answer = Some(Answer::new(cx.host, provider, &model, &asked, &attempt));
         attempt.change(&asked, body)
     }
 }

@@ -5,6 +5,7 @@
 //! be told.
 
 use serde_json::value::RawValue;
+use shared::errors::ErrorKind;
 use shared::json::JsonStr;
 use shared::usage::Usage;
 
@@ -29,18 +30,136 @@ pub struct Request<'a> {
     pub top_p: Option<f64>,
     /// How many of the likeliest tokens to choose from.
     pub top_k: Option<u64>,
+    /// -2 to 2.
+    pub frequency_penalty: Option<f64>,
+    /// -2 to 2.
+    pub presence_penalty: Option<f64>,
+    /// Makes the answer repeatable, as far as the provider can.
+    pub seed: Option<i64>,
+    /// How many answers, 1 unless said.
+    pub n: Option<u32>,
+    /// The probability of each token of the answer, and of as many others in its place.
+    pub logprobs: Option<u32>,
     /// What ends the answer.
     pub stop: Vec<JsonStr<'a>>,
     /// Whether the answer is to be an event stream.
     pub stream: bool,
     /// How much to think.
-    pub effort: Option<Effort>,
-    /// A JSON Schema of the answer.
-    pub schema: Option<&'a RawValue>,
+    pub thinking: Thinking,
+    /// What the answer must look like; any text unless said.
+    pub format: Option<Format<'a>>,
+    /// How long-winded: `low`, `medium` or `high`.
+    pub verbosity: Option<JsonStr<'a>>,
     /// Who asks, for the provider's abuse detection.
     pub user: Option<JsonStr<'a>>,
-    /// Fields that have no place here.
+    /// What likens requests, for the provider's prompt cache.
+    pub cache_key: Option<JsonStr<'a>>,
+    /// Whether the provider is to keep the answer.
+    pub store: Option<bool>,
+    /// The client's notes on the request, an object of strings.
+    pub metadata: Option<&'a RawValue>,
+    /// Members of the request that the answer is to repeat (Responses), as they stand in an object.
+    pub echo: String,
+    /// Fields of the client's, under its names, that have no place here.
     pub dropped: Vec<String>,
+    /// Fields that the provider has nothing for.
+    pub unsupported: Vec<Field>,
+}
+
+/// A field that not every provider has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// [`Request::temperature`], wholly or beyond the provider's range.
+    Temperature,
+    /// [`Request::top_p`].
+    TopP,
+    /// [`Request::top_k`].
+    TopK,
+    /// [`Request::frequency_penalty`].
+    FrequencyPenalty,
+    /// [`Request::presence_penalty`].
+    PresencePenalty,
+    /// [`Request::seed`].
+    Seed,
+    /// [`Request::logprobs`].
+    Logprobs,
+    /// [`Request::stop`], or some of them.
+    Stop,
+    /// [`Request::thinking`].
+    Thinking,
+    /// [`Request::format`].
+    Format,
+    /// [`Request::verbosity`].
+    Verbosity,
+    /// [`Request::tool_choice`].
+    ToolChoice,
+    /// [`Request::parallel_tool_calls`].
+    ParallelToolCalls,
+    /// [`Request::user`].
+    User,
+}
+
+/// What cannot be left out and that the provider has nothing for: `audio`, `more than one answer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsupported(pub &'static str);
+
+/// How much to think; what is not said is the provider's business.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Thinking {
+    /// In words.
+    pub effort: Option<Effort>,
+    /// Most tokens of it; 0 is not at all.
+    pub budget: Option<u64>,
+    /// Whether the client wants to read it.
+    pub show: Option<bool>,
+}
+
+impl Thinking {
+    /// Nothing was said.
+    pub fn is_default(self) -> bool {
+        self == Thinking::default()
+    }
+
+    /// In words; a budget stands for the effort that would be given about as much.
+    pub fn effort(self) -> Option<Effort> {
+        self.effort.or(match self.budget? {
+            0 => Some(Effort::None),
+            1..=1024 => Some(Effort::Minimal),
+            1025..=4096 => Some(Effort::Low),
+            4097..=16_383 => Some(Effort::Medium),
+            _ => Some(Effort::High),
+        })
+    }
+
+    /// In tokens; an effort stands for what is usual.
+    pub fn budget(self) -> Option<u64> {
+        self.budget.or(match self.effort? {
+            Effort::None => Some(0),
+            Effort::Minimal => Some(1024),
+            Effort::Low => Some(2048),
+            Effort::Medium => Some(8192),
+            Effort::High => Some(16_384),
+            Effort::ExtraHigh => Some(32_768),
+        })
+    }
+}
+
+/// What an answer must look like.
+#[derive(Debug)]
+pub enum Format<'a> {
+    /// A JSON object.
+    Json,
+    /// JSON that a schema allows.
+    Schema {
+        /// What it is called.
+        name: Option<JsonStr<'a>>,
+        /// What it is for.
+        description: Option<JsonStr<'a>>,
+        /// The JSON Schema.
+        schema: &'a RawValue,
+        /// Whether the model is bound to it.
+        strict: Option<bool>,
+    },
 }
 
 /// What one side says before the other does.
@@ -81,8 +200,14 @@ impl<'a> From<Body<'a>> for Part<'a> {
 pub enum Body<'a> {
     /// Text.
     Text(JsonStr<'a>),
+    /// What an assistant says that will not answer.
+    Refusal(JsonStr<'a>),
     /// A picture.
     Image(Source<'a>),
+    /// Speech or other sound.
+    Audio(Source<'a>),
+    /// A film.
+    Video(Source<'a>),
     /// A document.
     Document {
         /// Where it is.
@@ -108,19 +233,20 @@ pub enum Body<'a> {
         /// It failed.
         is_error: bool,
     },
-    /// What the model thought.
+    /// What the model thought. It stands before what came of it, and that order matters to providers
+    /// whose signatures belong to the call that follows.
     Thinking {
-        /// The thought.
+        /// The thought; empty where the provider shows its signature only.
         text: JsonStr<'a>,
-        /// The provider's proof that it was not changed.
+        /// The provider's proof that it was not changed, see [`signature`](super::signature).
         signature: Option<JsonStr<'a>>,
     },
     /// An encrypted thought.
     RedactedThinking(JsonStr<'a>),
 }
 
-/// Where a picture or document is.
-#[derive(Debug)]
+/// Where a picture, sound or document is.
+#[derive(Clone, Debug)]
 pub enum Source<'a> {
     /// In the request itself; both as they stand between the quotes of a JSON string.
     Base64 {
@@ -151,10 +277,26 @@ pub struct Tool<'a> {
     pub description: Option<JsonStr<'a>>,
     /// JSON Schema of its arguments.
     pub parameters: Option<&'a RawValue>,
+    /// It takes any text instead (Responses' custom tools). Elsewhere it is a function whose one
+    /// argument, `input`, is that text.
+    pub custom: bool,
     /// Whether the arguments are bound to the schema.
     pub strict: Option<bool>,
     /// Anthropic's `cache_control`, as written.
     pub cache_control: Option<&'a RawValue>,
+}
+
+impl Tool<'_> {
+    /// JSON Schema of the arguments; where the client gave none, that of no arguments.
+    pub fn schema(&self) -> &str {
+        match (self.parameters, self.custom) {
+            (Some(parameters), _) => parameters.get(),
+            (None, true) => {
+                r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#
+            }
+            (None, false) => r#"{"type":"object","properties":{}}"#,
+        }
+    }
 }
 
 /// Whether a function must be called.
@@ -187,11 +329,40 @@ pub enum Effort {
     ExtraHigh,
 }
 
+impl Effort {
+    /// OpenAI's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Effort::None => "none",
+            Effort::Minimal => "minimal",
+            Effort::Low => "low",
+            Effort::Medium => "medium",
+            Effort::High => "high",
+            Effort::ExtraHigh => "xhigh",
+        }
+    }
+
+    /// What OpenAI's word means.
+    pub fn of_word(word: &str) -> Option<Effort> {
+        Some(match word {
+            "none" => Effort::None,
+            "minimal" => Effort::Minimal,
+            "low" => Effort::Low,
+            "medium" => Effort::Medium,
+            "high" => Effort::High,
+            "xhigh" | "max" => Effort::ExtraHigh,
+            _ => return None,
+        })
+    }
+}
+
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// It was complete, or a stop sequence came.
+    /// It was complete.
     End,
+    /// A stop sequence came.
+    StopSequence,
     /// The limit of tokens.
     Length,
     /// The client is to run functions.
@@ -201,18 +372,38 @@ pub enum StopReason {
 }
 
 /// A whole answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Response<'a> {
     /// The provider's name for it.
     pub id: Option<JsonStr<'a>>,
     /// The model that answered.
     pub model: Option<JsonStr<'a>>,
+    /// The answers; one unless more were asked for, none if the request was blocked.
+    pub choices: Vec<Choice<'a>>,
+    /// The token counts.
+    pub usage: Option<Usage>,
+}
+
+/// One of the answers.
+#[derive(Debug, Default)]
+pub struct Choice<'a> {
     /// What it says.
     pub parts: Vec<Part<'a>>,
     /// Why it ended.
     pub stop: Option<StopReason>,
-    /// The token counts.
-    pub usage: Option<Usage>,
+    /// The probabilities of its tokens.
+    pub logprobs: Vec<Logprob<'a>>,
+}
+
+/// A token and how likely it was.
+#[derive(Clone, Debug)]
+pub struct Logprob<'a> {
+    /// The token's text.
+    pub token: JsonStr<'a>,
+    /// Natural logarithm of its probability.
+    pub logprob: f64,
+    /// The likeliest tokens in its place.
+    pub top: Vec<(JsonStr<'a>, f64)>,
 }
 
 /// One step of a streamed answer.
@@ -227,9 +418,16 @@ pub enum Delta<'a> {
     },
     /// Text.
     Text(JsonStr<'a>),
+    /// The probabilities of the text's tokens.
+    Logprobs(Vec<Logprob<'a>>),
+    /// What a model says that will not answer.
+    Refusal(JsonStr<'a>),
+    /// A picture.
+    Image(Source<'a>),
     /// A thought goes on.
     Thinking(JsonStr<'a>),
-    /// A thought is over: the whole of it, and its signature.
+    /// A thought is over: the whole of it, and its signature. Where no thought was shown the text is
+    /// empty and no [`Delta::Thinking`] came before.
     ThoughtEnd {
         /// The thought.
         text: JsonStr<'a>,
@@ -249,10 +447,12 @@ pub enum Delta<'a> {
     ToolArguments(JsonStr<'a>),
     /// The answer is over.
     Stop(StopReason),
-    /// The provider gives up.
+    /// The provider gives up; nothing follows.
     Error {
-        /// Its name of the error.
-        kind: String,
+        /// What went wrong.
+        kind: ErrorKind,
+        /// The provider's own name of it.
+        code: String,
         /// In words.
         message: String,
     },

@@ -4,10 +4,12 @@ pub mod anthropic;
 mod bad;
 pub mod openai_chat;
 
+use std::fmt::Debug;
+
 use shared::errors::ApiError;
 use shared::protocol::{Endpoint, Vendor};
 
-use super::ir::{Delta, Request, Response};
+use super::ir::{Delta, Field, Request, Response};
 
 /// A protocol that clients speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +20,36 @@ pub enum Client {
     Anthropic,
 }
 
+/// What an answer says besides what the provider says.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The model, where the provider names none.
+    pub model: String,
+    /// Seconds since the Unix epoch.
+    pub created: u64,
+    /// A random number, for ids where the provider gives none.
+    pub id: u64,
+    /// A stream ends with the token counts.
+    pub include_usage: bool,
+    /// [`Request::echo`].
+    pub echo: String,
+    /// Names of the tools that take any text ([`Tool::custom`](super::ir::Tool::custom)).
+    pub custom_tools: Vec<String>,
+}
+
+/// Takes an event's name, if it has one, and its data.
+pub type Send<'s> = &'s mut dyn FnMut(Option<&str>, &str);
+
+/// A streamed answer in the making.
+pub trait StreamWriter: Debug {
+    /// Turns a step into events.
+    fn write(&mut self, delta: &Delta<'_>, send: Send<'_>);
+}
+
 impl Client {
+    /// All of them.
+    pub const ALL: [Client; 2] = [Client::OpenAiChat, Client::Anthropic];
+
     /// That of an endpoint, if it is one that is translated.
     pub fn of(endpoint: Endpoint) -> Option<Client> {
         match endpoint {
@@ -44,46 +75,27 @@ impl Client {
         }
     }
 
-    /// Writes a whole answer; `model` where the provider names none, `created` in seconds since the
-    /// Unix epoch.
-    pub fn write(self, response: &Response<'_>, model: &str, created: u64) -> String {
+    /// Its name of a field, as a path into the request.
+    pub fn name_of(self, field: Field) -> &'static str {
         match self {
-            Client::OpenAiChat => openai_chat::write(response, model, created),
-            Client::Anthropic => anthropic::write(response, model),
+            Client::OpenAiChat => openai_chat::name_of(field),
+            Client::Anthropic => anthropic::name_of(field),
+        }
+    }
+
+    /// Writes a whole answer.
+    pub fn write(self, response: &Response<'_>, context: &Context) -> String {
+        match self {
+            Client::OpenAiChat => openai_chat::write(response, context),
+            Client::Anthropic => anthropic::write(response, context),
         }
     }
 
     /// Begins a streamed answer.
-    pub fn stream(self, model: &str, created: u64, include_usage: bool) -> StreamWriter {
+    pub fn stream(self, context: Context) -> Box<dyn StreamWriter> {
         match self {
-            Client::OpenAiChat => StreamWriter::OpenAiChat(openai_chat::StreamWriter::new(
-                model,
-                created,
-                include_usage,
-            )),
-            Client::Anthropic => StreamWriter::Anthropic(anthropic::StreamWriter::new(model)),
-        }
-    }
-}
-
-/// Takes an event's name, if it has one, and its data.
-pub type Send<'s> = &'s mut dyn FnMut(Option<&str>, &str);
-
-/// A streamed answer in the making.
-#[derive(Debug)]
-pub enum StreamWriter {
-    /// OpenAI Chat Completions.
-    OpenAiChat(openai_chat::StreamWriter),
-    /// Anthropic Messages.
-    Anthropic(anthropic::StreamWriter),
-}
-
-impl StreamWriter {
-    /// Turns a step into events.
-    pub fn write(&mut self, delta: &Delta<'_>, send: Send<'_>) {
-        match self {
-            StreamWriter::OpenAiChat(writer) => writer.write(delta, &mut |data| send(None, data)),
-            StreamWriter::Anthropic(writer) => writer.write(delta, send),
+            Client::OpenAiChat => Box::new(openai_chat::StreamWriter::new(context)),
+            Client::Anthropic => Box::new(anthropic::StreamWriter::new(context)),
         }
     }
 }

@@ -3,10 +3,12 @@
 pub mod anthropic;
 pub mod openai_chat;
 
+use std::fmt::Debug;
+
 use shared::json::BadJson;
 use shared::usage::Report;
 
-use super::ir::{Delta, Request, Response};
+use super::ir::{Delta, Request, Response, Unsupported};
 use crate::config::Protocol;
 
 /// What a provider's requests depend on besides the client's.
@@ -20,11 +22,16 @@ pub struct Options<'a> {
     pub openai: bool,
 }
 
-/// Writes a request. Names what has no place in it in `request.dropped`.
-pub fn write(protocol: Protocol, request: &mut Request<'_>, options: &Options<'_>) -> String {
+/// Writes a request. Names what has no place in it in `request.unsupported`; refuses what cannot be
+/// left out without changing what was asked.
+pub fn write(
+    protocol: Protocol,
+    request: &mut Request<'_>,
+    options: &Options<'_>,
+) -> Result<String, Unsupported> {
     match protocol {
         Protocol::Openai => openai_chat::write(request, options),
-        Protocol::Anthropic => anthropic::write(request, options.model, options.default_max_tokens),
+        Protocol::Anthropic => anthropic::write(request, options),
     }
 }
 
@@ -36,7 +43,7 @@ pub fn read(protocol: Protocol, text: &str) -> Result<Response<'_>, BadJson> {
     }
 }
 
-/// The type and the words of an error's body.
+/// The provider's name of an error and its words, from the body of an error.
 pub fn read_error(protocol: Protocol, text: &str) -> Option<(String, String)> {
     match protocol {
         Protocol::Openai => openai_chat::read_error(text),
@@ -44,66 +51,41 @@ pub fn read_error(protocol: Protocol, text: &str) -> Option<(String, String)> {
     }
 }
 
-/// A streamed answer on its way in.
-#[derive(Debug)]
-pub enum StreamReader {
-    /// OpenAI Chat Completions.
-    OpenAiChat(openai_chat::StreamReader),
-    /// Anthropic Messages.
-    Anthropic(anthropic::StreamReader),
+/// Begins to read a streamed answer.
+pub fn stream(protocol: Protocol) -> Box<dyn StreamReader> {
+    match protocol {
+        Protocol::Openai => Box::new(openai_chat::StreamReader::default()),
+        Protocol::Anthropic => Box::new(anthropic::StreamReader::default()),
+    }
 }
 
-impl StreamReader {
-    /// Begins to read.
-    pub fn new(protocol: Protocol) -> StreamReader {
-        match protocol {
-            Protocol::Openai => StreamReader::OpenAiChat(openai_chat::StreamReader::default()),
-            Protocol::Anthropic => StreamReader::Anthropic(anthropic::StreamReader::default()),
-        }
-    }
+/// How far a streamed answer has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// The last event has come, or no more are taken.
+    pub ended: bool,
+    /// The tokens reported so far.
+    pub report: Report,
+}
 
-    /// Reads the data of one event and hands over the steps it stands for.
-    pub fn read<'a>(
+/// A streamed answer on its way in.
+pub trait StreamReader: Debug {
+    /// How far it has come.
+    fn progress(&mut self) -> &mut Progress;
+
+    /// Reads one event, its name (if it has one) and its data, and hands over the steps it stands
+    /// for. Not called any more once it has ended.
+    fn read<'a>(
         &mut self,
+        name: Option<&str>,
         data: &'a str,
         step: &mut dyn FnMut(Delta<'a>),
-    ) -> Result<(), BadJson> {
-        match self {
-            StreamReader::OpenAiChat(reader) => reader.read(data, step),
-            StreamReader::Anthropic(reader) => reader.read(data, step),
-        }
-    }
+    ) -> Result<(), BadJson>;
 
     /// The body is over. Hands over what the protocol lets a provider leave out; true if the answer
     /// was complete.
-    pub fn finish(&mut self, step: &mut dyn FnMut(Delta<'static>)) -> bool {
-        match self {
-            StreamReader::OpenAiChat(reader) => reader.finish(step),
-            StreamReader::Anthropic(reader) => reader.ended(),
-        }
-    }
-
-    /// Whether the last event has come, or no more are taken.
-    pub fn ended(&self) -> bool {
-        match self {
-            StreamReader::OpenAiChat(reader) => reader.ended(),
-            StreamReader::Anthropic(reader) => reader.ended(),
-        }
-    }
-
-    /// Takes no more: what follows an unreadable event makes no sense.
-    pub fn stop(&mut self) {
-        match self {
-            StreamReader::OpenAiChat(reader) => reader.stop(),
-            StreamReader::Anthropic(reader) => reader.stop(),
-        }
-    }
-
-    /// The tokens reported so far.
-    pub fn report(&self) -> &Report {
-        match self {
-            StreamReader::OpenAiChat(reader) => reader.report(),
-            StreamReader::Anthropic(reader) => reader.report(),
-        }
+    fn finish<'a>(&mut self, step: &mut dyn FnMut(Delta<'a>)) -> bool {
+        let _ = step;
+        self.progress().ended
     }
 }

@@ -8,15 +8,43 @@ pub use request::read;
 pub use response::write;
 pub use stream::StreamWriter;
 
+use shared::json::JsonStr;
 use shared::usage::Usage;
 use shared::write::JsonWriter;
 
-use crate::translate::ir::StopReason;
+use crate::translate::client::Context;
+use crate::translate::ir::{Field, StopReason};
+
+/// Where a field stands in a request; those that Anthropic has no name for are not asked of it.
+pub fn name_of(field: Field) -> &'static str {
+    match field {
+        Field::Temperature => "temperature",
+        Field::TopP => "top_p",
+        Field::TopK => "top_k",
+        Field::Stop => "stop_sequences",
+        Field::Thinking => "thinking",
+        Field::Format => "output_config.format",
+        Field::ToolChoice => "tool_choice",
+        Field::ParallelToolCalls => "tool_choice.disable_parallel_tool_use",
+        Field::User => "metadata.user_id",
+        Field::FrequencyPenalty => "frequency_penalty",
+        Field::PresencePenalty => "presence_penalty",
+        Field::Seed => "seed",
+        Field::Logprobs => "logprobs",
+        Field::Verbosity => "verbosity",
+    }
+}
+
+/// For an answer that the provider gives none.
+fn new_id(context: &Context) -> JsonStr<'static> {
+    JsonStr::encode(&format!("msg_{:016x}", context.id))
+}
 
 /// The `stop_reason`.
 fn stop_reason(stop: StopReason) -> &'static str {
     match stop {
         StopReason::End => "end_turn",
+        StopReason::StopSequence => "stop_sequence",
         StopReason::Length => "max_tokens",
         StopReason::ToolCalls => "tool_use",
         StopReason::Filter => "refusal",

@@ -4,14 +4,14 @@ use shared::errors::ApiError;
 use shared::json::{JsonStr, parse};
 use shared::protocol::Content;
 use shared::protocol::anthropic::{
-    Block, Message, OutputConfig, Request as ApiRequest, Source as ApiSource, Thinking,
-    Tool as ApiTool, ToolChoice as ApiToolChoice,
+    Block, Message, OutputConfig, Request as ApiRequest, Source as ApiSource,
+    Thinking as ApiThinking, Tool as ApiTool, ToolChoice as ApiToolChoice,
 };
 use shared::protocol::content::Form;
 
 use crate::translate::client::bad::{bad, invalid, required};
 use crate::translate::ir::{
-    Arguments, Body, Effort, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+    Arguments, Body, Effort, Format, Part, Request, Role, Source, Thinking, Tool, ToolChoice, Turn,
 };
 
 type Result<T> = std::result::Result<T, ApiError>;
@@ -50,8 +50,10 @@ pub fn read(text: &str) -> Result<Request<'_>> {
     if let Some(choice) = api.tool_choice {
         read_tool_choice(&mut request, choice)?;
     }
-    request.effort = read_effort(api.thinking.as_ref(), api.output_config.as_ref())?;
-    request.schema = api.output_config.and_then(|config| config.format?.schema);
+    request.thinking = read_thinking(api.thinking.as_ref(), api.output_config.as_ref())?;
+    let schema = api.output_config.and_then(|config| config.format?.schema);
+    request.format =
+        schema.map(|schema| Format::Schema { name: None, description: None, schema, strict: None });
     let rest = api.rest.iter().filter(|(_, value)| value.get() != "null");
     for (key, _) in rest.filter(|(key, _)| !HARMLESS.contains(&&**key)) {
         request.dropped.push(key.clone().into_owned());
@@ -181,6 +183,7 @@ fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
         name: tool.name.ok_or_else(|| required(path, "name"))?,
         description: tool.description,
         parameters: Some(tool.input_schema.ok_or_else(|| required(path, "input_schema"))?),
+        custom: false,
         strict: tool.strict,
         cache_control: tool.cache_control,
     })
@@ -201,29 +204,29 @@ fn read_tool_choice<'a>(request: &mut Request<'a>, choice: ApiToolChoice<'a>) ->
     Ok(())
 }
 
-/// A budget stands for the effort that would be given about as much.
-fn read_effort(
-    thinking: Option<&Thinking<'_>>,
+fn read_thinking(
+    thinking: Option<&ApiThinking<'_>>,
     config: Option<&OutputConfig<'_>>,
-) -> Result<Option<Effort>> {
+) -> Result<Thinking> {
+    let mut read = Thinking::default();
     if let Some(effort) = config.and_then(|config| config.effort.as_ref()) {
-        return match &*effort.decode() {
-            "low" => Ok(Some(Effort::Low)),
-            "medium" => Ok(Some(Effort::Medium)),
-            "high" => Ok(Some(Effort::High)),
-            "xhigh" | "max" => Ok(Some(Effort::ExtraHigh)),
-            _ => Err(invalid("output_config.effort", "expected low, medium, high, xhigh or max")),
-        };
+        let effort = Effort::of_word(&effort.decode()).ok_or_else(|| {
+            invalid("output_config.effort", "expected low, medium, high, xhigh or max")
+        })?;
+        read.effort = Some(effort);
     }
-    let Some(thinking) = thinking else { return Ok(None) };
+    let Some(thinking) = thinking else { return Ok(read) };
     let kind = thinking.kind.as_ref().ok_or_else(|| required("thinking", "type"))?;
-    match (&*kind.decode(), thinking.budget_tokens) {
-        ("enabled", Some(0..=4096)) => Ok(Some(Effort::Low)),
-        ("enabled", Some(4097..=16_383)) => Ok(Some(Effort::Medium)),
-        ("enabled", Some(_)) => Ok(Some(Effort::High)),
-        ("enabled", None) => Err(required("thinking", "budget_tokens")),
+    match &*kind.decode() {
+        "enabled" => {
+            let budget = thinking.budget_tokens;
+            read.budget = Some(budget.ok_or_else(|| required("thinking", "budget_tokens"))?);
+            read.show = Some(true);
+        }
         // As the model likes, which is how other providers' models think anyway.
-        ("adaptive" | "disabled", _) => Ok(None),
-        _ => Err(invalid("thinking.type", "expected enabled, disabled or adaptive")),
+        "adaptive" => read.show = Some(true),
+        "disabled" => read = Thinking { budget: Some(0), ..Thinking::default() },
+        _ => return Err(invalid("thinking.type", "expected enabled, disabled or adaptive")),
     }
+    Ok(read)
 }

@@ -4,24 +4,27 @@ use serde_json::value::RawValue;
 use shared::json::JsonStr;
 use shared::write::JsonWriter;
 
-use super::{stop_reason, write_usage};
-use crate::translate::ir::{Arguments, Body, Response, StopReason};
+use super::{new_id, stop_reason, write_usage};
+use crate::translate::client::Context;
+use crate::translate::ir::{Arguments, Body, Choice, Response, StopReason};
 
-/// The answer; `model` where the provider names none.
-pub fn write(response: &Response<'_>, model: &str) -> String {
+/// Writes the answer, the first if there are several.
+pub fn write(response: &Response<'_>, context: &Context) -> String {
+    let choice = response.choices.first();
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     w.key("id");
-    w.string(response.id.as_ref().unwrap_or(&JsonStr::encode("msg_gateway")));
+    w.string(response.id.as_ref().unwrap_or(&new_id(context)));
     w.field("type", "message");
     w.field("role", "assistant");
     w.key("model");
-    w.string(response.model.as_ref().unwrap_or(&JsonStr::encode(model)));
+    w.string(response.model.as_ref().unwrap_or(&JsonStr::encode(&context.model)));
     w.key("content");
     w.open('[');
-    response.parts.iter().for_each(|part| write_block(&mut w, &part.body));
+    let parts = choice.map(|choice| choice.parts.as_slice()).unwrap_or_default();
+    parts.iter().for_each(|part| write_block(&mut w, &part.body));
     w.close(']');
-    w.field("stop_reason", stop_reason(response.stop.unwrap_or(StopReason::End)));
+    w.field("stop_reason", stop_reason(stop(choice)));
     w.key("stop_sequence");
     w.raw("null");
     w.key("usage");
@@ -30,9 +33,14 @@ pub fn write(response: &Response<'_>, model: &str) -> String {
     w.finish()
 }
 
+/// An answer that is not there was blocked.
+fn stop(choice: Option<&Choice<'_>>) -> StopReason {
+    choice.map_or(StopReason::Filter, |choice| choice.stop.unwrap_or(StopReason::End))
+}
+
 fn write_block(w: &mut JsonWriter, body: &Body<'_>) {
     match body {
-        Body::Text(text) => {
+        Body::Text(text) | Body::Refusal(text) => {
             w.open('{');
             w.field("type", "text");
             w.key("text");
@@ -72,7 +80,11 @@ fn write_block(w: &mut JsonWriter, body: &Body<'_>) {
             w.close('}');
         }
         // Providers do not say these.
-        Body::Image(_) | Body::Document { .. } | Body::ToolResult { .. } => {}
+        Body::Image(_)
+        | Body::Audio(_)
+        | Body::Video(_)
+        | Body::Document { .. }
+        | Body::ToolResult { .. } => {}
     }
 }
 

@@ -1,18 +1,23 @@
 //! Writes a streamed answer as Anthropic's events,
 //! <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
 
+use shared::errors::ErrorKind;
 use shared::json::JsonStr;
+use shared::protocol::Vendor;
 use shared::usage::Usage;
 use shared::write::JsonWriter;
 
-use super::{stop_reason, write_usage};
-use crate::translate::client::Send;
+use super::{new_id, stop_reason, write_usage};
+use crate::translate::client::{self, Context, Send};
 use crate::translate::ir::{Delta, StopReason};
+
+/// A block of thought that has just begun.
+const THINKING: &str = r#"{"type":"thinking","thinking":"","signature":""}"#;
 
 /// The events of one answer.
 #[derive(Debug)]
 pub struct StreamWriter {
-    model: String,
+    context: Context,
     started: bool,
     open: Open,
     /// Index of the next block.
@@ -30,35 +35,35 @@ enum Open {
 }
 
 impl StreamWriter {
-    /// `model` where the provider names none.
-    pub fn new(model: &str) -> StreamWriter {
-        let model = model.to_owned();
-        StreamWriter { model, started: false, open: Open::None, next: 0, stop: None }
+    /// Nothing has been written.
+    pub fn new(context: Context) -> StreamWriter {
+        StreamWriter { context, started: false, open: Open::None, next: 0, stop: None }
     }
+}
 
-    /// Turns a step into events.
-    pub fn write(&mut self, delta: &Delta<'_>, send: Send<'_>) {
+impl client::StreamWriter for StreamWriter {
+    fn write(&mut self, delta: &Delta<'_>, send: Send<'_>) {
         match delta {
             Delta::Start { id, model } => return self.start(id.as_ref(), model.as_ref(), send),
-            Delta::Error { kind, message } => return error(kind, message, send),
+            Delta::Error { kind, message, .. } => return error(*kind, message, send),
             _ if !self.started => self.start(None, None, send),
             _ => {}
         }
         match delta {
             Delta::Start { .. } | Delta::Error { .. } => {}
-            Delta::Text(text) => {
+            Delta::Logprobs(_) | Delta::Image(_) => {}
+            Delta::Text(text) | Delta::Refusal(text) => {
                 self.enter(Open::Text, send, |w| w.raw(r#"{"type":"text","text":""}"#));
                 self.delta("text_delta", "text", text, send);
             }
             Delta::Thinking(text) => {
-                let block = r#"{"type":"thinking","thinking":"","signature":""}"#;
-                self.enter(Open::Thinking, send, |w| w.raw(block));
+                self.enter(Open::Thinking, send, |w| w.raw(THINKING));
                 self.delta("thinking_delta", "thinking", text, send);
             }
             Delta::ThoughtEnd { signature, .. } => {
-                if self.open == Open::Thinking {
-                    self.delta("signature_delta", "signature", signature, send);
-                }
+                self.enter(Open::Thinking, send, |w| w.raw(THINKING));
+                self.delta("signature_delta", "signature", signature, send);
+                self.leave(send);
             }
             Delta::RedactedThinking(data) => {
                 self.leave(send);
@@ -92,16 +97,18 @@ impl StreamWriter {
             Delta::End(usage) => self.end(usage.unwrap_or_default(), send),
         }
     }
+}
 
+impl StreamWriter {
     fn start(&mut self, id: Option<&JsonStr<'_>>, model: Option<&JsonStr<'_>>, send: Send<'_>) {
         self.started = true;
         let mut w = JsonWriter::with_capacity(320);
         w.raw(r#"{"type":"message_start","message":{"id":"#);
-        w.raw(id.unwrap_or(&JsonStr::encode("msg_gateway")).quoted());
+        w.raw(id.unwrap_or(&new_id(&self.context)).quoted());
         w.field("type", "message");
         w.field("role", "assistant");
         w.key("model");
-        w.string(model.unwrap_or(&JsonStr::encode(&self.model)));
+        w.string(model.unwrap_or(&JsonStr::encode(&self.context.model)));
         w.key("content");
         w.raw(r#"[],"stop_reason":null,"stop_sequence":null"#);
         // Other protocols tell the counts at the end; `message_delta` has them all.
@@ -175,25 +182,10 @@ impl StreamWriter {
 }
 
 /// The last event: nothing follows an error.
-fn error(kind: &str, message: &str, send: Send<'_>) {
+fn error(kind: ErrorKind, message: &str, send: Send<'_>) {
     let error = serde_json::json!({
         "type": "error",
-        "error": { "type": error_type(kind), "message": message },
+        "error": { "type": kind.name(Vendor::Anthropic), "message": message },
     });
     send(Some("error"), &error.to_string());
-}
-
-/// Anthropic's name for another protocol's type of error.
-fn error_type(kind: &str) -> &str {
-    match kind {
-        "invalid_request_error"
-        | "authentication_error"
-        | "permission_error"
-        | "not_found_error"
-        | "rate_limit_error"
-        | "overloaded_error"
-        | "timeout_error" => kind,
-        "insufficient_quota" | "rate_limit_exceeded" => "rate_limit_error",
-        _ => "api_error",
-    }
 }

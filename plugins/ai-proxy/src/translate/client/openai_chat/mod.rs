@@ -8,12 +8,40 @@ pub use request::read;
 pub use response::write;
 pub use stream::StreamWriter;
 
-use crate::translate::ir::StopReason;
+use shared::json::JsonStr;
+
+use crate::translate::client::Context;
+use crate::translate::ir::{Field, StopReason};
+
+/// Where a field stands in a request.
+pub fn name_of(field: Field) -> &'static str {
+    match field {
+        Field::Temperature => "temperature",
+        Field::TopP => "top_p",
+        Field::TopK => "top_k",
+        Field::FrequencyPenalty => "frequency_penalty",
+        Field::PresencePenalty => "presence_penalty",
+        Field::Seed => "seed",
+        Field::Logprobs => "logprobs",
+        Field::Stop => "stop",
+        Field::Thinking => "reasoning_effort",
+        Field::Format => "response_format",
+        Field::Verbosity => "verbosity",
+        Field::ToolChoice => "tool_choice",
+        Field::ParallelToolCalls => "parallel_tool_calls",
+        Field::User => "user",
+    }
+}
+
+/// For an answer that the provider gives none.
+fn new_id(context: &Context) -> JsonStr<'static> {
+    JsonStr::encode(&format!("chatcmpl-{:016x}", context.id))
+}
 
 /// The `finish_reason`.
 fn finish_reason(stop: StopReason) -> &'static str {
     match stop {
-        StopReason::End => "stop",
+        StopReason::End | StopReason::StopSequence => "stop",
         StopReason::Length => "length",
         StopReason::ToolCalls => "tool_calls",
         StopReason::Filter => "content_filter",

@@ -6,32 +6,42 @@ use shared::json::{JsonStr, parse};
 use shared::protocol::Content;
 use shared::protocol::content::Form;
 use shared::protocol::openai_chat::{
-    Message, NamedChoice, Part as ApiPart, Request as ApiRequest, ResponseFormat, ThinkingBlock,
-    Tool as ApiTool, ToolCall,
+    InputAudio, Message, NamedChoice, Part as ApiPart, Request as ApiRequest, ResponseFormat,
+    ThinkingBlock, Tool as ApiTool, ToolCall,
 };
 
 use crate::translate::client::bad::{bad, invalid};
 use crate::translate::ir::{
-    Arguments, Body, Effort, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+    Arguments, Body, Effort, Format, Part, Request, Role, Source, Tool, ToolChoice, Turn,
 };
 
 type Result<T> = std::result::Result<T, ApiError>;
 
 /// Fields that only steer how OpenAI keeps and bills; leaving them out changes no answer.
-const HARMLESS: [&str; 4] = ["store", "metadata", "prompt_cache_key", "prompt_cache_retention"];
+const HARMLESS: [&str; 1] = ["prompt_cache_retention"];
 
 /// Reads the request.
 pub fn read(text: &str) -> Result<Request<'_>> {
     let api: ApiRequest<'_> = parse(text).map_err(|error| bad("", &error))?;
-    if api.n.is_some_and(|n| n != 1) {
-        return Err(invalid("n", "this provider gives one answer per request; send n times"));
+    if api.n == Some(0) {
+        return Err(invalid("n", "must be at least 1"));
     }
+    let logprobs = api.logprobs.unwrap_or(false);
     let mut request = Request {
         parallel_tool_calls: api.parallel_tool_calls,
         max_tokens: api.max_completion_tokens.or(api.max_tokens),
         temperature: api.temperature,
         top_p: api.top_p,
         top_k: api.top_k,
+        frequency_penalty: api.frequency_penalty,
+        presence_penalty: api.presence_penalty,
+        seed: api.seed,
+        n: api.n,
+        logprobs: logprobs.then(|| api.top_logprobs.unwrap_or(0)),
+        verbosity: api.verbosity,
+        cache_key: api.prompt_cache_key,
+        store: api.store,
+        metadata: api.metadata,
         stream: api.stream.unwrap_or(false),
         user: api.safety_identifier.or(api.user),
         ..Request::default()
@@ -48,7 +58,7 @@ pub fn read(text: &str) -> Result<Request<'_>> {
     }
     request.tool_choice = api.tool_choice.map(read_tool_choice).transpose()?;
     request.stop = api.stop.map(read_stop).transpose()?.unwrap_or_default();
-    request.effort = api.reasoning_effort.as_ref().map(read_effort).transpose()?;
+    request.thinking.effort = api.reasoning_effort.as_ref().map(read_effort).transpose()?;
     if let Some(format) = api.response_format {
         read_format(&mut request, format)?;
     }
@@ -115,7 +125,7 @@ fn read_assistant<'a>(message: Message<'a>, path: &str) -> Result<Vec<Part<'a>>>
     let mut parts: Vec<Part<'a>> = thoughts.into_iter().filter_map(read_thought).collect();
     parts.extend(contents(message.content, message.cache_control, path)?);
     if let Some(refusal) = message.refusal.filter(|text| !text.is_empty()) {
-        parts.push(Body::Text(refusal).into());
+        parts.push(Body::Refusal(refusal).into());
     }
     for (index, call) in message.tool_calls.unwrap_or_default().into_iter().enumerate() {
         parts.push(read_call(call, &format!("{path}.tool_calls[{index}]"))?.into());
@@ -188,7 +198,7 @@ fn read_part<'a>(part: ApiPart<'a>, path: &str) -> Result<Part<'a>> {
     let required = |field: &str| invalid(&format!("{path}.{field}"), "is required");
     let body = match &*kind.decode() {
         "text" => Body::Text(part.text.ok_or_else(|| required("text"))?),
-        "refusal" => Body::Text(part.refusal.ok_or_else(|| required("refusal"))?),
+        "refusal" => Body::Refusal(part.refusal.ok_or_else(|| required("refusal"))?),
         "image_url" => {
             let url = part.image_url.and_then(|image| image.url);
             Body::Image(source(url.ok_or_else(|| required("image_url.url"))?, path)?)
@@ -202,14 +212,42 @@ fn read_part<'a>(part: ApiPart<'a>, path: &str) -> Result<Part<'a>> {
             Body::Document { source: source(data, path)?, title: file.filename }
         }
         "input_audio" => {
-            return Err(invalid(path, "audio is not supported with this provider; send text"));
+            let audio = part.input_audio.ok_or_else(|| required("input_audio"))?;
+            Body::Audio(audio_source(audio, &format!("{path}.input_audio"))?)
+        }
+        "video_url" => {
+            let url = part.video_url.and_then(|video| video.url);
+            Body::Video(source(url.ok_or_else(|| required("video_url.url"))?, path)?)
         }
         _ => {
-            let message = "expected text, image_url, file or refusal";
+            let message = "expected text, image_url, input_audio, video_url, file or refusal";
             return Err(invalid(&format!("{path}.type"), message));
         }
     };
     Ok(Part { body, cache_control: part.cache_control })
+}
+
+fn audio_source<'a>(audio: InputAudio<'a>, path: &str) -> Result<Source<'a>> {
+    let format = audio.format.ok_or_else(|| invalid(&format!("{path}.format"), "is required"))?;
+    let media_type = match &*format.decode() {
+        "wav" => "audio/wav",
+        "mp3" => "audio/mpeg",
+        "flac" => "audio/flac",
+        "ogg" | "opus" => "audio/ogg",
+        "aac" => "audio/aac",
+        _ => {
+            let message = "expected wav, mp3, flac, ogg or aac";
+            return Err(invalid(&format!("{path}.format"), message));
+        }
+    };
+    let data = match audio.data {
+        Some(JsonStr::Borrowed(raw)) => {
+            raw.get().strip_prefix('"').and_then(|s| s.strip_suffix('"'))
+        }
+        _ => None,
+    };
+    let data = data.ok_or_else(|| invalid(&format!("{path}.data"), "is required"))?;
+    Ok(Source::Base64 { media_type, data })
 }
 
 /// A `data:` URL becomes its bytes.
@@ -242,6 +280,7 @@ fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
         name,
         description: function.description,
         parameters: function.parameters,
+        custom: false,
         strict: function.strict,
         cache_control: tool.cache_control,
     })
@@ -270,30 +309,25 @@ fn read_stop(stop: &RawValue) -> Result<Vec<JsonStr<'_>>> {
 }
 
 fn read_effort(effort: &JsonStr<'_>) -> Result<Effort> {
-    match &*effort.decode() {
-        "none" => Ok(Effort::None),
-        "minimal" => Ok(Effort::Minimal),
-        "low" => Ok(Effort::Low),
-        "medium" => Ok(Effort::Medium),
-        "high" => Ok(Effort::High),
-        "xhigh" => Ok(Effort::ExtraHigh),
-        _ => {
-            let message = "expected none, minimal, low, medium, high or xhigh";
-            Err(invalid("reasoning_effort", message))
-        }
-    }
+    Effort::of_word(&effort.decode()).ok_or_else(|| {
+        invalid("reasoning_effort", "expected none, minimal, low, medium, high or xhigh")
+    })
 }
 
 fn read_format<'a>(request: &mut Request<'a>, format: ResponseFormat<'a>) -> Result<()> {
     let kind = format.kind.as_ref().map(JsonStr::decode);
     match kind.as_deref() {
         Some("text") | None => {}
-        // The prompt must ask for JSON as well, so the answer is most often what was wanted.
-        Some("json_object") => request.dropped.push("response_format".into()),
+        Some("json_object") => request.format = Some(Format::Json),
         Some("json_schema") => {
-            let schema = format.json_schema.and_then(|schema| schema.schema);
+            let named = format.json_schema.unwrap_or_default();
             let path = "response_format.json_schema.schema";
-            request.schema = Some(schema.ok_or_else(|| invalid(path, "is required"))?);
+            request.format = Some(Format::Schema {
+                name: named.name,
+                description: named.description,
+                schema: named.schema.ok_or_else(|| invalid(path, "is required"))?,
+                strict: named.strict,
+            });
         }
         Some(_) => {
             let message = "expected text, json_object or json_schema";

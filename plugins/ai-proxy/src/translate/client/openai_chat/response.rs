@@ -4,28 +4,29 @@ use shared::json::JsonStr;
 use shared::usage::Usage;
 use shared::write::JsonWriter;
 
-use super::finish_reason;
-use crate::translate::ir::{Arguments, Body, Part, Response, StopReason};
+use super::{finish_reason, new_id};
+use crate::translate::client::Context;
+use crate::translate::ir::{Arguments, Body, Choice, Logprob, Part, Response, Source, StopReason};
 
-/// The answer; `created` in seconds since the Unix epoch, `model` where the provider names none.
-pub fn write(response: &Response<'_>, model: &str, created: u64) -> String {
+/// Writes the answer.
+pub fn write(response: &Response<'_>, context: &Context) -> String {
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     w.key("id");
-    w.string(response.id.as_ref().unwrap_or(&JsonStr::encode("chatcmpl-gateway")));
+    w.string(response.id.as_ref().unwrap_or(&new_id(context)));
     w.field("object", "chat.completion");
     w.key("created");
-    w.value(created);
+    w.value(context.created);
     w.key("model");
-    w.string(response.model.as_ref().unwrap_or(&JsonStr::encode(model)));
+    w.string(response.model.as_ref().unwrap_or(&JsonStr::encode(&context.model)));
     w.key("choices");
-    w.raw("[{\"index\":0,\"message\":{\"role\":\"assistant\"");
-    write_message(&mut w, &response.parts);
-    w.close('}');
-    w.key("logprobs");
-    w.raw("null");
-    w.field("finish_reason", finish_reason(response.stop.unwrap_or(StopReason::End)));
-    w.close('}');
+    w.open('[');
+    response.choices.iter().enumerate().for_each(|(at, choice)| write_choice(&mut w, at, choice));
+    if response.choices.is_empty() {
+        // A request that was blocked; clients read `choices[0]`.
+        let blocked = Choice { stop: Some(StopReason::Filter), ..Choice::default() };
+        write_choice(&mut w, 0, &blocked);
+    }
     w.close(']');
     if let Some(usage) = &response.usage {
         w.key("usage");
@@ -35,6 +36,52 @@ pub fn write(response: &Response<'_>, model: &str, created: u64) -> String {
     w.finish()
 }
 
+fn write_choice(w: &mut JsonWriter, index: usize, choice: &Choice<'_>) {
+    w.open('{');
+    w.key("index");
+    w.value(index);
+    w.key("message");
+    w.open('{');
+    w.field("role", "assistant");
+    write_message(w, &choice.parts);
+    w.close('}');
+    w.key("logprobs");
+    write_logprobs(w, &choice.logprobs);
+    w.field("finish_reason", finish_reason(choice.stop.unwrap_or(StopReason::End)));
+    w.close('}');
+}
+
+pub(super) fn write_logprobs(w: &mut JsonWriter, logprobs: &[Logprob<'_>]) {
+    if logprobs.is_empty() {
+        return w.raw("null");
+    }
+    w.raw("{\"content\":[");
+    for Logprob { token, logprob, top } in logprobs {
+        write_logprob(w, token, *logprob);
+        w.key("top_logprobs");
+        w.open('[');
+        for (token, logprob) in top {
+            write_logprob(w, token, *logprob);
+            w.close('}');
+        }
+        w.raw_tail("]}");
+    }
+    w.raw_tail("],\"refusal\":null}");
+}
+
+/// All but the closing brace.
+fn write_logprob(w: &mut JsonWriter, token: &JsonStr<'_>, logprob: f64) {
+    w.open('{');
+    w.key("token");
+    w.string(token);
+    w.key("logprob");
+    w.value(logprob);
+    w.key("bytes");
+    w.open('[');
+    token.decode().bytes().for_each(|byte| w.value(byte));
+    w.close(']');
+}
+
 fn write_message(w: &mut JsonWriter, parts: &[Part<'_>]) {
     w.key("content");
     join(w, parts, |part| match &part.body {
@@ -42,7 +89,10 @@ fn write_message(w: &mut JsonWriter, parts: &[Part<'_>]) {
         _ => None,
     });
     w.key("refusal");
-    w.raw("null");
+    join(w, parts, |part| match &part.body {
+        Body::Refusal(text) => Some(text),
+        _ => None,
+    });
     if parts.iter().any(|part| matches!(part.body, Body::Thinking { .. })) {
         w.key("reasoning_content");
         join(w, parts, |part| match &part.body {
@@ -51,6 +101,7 @@ fn write_message(w: &mut JsonWriter, parts: &[Part<'_>]) {
         });
     }
     write_thoughts(w, parts);
+    write_images(w, parts);
     write_calls(w, parts);
 }
 
@@ -94,6 +145,33 @@ fn write_thoughts(w: &mut JsonWriter, parts: &[Part<'_>]) {
         }
     }
     w.close(']');
+}
+
+/// As OpenRouter gives them; OpenAI's models answer with pictures in Responses only.
+fn write_images(w: &mut JsonWriter, parts: &[Part<'_>]) {
+    let images = || {
+        parts.iter().filter_map(|part| match &part.body {
+            Body::Image(source) => Some(source),
+            _ => None,
+        })
+    };
+    if images().next().is_some() {
+        w.key("images");
+        w.open('[');
+        images().for_each(|source| write_image(w, source));
+        w.close(']');
+    }
+}
+
+pub(super) fn write_image(w: &mut JsonWriter, source: &Source<'_>) {
+    w.raw(r#"{"type":"image_url","image_url":{"url":"#);
+    match source {
+        Source::Base64 { media_type, data } => {
+            w.escaped(&["data:", media_type, ";base64,", data].concat());
+        }
+        Source::Url(url) => w.string(url),
+    }
+    w.raw_tail("}}");
 }
 
 pub(super) fn write_thought(w: &mut JsonWriter, text: &JsonStr<'_>, signature: &JsonStr<'_>) {

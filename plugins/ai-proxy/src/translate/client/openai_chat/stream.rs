@@ -1,11 +1,14 @@
 //! Writes a streamed answer as Chat Completions chunks.
 
+use shared::errors::ErrorKind;
 use shared::json::JsonStr;
+use shared::protocol::Vendor;
 use shared::usage::Usage;
 use shared::write::JsonWriter;
 
-use super::finish_reason;
-use super::response::{write_redacted, write_thought, write_usage};
+use super::response::{write_image, write_logprobs, write_redacted, write_thought, write_usage};
+use super::{finish_reason, new_id};
+use crate::translate::client::{self, Context, Send};
 use crate::translate::ir::Delta;
 
 /// The chunks of one answer, each of which repeats its name and model.
@@ -13,28 +16,26 @@ use crate::translate::ir::Delta;
 pub struct StreamWriter {
     /// What every chunk begins with, up to its choices.
     head: String,
-    model: String,
-    created: u64,
-    include_usage: bool,
+    context: Context,
     started: bool,
     tools: u32,
 }
 
 impl StreamWriter {
-    /// `created` in seconds since the Unix epoch, `model` where the provider names none.
-    pub fn new(model: &str, created: u64, include_usage: bool) -> StreamWriter {
-        let model = model.to_owned();
-        let (head, started, tools) = (String::new(), false, 0);
-        StreamWriter { head, model, created, include_usage, started, tools }
+    /// Nothing has been written.
+    pub fn new(context: Context) -> StreamWriter {
+        StreamWriter { head: String::new(), context, started: false, tools: 0 }
     }
+}
 
-    /// Turns a step into the data of events.
-    pub fn write(&mut self, delta: &Delta<'_>, send: &mut dyn FnMut(&str)) {
+impl client::StreamWriter for StreamWriter {
+    fn write(&mut self, delta: &Delta<'_>, send: Send<'_>) {
+        let send: &mut dyn FnMut(&str) = &mut |data| send(None, data);
         if let Delta::Start { id, model } = delta {
             return self.start(id.as_ref(), model.as_ref(), send);
         }
-        if let Delta::Error { kind, message } = delta {
-            return error(kind, message, send);
+        if let Delta::Error { kind, code, message } = delta {
+            return error(*kind, code, message, send);
         }
         if !self.started {
             self.start(None, None, send);
@@ -42,6 +43,18 @@ impl StreamWriter {
         match delta {
             Delta::Start { .. } | Delta::Error { .. } => {}
             Delta::Text(text) => self.delta(send, |w| string(w, "content", text)),
+            Delta::Refusal(text) => self.delta(send, |w| string(w, "refusal", text)),
+            Delta::Logprobs(logprobs) => {
+                let mut w = JsonWriter::with_capacity(256);
+                write_logprobs(&mut w, logprobs);
+                self.chunk("{}", &w.finish(), None, send);
+            }
+            Delta::Image(source) => self.delta(send, |w| {
+                w.key("images");
+                w.open('[');
+                write_image(w, source);
+                w.close(']');
+            }),
             Delta::Thinking(text) => self.delta(send, |w| string(w, "reasoning_content", text)),
             Delta::ThoughtEnd { text, signature } => {
                 self.thought(send, |w| write_thought(w, text, signature));
@@ -60,11 +73,15 @@ impl StreamWriter {
                     w.raw_tail("}}]");
                 });
             }
-            Delta::Stop(reason) => self.chunk("{}", Some(finish_reason(*reason)), send),
+            Delta::Stop(reason) => {
+                self.chunk("{}", "null", Some(finish_reason(*reason)), send);
+            }
             Delta::End(usage) => self.end(usage.as_ref(), send),
         }
     }
+}
 
+impl StreamWriter {
     fn start(
         &mut self,
         id: Option<&JsonStr<'_>>,
@@ -75,14 +92,14 @@ impl StreamWriter {
         let mut w = JsonWriter::with_capacity(160);
         w.open('{');
         w.key("id");
-        w.string(id.unwrap_or(&JsonStr::encode("chatcmpl-gateway")));
+        w.string(id.unwrap_or(&new_id(&self.context)));
         w.field("object", "chat.completion.chunk");
         w.key("created");
-        w.value(self.created);
+        w.value(self.context.created);
         w.key("model");
-        w.string(model.unwrap_or(&JsonStr::encode(&self.model)));
+        w.string(model.unwrap_or(&JsonStr::encode(&self.context.model)));
         self.head = w.finish();
-        self.chunk(r#"{"role":"assistant","content":""}"#, None, send);
+        self.chunk(r#"{"role":"assistant","content":""}"#, "null", None, send);
     }
 
     fn tool(&mut self, id: &JsonStr<'_>, name: &JsonStr<'_>, send: &mut dyn FnMut(&str)) {
@@ -116,15 +133,18 @@ impl StreamWriter {
         w.open('{');
         write(&mut w);
         w.close('}');
-        self.chunk(&w.finish(), None, send);
+        self.chunk(&w.finish(), "null", None, send);
     }
 
-    fn chunk(&self, delta: &str, finish: Option<&str>, send: &mut dyn FnMut(&str)) {
-        let mut out = String::with_capacity(self.head.len() + delta.len() + 96);
+    fn chunk(&self, delta: &str, logprobs: &str, finish: Option<&str>, send: &mut dyn FnMut(&str)) {
+        let length = self.head.len() + delta.len() + logprobs.len() + 96;
+        let mut out = String::with_capacity(length);
         out.push_str(&self.head);
         out.push_str(r#","choices":[{"index":0,"delta":"#);
         out.push_str(delta);
-        out.push_str(r#","logprobs":null,"finish_reason":"#);
+        out.push_str(r#","logprobs":"#);
+        out.push_str(logprobs);
+        out.push_str(r#","finish_reason":"#);
         match finish {
             Some(reason) => {
                 out.push('"');
@@ -134,12 +154,12 @@ impl StreamWriter {
             None => out.push_str("null}]"),
         }
         // With usage asked for, every chunk but the last has it as null.
-        out.push_str(if self.include_usage { r#","usage":null}"# } else { "}" });
+        out.push_str(if self.context.include_usage { r#","usage":null}"# } else { "}" });
         send(&out);
     }
 
     fn end(&self, usage: Option<&Usage>, send: &mut dyn FnMut(&str)) {
-        if let Some(usage) = usage.filter(|_| self.include_usage) {
+        if let Some(usage) = usage.filter(|_| self.context.include_usage) {
             let mut w = JsonWriter::with_capacity(160);
             write_usage(&mut w, usage);
             send(&format!(r#"{},"choices":[],"usage":{}}}"#, self.head, w.finish()));
@@ -154,9 +174,10 @@ fn string(w: &mut JsonWriter, key: &str, value: &JsonStr<'_>) {
 }
 
 /// The form in which OpenAI's SDKs find an error in a stream; nothing follows it but the end.
-fn error(kind: &str, message: &str, send: &mut dyn FnMut(&str)) {
+fn error(kind: ErrorKind, code: &str, message: &str, send: &mut dyn FnMut(&str)) {
+    let kind = kind.name(Vendor::OpenAi);
     let error = serde_json::json!({
-        "error": { "message": message, "type": kind, "param": null, "code": null }
+        "error": { "message": message, "type": kind, "param": null, "code": code }
     });
     send(&error.to_string());
     send("[DONE]");

@@ -8,6 +8,7 @@ pub use request::write;
 pub use response::{read, read_error};
 pub use stream::StreamReader;
 
+use shared::errors::ErrorKind;
 use shared::json::JsonStr;
 
 use crate::translate::ir::StopReason;
@@ -18,6 +19,22 @@ fn stop_reason(reason: &JsonStr<'_>) -> StopReason {
         "max_tokens" | "model_context_window_exceeded" => StopReason::Length,
         "tool_use" => StopReason::ToolCalls,
         "refusal" => StopReason::Filter,
+        "stop_sequence" => StopReason::StopSequence,
         _ => StopReason::End,
+    }
+}
+
+/// What a type of error means, <https://docs.anthropic.com/en/api/errors>.
+fn error_kind(kind: &str) -> ErrorKind {
+    match kind {
+        "invalid_request_error" => ErrorKind::InvalidRequest,
+        "authentication_error" => ErrorKind::Authentication,
+        "permission_error" | "billing_error" => ErrorKind::Permission,
+        "not_found_error" => ErrorKind::NotFound,
+        "request_too_large" => ErrorKind::TooLarge,
+        "rate_limit_error" => ErrorKind::RateLimit,
+        "timeout_error" => ErrorKind::Timeout,
+        "overloaded_error" => ErrorKind::Overloaded,
+        _ => ErrorKind::Internal,
     }
 }

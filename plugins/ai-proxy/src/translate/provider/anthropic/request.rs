@@ -5,8 +5,11 @@ use shared::json::JsonStr;
 use shared::write::JsonWriter;
 
 use crate::translate::ir::{
-    Arguments, Body, Effort, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+    Arguments, Body, Effort, Field, Format, Part, Request, Role, Source, Thinking, Tool,
+    ToolChoice, Turn, Unsupported,
 };
+use crate::translate::provider::Options;
+use crate::translate::signature::{self, Origin};
 
 /// The least that `thinking.budget_tokens` may be.
 const MIN_THINKING: u64 = 1024;
@@ -17,8 +20,10 @@ const MIN_THINKING: u64 = 1024;
 const INVALID_JSON: &str = "INVALID_JSON";
 
 /// Writes the request. Anthropic demands `max_tokens`; `default_max_tokens` is for clients that leave
-/// it open. Names what has no place in it in `request.dropped`.
-pub fn write(request: &mut Request<'_>, model: &str, default_max_tokens: u64) -> String {
+/// it open. Names what has no place in it in `request.unsupported`.
+pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String, Unsupported> {
+    check(request)?;
+    let Options { model, default_max_tokens, .. } = *options;
     let thinking = budget(request, default_max_tokens);
     let max_tokens = request.max_tokens.unwrap_or(default_max_tokens.saturating_add(
         // What the client left open is the answer's length, not how much of it is thought.
@@ -41,12 +46,7 @@ pub fn write(request: &mut Request<'_>, model: &str, default_max_tokens: u64) ->
         w.raw(&format!(r#"{{"type":"enabled","budget_tokens":{budget}}}"#));
     }
     write_sampling(&mut w, request, thinking.is_some());
-    if let Some(schema) = request.schema {
-        w.key("output_config");
-        w.raw(r#"{"format":{"type":"json_schema","schema":"#);
-        w.raw_tail(schema.get());
-        w.raw_tail("}}");
-    }
+    write_format(&mut w, request);
     if let Some(user) = &request.user {
         w.key("metadata");
         w.open('{');
@@ -59,18 +59,54 @@ pub fn write(request: &mut Request<'_>, model: &str, default_max_tokens: u64) ->
         w.raw("true");
     }
     w.close('}');
-    w.finish()
+    Ok(w.finish())
+}
+
+fn check(request: &mut Request<'_>) -> Result<(), Unsupported> {
+    if request.n.is_some_and(|n| n != 1) {
+        return Err(Unsupported("more than one answer to a request"));
+    }
+    for part in request.turns.iter().flat_map(|turn| &turn.parts) {
+        match part.body {
+            Body::Audio(_) => return Err(Unsupported("audio")),
+            Body::Video(_) => return Err(Unsupported("video")),
+            _ => {}
+        }
+    }
+    for (given, field) in [
+        (request.frequency_penalty.is_some(), Field::FrequencyPenalty),
+        (request.presence_penalty.is_some(), Field::PresencePenalty),
+        (request.seed.is_some(), Field::Seed),
+        (request.logprobs.is_some(), Field::Logprobs),
+        (request.verbosity.is_some(), Field::Verbosity),
+    ] {
+        if given {
+            request.unsupported.push(field);
+        }
+    }
+    Ok(())
+}
+
+fn write_format(w: &mut JsonWriter, request: &mut Request<'_>) {
+    match &request.format {
+        // The prompt must ask for JSON as well, so the answer is most often what was wanted.
+        Some(Format::Json) => request.unsupported.push(Field::Format),
+        Some(Format::Schema { schema, .. }) => {
+            w.key("output_config");
+            w.raw(r#"{"format":{"type":"json_schema","schema":"#);
+            w.raw_tail(schema.get());
+            w.raw_tail("}}");
+        }
+        None => {}
+    }
 }
 
 /// How many tokens to think with, if at all. Anthropic refuses to think where a forced tool is to be
 /// called, or on top of a round of calls that was made without.
 fn budget(request: &mut Request<'_>, default_max_tokens: u64) -> Option<u64> {
-    let wanted = match request.effort? {
-        Effort::None | Effort::Minimal => return None,
-        Effort::Low => 2048,
-        Effort::Medium => 8192,
-        Effort::High => 16_384,
-        Effort::ExtraHigh => 32_768,
+    let wanted = match request.thinking {
+        Thinking { effort: Some(Effort::None | Effort::Minimal), budget: None, .. } => return None,
+        thinking => thinking.budget().filter(|budget| *budget > 0)?,
     };
     let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
     let limit = match request.max_tokens {
@@ -79,7 +115,7 @@ fn budget(request: &mut Request<'_>, default_max_tokens: u64) -> Option<u64> {
     };
     let budget = wanted.min(limit);
     if forced || unthinking_round(&request.turns) || budget < MIN_THINKING {
-        request.dropped.push("reasoning_effort".into());
+        request.unsupported.push(Field::Thinking);
         return None;
     }
     Some(budget)
@@ -91,8 +127,11 @@ fn unthinking_round(turns: &[Turn<'_>]) -> bool {
     last.is_some_and(|turn| {
         let called = turn.parts.iter().any(|part| matches!(part.body, Body::ToolCall { .. }));
         let thought = turn.parts.first().is_some_and(|part| {
-            let signed = matches!(part.body, Body::Thinking { signature: Some(_), .. });
-            signed || matches!(part.body, Body::RedactedThinking(_))
+            let signed = match &part.body {
+                Body::Thinking { signature: Some(s), .. } => signature::of(Origin::Anthropic, s),
+                _ => None,
+            };
+            signed.is_some() || matches!(part.body, Body::RedactedThinking(_))
         });
         called && !thought
     })
@@ -129,13 +168,15 @@ fn write_turn(w: &mut JsonWriter, turn: &Turn<'_>) {
 }
 
 fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
-    // Another provider's thought is of no use here without a signature.
-    if matches!(part.body, Body::Thinking { signature: None, .. }) {
+    // Another provider's thought is of no use here: without Anthropic's signature it is refused.
+    if let Body::Thinking { signature, .. } = &part.body
+        && signature.as_ref().and_then(|s| signature::of(Origin::Anthropic, s)).is_none()
+    {
         return;
     }
     w.open('{');
     match &part.body {
-        Body::Text(text) => {
+        Body::Text(text) | Body::Refusal(text) => {
             w.field("type", "text");
             string(w, "text", text);
         }
@@ -150,6 +191,8 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
                 string(w, "title", title);
             }
         }
+        // Refused before.
+        Body::Audio(_) | Body::Video(_) => {}
         Body::ToolCall { id, name, arguments } => {
             w.field("type", "tool_use");
             write_id(w, "id", id);
@@ -287,7 +330,7 @@ fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
         string(w, "description", description);
     }
     w.key("input_schema");
-    w.raw(tool.parameters.map_or(r#"{"type":"object","properties":{}}"#, RawValue::get));
+    w.raw(tool.schema());
     if let Some(strict) = tool.strict {
         w.key("strict");
         w.value(strict);
@@ -303,7 +346,7 @@ fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, thinking: bool)
     if let Some(temperature) = request.temperature {
         // It goes up to 1 only, and must be left alone where the model thinks.
         if thinking || !(0.0..=1.0).contains(&temperature) {
-            request.dropped.push("temperature".into());
+            request.unsupported.push(Field::Temperature);
         }
         if !thinking {
             w.key("temperature");
@@ -312,14 +355,14 @@ fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, thinking: bool)
     }
     if let Some(top_p) = request.top_p {
         if thinking && top_p < 0.95 {
-            request.dropped.push("top_p".into());
+            request.unsupported.push(Field::TopP);
         } else {
             w.key("top_p");
             w.value(top_p);
         }
     }
     match request.top_k {
-        Some(_) if thinking => request.dropped.push("top_k".into()),
+        Some(_) if thinking => request.unsupported.push(Field::TopK),
         Some(top_k) => {
             w.key("top_k");
             w.value(top_k);
@@ -330,7 +373,7 @@ fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, thinking: bool)
     let stops: Vec<_> =
         request.stop.iter().filter(|stop| !stop.decode().trim().is_empty()).collect();
     if stops.len() < request.stop.len() {
-        request.dropped.push("stop".into());
+        request.unsupported.push(Field::Stop);
     }
     if !stops.is_empty() {
         w.key("stop_sequences");

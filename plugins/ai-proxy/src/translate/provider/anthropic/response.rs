@@ -5,7 +5,7 @@ use shared::protocol::anthropic::{Block, Event, Response as ApiResponse};
 use shared::usage::Report;
 
 use super::stop_reason;
-use crate::translate::ir::{Arguments, Body, Response};
+use crate::translate::ir::{Arguments, Body, Choice, Response};
 
 /// Reads the answer. Blocks of tools that the provider runs itself are left out.
 pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
@@ -20,8 +20,11 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     Ok(Response {
         id: api.id,
         model: api.model,
-        parts: content.into_iter().filter_map(read_block).map(Into::into).collect(),
-        stop: api.stop_reason.as_ref().map(stop_reason),
+        choices: vec![Choice {
+            parts: content.into_iter().filter_map(read_block).map(Into::into).collect(),
+            stop: api.stop_reason.as_ref().map(stop_reason),
+            ..Choice::default()
+        }],
         usage: report.usage(),
     })
 }

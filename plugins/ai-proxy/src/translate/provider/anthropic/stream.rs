@@ -2,10 +2,10 @@
 
 use shared::json::{BadJson, JsonStr, parse};
 use shared::protocol::anthropic::{Block, Delta as ApiDelta, Event};
-use shared::usage::Report;
 
-use super::stop_reason;
+use super::{error_kind, stop_reason};
 use crate::translate::ir::Delta;
+use crate::translate::provider::{self, Progress};
 
 /// A thought longer than this, in bytes, is streamed but not repeated with its signature.
 const MAX_THOUGHT: usize = 1 << 20;
@@ -13,12 +13,11 @@ const MAX_THOUGHT: usize = 1 << 20;
 /// What is known between the events of one stream.
 #[derive(Debug, Default)]
 pub struct StreamReader {
-    report: Report,
+    progress: Progress,
     block: Open,
     /// The text of the thought so far, between the quotes of a JSON string.
     thought: String,
     thought_too_long: bool,
-    ended: bool,
 }
 
 /// The block that is being streamed.
@@ -34,25 +33,14 @@ enum Open {
     },
 }
 
-impl StreamReader {
-    /// Whether the stream's last event has come.
-    pub fn ended(&self) -> bool {
-        self.ended
+impl provider::StreamReader for StreamReader {
+    fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
     }
 
-    /// Takes no more: what follows an unreadable event makes no sense.
-    pub fn stop(&mut self) {
-        self.ended = true;
-    }
-
-    /// The tokens reported so far.
-    pub fn report(&self) -> &Report {
-        &self.report
-    }
-
-    /// Reads the data of one event and hands over the steps it stands for.
-    pub fn read<'a>(
+    fn read<'a>(
         &mut self,
+        _: Option<&str>,
         data: &'a str,
         step: &mut dyn FnMut(Delta<'a>),
     ) -> Result<(), BadJson> {
@@ -62,7 +50,7 @@ impl StreamReader {
             "message_start" => {
                 let message = event.message.unwrap_or_default();
                 if let Some(usage) = &message.usage {
-                    self.report.anthropic(usage);
+                    self.progress.report.anthropic(usage);
                 }
                 step(Delta::Start { id: message.id, model: message.model });
             }
@@ -71,7 +59,7 @@ impl StreamReader {
             "content_block_stop" => self.block_stop(step),
             "message_delta" => {
                 if let Some(usage) = &event.usage {
-                    self.report.anthropic(usage);
+                    self.progress.report.anthropic(usage);
                 }
                 let reason = event.delta.and_then(|delta| delta.stop_reason);
                 if let Some(reason) = reason {
@@ -79,25 +67,27 @@ impl StreamReader {
                 }
             }
             "message_stop" => {
-                self.ended = true;
-                step(Delta::End(self.report.usage()));
+                self.progress.ended = true;
+                step(Delta::End(self.progress.report.usage()));
             }
             "error" => {
-                self.ended = true;
+                self.progress.ended = true;
                 let error = event.error.unwrap_or_default();
                 let text = |text: Option<JsonStr<'_>>, or: &str| {
                     text.map_or_else(|| or.to_owned(), |text| text.decode().into_owned())
                 };
-                let kind = text(error.kind, "api_error");
+                let code = text(error.kind, "api_error");
                 let message = text(error.message, "the provider gave up");
-                step(Delta::Error { kind, message });
+                step(Delta::Error { kind: error_kind(&code), code, message });
             }
             // `ping`, and whatever is added later.
             _ => {}
         }
         Ok(())
     }
+}
 
+impl StreamReader {
     fn block_start<'a>(&mut self, block: Option<Block<'a>>, step: &mut dyn FnMut(Delta<'a>)) {
         self.block = Open::None;
         self.thought.clear();

@@ -9,6 +9,7 @@ pub use request::write;
 pub use response::{read, read_error};
 pub use stream::StreamReader;
 
+use shared::errors::ErrorKind;
 use shared::json::JsonStr;
 
 use crate::translate::ir::StopReason;
@@ -20,5 +21,25 @@ fn stop_reason(reason: &JsonStr<'_>) -> StopReason {
         "tool_calls" | "function_call" => StopReason::ToolCalls,
         "content_filter" => StopReason::Filter,
         _ => StopReason::End,
+    }
+}
+
+/// What a type or code of error means, <https://platform.openai.com/docs/guides/error-codes>.
+fn error_kind(kind: &str) -> ErrorKind {
+    match kind {
+        "invalid_request_error" | "context_length_exceeded" => ErrorKind::InvalidRequest,
+        "authentication_error" | "invalid_api_key" => ErrorKind::Authentication,
+        "permission_error" | "permission_denied" => ErrorKind::Permission,
+        "not_found_error" | "model_not_found" => ErrorKind::NotFound,
+        "rate_limit_error"
+        | "rate_limit_exceeded"
+        | "insufficient_quota"
+        | "tokens"
+        | "requests" => ErrorKind::RateLimit,
+        "overloaded_error" | "service_unavailable_error" | "engine_overloaded" => {
+            ErrorKind::Overloaded
+        }
+        "timeout_error" | "timeout" => ErrorKind::Timeout,
+        _ => ErrorKind::Internal,
     }
 }

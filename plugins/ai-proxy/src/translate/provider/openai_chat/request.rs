@@ -1,11 +1,11 @@
 //! Writes a Chat Completions request.
 
-use serde_json::value::RawValue;
 use shared::json::JsonStr;
 use shared::write::JsonWriter;
 
 use crate::translate::ir::{
-    Arguments, Body, Effort, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+    Arguments, Body, Field, Format, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+    Unsupported,
 };
 use crate::translate::provider::Options;
 
@@ -13,8 +13,9 @@ use crate::translate::provider::Options;
 const MAX_STOPS: usize = 4;
 
 /// Writes the request. A stream is always asked for its token counts. Names what has no place in it in
-/// `request.dropped`.
-pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> String {
+/// `request.unsupported`.
+pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String, Unsupported> {
+    check(request)?;
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     w.key("model");
@@ -31,15 +32,8 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> String {
     }
     write_tools(&mut w, request);
     write_sampling(&mut w, request, options);
-    if let Some(schema) = request.schema {
-        w.key("response_format");
-        w.raw(r#"{"type":"json_schema","json_schema":{"name":"answer","strict":true,"schema":"#);
-        w.raw_tail(schema.get());
-        w.raw_tail("}}");
-    }
-    if let Some(user) = &request.user {
-        string(&mut w, "user", user);
-    }
+    write_format(&mut w, request.format.as_ref());
+    write_notes(&mut w, request);
     if request.stream {
         w.key("stream");
         w.raw("true");
@@ -47,7 +41,35 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> String {
         w.raw(r#"{"include_usage":true}"#);
     }
     w.close('}');
-    w.finish()
+    Ok(w.finish())
+}
+
+fn check(request: &Request<'_>) -> Result<(), Unsupported> {
+    let several = request.n.is_some_and(|n| n != 1);
+    if several && request.stream {
+        return Err(Unsupported("a stream of more than one answer"));
+    }
+    let parts = request.turns.iter().flat_map(|turn| &turn.parts);
+    for part in parts {
+        match &part.body {
+            Body::Audio(source) if audio(source).is_none() => {
+                return Err(Unsupported("audio other than WAV or MP3, sent inline,"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The format's name and the data.
+fn audio<'s>(source: &Source<'s>) -> Option<(&'static str, &'s str)> {
+    match source {
+        Source::Base64 { media_type: "audio/wav" | "audio/x-wav" | "audio/wave", data } => {
+            Some(("wav", data))
+        }
+        Source::Base64 { media_type: "audio/mp3" | "audio/mpeg", data } => Some(("mp3", data)),
+        _ => None,
+    }
 }
 
 fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {
@@ -98,7 +120,8 @@ fn write_user(w: &mut JsonWriter, parts: &[Part<'_>]) {
 }
 
 fn write_assistant(w: &mut JsonWriter, parts: &[Part<'_>]) {
-    let texts: Vec<_> = parts.iter().filter(|part| matches!(part.body, Body::Text(_))).collect();
+    let said = |part: &&Part<'_>| matches!(part.body, Body::Text(_) | Body::Refusal(_));
+    let texts: Vec<_> = parts.iter().filter(said).collect();
     let calls = || parts.iter().filter(|part| matches!(part.body, Body::ToolCall { .. }));
     // Thoughts alone say nothing to another provider.
     if texts.is_empty() && calls().next().is_none() {
@@ -182,6 +205,32 @@ fn write_part(w: &mut JsonWriter, body: &Body<'_>) {
             w.close('}');
             w.close('}');
         }
+        Body::Audio(source) => {
+            let Some((format, data)) = audio(source) else { return };
+            w.open('{');
+            w.field("type", "input_audio");
+            w.key("input_audio");
+            w.open('{');
+            w.field("data", data);
+            w.field("format", format);
+            w.raw_tail("}}");
+        }
+        // Not OpenAI's own; vLLM, Qwen and others take it.
+        Body::Video(source) => {
+            w.open('{');
+            w.field("type", "video_url");
+            w.key("video_url");
+            w.open('{');
+            w.key("url");
+            write_url(w, source);
+            w.raw_tail("}}");
+        }
+        Body::Refusal(text) => {
+            w.open('{');
+            w.field("type", "refusal");
+            string(w, "refusal", text);
+            w.close('}');
+        }
         // Each has its own place, or none with another provider.
         Body::ToolCall { .. }
         | Body::ToolResult { .. }
@@ -240,7 +289,7 @@ fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
         string(w, "description", description);
     }
     w.key("parameters");
-    w.raw(tool.parameters.map_or(r#"{"type":"object","properties":{}}"#, RawValue::get));
+    w.raw(tool.schema());
     if let Some(strict) = tool.strict {
         w.key("strict");
         w.value(strict);
@@ -258,8 +307,31 @@ fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, options: &Optio
         w.key("top_p");
         w.value(top_p);
     }
+    for (key, value) in [
+        ("frequency_penalty", request.frequency_penalty),
+        ("presence_penalty", request.presence_penalty),
+    ] {
+        if let Some(value) = value {
+            w.key(key);
+            w.value(value);
+        }
+    }
+    if let Some(seed) = request.seed {
+        w.key("seed");
+        w.value(seed);
+    }
+    if let Some(n) = request.n.filter(|n| *n != 1) {
+        w.key("n");
+        w.value(n);
+    }
+    if let Some(top) = request.logprobs {
+        w.key("logprobs");
+        w.raw("true");
+        w.key("top_logprobs");
+        w.value(top);
+    }
     match request.top_k {
-        Some(_) if options.openai => request.dropped.push("top_k".into()),
+        Some(_) if options.openai => request.unsupported.push(Field::TopK),
         Some(top_k) => {
             w.key("top_k");
             w.value(top_k);
@@ -267,7 +339,7 @@ fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, options: &Optio
         None => {}
     }
     if request.stop.len() > MAX_STOPS {
-        request.dropped.push("stop_sequences".into());
+        request.unsupported.push(Field::Stop);
     }
     if !request.stop.is_empty() {
         w.key("stop");
@@ -275,19 +347,51 @@ fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, options: &Optio
         request.stop.iter().take(MAX_STOPS).for_each(|stop| w.string(stop));
         w.close(']');
     }
-    if let Some(effort) = request.effort {
-        w.field("reasoning_effort", word(effort));
+    if let Some(effort) = request.thinking.effort() {
+        w.field("reasoning_effort", effort.word());
+    }
+    if let Some(verbosity) = &request.verbosity {
+        string(w, "verbosity", verbosity);
     }
 }
 
-fn word(effort: Effort) -> &'static str {
-    match effort {
-        Effort::None => "none",
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::ExtraHigh => "xhigh",
+fn write_format(w: &mut JsonWriter, format: Option<&Format<'_>>) {
+    match format {
+        None => {}
+        Some(Format::Json) => {
+            w.key("response_format");
+            w.raw(r#"{"type":"json_object"}"#);
+        }
+        Some(Format::Schema { name, description, schema, strict }) => {
+            w.key("response_format");
+            w.raw(r#"{"type":"json_schema","json_schema":{"name":"#);
+            w.string(name.as_ref().unwrap_or(&JsonStr::encode("answer")));
+            if let Some(description) = description {
+                string(w, "description", description);
+            }
+            w.key("strict");
+            w.value(strict.unwrap_or(true));
+            w.key("schema");
+            w.raw(schema.get());
+            w.raw_tail("}}");
+        }
+    }
+}
+
+fn write_notes(w: &mut JsonWriter, request: &Request<'_>) {
+    if let Some(user) = &request.user {
+        string(w, "user", user);
+    }
+    if let Some(key) = &request.cache_key {
+        string(w, "prompt_cache_key", key);
+    }
+    if let Some(store) = request.store {
+        w.key("store");
+        w.value(store);
+    }
+    if let Some(metadata) = request.metadata {
+        w.key("metadata");
+        w.raw(metadata.get());
     }
 }
 

@@ -3,34 +3,52 @@
 use shared::json::{BadJson, JsonStr, parse};
 use shared::protocol::content::Form;
 use shared::protocol::openai_chat::{
-    Error, Message, Part as ApiPart, Response as ApiResponse, ToolCall,
+    Choice as ApiChoice, Error, Logprobs, Message, Part as ApiPart, Response as ApiResponse,
+    ToolCall,
 };
 use shared::usage::Report;
 
 use super::stop_reason;
-use crate::translate::ir::{Arguments, Body, Part, Response, StopReason};
+use crate::translate::ir::{Arguments, Body, Choice, Logprob, Part, Response, StopReason};
 
-/// Reads the answer; of several choices, the first.
+/// Reads the answer.
 pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     let api: ApiResponse<'_> = parse(text)?;
-    let choice = api.choices.into_iter().flatten().next();
-    let Some(message) = choice.as_ref().and_then(|choice| choice.message.clone()) else {
-        return Err(BadJson { path: "choices[0].message".into(), message: "is missing".into() });
-    };
     let mut report = Report::default();
     if let Some(usage) = &api.usage {
         report.openai_chat(usage);
     }
-    let stop = choice.and_then(|choice| choice.finish_reason);
+    let choices = api.choices.unwrap_or_default().into_iter();
+    let choices = choices.map(read_choice).collect::<Result<Vec<_>, _>>()?;
+    if choices.is_empty() {
+        return Err(BadJson { path: "choices".into(), message: "is missing".into() });
+    }
+    Ok(Response { id: api.id, model: api.model, choices, usage: report.usage() })
+}
+
+fn read_choice(choice: ApiChoice<'_>) -> Result<Choice<'_>, BadJson> {
+    let Some(message) = choice.message else {
+        return Err(BadJson { path: "choices[0].message".into(), message: "is missing".into() });
+    };
     let refused = message.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty());
-    let stop = stop.as_ref().map(stop_reason);
-    Ok(Response {
-        id: api.id,
-        model: api.model,
+    let stop = choice.finish_reason.as_ref().map(stop_reason);
+    Ok(Choice {
         parts: read_message(message)?,
         stop: if refused { Some(StopReason::Filter) } else { stop },
-        usage: report.usage(),
+        logprobs: choice.logprobs.map(read_logprobs).unwrap_or_default(),
     })
+}
+
+/// Those of the text; a refusal's are of no use to anybody.
+pub(super) fn read_logprobs(logprobs: Logprobs<'_>) -> Vec<Logprob<'_>> {
+    let tokens = logprobs.content.unwrap_or_default().into_iter();
+    tokens
+        .filter_map(|token| {
+            let top = token.top_logprobs.unwrap_or_default();
+            let top = top.into_iter().filter_map(|token| Some((token.token?, token.logprob?)));
+            Some(Logprob { top: top.collect(), token: token.token?, logprob: token.logprob? })
+        })
+        .collect()
 }
 
 fn read_message(message: Message<'_>) -> Result<Vec<Part<'_>>, BadJson> {
@@ -50,7 +68,7 @@ fn read_message(message: Message<'_>) -> Result<Vec<Part<'_>>, BadJson> {
         Some(Form::Text(_)) | None => {}
     }
     if let Some(refusal) = message.refusal.filter(|refusal| !refusal.is_empty()) {
-        parts.push(Body::Text(refusal).into());
+        parts.push(Body::Refusal(refusal).into());
     }
     parts.extend(message.tool_calls.into_iter().flatten().filter_map(read_call));
     Ok(parts)

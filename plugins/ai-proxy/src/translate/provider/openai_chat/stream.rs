@@ -3,45 +3,33 @@
 use shared::json::{BadJson, JsonStr, parse};
 use shared::protocol::content::Form;
 use shared::protocol::openai_chat::{Choice, Message, Part as ApiPart, Response, ToolCall};
-use shared::usage::Report;
 
-use super::response::read_error_value;
-use super::stop_reason;
+use super::response::{read_error_value, read_logprobs};
+use super::{error_kind, stop_reason};
 use crate::translate::ir::Delta;
+use crate::translate::provider::{self, Progress};
 
 /// What is known between the chunks of one stream.
 #[derive(Debug, Default)]
 pub struct StreamReader {
-    report: Report,
+    progress: Progress,
     started: bool,
     /// `finish_reason` has come.
     finished: bool,
-    ended: bool,
     /// The call whose arguments are being streamed.
     call: Option<u32>,
     /// It has got some.
     arguments: bool,
 }
 
-impl StreamReader {
-    /// Whether the stream's last event has come.
-    pub fn ended(&self) -> bool {
-        self.ended
+impl provider::StreamReader for StreamReader {
+    fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
     }
 
-    /// Takes no more.
-    pub fn stop(&mut self) {
-        self.ended = true;
-    }
-
-    /// The tokens reported so far.
-    pub fn report(&self) -> &Report {
-        &self.report
-    }
-
-    /// Reads the data of one event and hands over the steps it stands for.
-    pub fn read<'a>(
+    fn read<'a>(
         &mut self,
+        _: Option<&str>,
         data: &'a str,
         step: &mut dyn FnMut(Delta<'a>),
     ) -> Result<(), BadJson> {
@@ -53,15 +41,15 @@ impl StreamReader {
         }
         let chunk: Response<'a> = parse(data)?;
         if let Some(error) = chunk.error {
-            self.ended = true;
+            self.progress.ended = true;
             let told = read_error_value(error.get());
-            let (kind, message) =
+            let (code, message) =
                 told.unwrap_or_else(|| ("server_error".into(), "the provider gave up".into()));
-            step(Delta::Error { kind, message });
+            step(Delta::Error { kind: error_kind(&code), code, message });
             return Ok(());
         }
         if let Some(usage) = &chunk.usage {
-            self.report.openai_chat(usage);
+            self.progress.report.openai_chat(usage);
         }
         if !std::mem::replace(&mut self.started, true) {
             step(Delta::Start { id: chunk.id, model: chunk.model });
@@ -73,15 +61,17 @@ impl StreamReader {
         Ok(())
     }
 
-    /// The body is over; true if the answer was complete. Some servers leave `[DONE]` out.
-    pub fn finish<'a>(&mut self, step: &mut dyn FnMut(Delta<'a>)) -> bool {
-        if !self.ended && self.finished {
-            self.ended = true;
-            step(Delta::End(self.report.usage()));
+    /// Some servers leave `[DONE]` out.
+    fn finish<'a>(&mut self, step: &mut dyn FnMut(Delta<'a>)) -> bool {
+        if !self.progress.ended && self.finished {
+            self.progress.ended = true;
+            step(Delta::End(self.progress.report.usage()));
         }
-        self.ended
+        self.progress.ended
     }
+}
 
+impl StreamReader {
     fn choice<'a>(
         &mut self,
         choice: Choice<'a>,
@@ -89,6 +79,10 @@ impl StreamReader {
     ) -> Result<(), BadJson> {
         if let Some(delta) = choice.delta {
             self.delta(delta, step)?;
+        }
+        let logprobs = choice.logprobs.map(read_logprobs).unwrap_or_default();
+        if !logprobs.is_empty() {
+            step(Delta::Logprobs(logprobs));
         }
         if let Some(reason) = choice.finish_reason.filter(|_| !self.finished) {
             self.finished = true;
@@ -114,7 +108,7 @@ impl StreamReader {
             Some(Form::Text(_)) | None => {}
         }
         if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
-            step(Delta::Text(text));
+            step(Delta::Refusal(text));
         }
         for call in delta.tool_calls.into_iter().flatten() {
             self.call(call, step)?;
