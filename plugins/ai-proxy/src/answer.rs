@@ -3,8 +3,7 @@
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Interest, ResponseHead};
 use shared::host::Host;
-use shared::json::parse;
-use shared::protocol::{Vendor, anthropic, openai_chat};
+use shared::protocol::Vendor;
 use shared::usage::{Report, Usage};
 
 use crate::asked::Asked;
@@ -203,22 +202,7 @@ impl Answer {
 
     /// Reads the token counts of an answer that passes as it is.
     fn observe(&mut self, text: &str) {
-        // Most events have none, and are not looked into.
-        if !text.contains("\"usage\"") {
-            return;
-        }
-        match self.protocol {
-            Protocol::Openai => {
-                if let Ok(openai_chat::Response { usage: Some(usage), .. }) = parse(text) {
-                    self.report.openai_chat(&usage);
-                }
-            }
-            Protocol::Anthropic => {
-                let Ok(anthropic::Event { message, usage, .. }) = parse(text) else { return };
-                let started = message.and_then(|message| message.usage);
-                [started, usage].iter().flatten().for_each(|usage| self.report.anthropic(usage));
-            }
-        }
+        provider::observe(self.protocol, text, &mut self.report);
     }
 
     fn fail(&self, head: &mut ResponseHead<'_>, error: &ApiError) -> Vec<u8> {

@@ -71,6 +71,10 @@ impl Attempt {
         let path = match provider.protocol {
             Protocol::Openai => format!("{base}/chat/completions"),
             Protocol::Anthropic => format!("{base}/v1/messages"),
+            Protocol::OpenaiResponses => format!("{base}/responses"),
+            Protocol::Gemini => format!("{base}/models/{model}:generateContent"),
+            Protocol::Bedrock => format!("{base}/model/{model}/converse"),
+            Protocol::Cohere => format!("{base}/v2/chat"),
         };
         if provider.protocol.is_that_of(asked.client) {
             let body = if asked.model == model {
@@ -149,7 +153,12 @@ fn unsupported(what: &str, provider: &str) -> ApiError {
 pub fn headers(provider: &Provider) -> Vec<(String, String)> {
     let mut headers = provider.headers.clone();
     match provider.protocol {
-        Protocol::Openai => {
+        Protocol::Gemini => {
+            if let Some(key) = provider.api_key.first() {
+                headers.push(("x-goog-api-key".into(), key.expose().to_owned()));
+            }
+        }
+        Protocol::Openai | Protocol::OpenaiResponses | Protocol::Bedrock | Protocol::Cohere => {
             if let Some(key) = provider.api_key.first() {
                 headers.push(("authorization".into(), format!("Bearer {}", key.expose())));
             }

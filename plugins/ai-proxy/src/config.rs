@@ -140,19 +140,37 @@ fn four_kibi() -> u64 {
 pub enum Protocol {
     /// OpenAI Chat Completions, as many others speak it too.
     Openai,
+    /// OpenAI Responses.
+    OpenaiResponses,
     /// Anthropic Messages.
     Anthropic,
+    /// Gemini generateContent.
+    Gemini,
+    /// Amazon Bedrock Converse.
+    Bedrock,
+    /// Cohere v2 Chat.
+    Cohere,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Protocol; 2] = [Protocol::Openai, Protocol::Anthropic];
+    pub const ALL: [Protocol; 6] = [
+        Protocol::Openai,
+        Protocol::OpenaiResponses,
+        Protocol::Anthropic,
+        Protocol::Gemini,
+        Protocol::Bedrock,
+        Protocol::Cohere,
+    ];
 
     /// Whether a client of this protocol needs no translation.
     pub fn is_that_of(self, client: Client) -> bool {
         match self {
             Protocol::Openai => client == Client::OpenAiChat,
+            Protocol::OpenaiResponses => client == Client::OpenAiResponses,
             Protocol::Anthropic => client == Client::Anthropic,
+            Protocol::Gemini => client == Client::Gemini,
+            Protocol::Bedrock | Protocol::Cohere => false,
         }
     }
 }

@@ -254,10 +254,17 @@ fn check_provider(provider: crate::config::Provider, path: &str) -> Result<Provi
         return Err(ConfigError::new(format!("{path}.name"), message));
     }
     let default_url = match provider.protocol {
-        Protocol::Openai => "https://api.openai.com/v1",
-        Protocol::Anthropic => "https://api.anthropic.com",
+        Protocol::Openai | Protocol::OpenaiResponses => Some("https://api.openai.com/v1"),
+        Protocol::Anthropic => Some("https://api.anthropic.com"),
+        Protocol::Gemini => Some("https://generativelanguage.googleapis.com/v1beta"),
+        Protocol::Cohere => Some("https://api.cohere.com"),
+        Protocol::Bedrock => None,
     };
-    let base_url = BaseUrl::parse(provider.base_url.as_deref().unwrap_or(default_url))
+    let Some(base_url) = provider.base_url.as_deref().or(default_url) else {
+        let message = "is required: https://bedrock-runtime.<region>.amazonaws.com";
+        return Err(ConfigError::new(format!("{path}.base_url"), message));
+    };
+    let base_url = BaseUrl::parse(base_url)
         .map_err(|message| ConfigError::new(format!("{path}.base_url"), message))?;
     let mut headers = Vec::new();
     for (name, value) in provider.headers {

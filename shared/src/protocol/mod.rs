@@ -14,6 +14,8 @@ pub use content::Content;
 pub enum Endpoint {
     /// `POST /v1/chat/completions`, <https://platform.openai.com/docs/api-reference/chat>.
     OpenAiChat,
+    /// `POST /v1/responses`, <https://platform.openai.com/docs/api-reference/responses>.
+    OpenAiResponses,
     /// `POST /v1/messages`, <https://docs.anthropic.com/en/api/messages>.
     AnthropicMessages,
     /// `POST /v1/messages/count_tokens`, <https://docs.anthropic.com/en/api/messages-count-tokens>.
@@ -46,6 +48,8 @@ impl Endpoint {
         let path = path.trim_end_matches('/');
         if path.ends_with("/chat/completions") {
             Some(Endpoint::OpenAiChat)
+        } else if path.ends_with("/v1/responses") {
+            Some(Endpoint::OpenAiResponses)
         } else if path.ends_with("/v1/messages") {
             Some(Endpoint::AnthropicMessages)
         } else if path.ends_with("/v1/messages/count_tokens") {
@@ -62,7 +66,9 @@ impl Endpoint {
     /// In whose form errors are written for this API.
     pub fn vendor(self) -> Vendor {
         match self {
-            Endpoint::OpenAiChat | Endpoint::OpenAiOther => Vendor::OpenAi,
+            Endpoint::OpenAiChat | Endpoint::OpenAiResponses | Endpoint::OpenAiOther => {
+                Vendor::OpenAi
+            }
             Endpoint::AnthropicMessages | Endpoint::AnthropicCountTokens => Vendor::Anthropic,
             Endpoint::Gemini => Vendor::Google,
         }
@@ -82,6 +88,7 @@ mod tests {
             ("/v1/chat/completions", Some(Endpoint::OpenAiChat)),
             ("/openai/v1/chat/completions?api-version=1", Some(Endpoint::OpenAiChat)),
             ("/v1/chat/completions/", Some(Endpoint::OpenAiChat)),
+            ("/v1/responses", Some(Endpoint::OpenAiResponses)),
             ("/v1/messages", Some(Endpoint::AnthropicMessages)),
             ("/v1beta/models/g:streamGenerateContent?alt=sse", Some(Endpoint::Gemini)),
             ("/v1/models", Some(Endpoint::OpenAiOther)),

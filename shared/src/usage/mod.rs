@@ -24,6 +24,10 @@ pub struct Usage {
     pub cache_creation_tokens: u64,
     /// Of the completion tokens, those spent on thinking; 0 where the provider does not say.
     pub reasoning_tokens: u64,
+    /// Of the prompt tokens, those of sound.
+    pub prompt_audio_tokens: u64,
+    /// Of the completion tokens, those of sound.
+    pub completion_audio_tokens: u64,
 }
 
 impl Usage {
@@ -44,6 +48,8 @@ pub struct Report {
     cached: Option<u64>,
     cache_creation: Option<u64>,
     reasoning: Option<u64>,
+    prompt_audio: Option<u64>,
+    completion_audio: Option<u64>,
 }
 
 impl Report {
@@ -67,6 +73,8 @@ impl Report {
                 cached: Some(usage.cached_tokens),
                 cache_creation: Some(usage.cache_creation_tokens),
                 reasoning: Some(usage.reasoning_tokens),
+                prompt_audio: Some(usage.prompt_audio_tokens),
+                completion_audio: Some(usage.completion_audio_tokens),
             },
         };
     }
@@ -82,6 +90,8 @@ impl Report {
             cached_tokens: self.cached.unwrap_or(0),
             cache_creation_tokens: self.cache_creation.unwrap_or(0),
             reasoning_tokens: self.reasoning.unwrap_or(0),
+            prompt_audio_tokens: self.prompt_audio.unwrap_or(0),
+            completion_audio_tokens: self.completion_audio.unwrap_or(0),
         })
     }
 }

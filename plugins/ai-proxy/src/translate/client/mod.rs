@@ -2,7 +2,9 @@
 
 pub mod anthropic;
 mod bad;
+pub mod gemini;
 pub mod openai_chat;
+pub mod openai_responses;
 
 use std::fmt::Debug;
 
@@ -16,8 +18,12 @@ use super::ir::{Delta, Field, Request, Response};
 pub enum Client {
     /// OpenAI Chat Completions.
     OpenAiChat,
+    /// OpenAI Responses.
+    OpenAiResponses,
     /// Anthropic Messages.
     Anthropic,
+    /// Gemini generateContent.
+    Gemini,
 }
 
 /// What an answer says besides what the provider says.
@@ -48,22 +54,26 @@ pub trait StreamWriter: Debug {
 
 impl Client {
     /// All of them.
-    pub const ALL: [Client; 2] = [Client::OpenAiChat, Client::Anthropic];
+    pub const ALL: [Client; 4] =
+        [Client::OpenAiChat, Client::OpenAiResponses, Client::Anthropic, Client::Gemini];
 
     /// That of an endpoint, if it is one that is translated.
     pub fn of(endpoint: Endpoint) -> Option<Client> {
         match endpoint {
             Endpoint::OpenAiChat => Some(Client::OpenAiChat),
+            Endpoint::OpenAiResponses => Some(Client::OpenAiResponses),
             Endpoint::AnthropicMessages => Some(Client::Anthropic),
-            Endpoint::AnthropicCountTokens | Endpoint::Gemini | Endpoint::OpenAiOther => None,
+            Endpoint::Gemini => Some(Client::Gemini),
+            Endpoint::AnthropicCountTokens | Endpoint::OpenAiOther => None,
         }
     }
 
     /// In whose form errors are written.
     pub fn vendor(self) -> Vendor {
         match self {
-            Client::OpenAiChat => Vendor::OpenAi,
+            Client::OpenAiChat | Client::OpenAiResponses => Vendor::OpenAi,
             Client::Anthropic => Vendor::Anthropic,
+            Client::Gemini => Vendor::Google,
         }
     }
 
@@ -71,7 +81,9 @@ impl Client {
     pub fn read(self, text: &str) -> Result<Request<'_>, ApiError> {
         match self {
             Client::OpenAiChat => openai_chat::read(text),
+            Client::OpenAiResponses => openai_responses::read(text),
             Client::Anthropic => anthropic::read(text),
+            Client::Gemini => gemini::read(text),
         }
     }
 
@@ -79,7 +91,9 @@ impl Client {
     pub fn name_of(self, field: Field) -> &'static str {
         match self {
             Client::OpenAiChat => openai_chat::name_of(field),
+            Client::OpenAiResponses => openai_responses::name_of(field),
             Client::Anthropic => anthropic::name_of(field),
+            Client::Gemini => gemini::name_of(field),
         }
     }
 
@@ -87,7 +101,9 @@ impl Client {
     pub fn write(self, response: &Response<'_>, context: &Context) -> String {
         match self {
             Client::OpenAiChat => openai_chat::write(response, context),
+            Client::OpenAiResponses => openai_responses::write(response, context),
             Client::Anthropic => anthropic::write(response, context),
+            Client::Gemini => gemini::write(response, context),
         }
     }
 
@@ -95,7 +111,9 @@ impl Client {
     pub fn stream(self, context: Context) -> Box<dyn StreamWriter> {
         match self {
             Client::OpenAiChat => Box::new(openai_chat::StreamWriter::new(context)),
+            Client::OpenAiResponses => Box::new(openai_responses::StreamWriter::new(context)),
             Client::Anthropic => Box::new(anthropic::StreamWriter::new(context)),
+            Client::Gemini => Box::new(gemini::StreamWriter::new(context)),
         }
     }
 }

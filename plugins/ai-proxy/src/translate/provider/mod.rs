@@ -1,7 +1,11 @@
 //! The providers' side: writes requests, reads answers.
 
 pub mod anthropic;
+pub mod bedrock;
+pub mod cohere;
+pub mod gemini;
 pub mod openai_chat;
+pub mod openai_responses;
 
 use std::fmt::Debug;
 
@@ -32,6 +36,10 @@ pub fn write(
     match protocol {
         Protocol::Openai => openai_chat::write(request, options),
         Protocol::Anthropic => anthropic::write(request, options),
+        Protocol::OpenaiResponses => openai_responses::write(request, options),
+        Protocol::Gemini => gemini::write(request, options),
+        Protocol::Bedrock => bedrock::write(request, options),
+        Protocol::Cohere => cohere::write(request, options),
     }
 }
 
@@ -40,6 +48,10 @@ pub fn read(protocol: Protocol, text: &str) -> Result<Response<'_>, BadJson> {
     match protocol {
         Protocol::Openai => openai_chat::read(text),
         Protocol::Anthropic => anthropic::read(text),
+        Protocol::OpenaiResponses => openai_responses::read(text),
+        Protocol::Gemini => gemini::read(text),
+        Protocol::Bedrock => bedrock::read(text),
+        Protocol::Cohere => cohere::read(text),
     }
 }
 
@@ -48,6 +60,22 @@ pub fn read_error(protocol: Protocol, text: &str) -> Option<(String, String)> {
     match protocol {
         Protocol::Openai => openai_chat::read_error(text),
         Protocol::Anthropic => anthropic::read_error(text),
+        Protocol::OpenaiResponses => openai_responses::read_error(text),
+        Protocol::Gemini => gemini::read_error(text),
+        Protocol::Bedrock => bedrock::read_error(text),
+        Protocol::Cohere => cohere::read_error(text),
+    }
+}
+
+/// Reads no more than the token counts, of a whole answer or of an event that passes as it is.
+pub fn observe(protocol: Protocol, text: &str, report: &mut Report) {
+    match protocol {
+        Protocol::Openai => openai_chat::observe(text, report),
+        Protocol::OpenaiResponses => openai_responses::observe(text, report),
+        Protocol::Anthropic => anthropic::observe(text, report),
+        Protocol::Gemini => gemini::observe(text, report),
+        Protocol::Bedrock => bedrock::observe(text, report),
+        Protocol::Cohere => cohere::observe(text, report),
     }
 }
 
@@ -56,6 +84,10 @@ pub fn stream(protocol: Protocol) -> Box<dyn StreamReader> {
     match protocol {
         Protocol::Openai => Box::new(openai_chat::StreamReader::default()),
         Protocol::Anthropic => Box::new(anthropic::StreamReader::default()),
+        Protocol::OpenaiResponses => Box::new(openai_responses::StreamReader::default()),
+        Protocol::Gemini => Box::new(gemini::StreamReader::default()),
+        Protocol::Bedrock => Box::new(bedrock::StreamReader::default()),
+        Protocol::Cohere => Box::new(cohere::StreamReader::default()),
     }
 }
 

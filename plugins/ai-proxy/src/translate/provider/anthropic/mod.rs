@@ -5,7 +5,7 @@ mod response;
 mod stream;
 
 pub use request::write;
-pub use response::{read, read_error};
+pub use response::{observe, read, read_error};
 pub use stream::StreamReader;
 
 use shared::errors::ErrorKind;

@@ -46,6 +46,17 @@ fn read_block(block: Block<'_>) -> Option<Body<'_>> {
     }
 }
 
+/// Reads the token counts, of a whole answer or of an event.
+pub fn observe(text: &str, report: &mut Report) {
+    // Most events have none, and are not looked into.
+    if !text.contains("\"usage\"") {
+        return;
+    }
+    let Ok(Event { message, usage, .. }) = parse(text) else { return };
+    let started = message.and_then(|message| message.usage);
+    [started, usage].iter().flatten().for_each(|usage| report.anthropic(usage));
+}
+
 /// The type and the words of an error's body, which looks like a stream's `error` event.
 pub fn read_error(text: &str) -> Option<(String, String)> {
     let error = parse::<Event<'_>>(text).ok()?.error?;

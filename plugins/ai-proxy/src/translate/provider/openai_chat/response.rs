@@ -81,6 +81,16 @@ fn read_call(call: ToolCall<'_>) -> Option<Part<'_>> {
     Some(Body::ToolCall { id, name: function.name?, arguments: Arguments::Text(arguments) }.into())
 }
 
+/// Reads the token counts, of a whole answer or of an event.
+pub fn observe(text: &str, report: &mut Report) {
+    // Most events have none, and are not looked into.
+    if text.contains("\"usage\"")
+        && let Ok(ApiResponse { usage: Some(usage), .. }) = parse(text)
+    {
+        report.openai_chat(&usage);
+    }
+}
+
 /// The type and the words of an error's body.
 pub fn read_error(text: &str) -> Option<(String, String)> {
     let api: ApiResponse<'_> = parse(text).ok()?;
