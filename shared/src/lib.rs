@@ -11,6 +11,7 @@ pub mod eventstream;
 pub mod exchange;
 pub mod facts;
 pub mod filter;
+pub mod frames;
 pub mod host;
 pub mod json;
 pub mod plugin;

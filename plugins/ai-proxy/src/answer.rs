@@ -99,9 +99,12 @@ impl Answer {
             return Interest::Rewrite;
         }
         match (&self.form, self.kind) {
-            (Form::Same, BodyKind::Json | BodyKind::EventStream) => Interest::Observe,
-            (Form::Same, _) => Interest::Ignore,
-            (Form::Translated { .. }, BodyKind::EventStream) => Interest::Rewrite,
+            (Form::Same, BodyKind::Encoded | BodyKind::Other) => Interest::Ignore,
+            (Form::Same, _) => Interest::Observe,
+            (Form::Translated { .. }, kind) if kind.is_stream() => {
+                head.headers.set("content-type", "text/event-stream");
+                Interest::Rewrite
+            }
             (Form::Translated { .. }, _) => {
                 json_headers(head);
                 Interest::Rewrite

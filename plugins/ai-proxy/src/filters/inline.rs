@@ -8,6 +8,7 @@ use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ReplyHeaders,
     ResponseHead,
 };
+use shared::frames::{Frame, Framer};
 use shared::host::{Call, Capability, Host};
 use shared::request::RequestBody;
 use shared::sse;
@@ -118,8 +119,8 @@ impl InlineFilter {
         let kind = BodyKind::of(&headers);
         let mut head = ResponseHead { status, kind, headers: &mut headers };
         let interest = answer.head(&mut head);
-        let body = if kind == BodyKind::EventStream && interest != Interest::Ignore {
-            stream(answer, &reply.body)
+        let body = if kind.is_stream() && interest != Interest::Ignore {
+            stream(answer, kind, &reply.body)
         } else if interest == Interest::Ignore {
             reply.body
         } else {
@@ -167,23 +168,23 @@ fn call(
 }
 
 /// A whole event stream in the client's form.
-fn stream(answer: &mut Answer, body: &[u8]) -> Vec<u8> {
+fn stream(answer: &mut Answer, kind: BodyKind, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
-    let mut one = |answer: &mut Answer, event: &sse::Event<'_>| {
-        let replaced = match event.data() {
-            Some(data) => answer.event(event.name(), &data, &mut |name, data| {
-                sse::write_event(&mut out, name, data)
+    let mut one = |answer: &mut Answer, frame: &Frame<'_>| {
+        let replaced = match &frame.data {
+            Some(data) => answer.event(frame.name, data, &mut |name, data| {
+                sse::write_event(&mut out, name, data);
             }),
             None => false,
         };
         if !replaced {
-            out.extend_from_slice(event.raw());
+            out.extend_from_slice(frame.raw);
         }
     };
-    let mut framer = sse::Framer::new();
-    // An event that is too long ends the stream, as the end of the body does.
-    if framer.push(body, |event| one(answer, &event)).is_ok() {
-        framer.finish(|event| one(answer, &event));
+    let mut framer = Framer::of(kind);
+    // An event that cannot be read ends the stream, as the end of the body does.
+    if framer.push(body, |frame| one(answer, &frame)).is_ok() {
+        let _ = framer.finish(|frame| one(answer, &frame));
     }
     answer.end(&mut |name, data| sse::write_event(&mut out, name, data));
     out
