@@ -64,7 +64,7 @@ impl Client {
             Endpoint::OpenAiResponses => Some(Client::OpenAiResponses),
             Endpoint::AnthropicMessages => Some(Client::Anthropic),
             Endpoint::Gemini => Some(Client::Gemini),
-            Endpoint::AnthropicCountTokens | Endpoint::OpenAiOther => None,
+            _ => None,
         }
     }
 
