@@ -14,6 +14,7 @@ pub mod filter;
 pub mod frames;
 pub mod host;
 pub mod json;
+pub mod multipart;
 pub mod plugin;
 pub mod protocol;
 pub mod request;

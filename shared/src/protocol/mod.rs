@@ -7,6 +7,7 @@ pub mod anthropic;
 pub mod content;
 pub mod endpoint;
 pub mod openai_chat;
+pub mod openai_completions;
 
 pub use content::Content;
 pub use endpoint::{Endpoint, GooglePath, Service, Vendor};
