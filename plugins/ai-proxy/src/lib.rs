@@ -10,6 +10,9 @@ pub mod base_url;
 pub mod config;
 pub mod filters;
 pub mod gateway;
+pub mod keys;
+pub mod names;
+pub mod overrides;
 pub mod translate;
 
 use std::rc::Rc;
