@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod asked;
 pub mod attempt;
+pub mod auth;
 pub mod base_url;
 pub mod config;
 pub mod filters;
@@ -13,7 +14,11 @@ pub mod gateway;
 pub mod keys;
 pub mod names;
 pub mod overrides;
+pub mod percent;
+pub mod presets;
+pub mod provider;
 pub mod translate;
+pub mod wire;
 
 use std::rc::Rc;
 
