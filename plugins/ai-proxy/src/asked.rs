@@ -136,7 +136,12 @@ pub fn check_head(cx: &Cx<'_>) -> Result<(), ApiError> {
     };
     let method = cx.host.method().unwrap_or_default();
     if !operation.takes(&method) {
-        let message = format!("the method {} is not allowed here", shown(&method));
+        let objects = operation.takes("GET");
+        let message = if objects {
+            "only GET, POST and DELETE are allowed here"
+        } else {
+            "only POST is allowed here"
+        };
         return Err(ApiError::new(ErrorKind::MethodNotAllowed, message));
     }
     if method != "POST" {
@@ -156,10 +161,6 @@ pub fn check_head(cx: &Cx<'_>) -> Result<(), ApiError> {
         return Err(ApiError::new(ErrorKind::UnsupportedMediaType, message));
     }
     Ok(())
-}
-
-fn shown(method: &str) -> String {
-    method.chars().filter(char::is_ascii_alphanumeric).take(16).collect()
 }
 
 /// Reads the body. On a path that is none of a client's protocol it is read as OpenAI's.

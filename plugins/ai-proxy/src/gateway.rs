@@ -230,6 +230,17 @@ impl Gateway {
         self.providers.iter().flat_map(|p| p.headers.iter().map(|(name, _)| name.as_str()))
     }
 
+    /// All names that clients can ask for, but for families of them, and who has each.
+    pub fn all_names(&self) -> Vec<(&str, &str)> {
+        let mut names: Vec<_> = self.exact.keys().chain(self.aliases.keys()).collect();
+        names.sort_unstable();
+        let owner = |name: &str| {
+            let choice = self.choose_model(name);
+            choice.and_then(|choice| Some(choice.targets.first()?.0.name.as_str()))
+        };
+        names.into_iter().filter_map(|name| Some((name.as_str(), owner(name)?))).collect()
+    }
+
     /// A few of the names that clients can ask for, for error messages.
     pub fn model_names(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.exact.keys().map(String::as_str).collect();

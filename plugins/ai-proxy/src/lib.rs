@@ -12,6 +12,7 @@ pub mod config;
 pub mod filters;
 pub mod gateway;
 pub mod keys;
+pub mod models;
 pub mod names;
 pub mod overrides;
 pub mod percent;

@@ -123,7 +123,7 @@ impl Provider {
             query: query(given.query, preset),
             body: given.body,
             models: Names::new(given.models, &at("models"))?,
-            paths: preset.map_or(Paths::OPENAI, |preset| preset.paths),
+            paths: preset.map_or(usual_paths(protocol), |preset| preset.paths),
             quirks: preset.map_or_else(|| usual_quirks(&url), |preset| preset.quirks),
             base_url: url,
             cluster: given.cluster,
@@ -193,6 +193,15 @@ fn usual_auth(protocol: Protocol) -> Auth {
         Protocol::Gemini => Auth::Header("x-goog-api-key"),
         Protocol::Bedrock => Auth::SigV4,
         Protocol::Openai | Protocol::OpenaiResponses | Protocol::Cohere => Auth::Bearer,
+    }
+}
+
+fn usual_paths(protocol: Protocol) -> Paths {
+    match protocol {
+        Protocol::Openai => Paths::OPENAI,
+        Protocol::OpenaiResponses => Paths { responses: Some("/responses"), ..Paths::OPENAI },
+        Protocol::Cohere => Paths { rerank: Some("/v2/rerank"), ..Paths::CHAT },
+        Protocol::Anthropic | Protocol::Gemini | Protocol::Bedrock => Paths::CHAT,
     }
 }
 

@@ -15,7 +15,7 @@ use shared::sse;
 
 use super::route::proxy_error;
 use super::{
-    answer_head, asked_path, attempting, choose, circumstances, finish, forward, passthrough,
+    answer_head, asked_path, attempting, choose, circumstances, finish, forward, head, passthrough,
     state_usage,
 };
 use crate::answer::Answer;
@@ -231,12 +231,7 @@ fn retriable(status: Option<u16>) -> bool {
 impl Filter for InlineFilter {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
         cx.facts.keep();
-        match asked::check_head(cx) {
-            Ok(()) => cx.read_body(),
-            Err(error) if self.gateway.mode == Mode::Enforce => return cx.refuse(&error),
-            Err(_) => {}
-        }
-        Flow::Continue
+        head(&self.gateway, cx)
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {

@@ -6,16 +6,19 @@ mod translate;
 
 use std::rc::Rc;
 
+use shared::config::Mode;
 use shared::errors::ApiError;
 use shared::facts::Fact;
-use shared::filter::{Cx, Event, Filter, Interest, Out, ResponseHead};
+use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, ResponseHead};
 use shared::host::{Capability, Map};
+use shared::protocol::Endpoint;
 
 use crate::answer::Answer;
-use crate::asked::Asked;
+use crate::asked::{self, Asked};
 use crate::attempt::Circumstances;
 use crate::config::{Key, Role};
 use crate::gateway::{Choice, Gateway};
+use crate::models;
 
 /// The value of [`Fact::Key`] where the provider gets the client's own key.
 const PASSTHROUGH: &str = "passthrough";
@@ -60,6 +63,40 @@ fn wanted_provider(cx: &Cx<'_>) -> Option<String> {
 /// Whether the provider gets the client's own key.
 fn passthrough(cx: &mut Cx<'_>) -> bool {
     cx.facts.get(cx.host, Fact::Key).is_some_and(|key| key == PASSTHROUGH)
+}
+
+/// What can be told by the headers alone: refuses what is not served, lists the models, or asks for
+/// the body.
+fn head(gateway: &Gateway, cx: &mut Cx<'_>) -> Flow {
+    let path = cx.host.path().unwrap_or_default();
+    let listed = models_form(cx)
+        .filter(|_| cx.host.method().as_deref() == Some("GET"))
+        .map(|form| models::reply(gateway, form, &path));
+    let refusal = match listed {
+        Some(Ok(reply)) if gateway.mode == Mode::Enforce => return Flow::Respond(Box::new(reply)),
+        Some(Ok(_)) => return Flow::Continue,
+        Some(Err(error)) => error,
+        None => match asked::check_head(cx) {
+            Ok(()) => {
+                cx.read_body();
+                return Flow::Continue;
+            }
+            Err(error) => error,
+        },
+    };
+    if gateway.mode == Mode::Enforce { cx.refuse(&refusal) } else { Flow::Continue }
+}
+
+/// OpenAI's path and Anthropic's are the same; Anthropic's clients send their version.
+fn models_form(cx: &Cx<'_>) -> Option<models::Form> {
+    match cx.endpoint? {
+        Endpoint::GeminiModels => Some(models::Form::Google),
+        Endpoint::Models => Some(match cx.host.header(Map::Request, "anthropic-version") {
+            Some(_) => models::Form::Anthropic,
+            None => models::Form::OpenAi,
+        }),
+        _ => None,
+    }
 }
 
 /// What attempts are made in here.

@@ -9,7 +9,7 @@ use shared::filter::{BodyKind, Cx, Filter, Flow, Interest, ResponseHead};
 use shared::host::Map;
 use shared::request::RequestBody;
 
-use super::{asked_path, choose};
+use super::{asked_path, choose, head};
 use crate::config::Key;
 use crate::gateway::Gateway;
 use crate::{asked, attempt};
@@ -47,12 +47,7 @@ impl Route {
 impl Filter for Route {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
         cx.facts.keep();
-        match asked::check_head(cx) {
-            Ok(()) => cx.read_body(),
-            Err(error) if self.gateway.mode == Mode::Enforce => return cx.refuse(&error),
-            Err(_) => {}
-        }
-        Flow::Continue
+        head(&self.gateway, cx)
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
