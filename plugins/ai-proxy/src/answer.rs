@@ -130,7 +130,7 @@ impl Answer {
         match (&self.form, self.kind) {
             (Form::Same { .. }, BodyKind::Encoded | BodyKind::Other) => Interest::Ignore,
             (Form::Same { .. }, BodyKind::Json) => Interest::Observe,
-            (Form::Same { .. }, BodyKind::EventStream) => Interest::Rewrite,
+            (Form::Same { .. }, BodyKind::EventStream) if !self.hide_usage => Interest::Observe,
             (_, kind) if kind.is_stream() => {
                 head.headers.set("content-type", "text/event-stream");
                 Interest::Rewrite

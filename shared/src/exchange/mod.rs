@@ -393,8 +393,13 @@ impl Exchange {
     ) -> Action {
         let chunk = read(host, Body::Response, size);
         let output = self.with_cx(host, |chain, cx| response.stream(chain, cx, &chunk, end));
-        if let Output::Replace(bytes) = output {
-            replace_response(host, chunk.len(), &bytes);
+        match output {
+            Output::Pass => {}
+            Output::Replace(bytes) => replace_response(host, chunk.len(), &bytes),
+            Output::Append(more) => {
+                let length = chunk.len();
+                replace_response(host, length, &[chunk, more].concat());
+            }
         }
         Action::Continue
     }

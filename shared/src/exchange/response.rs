@@ -12,6 +12,8 @@ pub(super) enum Output {
     Pass,
     /// Send this instead of them.
     Replace(Vec<u8>),
+    /// Let them pass and send this after them.
+    Append(Vec<u8>),
 }
 
 /// One answer on its way.
@@ -25,6 +27,8 @@ pub(super) struct Response {
     /// The body so far, where it is wanted whole and the host does not keep it.
     whole: Vec<u8>,
     limit: usize,
+    /// Something can be sent after its end.
+    growable: bool,
     ended: bool,
     broken: bool,
 }
@@ -60,6 +64,7 @@ impl Response {
             }
             interest => interest,
         };
+        let growable = writable && head.headers.get("content-length").is_none();
         Response {
             below,
             status: head.status,
@@ -68,6 +73,7 @@ impl Response {
             framer: Framer::of(kind),
             whole: Vec::new(),
             limit,
+            growable,
             ended: false,
             broken: false,
         }
@@ -115,12 +121,20 @@ impl Response {
         if end {
             self.ended = true;
             let mut complete = true;
+            let seen = bytes.len();
             let framer = std::mem::replace(&mut self.framer, Framer::of(self.kind));
             let finished = framer.finish(|frame| {
                 complete = false;
                 feed(chain, below, cx, &frame, &mut bytes);
             });
+            let passed = bytes.len();
             chain.end(below, cx, complete && finished.is_ok(), &mut bytes);
+            if self.interest == Interest::Observe && self.growable && bytes.len() > passed {
+                // What was left unfinished ends first.
+                let mut more = if passed > seen { b"\n\n".to_vec() } else { Vec::new() };
+                more.extend_from_slice(bytes.get(passed..).unwrap_or_default());
+                return Output::Append(more);
+            }
         }
         if self.interest == Interest::Rewrite { Output::Replace(bytes) } else { Output::Pass }
     }
@@ -217,6 +231,7 @@ pub(super) fn outward(
     };
     let body = match output {
         Output::Replace(body) => body,
+        Output::Append(more) => [reply.body, more].concat(),
         Output::Pass => reply.body,
     };
     Reply { status: headers.status, headers: headers.list, body }
