@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod asked;
 pub mod attempt;
+pub mod auth;
 pub mod base_url;
 pub mod config;
 pub mod filters;
