@@ -143,6 +143,34 @@ pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadJson> {
     })
 }
 
+/// The members of an object, in the order of the document; a key that is there twice comes twice.
+pub fn fields(text: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, BadJson> {
+    struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+    impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Read;
+            impl<'de> serde::de::Visitor<'de> for Read {
+                type Value = Fields<'de>;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("an object")
+                }
+                fn visit_map<A: serde::de::MapAccess<'de>>(
+                    self,
+                    mut map: A,
+                ) -> Result<Fields<'de>, A::Error> {
+                    let mut fields = Vec::new();
+                    while let Some(crate::view::Key(key)) = map.next_key()? {
+                        fields.push((key, map.next_value()?));
+                    }
+                    Ok(Fields(fields))
+                }
+            }
+            deserializer.deserialize_map(Read)
+        }
+    }
+    parse(text).map(|Fields(fields)| fields)
+}
+
 /// A path as the documentation writes it. serde's `.` for the document itself and its `?` for a place
 /// that has no name yet are left out.
 pub fn path_of(path: &serde_path_to_error::Path) -> String {

@@ -11,7 +11,15 @@ pub mod base_url;
 pub mod config;
 pub mod filters;
 pub mod gateway;
+pub mod keys;
+pub mod models;
+pub mod names;
+pub mod overrides;
+pub mod percent;
+pub mod presets;
+pub mod provider;
 pub mod translate;
+pub mod wire;
 
 use std::rc::Rc;
 

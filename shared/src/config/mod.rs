@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use list::list;
-pub use secret::{Secret, Secrets};
+pub use secret::{Secret, SecretText, Secrets};
 
 use crate::json;
 

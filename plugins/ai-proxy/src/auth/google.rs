@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rsa::pkcs1v15::SigningKey;
 use rsa::pkcs8::DecodePrivateKey;
 use rsa::sha2::Sha256;
@@ -104,7 +105,7 @@ impl ServiceAccount {
         jwt.push_str(&encode(&self.claims(now_seconds)));
         let signature = self.key.try_sign(jwt.as_bytes()).map_err(|_| SigningFailed)?;
         jwt.push('.');
-        jwt.push_str(&Base64UrlUnpadded::encode_string(&signature.to_bytes()));
+        jwt.push_str(&URL_SAFE_NO_PAD.encode(signature.to_bytes()));
         Ok(jwt)
     }
 
@@ -197,7 +198,7 @@ fn read_key(pem: &str) -> Result<SigningKey<Sha256>, ConfigError> {
 }
 
 fn encode(json: &str) -> String {
-    Base64UrlUnpadded::encode_string(json.as_bytes())
+    URL_SAFE_NO_PAD.encode(json)
 }
 
 /// The key could not sign; it is smaller than any that Google makes.
