@@ -1,5 +1,7 @@
 //! How a provider is shown who asks.
 
+pub mod google;
+
 use shared::errors::{ApiError, ErrorKind};
 use shared::host::{Host, Map};
 
