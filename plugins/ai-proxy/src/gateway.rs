@@ -8,6 +8,7 @@ use shared::errors::{ApiError, ErrorKind};
 use shared::exchange::{Limits, Settings};
 
 use crate::asked::{Asked, unknown_model};
+use crate::auth::access::Access;
 use crate::config::{Config, Inline, Key, Model, OnUnsupported, Role, Target};
 use crate::provider::Provider;
 use crate::wire;
@@ -228,6 +229,11 @@ impl Gateway {
     /// go.
     pub fn provider_headers(&self) -> impl Iterator<Item = &str> {
         self.providers.iter().flat_map(|p| p.headers.iter().map(|(name, _)| name.as_str()))
+    }
+
+    /// The tokens of Google's that are to be kept fresh.
+    pub fn accesses(&self) -> impl Iterator<Item = &Access> {
+        self.providers.iter().filter_map(|provider| provider.google.as_ref())
     }
 
     /// All names that clients can ask for, but for families of them, and who has each.
