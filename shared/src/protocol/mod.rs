@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod content;
 pub mod openai_chat;
+pub mod openai_responses;
 
 pub use content::Content;
 
