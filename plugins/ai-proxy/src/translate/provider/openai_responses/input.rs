@@ -160,6 +160,7 @@ fn write_item<'r>(w: &mut JsonWriter, body: &'r Body<'_>, custom: &mut Custom<'r
                     custom.calls.push(id.escaped());
                     string(w, "input", input);
                 }
+                (None, Arguments::Text(text)) if text.is_empty() => w.field("arguments", "{}"),
                 (None, Arguments::Text(text)) => string(w, "arguments", text),
                 (None, Arguments::Json(json)) => {
                     w.key("arguments");
