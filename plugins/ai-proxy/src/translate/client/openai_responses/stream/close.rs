@@ -7,8 +7,9 @@ use super::{MAX_KEPT, Open, StreamWriter};
 use crate::translate::client::Send;
 use crate::translate::client::openai_responses::items;
 
-/// About what an item takes besides its texts, in bytes.
-const ITEM_SIZE: usize = 256;
+/// The most that all items may take, with their names and signatures, in bytes. [`MAX_KEPT`] is for
+/// their texts.
+const MAX_OUTPUT: usize = 2 * MAX_KEPT;
 
 impl StreamWriter {
     /// Ends the open item, if there is one. `sealed` is what a thought is sent back with.
@@ -35,8 +36,7 @@ impl StreamWriter {
     /// The item is over, and kept if it fits.
     fn finish_item(&mut self, item: &str, fits: bool, send: Send<'_>) {
         self.place_event("response.output_item.done", send, |w| w.raw(item));
-        self.kept.bytes = self.kept.bytes.saturating_add(ITEM_SIZE);
-        if fits && self.kept.bytes <= MAX_KEPT {
+        if fits && self.output.len().saturating_add(item.len()) <= MAX_OUTPUT {
             items::add(&mut self.output, item);
         } else {
             self.kept.cut = true;
