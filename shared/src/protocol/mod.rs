@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod head;
 pub mod openai_chat;
 pub mod openai_completions;
+pub mod openai_responses;
 
 pub use content::Content;
 pub use endpoint::{Endpoint, GooglePath, Service, Vendor};

@@ -5,9 +5,11 @@
 
 mod anthropic;
 mod openai_chat;
+mod openai_responses;
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::openai_responses as openai_responses_api;
 use crate::protocol::{anthropic as anthropic_api, openai_chat as openai_chat_api};
 
 /// Token counts of one answer.
@@ -56,6 +58,11 @@ impl Report {
     /// OpenAI chat's `usage`.
     pub fn openai_chat(&mut self, usage: &openai_chat_api::Usage<'_>) {
         openai_chat::read(self, usage);
+    }
+
+    /// OpenAI Responses' `usage`.
+    pub fn openai_responses(&mut self, usage: &openai_responses_api::Usage<'_>) {
+        openai_responses::read(self, usage);
     }
 
     /// Anthropic's `usage`, of a message or of an event.

@@ -13,5 +13,10 @@ pub static TABLE: &[Preset] = &[Preset {
     auth: Auth::Bearer,
     query: &[],
     paths: Paths { responses: Some("/responses"), rerank: None, ..Paths::OPENAI },
-    quirks: Quirks { max_completion_tokens: true, no_top_k: true, ..Quirks::NONE },
+    quirks: Quirks {
+        max_completion_tokens: true,
+        safety_identifier: true,
+        no_top_k: true,
+        ..Quirks::NONE
+    },
 }];

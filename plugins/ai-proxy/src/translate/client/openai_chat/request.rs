@@ -227,7 +227,10 @@ fn read_part<'a>(part: ApiPart<'a>, path: &str) -> Result<Part<'a>> {
     Ok(Part { body, cache_control: part.cache_control })
 }
 
-fn audio_source<'a>(audio: InputAudio<'a>, path: &str) -> Result<Source<'a>> {
+pub(in crate::translate::client) fn audio_source<'a>(
+    audio: InputAudio<'a>,
+    path: &str,
+) -> Result<Source<'a>> {
     let format = audio.format.ok_or_else(|| invalid(&format!("{path}.format"), "is required"))?;
     let media_type = match &*format.decode() {
         "wav" => "audio/wav",
@@ -251,7 +254,7 @@ fn audio_source<'a>(audio: InputAudio<'a>, path: &str) -> Result<Source<'a>> {
 }
 
 /// A `data:` URL becomes its bytes.
-fn source<'a>(url: JsonStr<'a>, path: &str) -> Result<Source<'a>> {
+pub(in crate::translate::client) fn source<'a>(url: JsonStr<'a>, path: &str) -> Result<Source<'a>> {
     let JsonStr::Borrowed(raw) = url else { return Ok(Source::Url(url)) };
     let escaped = raw.get().strip_prefix('"').and_then(|s| s.strip_suffix('"'));
     let Some(data) = escaped.and_then(|s| s.strip_prefix("data:")) else {
