@@ -5,6 +5,7 @@
 
 pub mod anthropic;
 pub mod content;
+pub mod gemini;
 pub mod openai_chat;
 
 pub use content::Content;
