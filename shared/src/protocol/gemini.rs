@@ -152,6 +152,31 @@ view! {
 }
 
 view! {
+    /// An OpenAPI schema, as far as it is written otherwise than JSON Schema. The other members stand
+    /// in `rest`, in their order.
+    pub struct Schema<'a> {
+        /// `STRING`, `OBJECT` ... or JSON Schema's own.
+        kind = "type": &'a RawValue,
+        /// It may be `null` too.
+        nullable: bool,
+        /// All the values that are allowed.
+        values = "enum": Vec<&'a RawValue>,
+        /// Schemas one of which is to fit.
+        any_of = "anyOf" | "any_of": Vec<&'a RawValue>,
+        /// Those of an object's members.
+        properties: Members<'a>,
+        /// In which order the model writes them.
+        property_ordering = "propertyOrdering" | "property_ordering": Vec<JsonStr<'a>>,
+    }
+}
+
+view! {
+    /// Any object: all its members stand in `rest`.
+    pub struct Members<'a> {
+    }
+}
+
+view! {
     /// Whether a function must be called.
     pub struct ToolConfig<'a> {
         /// The only member of interest.
