@@ -49,7 +49,9 @@ pub(super) fn read_config<'a>(
     let kind = config.response_mime_type.as_ref().map(JsonStr::decode);
     request.format = match (kind.as_deref(), schema) {
         (Some("application/json") | None, Some(schema)) => {
-            Some(Format::Schema { name: None, description: None, schema, strict: None })
+            // Google's schemas are no promise; OpenAI's strict ones must be of a certain form.
+            let strict = Some(false);
+            Some(Format::Schema { name: None, description: None, schema, strict })
         }
         (Some("application/json"), None) => Some(Format::Json),
         (Some("text/plain" | "") | None, None) => None,

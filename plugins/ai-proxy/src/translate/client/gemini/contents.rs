@@ -66,19 +66,18 @@ impl<'a> Reader<'_, 'a> {
 
     fn part(&mut self, part: ApiPart<'a>, path: &str, parts: &mut Vec<Part<'a>>) -> Result<()> {
         let signature = part.thought_signature.filter(|signature| !signature.is_empty());
-        let mut thought = signature.as_ref().and_then(carry::read);
+        let mut thoughts = signature.as_ref().map(carry::read).unwrap_or_default();
         if part.thought == Some(true) {
             // Without a signature a thought is of no use to any provider.
-            if let (Some(Body::Thinking { text, .. }), Some(shown)) = (&mut thought, part.text)
+            if let ([Body::Thinking { text, .. }], Some(shown)) = (&mut thoughts[..], part.text)
                 && text.is_empty()
             {
                 *text = shown;
             }
-            parts.extend(thought.map(Into::into));
+            parts.extend(thoughts.into_iter().map(Into::into));
             return Ok(());
         }
-        let signed = thought.is_some();
-        parts.extend(thought.map(Into::into));
+        parts.extend(thoughts.into_iter().map(Into::into));
         let body = if let Some(text) = part.text {
             if text.is_empty() {
                 return Ok(());
@@ -95,7 +94,7 @@ impl<'a> Reader<'_, 'a> {
         } else if let Some((key, _)) = part.rest.iter().find(|(_, value)| value.get() != "null") {
             let message = "this part is not supported with this model's provider";
             return Err(invalid(&format!("{path}.{key}"), message));
-        } else if signed {
+        } else if signature.is_some() {
             return Ok(());
         } else {
             let message = "expected text, inlineData, fileData, functionCall or functionResponse";

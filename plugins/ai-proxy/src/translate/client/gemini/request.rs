@@ -153,6 +153,10 @@ fn read_tool_config<'a>(request: &mut Request<'a>, config: ToolConfig<'a>) -> Re
             _ => {
                 let names: Vec<_> = names.iter().map(JsonStr::decode).collect();
                 request.tools.retain(|tool| names.contains(&tool.name.decode()));
+                if request.tools.is_empty() {
+                    let path = format!("{path}.allowedFunctionNames");
+                    return Err(invalid(&path, "names none of the functions in tools"));
+                }
                 ToolChoice::Required
             }
         },

@@ -5,7 +5,8 @@ use shared::json::JsonStr;
 use shared::usage::Usage;
 use shared::write::JsonWriter;
 
-use super::{carry, finish_reason, new_id};
+use super::carry::Carried;
+use super::{finish_reason, new_id};
 use crate::translate::client::Context;
 use crate::translate::ir::{Arguments, Body, Choice, Logprob, Part, Response, Source, StopReason};
 
@@ -50,27 +51,20 @@ fn write_choice(w: &mut JsonWriter, index: usize, choice: &Choice<'_>) {
 }
 
 fn write_parts(w: &mut JsonWriter, parts: &[Part<'_>]) {
-    let mut signature: Option<String> = None;
+    let mut carried = Carried::default();
     for part in parts {
         match &part.body {
-            Body::Thinking { text, .. } => {
+            Body::Thinking { text, signature } => {
                 if !text.is_empty() {
                     write_thought(w, text);
                 }
+                carried.add(text, signature.as_ref());
             }
-            Body::RedactedThinking(_) => {}
-            body => {
-                write_body(w, body, signature.take().as_deref());
-                continue;
-            }
-        }
-        if let Some(new) = carry::write(&part.body)
-            && let Some(old) = signature.replace(new)
-        {
-            write_signature_alone(w, &old);
+            Body::RedactedThinking(data) => carried.add_redacted(data),
+            body => write_body(w, body, carried.take().as_deref()),
         }
     }
-    if let Some(signature) = signature {
+    if let Some(signature) = carried.take() {
         write_signature_alone(w, &signature);
     }
 }

@@ -33,6 +33,9 @@ fn write(w: &mut JsonWriter, json: &RawValue, path: &str, depth: u32) -> Result<
         w.raw(json.get());
         return Ok(());
     }
+    if !json.get().starts_with('{') {
+        return Err(invalid(path, "expected a schema, which is an object"));
+    }
     let schema: Schema<'_> = parse(json.get()).map_err(|error| bad(path, &error))?;
     let nullable = schema.nullable == Some(true);
     w.open('{');

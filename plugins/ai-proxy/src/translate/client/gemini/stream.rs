@@ -9,13 +9,14 @@ use shared::protocol::Vendor;
 use shared::usage::Usage;
 use shared::write::JsonWriter;
 
+use super::carry::Carried;
 use super::response::{
     write_call, write_image, write_logprobs, write_signature_alone, write_text, write_thought,
     write_usage,
 };
-use super::{carry, finish_reason, new_id};
+use super::{finish_reason, new_id};
 use crate::translate::client::{self, Context, Send};
-use crate::translate::ir::{Body, Delta, StopReason};
+use crate::translate::ir::{Delta, StopReason};
 
 /// The most that a call's arguments may have, in bytes, all calls of an answer together.
 const MAX_ARGUMENTS: usize = 4 << 20;
@@ -28,8 +29,8 @@ pub struct StreamWriter {
     tail: String,
     /// Not to be sent before it is known what follows.
     held: Held,
-    /// Signature of what was thought before the next part.
-    signature: Option<String>,
+    /// What was thought before the next part.
+    carried: Carried,
     /// The probabilities of a text, which go with the rest of it.
     logprobs: Option<String>,
     /// Bytes of arguments so far.
@@ -63,7 +64,7 @@ impl StreamWriter {
             context,
             tail: String::new(),
             held: Held::Nothing,
-            signature: None,
+            carried: Carried::default(),
             logprobs: None,
             collected: 0,
             stop: None,
@@ -91,14 +92,16 @@ impl client::StreamWriter for StreamWriter {
                 self.part(send, |w| write_thought(w, text));
             }
             Delta::ThoughtEnd { text, signature } => {
-                self.sign(carry::write_signed(text, signature), send);
+                self.release(send);
+                self.carried.add(text, Some(signature));
             }
             Delta::RedactedThinking(data) => {
-                self.sign(carry::write(&Body::RedactedThinking(data.clone())), send);
+                self.release(send);
+                self.carried.add_redacted(data);
             }
             Delta::Image(source) => {
                 self.release(send);
-                let signature = self.signature.take();
+                let signature = self.carried.take();
                 self.held = Held::Part(fragment(|w| write_image(w, source, signature.as_deref())));
             }
             Delta::ToolStart { id, name } => {
@@ -107,7 +110,7 @@ impl client::StreamWriter for StreamWriter {
                     id: JsonStr::encode(&id.decode()),
                     name: JsonStr::encode(&name.decode()),
                     arguments: String::new(),
-                    signature: self.signature.take(),
+                    signature: self.carried.take(),
                 };
             }
             Delta::ToolArguments(piece) => self.arguments(piece, send),
@@ -154,19 +157,10 @@ impl StreamWriter {
         let all = before + text.escaped();
         let (now, later) = all.split_at(last_character(&all));
         if !now.is_empty() {
-            let signature = self.signature.take();
+            let signature = self.carried.take();
             self.part(send, |w| write_escaped(w, now, signature.as_deref()));
         }
         self.held = Held::Text(later.to_owned());
-    }
-
-    fn sign(&mut self, signature: Option<String>, send: Send<'_>) {
-        self.release(send);
-        if let Some(new) = signature
-            && let Some(old) = self.signature.replace(new)
-        {
-            self.part(send, |w| write_signature_alone(w, &old));
-        }
     }
 
     fn arguments(&mut self, piece: &JsonStr<'_>, send: Send<'_>) {
@@ -192,7 +186,7 @@ impl StreamWriter {
             Held::Nothing => String::new(),
             Held::Part(part) => part,
             Held::Text(text) => {
-                let signature = self.signature.take();
+                let signature = self.carried.take();
                 fragment(|w| write_escaped(w, &text, signature.as_deref()))
             }
             Held::Call { id, name, arguments, signature } => {
@@ -236,7 +230,7 @@ impl StreamWriter {
 
     fn end(&mut self, usage: Option<&Usage>, send: Send<'_>) {
         let mut parts = self.take_held();
-        if let Some(signature) = self.signature.take() {
+        if let Some(signature) = self.carried.take() {
             let alone = fragment(|w| write_signature_alone(w, &signature));
             let comma = if parts.is_empty() { "" } else { "," };
             parts = [&parts, comma, &alone].concat();

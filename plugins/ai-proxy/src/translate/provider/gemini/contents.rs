@@ -58,7 +58,7 @@ struct Call<'r, 'a> {
 /// not know ids go by it. What else the user says comes after them, pictures among the results
 /// included where a result has no place for them.
 fn write_user(w: &mut JsonWriter, parts: &[Part<'_>], calls: &[Call<'_, '_>], family: Family) {
-    let mut said: Vec<&Body<'_>> = Vec::new();
+    let (mut pictures, mut said): (Vec<&Body<'_>>, Vec<&Body<'_>>) = (Vec::new(), Vec::new());
     let mut results = Vec::new();
     for part in parts {
         let Body::ToolResult { id, parts, is_error } = &part.body else {
@@ -74,13 +74,13 @@ fn write_user(w: &mut JsonWriter, parts: &[Part<'_>], calls: &[Call<'_, '_>], fa
         for (call, id, parts, is_error) in results {
             // The name is required, and clients give it with the call only.
             let name = calls.get(call).map_or(id, |call| call.name);
-            write_result(w, id, name, parts, is_error, family, &mut said);
+            write_result(w, id, name, parts, is_error, family, &mut pictures);
         }
         w.raw_tail("]}");
     }
-    if !said.is_empty() {
+    if !pictures.is_empty() || !said.is_empty() {
         open_content(w, "user");
-        said.into_iter().for_each(|body| write_body(w, body, None));
+        pictures.into_iter().chain(said).for_each(|body| write_body(w, body, None));
         w.raw_tail("]}");
     }
 }
@@ -99,7 +99,7 @@ fn write_result<'r, 'a>(
     parts: &'r [Part<'a>],
     is_error: bool,
     family: Family,
-    said: &mut Vec<&'r Body<'a>>,
+    outside: &mut Vec<&'r Body<'a>>,
 ) {
     let mut text = String::new();
     let mut inside = Vec::new();
@@ -116,7 +116,7 @@ fn write_result<'r, 'a>(
             {
                 inside.push(source);
             }
-            other => said.push(other),
+            other => outside.push(other),
         }
     }
     w.open('{');
