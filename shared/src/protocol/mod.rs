@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod content;
 pub mod endpoint;
+pub mod gemini;
 pub mod head;
 pub mod openai_chat;
 pub mod openai_completions;

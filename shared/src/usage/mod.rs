@@ -4,13 +4,16 @@
 //! tokens include cached ones, completion tokens include thinking.
 
 mod anthropic;
+mod gemini;
 mod openai_chat;
 mod openai_responses;
 
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::openai_responses as openai_responses_api;
-use crate::protocol::{anthropic as anthropic_api, openai_chat as openai_chat_api};
+use crate::protocol::{
+    anthropic as anthropic_api, gemini as gemini_api, openai_chat as openai_chat_api,
+};
 
 /// Token counts of one answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +71,11 @@ impl Report {
     /// Anthropic's `usage`, of a message or of an event.
     pub fn anthropic(&mut self, usage: &anthropic_api::Usage<'_>) {
         anthropic::read(self, usage);
+    }
+
+    /// Gemini's `usageMetadata`, of a whole answer or of an event.
+    pub fn gemini(&mut self, usage: &gemini_api::Usage<'_>) {
+        gemini::read(self, usage);
     }
 
     /// Counts that were read elsewhere replace all that is known.

@@ -1,5 +1,7 @@
 //! Reads a Responses request. Every mistake is named with its place in the client's document.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 use shared::errors::ApiError;
 use shared::json::{JsonStr, parse};
@@ -113,7 +115,7 @@ fn read_text<'a>(request: &mut Request<'a>, raw: &'a RawValue) -> Result<()> {
         "json_schema" => Some(Format::Schema {
             name: Some(format.name.ok_or_else(|| required("text.format", "name"))?),
             description: format.description,
-            schema: format.schema.ok_or_else(|| required("text.format", "schema"))?,
+            schema: Cow::Borrowed(format.schema.ok_or_else(|| required("text.format", "schema"))?),
             strict: format.strict,
         }),
         _ => {

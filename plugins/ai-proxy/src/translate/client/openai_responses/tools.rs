@@ -1,5 +1,7 @@
 //! Reads the tools of a request, and which of them are to be called.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 use shared::json::{JsonStr, parse};
 use shared::protocol::openai_responses::{Grammar, NamedChoice, Tool as ApiTool};
@@ -45,7 +47,7 @@ fn read_tool<'a>(
             request.tools.push(Tool {
                 name,
                 description: tool.description,
-                parameters: tool.parameters,
+                parameters: tool.parameters.map(Cow::Borrowed),
                 custom: false,
                 strict: tool.strict,
                 cache_control: None,
