@@ -5,7 +5,8 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
-use super::validate::{Check, invalid, only, valid_name, wrong};
+use super::tools::valid_name;
+use super::validate::{Check, invalid, only, wrong};
 use super::{field, list};
 
 /// What a part may say.

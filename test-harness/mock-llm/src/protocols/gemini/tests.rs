@@ -1,5 +1,6 @@
 use super::*;
 use crate::protocols::testing::{body, data, events, headers};
+use crate::script::Script;
 use serde_json::json;
 
 const PATH: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
