@@ -1,6 +1,6 @@
 //! The protocol of OpenAI and of everybody who imitates it.
 
-mod embeddings;
+pub(super) mod embeddings;
 mod messages;
 pub(super) mod validate;
 
