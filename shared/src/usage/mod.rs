@@ -4,11 +4,16 @@
 //! tokens include cached ones, completion tokens include thinking.
 
 mod anthropic;
+mod bedrock;
+mod cohere;
 mod openai_chat;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{anthropic as anthropic_api, openai_chat as openai_chat_api};
+use crate::protocol::{
+    anthropic as anthropic_api, bedrock as bedrock_api, cohere as cohere_api,
+    openai_chat as openai_chat_api,
+};
 
 /// Token counts of one answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +66,16 @@ impl Report {
     /// Anthropic's `usage`, of a message or of an event.
     pub fn anthropic(&mut self, usage: &anthropic_api::Usage<'_>) {
         anthropic::read(self, usage);
+    }
+
+    /// Bedrock's `usage`, of an answer or of an event.
+    pub fn bedrock(&mut self, usage: &bedrock_api::Usage<'_>) {
+        bedrock::read(self, usage);
+    }
+
+    /// Cohere's `usage`, of an answer or of an event.
+    pub fn cohere(&mut self, usage: &cohere_api::Usage<'_>) {
+        cohere::read(self, usage);
     }
 
     /// Counts that were read elsewhere replace all that is known.
