@@ -122,7 +122,7 @@ impl Thinking {
 
     /// In words; a budget stands for the effort that would be given about as much.
     pub fn effort(self) -> Option<Effort> {
-        self.effort.or(match self.budget? {
+        self.effort.or_else(|| match self.budget? {
             0 => Some(Effort::None),
             1..=1024 => Some(Effort::Minimal),
             1025..=4096 => Some(Effort::Low),
@@ -133,7 +133,7 @@ impl Thinking {
 
     /// In tokens; an effort stands for what is usual.
     pub fn budget(self) -> Option<u64> {
-        self.budget.or(match self.effort? {
+        self.budget.or_else(|| match self.effort? {
             Effort::None => Some(0),
             Effort::Minimal => Some(1024),
             Effort::Low => Some(2048),
