@@ -30,19 +30,22 @@ pub enum Fact {
     Attempts,
     /// The path that the client asked for, with its query.
     Path,
+    /// `passthrough` where the provider gets the client's own key.
+    Key,
     /// Token counts of the answer, as JSON of [`Usage`](crate::usage::Usage).
     Usage,
 }
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Fact; 7] = [
+    pub const ALL: [Fact; 8] = [
         Fact::RequestedModel,
         Fact::Targets,
         Fact::Provider,
         Fact::Model,
         Fact::Attempts,
         Fact::Path,
+        Fact::Key,
         Fact::Usage,
     ];
 
@@ -55,6 +58,7 @@ impl Fact {
             Fact::Model => "model",
             Fact::Attempts => "attempts",
             Fact::Path => "path",
+            Fact::Key => "key",
             Fact::Usage => "usage",
         }
     }

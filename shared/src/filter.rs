@@ -200,6 +200,8 @@ impl ResponseHead<'_> {
 pub enum BodyKind {
     /// `text/event-stream`.
     EventStream,
+    /// `application/vnd.amazon.eventstream`.
+    AwsEventStream,
     /// JSON.
     Json,
     /// Compressed: cannot be looked into.
@@ -219,11 +221,18 @@ impl BodyKind {
         BodyKind::of_content_type(&content_type)
     }
 
+    /// Whether it comes event by event.
+    pub fn is_stream(self) -> bool {
+        matches!(self, BodyKind::EventStream | BodyKind::AwsEventStream)
+    }
+
     /// Reads it off a `content-type`.
     pub fn of_content_type(content_type: &str) -> BodyKind {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case("text/event-stream") {
             BodyKind::EventStream
+        } else if essence.eq_ignore_ascii_case("application/vnd.amazon.eventstream") {
+            BodyKind::AwsEventStream
         } else if essence.eq_ignore_ascii_case("application/json")
             || essence.to_ascii_lowercase().ends_with("+json")
         {

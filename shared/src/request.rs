@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-/// A request body: the text that came, and what the filters made of it.
+/// A request body: what came, and what the filters made of it.
 #[derive(Debug)]
 pub struct RequestBody {
-    text: String,
+    content: Content,
     /// Length of what the host holds.
     original: usize,
     /// How many bytes at the end are still as they came.
@@ -13,54 +13,98 @@ pub struct RequestBody {
     changed: bool,
 }
 
+#[derive(Debug)]
+enum Content {
+    Text(String),
+    /// A form with files, say.
+    Binary(Vec<u8>),
+}
+
 impl RequestBody {
-    /// Takes what the client sent. Bytes that are not UTF-8 are given back: no JSON document has
+    /// Takes text that the client sent. Bytes that are not UTF-8 are given back: no JSON document has
     /// them, and two parsers may read them differently.
     pub fn new(bytes: Vec<u8>) -> Result<RequestBody, Vec<u8>> {
         let text = String::from_utf8(bytes).map_err(std::string::FromUtf8Error::into_bytes)?;
         let len = text.len();
-        Ok(RequestBody { text, original: len, tail: len, changed: false })
+        Ok(RequestBody { content: Content::Text(text), original: len, tail: len, changed: false })
+    }
+
+    /// Takes what the client sent that is not text.
+    pub fn binary(bytes: Vec<u8>) -> RequestBody {
+        let len = bytes.len();
+        RequestBody { content: Content::Binary(bytes), original: len, tail: len, changed: false }
+    }
+
+    /// The body as it stands now; empty if it is not text.
+    pub fn text(&self) -> &str {
+        match &self.content {
+            Content::Text(text) => text,
+            Content::Binary(_) => "",
+        }
     }
 
     /// The body as it stands now.
-    pub fn text(&self) -> &str {
-        &self.text
+    pub fn bytes(&self) -> &[u8] {
+        match &self.content {
+            Content::Text(text) => text.as_bytes(),
+            Content::Binary(bytes) => bytes,
+        }
     }
 
-    /// Replaces some ranges of [`text`](Self::text), which must be in order and not overlap; one
-    /// that is out of range or cuts a character is refused and nothing is changed.
+    /// Replaces some ranges of [`bytes`](Self::bytes), which must be in order and not overlap; one
+    /// that is out of range or cuts a character of a text is refused and nothing is changed.
     pub fn edit(&mut self, edits: &[(Range<usize>, &str)]) -> Result<(), BadEdit> {
-        let mut out = String::with_capacity(self.text.len());
-        let mut done = 0;
-        for (range, with) in edits {
-            let kept = self.text.get(done..range.start).ok_or(BadEdit)?;
-            self.text.get(range.clone()).ok_or(BadEdit)?;
-            out.push_str(kept);
-            out.push_str(with);
-            done = range.end;
-        }
-        let rest = self.text.get(done..).ok_or(BadEdit)?;
-        out.push_str(rest);
+        let rest = match &mut self.content {
+            Content::Text(text) => {
+                let mut out = String::with_capacity(text.len());
+                let mut done = 0;
+                for (range, with) in edits {
+                    out.push_str(text.get(done..range.start).ok_or(BadEdit)?);
+                    text.get(range.clone()).ok_or(BadEdit)?;
+                    out.push_str(with);
+                    done = range.end;
+                }
+                let rest = text.get(done..).ok_or(BadEdit)?;
+                out.push_str(rest);
+                let rest = rest.len();
+                *text = out;
+                rest
+            }
+            Content::Binary(bytes) => {
+                let mut out = Vec::with_capacity(bytes.len());
+                let mut done = 0;
+                for (range, with) in edits {
+                    out.extend_from_slice(bytes.get(done..range.start).ok_or(BadEdit)?);
+                    bytes.get(range.clone()).ok_or(BadEdit)?;
+                    out.extend_from_slice(with.as_bytes());
+                    done = range.end;
+                }
+                let rest = bytes.get(done..).ok_or(BadEdit)?;
+                out.extend_from_slice(rest);
+                let rest = rest.len();
+                *bytes = out;
+                rest
+            }
+        };
         if !edits.is_empty() {
-            self.tail = self.tail.min(rest.len());
+            self.tail = self.tail.min(rest);
             self.changed = true;
         }
-        self.text = out;
         Ok(())
     }
 
     /// Replaces the whole.
     pub fn replace(&mut self, text: String) {
-        self.text = text;
+        self.content = Content::Text(text);
         self.tail = 0;
         self.changed = true;
     }
 
     /// Where `part`, which was borrowed from [`text`](Self::text), stands in it.
     pub fn range_of(&self, part: &str) -> Option<Range<usize>> {
-        let start = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        let start = (part.as_ptr() as usize).checked_sub(self.text().as_ptr() as usize)?;
         let end = start.checked_add(part.len())?;
-        (end <= self.text.len()).then_some(start..end)
+        (end <= self.text().len()).then_some(start..end)
     }
 
     /// The change to make to the host's copy.
@@ -68,11 +112,12 @@ impl RequestBody {
         if !self.changed {
             return None;
         }
+        let whole = self.bytes();
         Some(Change {
             replaced: self.original.saturating_sub(self.tail),
             total: self.original,
-            with: self.text.get(..self.text.len().saturating_sub(self.tail))?,
-            whole: &self.text,
+            with: whole.get(..whole.len().saturating_sub(self.tail))?,
+            whole,
         })
     }
 }
@@ -85,9 +130,9 @@ pub struct Change<'a> {
     /// ... of so many ...
     pub total: usize,
     /// ... with this.
-    pub with: &'a str,
+    pub with: &'a [u8],
     /// The whole new body.
-    pub whole: &'a str,
+    pub whole: &'a [u8],
 }
 
 /// An edit outside of the body.
@@ -109,9 +154,9 @@ mod tests {
         assert_eq!(range, 9..15);
         body.edit(&[(range, "\"claude\"")]).unwrap();
         let change = body.change().unwrap();
-        assert_eq!(change.with, r#"{"model":"claude""#);
+        assert_eq!(change.with, br#"{"model":"claude""#);
         assert_eq!((change.replaced, change.total), (15, 30));
-        assert_eq!(change.whole, r#"{"model":"claude","messages":[]}"#);
+        assert_eq!(change.whole, br#"{"model":"claude","messages":[]}"#);
     }
 
     #[test]
@@ -120,8 +165,19 @@ mod tests {
         body.edit(&[(7..8, "seven")]).unwrap();
         body.edit(&[(0..1, "zero"), (1..1, "!")]).unwrap();
         let change = body.change().unwrap();
-        assert_eq!((change.replaced, change.with), (8, "zero!123456seven"));
-        assert_eq!(change.whole, "zero!123456seven89");
+        assert_eq!((change.replaced, change.with), (8, b"zero!123456seven".as_slice()));
+        assert_eq!(change.whole, b"zero!123456seven89");
+    }
+
+    #[test]
+    fn what_is_not_text_can_be_edited_too() {
+        let mut body = RequestBody::binary(vec![0xff, b'a', b'b', 0xfe]);
+        assert_eq!(body.text(), "");
+        body.edit(&[(1..2, "xyz")]).unwrap();
+        let change = body.change().unwrap();
+        assert_eq!((change.replaced, change.with), (2, [0xff, b'x', b'y', b'z'].as_slice()));
+        assert_eq!(body.edit(&[(9..10, "")]), Err(BadEdit));
+        assert_eq!(body.bytes(), [0xff, b'x', b'y', b'z', b'b', 0xfe]);
     }
 
     #[test]

@@ -34,8 +34,7 @@ fn the_model_decides_which_cluster_a_request_goes_to() {
                 assert_eq!(header(sent, "x-ai-cluster"), cluster, "{model}");
                 assert_eq!(sent.text(), body(model, ""));
                 assert_eq!(header(sent, ":path"), PATH);
-                for gone in ["authorization", "x-api-key", "cookie", "anthropic-beta", "x-ai-facts"]
-                {
+                for gone in ["authorization", "x-api-key", "cookie", "x-ai-facts"] {
                     assert!(!sent.headers.contains(gone), "{gone}");
                 }
                 assert_eq!(fact(&done, "requested_model").unwrap(), model);
@@ -195,10 +194,7 @@ fn a_mistake_in_the_configuration_is_refused_with_its_exact_place() {
                 wrong(r#""name": "vllm""#, r#""name": "sk-of-openai!""#),
                 "providers[2].name: may have",
             ),
-            (
-                wrong(r#""protocol": "anthropic""#, r#""protocol": "bedrock""#),
-                "providers[1].protocol",
-            ),
+            (wrong(r#""protocol": "anthropic""#, r#""protocol": "soap""#), "providers[1].protocol"),
             (wrong("http://vllm:8000/v1", "vllm:8000"), "providers[2].base_url: must begin"),
             (wrong("X-Team", "Host"), "providers[0].headers.Host: is set by"),
             (

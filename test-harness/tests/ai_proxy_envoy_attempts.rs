@@ -170,7 +170,7 @@ fn a_stream_in_the_clients_own_protocol_passes_byte_by_byte() {
         let stream =
             format!(": hi\r\n\r\ndata: {{\"choices\":[]}}\n\ndata:{usage}\n\ndata: [DONE]\n\n");
         for size in [1, 7, 64, usize::MAX] {
-            let ex = begin(&gateway, routed(plugin, streaming("gpt-5")).to("openai"));
+            let ex = begin(&gateway, routed(plugin, counted("gpt-5")).to("openai"));
             ex.response_headers(Response::event_stream([""; 0]).headers, false);
             for (at, piece) in stream.as_bytes().chunks(size).enumerate() {
                 ex.response_body(piece, false);

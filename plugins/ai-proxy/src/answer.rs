@@ -1,15 +1,20 @@
 //! A provider's answer on its way to the client.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Interest, ResponseHead};
 use shared::host::Host;
-use shared::protocol::Vendor;
+use shared::json::parse;
+use shared::protocol::anthropic::{Chunk, Event};
+use shared::protocol::{Vendor, openai_chat};
 use shared::usage::{Report, Usage};
 
-use crate::asked::Asked;
+use crate::asked::{Asked, Operation};
 use crate::attempt::Attempt;
 use crate::config::Protocol;
-use crate::gateway::Provider;
+use crate::keys::KeyPool;
+use crate::provider::{Cloud, Provider};
 use crate::translate::client::{Client, Context, Send, StreamWriter};
 use crate::translate::ir::Delta;
 use crate::translate::provider::{self, StreamReader};
@@ -22,16 +27,29 @@ pub struct Answer {
     dropped: Vec<String>,
     status: u16,
     kind: BodyKind,
-    client: Client,
+    vendor: Vendor,
+    client: Option<Client>,
     protocol: Protocol,
     form: Form,
     report: Report,
+    /// Number of the provider's key; none if it was the client's own.
+    key: Option<usize>,
+    passthrough: bool,
+    /// Events stand in events of Amazon's.
+    wrapped: bool,
+    /// The client has not asked for the token counts and is not to see them.
+    hide_usage: bool,
+    headers: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
 enum Form {
     /// The provider speaks the client's protocol.
-    Same,
+    Same {
+        /// Its stream must come to an end that the protocol knows; false once it has, or if it
+        /// need not.
+        unfinished: bool,
+    },
     /// It speaks another.
     Translated { reader: Box<dyn StreamReader>, writer: Box<dyn StreamWriter>, context: Context },
 }
@@ -44,25 +62,26 @@ impl Answer {
         model: &str,
         asked: &Asked,
         attempt: &Attempt,
+        passthrough: bool,
     ) -> Answer {
-        let client = asked.client;
-        let protocol = provider.protocol;
-        let form = if protocol.is_that_of(client) {
-            Form::Same
-        } else {
-            let context = Context {
-                model: model.to_owned(),
-                created: host.now_nanos() / 1_000_000_000,
-                id: host.random(),
-                include_usage: asked.include_usage,
-                echo: attempt.echo.clone(),
-                custom_tools: attempt.custom_tools.clone(),
-            };
-            Form::Translated {
-                reader: provider::stream(protocol),
-                writer: client.stream(context.clone()),
-                context,
+        let protocol = attempt.wire.protocol;
+        let form = match asked.operation {
+            Operation::Chat(client) if !attempt.wire.same => {
+                let context = Context {
+                    model: model.to_owned(),
+                    created: host.now_nanos() / 1_000_000_000,
+                    id: host.random(),
+                    include_usage: asked.include_usage,
+                    echo: attempt.echo.clone(),
+                    custom_tools: attempt.custom_tools.clone(),
+                };
+                Form::Translated {
+                    reader: provider::stream(protocol),
+                    writer: client.stream(context.clone()),
+                    context,
+                }
             }
+            operation => Form::Same { unfinished: matches!(operation, Operation::Chat(_)) },
         };
         Answer {
             provider: provider.name.clone(),
@@ -70,10 +89,16 @@ impl Answer {
             dropped: attempt.dropped.clone(),
             status: 0,
             kind: BodyKind::Other,
-            client,
+            vendor: asked.vendor,
+            client: asked.client(),
             protocol,
             form,
             report: Report::default(),
+            key: attempt.key.filter(|_| !passthrough),
+            passthrough,
+            wrapped: provider.cloud == Cloud::Bedrock && protocol == Protocol::Anthropic,
+            hide_usage: attempt.usage_added,
+            headers: provider.response_headers.clone(),
         }
     }
 
@@ -86,12 +111,16 @@ impl Answer {
         if !self.dropped.is_empty() {
             head.headers.set("x-ai-dropped", &printable(&self.dropped.join(",")));
         }
+        for (name, value) in &self.headers {
+            head.headers.set(name, value);
+        }
         if self.refused_our_key() {
             // The client's key is not what is wrong, and another provider may do.
             head.set_status(502);
         }
         if !(200..300).contains(&self.status) {
-            let readable = self.kind == BodyKind::Json && matches!(self.form, Form::Same);
+            let same = matches!(self.form, Form::Same { .. });
+            let readable = self.kind == BodyKind::Json && same;
             if readable && !self.refused_our_key() {
                 return Interest::Ignore;
             }
@@ -99,18 +128,29 @@ impl Answer {
             return Interest::Rewrite;
         }
         match (&self.form, self.kind) {
-            (Form::Same, BodyKind::Json | BodyKind::EventStream) => Interest::Observe,
-            (Form::Same, _) => Interest::Ignore,
-            (Form::Translated { .. }, BodyKind::EventStream) => Interest::Rewrite,
-            (Form::Translated { .. }, _) => {
+            (Form::Same { .. }, BodyKind::Encoded | BodyKind::Other) => Interest::Ignore,
+            (Form::Same { .. }, BodyKind::Json) => Interest::Observe,
+            (Form::Same { .. }, BodyKind::EventStream) if !self.hide_usage => Interest::Observe,
+            (_, kind) if kind.is_stream() => {
+                head.headers.set("content-type", "text/event-stream");
+                Interest::Rewrite
+            }
+            (_, _) => {
                 json_headers(head);
                 Interest::Rewrite
             }
         }
     }
 
+    /// Tells the provider's keys how this one has fared.
+    pub fn tell_keys(&self, keys: &KeyPool, retry_after: Option<&str>, now: u64) {
+        if let Some(key) = self.key {
+            keys.answered(key, self.status, retry_after, now);
+        }
+    }
+
     fn refused_our_key(&self) -> bool {
-        matches!(self.status, 401 | 403)
+        matches!(self.status, 401 | 403) && !self.passthrough
     }
 
     /// The whole body has come; `Some` replaces it.
@@ -120,14 +160,15 @@ impl Answer {
         }
         let text = std::str::from_utf8(body).unwrap_or_default();
         match &self.form {
-            Form::Same => {
+            Form::Same { .. } => {
                 self.observe(text);
                 None
             }
             Form::Translated { context, .. } => match provider::read(self.protocol, text) {
                 Ok(response) => {
                     self.report.set(response.usage);
-                    Some(self.client.write(&response, context).into_bytes())
+                    let client = self.client.unwrap_or(Client::OpenAiChat);
+                    Some(client.write(&response, context).into_bytes())
                 }
                 Err(error) => {
                     log::warn!("provider {} sent no readable answer: {error}", self.provider);
@@ -149,7 +190,7 @@ impl Answer {
         let text = std::str::from_utf8(body).unwrap_or_default();
         let told = match self.form {
             Form::Translated { .. } => provider::read_error(self.protocol, text),
-            Form::Same => None,
+            Form::Same { .. } => None,
         };
         let kind = ErrorKind::of_status(self.status);
         let error = match told {
@@ -167,10 +208,27 @@ impl Answer {
     /// One event of a stream has come. `send` gets the data of what goes out instead; false if the
     /// event is to go out as it is.
     pub fn event(&mut self, name: Option<&str>, data: &str, send: Send<'_>) -> bool {
+        if self.wrapped && name == Some("chunk") {
+            return match unwrap(data) {
+                Some(data) => {
+                    if !self.inner_event(None, &data, send) {
+                        send(event_type(&data).as_deref(), &data);
+                    }
+                    true
+                }
+                // Not of the form that is documented; nothing can be made of it.
+                None => true,
+            };
+        }
+        self.inner_event(name, data, send)
+    }
+
+    fn inner_event(&mut self, name: Option<&str>, data: &str, send: Send<'_>) -> bool {
         match &mut self.form {
-            Form::Same => {
+            Form::Same { unfinished } => {
+                *unfinished = *unfinished && !provider::is_last(self.protocol, data);
                 self.observe(data);
-                false
+                self.hide_usage && only_usage(data)
             }
             Form::Translated { reader, writer, .. } => {
                 if reader.progress().ended {
@@ -190,7 +248,19 @@ impl Answer {
 
     /// The stream is over.
     pub fn end(&mut self, send: Send<'_>) {
-        let Form::Translated { reader, writer, .. } = &mut self.form else { return };
+        let (reader, writer) = match &mut self.form {
+            Form::Translated { reader, writer, .. } => (reader, writer),
+            Form::Same { unfinished } => {
+                if std::mem::replace(unfinished, false)
+                    && let Some(client) = self.client
+                {
+                    log::warn!("provider {} ended its stream too early", self.provider);
+                    let mut writer = client.stream(Context::default());
+                    broken(writer.as_mut(), &self.provider, send);
+                }
+                return;
+            }
+        };
         let ended = reader.progress().ended;
         if !ended && !reader.finish(&mut |delta| writer.write(&delta, send)) {
             log::warn!("provider {} ended its stream too early", self.provider);
@@ -210,11 +280,7 @@ impl Answer {
             head.set_status(error.status);
         }
         json_headers(head);
-        error.body(self.vendor()).into_bytes()
-    }
-
-    fn vendor(&self) -> Vendor {
-        self.client.vendor()
+        error.body(self.vendor).into_bytes()
     }
 
     /// The tokens reported so far.
@@ -226,6 +292,28 @@ impl Answer {
     pub fn provider(&self) -> &str {
         &self.provider
     }
+}
+
+/// Anthropic's event within Amazon's: `{"bytes": "<base64>"}`.
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PayloadPart.html>
+fn unwrap(data: &str) -> Option<String> {
+    let wrapped: Chunk<'_> = parse(data).ok()?;
+    let bytes = BASE64.decode(wrapped.bytes?.decode().as_bytes()).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+fn event_type(data: &str) -> Option<String> {
+    let event: Event<'_> = parse(data).ok()?;
+    event.kind.map(|kind| kind.decode().into_owned())
+}
+
+/// Whether this is the chunk of a stream that has the token counts and nothing else.
+fn only_usage(data: &str) -> bool {
+    // Most events have none, and are not looked into.
+    data.contains("\"usage\"")
+        && parse::<openai_chat::Response<'_>>(data).is_ok_and(|chunk| {
+            chunk.usage.is_some() && chunk.choices.is_none_or(|choices| choices.is_empty())
+        })
 }
 
 /// A stream that breaks off must not look like one that is complete.

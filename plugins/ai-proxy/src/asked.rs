@@ -2,47 +2,157 @@
 
 use std::ops::Range;
 
+use serde_json::value::RawValue;
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Cx};
 use shared::host::Map;
-use shared::json::{BadJson, parse};
-use shared::protocol::Endpoint;
-use shared::protocol::openai_chat::Head;
+use shared::json::{BadJson, JsonStr, parse};
+use shared::multipart;
+use shared::protocol::endpoint::{GooglePath, tail};
+use shared::protocol::head::Head;
+use shared::protocol::{Endpoint, Service, Vendor};
 use shared::request::RequestBody;
 
+use crate::percent;
 use crate::translate::client::Client;
 
 /// A request whose body has been read.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// The client's protocol.
-    pub client: Client,
-    /// The model's name.
+    /// What is to be done.
+    pub operation: Operation,
+    /// The model's name; empty where the operation needs none.
     pub model: String,
-    /// Where the name stands in the body, quotes included.
-    pub model_range: Range<usize>,
+    /// Where the name stands in the body, if it does.
+    pub model_at: Option<ModelAt>,
     /// Whether the answer is to be an event stream.
     pub stream: bool,
     /// Whether the stream is to end with the token counts.
     pub include_usage: bool,
+    /// Whether `stream_options` were given.
+    pub stream_options: bool,
+    /// In whose form errors are told.
+    pub vendor: Vendor,
+    /// What follows the version in the path, with its query (`/files/file-1?x=y`).
+    pub tail: String,
+}
+
+/// What a client wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A chat completion, in this protocol.
+    Chat(Client),
+    /// Vectors of texts, in OpenAI's protocol.
+    Embeddings,
+    /// Vectors of texts, in Gemini's protocol.
+    GeminiEmbed,
+    /// The number of tokens of a Messages request.
+    CountTokens,
+    /// The number of tokens of a Gemini request.
+    GeminiCountTokens,
+    /// Anthropic's batches.
+    AnthropicBatches,
+    /// A service whose bodies pass as they are.
+    Service(Service),
+}
+
+/// Where a model's name stands in a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelAt {
+    /// A JSON string, quotes included.
+    Json(Range<usize>),
+    /// The value of a form's field.
+    Form(Range<usize>),
+}
+
+impl Asked {
+    /// The client's chat protocol, if that is what is asked for.
+    pub fn client(&self) -> Option<Client> {
+        match self.operation {
+            Operation::Chat(client) => Some(client),
+            _ => None,
+        }
+    }
+}
+
+impl Operation {
+    /// That of an endpoint, if it is served here and concerns a provider.
+    pub fn of(endpoint: Endpoint) -> Option<Operation> {
+        match endpoint {
+            Endpoint::OpenAiEmbeddings => Some(Operation::Embeddings),
+            Endpoint::GeminiEmbed => Some(Operation::GeminiEmbed),
+            Endpoint::AnthropicCountTokens => Some(Operation::CountTokens),
+            Endpoint::GeminiCountTokens => Some(Operation::GeminiCountTokens),
+            Endpoint::AnthropicBatches => Some(Operation::AnthropicBatches),
+            Endpoint::Service(service) => Some(Operation::Service(service)),
+            endpoint => Client::of(endpoint).map(Operation::Chat),
+        }
+    }
+
+    /// Whether a model must be named.
+    fn needs_model(self) -> bool {
+        match self {
+            Operation::Chat(_)
+            | Operation::Embeddings
+            | Operation::GeminiEmbed
+            | Operation::CountTokens
+            | Operation::GeminiCountTokens => true,
+            Operation::Service(service) => !keeps(service),
+            Operation::AnthropicBatches => false,
+        }
+    }
+
+    /// The methods that it takes.
+    fn takes(self, method: &str) -> bool {
+        match self {
+            Operation::Service(service) if keeps(service) => {
+                matches!(method, "GET" | "POST" | "DELETE")
+            }
+            Operation::AnthropicBatches => matches!(method, "GET" | "POST" | "DELETE"),
+            _ => method == "POST",
+        }
+    }
+
+    /// Whether the body must be JSON.
+    fn wants_json(self) -> bool {
+        !matches!(
+            self,
+            Operation::Service(Service::Images | Service::Transcriptions | Service::Files)
+        )
+    }
+}
+
+/// Services whose objects the provider keeps, and which name no model.
+fn keeps(service: Service) -> bool {
+    matches!(service, Service::Files | Service::Batches | Service::StoredResponses)
 }
 
 /// Refuses what this gateway cannot serve, by the headers alone.
 pub fn check_head(cx: &Cx<'_>) -> Result<(), ApiError> {
-    if cx.endpoint.and_then(Client::of).is_none() {
-        let message =
-            "this path is not served here; send POST /v1/chat/completions or /v1/messages";
+    let Some(operation) = cx.endpoint.and_then(Operation::of) else {
+        let message = "this path is not served here; send POST /v1/chat/completions, /v1/responses, \
+                       /v1/messages or /v1beta/models/{model}:generateContent";
         return Err(ApiError::new(ErrorKind::NotFound, message).code("unknown_path"));
-    }
-    if cx.host.method().as_deref() != Some("POST") {
-        let message = "only POST is allowed here";
+    };
+    let method = cx.host.method().unwrap_or_default();
+    if !operation.takes(&method) {
+        let objects = operation.takes("GET");
+        let message = if objects {
+            "only GET, POST and DELETE are allowed here"
+        } else {
+            "only POST is allowed here"
+        };
         return Err(ApiError::new(ErrorKind::MethodNotAllowed, message));
+    }
+    if method != "POST" {
+        return Ok(());
     }
     let header = |name| {
         let value = cx.host.header(Map::Request, name).unwrap_or_default();
         String::from_utf8_lossy(&value).into_owned()
     };
-    if BodyKind::of_content_type(&header("content-type")) != BodyKind::Json {
+    let json = BodyKind::of_content_type(&header("content-type")) == BodyKind::Json;
+    if operation.needs_model() && operation.wants_json() && !json {
         let message = "send the header `content-type: application/json`";
         return Err(ApiError::new(ErrorKind::UnsupportedMediaType, message));
     }
@@ -54,24 +164,83 @@ pub fn check_head(cx: &Cx<'_>) -> Result<(), ApiError> {
 }
 
 /// Reads the body. On a path that is none of a client's protocol it is read as OpenAI's.
-pub fn read(endpoint: Option<Endpoint>, body: &RequestBody) -> Result<Asked, ApiError> {
-    let client = endpoint.and_then(Client::of).unwrap_or(Client::OpenAiChat);
-    let head: Head<'_> = parse(body.text()).map_err(|error| bad(&error))?;
-    let Some(model) = head.model.filter(|model| !model.is_empty()) else {
-        return Err(missing("model"));
+pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiError> {
+    let operation = cx.endpoint.and_then(Operation::of);
+    let operation = operation.unwrap_or(Operation::Chat(Client::OpenAiChat));
+    let mut asked = Asked {
+        operation,
+        model: String::new(),
+        model_at: None,
+        stream: false,
+        include_usage: false,
+        stream_options: false,
+        vendor: cx.endpoint.map_or(Vendor::OpenAi, Endpoint::vendor),
+        tail: tail(path).unwrap_or_default().to_owned(),
     };
-    if head.messages.is_none() {
-        return Err(missing("messages"));
+    if let Some(google) = GooglePath::of(path) {
+        asked.model = percent::decode(google.model);
+        asked.stream = google.streams();
+        // The names of tuned models and of Vertex begin with their kind.
+        let plain = asked.model.strip_prefix("models/").map(str::to_owned);
+        asked.model = plain.unwrap_or(asked.model);
+    } else if body.text().is_empty() && !body.bytes().is_empty() {
+        read_form(cx, &mut asked, body)?;
+    } else if operation.needs_model() || !body.text().trim().is_empty() {
+        read_json(&mut asked, body)?;
     }
-    let model_range = body.range_of(model.quoted()).ok_or_else(|| missing("model"))?;
+    if asked.model.is_empty() && operation.needs_model() {
+        return Err(missing("model"));
+    }
+    Ok(asked)
+}
+
+fn read_json(asked: &mut Asked, body: &RequestBody) -> Result<(), ApiError> {
+    let head: Head<'_> = parse(body.text()).map_err(|error| bad(&error))?;
+    if let Some(field) = lacking(asked.operation, &head) {
+        return Err(missing(field));
+    }
+    asked.stream = head.stream.unwrap_or(false);
+    asked.stream_options = head.stream_options.is_some();
     let options = head.stream_options.unwrap_or_default();
-    Ok(Asked {
-        client,
-        model: model.decode().into_owned(),
-        model_range,
-        stream: head.stream.unwrap_or(false),
-        include_usage: options.include_usage.unwrap_or(false),
-    })
+    asked.include_usage = options.include_usage.unwrap_or(false);
+    if let Some(model) = head.model {
+        asked.model_at = body.range_of(model.quoted()).map(ModelAt::Json);
+        asked.model = model.decode().into_owned();
+    }
+    Ok(())
+}
+
+/// The first field that must be there and is not.
+fn lacking(operation: Operation, head: &Head<'_>) -> Option<&'static str> {
+    let empty = |model: &Option<JsonStr<'_>>| model.as_ref().is_none_or(JsonStr::is_empty);
+    if operation.needs_model() && empty(&head.model) {
+        return Some("model");
+    }
+    let given = |value: Option<&RawValue>| value.is_some();
+    match operation {
+        Operation::Chat(Client::OpenAiChat | Client::Anthropic) | Operation::CountTokens => {
+            (!given(head.messages)).then_some("messages")
+        }
+        Operation::Chat(Client::OpenAiCompletions) => (!given(head.prompt)).then_some("prompt"),
+        Operation::Embeddings => (!given(head.input)).then_some("input"),
+        _ => None,
+    }
+}
+
+fn read_form(cx: &Cx<'_>, asked: &mut Asked, body: &RequestBody) -> Result<(), ApiError> {
+    if !asked.operation.needs_model() {
+        return Ok(());
+    }
+    let content_type = cx.host.header(Map::Request, "content-type").unwrap_or_default();
+    let content_type = String::from_utf8_lossy(&content_type);
+    let found = multipart::field(body.bytes(), &content_type, "model").map_err(|error| {
+        ApiError::new(ErrorKind::InvalidRequest, format!("model: {error}")).param("model")
+    })?;
+    let range = found.ok_or_else(|| missing("model"))?;
+    let name = body.bytes().get(range.clone()).and_then(|name| std::str::from_utf8(name).ok());
+    asked.model = name.ok_or_else(|| missing("model"))?.to_owned();
+    asked.model_at = Some(ModelAt::Form(range));
+    Ok(())
 }
 
 fn missing(field: &str) -> ApiError {

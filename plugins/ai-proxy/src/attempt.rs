@@ -1,33 +1,37 @@
 //! One attempt at one provider: the request in its form, and what is set around it.
 
+use std::ops::Range;
+
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts;
 use shared::host::{Host, HostError, Map};
 use shared::json::JsonStr;
 use shared::request::RequestBody;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, ModelAt, Operation};
+use crate::auth::{self, CLIENT_HEADERS, Unsigned};
 use crate::config::{OnUnsupported, Protocol};
-use crate::gateway::{Gateway, Provider};
+use crate::gateway::Gateway;
+use crate::overrides::{Edit, Overrides, apply};
+use crate::provider::{Cloud, Provider};
+use crate::translate::client::Client;
 use crate::translate::ir::Unsupported;
 use crate::translate::provider::{Options, write};
+use crate::wire::Wire;
 
-/// Headers of the client that no provider gets: its own credentials, and what the plugins tell each
-/// other.
-const STRIPPED: [&str; 12] = [
-    "authorization",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
+/// Headers of the client, besides those with its key, that no provider gets.
+const STRIPPED: [&str; 7] = [
     "cookie",
     "proxy-authorization",
     "openai-organization",
     "openai-project",
-    "anthropic-version",
-    "anthropic-beta",
+    "x-ai-provider",
     facts::HEADER,
     shared::exchange::CLUSTER_HEADER,
 ];
+
+/// Headers by which clients of Anthropic choose its API's version and features.
+const ANTHROPIC_HEADERS: [&str; 2] = ["anthropic-version", "anthropic-beta"];
 
 /// The version of Anthropic's API that is spoken.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -35,10 +39,14 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 /// A request as a provider takes it.
 #[derive(Debug)]
 pub struct Attempt {
-    /// Path and query.
-    pub path: String,
+    /// Where it goes.
+    pub wire: Wire,
     /// What to do with the body.
     pub body: NewBody,
+    /// Number of the provider's key.
+    pub key: Option<usize>,
+    /// The token counts were asked for although the client has not; it is not to see them.
+    pub usage_added: bool,
     /// Fields that the provider has nothing for, under the client's names.
     pub dropped: Vec<String>,
     /// [`Request::echo`](crate::translate::ir::Request::echo).
@@ -47,13 +55,24 @@ pub struct Attempt {
     pub custom_tools: Vec<String>,
 }
 
+/// What an attempt is made in.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The configuration.
+    pub gateway: &'a Gateway,
+    /// Bodies of requests and answers can be changed on their way.
+    pub rewrites: bool,
+    /// Seconds since the Unix epoch.
+    pub now: u64,
+}
+
 /// What to do with a request's body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NewBody {
     /// It stays.
     Same,
-    /// Another name of the model, as JSON.
-    Model(String),
+    /// Parts of it change.
+    Edits(Vec<Edit>),
     /// All of it is new.
     Whole(String),
 }
@@ -61,86 +80,155 @@ pub enum NewBody {
 impl Attempt {
     /// Puts a request into the provider's form.
     pub fn new(
-        gateway: &Gateway,
+        circumstances: &Circumstances<'_>,
         provider: &Provider,
         model: &str,
         asked: &Asked,
         text: &str,
     ) -> Result<Attempt, ApiError> {
-        let base = &provider.base_url.path;
-        let path = match provider.protocol {
-            Protocol::Openai => format!("{base}/chat/completions"),
-            Protocol::Anthropic => format!("{base}/v1/messages"),
-            Protocol::OpenaiResponses => format!("{base}/responses"),
-            Protocol::Gemini => format!("{base}/models/{model}:generateContent"),
-            Protocol::Bedrock => format!("{base}/model/{model}/converse"),
-            Protocol::Cohere => format!("{base}/v2/chat"),
+        let gateway = circumstances.gateway;
+        let wire = Wire::of(provider, model, asked)?;
+        let mut attempt = Attempt {
+            body: NewBody::Same,
+            key: provider.keys.take(circumstances.now),
+            usage_added: false,
+            dropped: Vec::new(),
+            echo: String::new(),
+            custom_tools: Vec::new(),
+            wire,
         };
-        if provider.protocol.is_that_of(asked.client) {
-            let body = if asked.model == model {
-                NewBody::Same
-            } else {
-                NewBody::Model(JsonStr::encode(model).quoted().to_owned())
-            };
-            return Ok(Attempt {
-                path,
-                body,
-                dropped: Vec::new(),
-                echo: String::new(),
-                custom_tools: Vec::new(),
-            });
+        match asked.operation {
+            Operation::Chat(client) if !attempt.wire.same => {
+                let mut request = client.read(text)?;
+                let options = Options {
+                    model,
+                    default_max_tokens: provider.default_max_tokens,
+                    quirks: provider.quirks,
+                    cloud: provider.cloud,
+                };
+                let body = write(attempt.wire.protocol, &mut request, &options)
+                    .map_err(|Unsupported(what)| unsupported(what, &provider.name))?;
+                let edits = provider.body.edits(&body);
+                attempt.body =
+                    NewBody::Whole(if edits.is_empty() { body } else { apply(&body, &edits) });
+                attempt.dropped = request.dropped;
+                let fields = request.unsupported.iter();
+                attempt.dropped.extend(fields.map(|f| client.name_of(*f).to_owned()));
+                attempt.echo = request.echo;
+                let custom = request.tools.iter().filter(|tool| tool.custom);
+                attempt.custom_tools = custom.map(|t| t.name.decode().into_owned()).collect();
+            }
+            _ => {
+                attempt.usage_added = circumstances.rewrites && lacks_usage(provider, asked);
+                let edits = edits(provider, model, asked, attempt.usage_added, text);
+                if !edits.is_empty() {
+                    attempt.body = NewBody::Edits(edits);
+                }
+            }
         }
-        let mut request = asked.client.read(text)?;
-        let options = Options {
-            model,
-            default_max_tokens: provider.default_max_tokens,
-            openai: provider.base_url.authority == "api.openai.com",
-        };
-        let body = write(provider.protocol, &mut request, &options)
-            .map_err(|Unsupported(what)| unsupported(what, &provider.name))?;
-        let mut dropped = request.dropped;
-        dropped.extend(request.unsupported.iter().map(|f| asked.client.name_of(*f).to_owned()));
-        if let (OnUnsupported::Error, Some(field)) = (gateway.on_unsupported, dropped.first()) {
+        if let (OnUnsupported::Error, Some(field)) =
+            (gateway.on_unsupported, attempt.dropped.first())
+        {
             let message =
                 format!("{field}: provider `{}` has nothing for it; leave it out", provider.name);
             return Err(ApiError::new(ErrorKind::InvalidRequest, message).param(field));
         }
-        let custom = request.tools.iter().filter(|tool| tool.custom);
-        Ok(Attempt {
-            path,
-            body: NewBody::Whole(body),
-            dropped,
-            echo: request.echo,
-            custom_tools: custom.map(|tool| tool.name.decode().into_owned()).collect(),
-        })
+        Ok(attempt)
     }
 
     /// Applies the body's change.
-    pub fn change(self, asked: &Asked, body: &mut RequestBody) -> Result<(), ApiError> {
-        match self.body {
-            NewBody::Same => {}
-            NewBody::Whole(text) => body.replace(text),
-            NewBody::Model(name) => {
-                body.edit(&[(asked.model_range.clone(), &name)]).map_err(|_| {
-                    ApiError::new(ErrorKind::Internal, "the model's name could not be replaced")
-                })?;
+    pub fn change(&mut self, body: &mut RequestBody) -> Result<(), ApiError> {
+        match std::mem::replace(&mut self.body, NewBody::Same) {
+            NewBody::Same => Ok(()),
+            NewBody::Whole(text) => {
+                body.replace(text);
+                Ok(())
+            }
+            NewBody::Edits(edits) => {
+                let edits: Vec<(Range<usize>, &str)> =
+                    edits.iter().map(|(range, with)| (range.clone(), with.as_str())).collect();
+                body.edit(&edits).map_err(|_| {
+                    ApiError::new(ErrorKind::Internal, "the request could not be changed")
+                })
             }
         }
-        Ok(())
     }
 
     /// The body for a call of the plugin's own.
-    pub fn into_body(self, asked: &Asked, text: &str) -> Vec<u8> {
-        match self.body {
+    pub fn take_body(&mut self, original: &[u8]) -> Vec<u8> {
+        match std::mem::replace(&mut self.body, NewBody::Same) {
             NewBody::Whole(text) => text.into_bytes(),
-            NewBody::Same => text.as_bytes().to_vec(),
-            NewBody::Model(name) => {
-                let before = text.get(..asked.model_range.start).unwrap_or_default();
-                let after = text.get(asked.model_range.end..).unwrap_or_default();
-                [before, &name, after].concat().into_bytes()
+            NewBody::Same => original.to_vec(),
+            NewBody::Edits(edits) => {
+                let mut out = Vec::with_capacity(original.len());
+                let mut done = 0;
+                for (range, with) in edits {
+                    out.extend_from_slice(original.get(done..range.start).unwrap_or_default());
+                    out.extend_from_slice(with.as_bytes());
+                    done = range.end;
+                }
+                out.extend_from_slice(original.get(done..).unwrap_or_default());
+                out
             }
         }
     }
+}
+
+/// Whether a stream of Chat Completions would end without its token counts, which limits and budgets
+/// live by.
+fn lacks_usage(provider: &Provider, asked: &Asked) -> bool {
+    let chat = asked.operation == Operation::Chat(Client::OpenAiChat);
+    chat && asked.stream && !asked.stream_options && !provider.quirks.no_stream_options
+}
+
+/// What changes in a body that is in the provider's protocol already.
+fn edits(
+    provider: &Provider,
+    model: &str,
+    asked: &Asked,
+    add_usage: bool,
+    text: &str,
+) -> Vec<Edit> {
+    let chat = matches!(asked.operation, Operation::Chat(_));
+    let mut overrides = provider.body.clone();
+    if add_usage {
+        let options = serde_json::json!({ "include_usage": true });
+        overrides.set.insert("stream_options".into(), options);
+    }
+    if chat && provider.cloud != Cloud::Own {
+        overrides = cloud_overrides(provider.cloud).and(&overrides);
+    }
+    let mut edits = match &asked.model_at {
+        Some(ModelAt::Form(range)) if asked.model != model => {
+            return vec![(range.clone(), model.to_owned())];
+        }
+        Some(ModelAt::Form(_)) => return Vec::new(),
+        _ if overrides.is_empty() => Vec::new(),
+        _ => overrides.edits(text),
+    };
+    if let Some(ModelAt::Json(range)) = &asked.model_at
+        && asked.model != model
+        && !edits.iter().any(|(edit, _)| edit.start < range.end && range.start < edit.end)
+    {
+        edits.push((range.clone(), JsonStr::encode(model).quoted().to_owned()));
+        edits.sort_by_key(|(range, _)| range.start);
+    }
+    edits
+}
+
+/// On other clouds the model and whether to stream stand in Anthropic's path, the version in the body.
+/// <https://docs.anthropic.com/en/api/claude-on-vertex-ai>,
+/// <https://docs.anthropic.com/en/api/claude-on-amazon-bedrock>
+fn cloud_overrides(cloud: Cloud) -> Overrides {
+    let mut overrides = Overrides::default();
+    if let Some(version) = cloud.anthropic_version() {
+        overrides.default.insert("anthropic_version".into(), version.into());
+        overrides.remove.push("model".into());
+    }
+    if cloud == Cloud::Bedrock {
+        overrides.remove.push("stream".into());
+    }
+    overrides
 }
 
 fn unsupported(what: &str, provider: &str) -> ApiError {
@@ -150,49 +238,73 @@ fn unsupported(what: &str, provider: &str) -> ApiError {
 }
 
 /// The headers that a provider wants, those of the content apart.
-pub fn headers(provider: &Provider) -> Vec<(String, String)> {
+pub fn headers(
+    provider: &Provider,
+    attempt: &Attempt,
+    client_key: Option<&str>,
+    request: Unsigned<'_>,
+    host: &dyn Host,
+) -> Result<Vec<(String, String)>, ApiError> {
     let mut headers = provider.headers.clone();
-    match provider.protocol {
-        Protocol::Gemini => {
-            if let Some(key) = provider.api_key.first() {
-                headers.push(("x-goog-api-key".into(), key.expose().to_owned()));
-            }
-        }
-        Protocol::Openai | Protocol::OpenaiResponses | Protocol::Bedrock | Protocol::Cohere => {
-            if let Some(key) = provider.api_key.first() {
-                headers.push(("authorization".into(), format!("Bearer {}", key.expose())));
-            }
-        }
-        Protocol::Anthropic => {
-            if let Some(key) = provider.api_key.first() {
-                headers.push(("x-api-key".into(), key.expose().to_owned()));
-            }
-            if !headers.iter().any(|(name, _)| name == "anthropic-version") {
-                headers.push(("anthropic-version".into(), ANTHROPIC_VERSION.into()));
+    if attempt.wire.protocol == Protocol::Anthropic && provider.cloud == Cloud::Own {
+        for name in ANTHROPIC_HEADERS {
+            let value = host.header(Map::Request, name).and_then(|v| String::from_utf8(v).ok());
+            let usual = (name == "anthropic-version").then(|| ANTHROPIC_VERSION.to_owned());
+            let given = headers.iter().any(|(given, _)| given == name);
+            if let Some(value) = value.or(usual).filter(|_| !given) {
+                headers.push((name.into(), value));
             }
         }
     }
-    headers
+    headers.extend(auth::headers(provider, attempt.key, client_key, request)?);
+    Ok(headers)
 }
 
 /// Takes away what is the client's own, and what an attempt before this one has set.
-pub fn strip(gateway: &Gateway, host: &dyn Host) {
-    for name in STRIPPED.into_iter().chain(gateway.provider_headers()) {
+pub fn strip(gateway: &Gateway, host: &dyn Host, keep_key: bool) {
+    let keys = CLIENT_HEADERS.into_iter().filter(|_| !keep_key);
+    for name in STRIPPED.into_iter().chain(keys).chain(gateway.provider_headers()) {
         let _ = host.remove_header(Map::Request, name);
     }
 }
 
-/// Points the request at a provider.
+/// Points the request, whose body is `body` by now, at a provider.
 pub fn address(
     gateway: &Gateway,
     provider: &Provider,
+    attempt: &Attempt,
+    passthrough: bool,
+    body: &[u8],
+    host: &dyn Host,
+) -> Result<(), ApiError> {
+    let client_key = passthrough.then(|| auth::client_key(host)).flatten();
+    if passthrough && client_key.is_none() {
+        return Err(auth::no_client_key());
+    }
+    let method = host.method().unwrap_or_else(|| "POST".into());
+    let now = host.now_nanos() / 1_000_000_000;
+    let request = Unsigned { method: &method, path: &attempt.wire.path, body, now };
+    let headers = headers(provider, attempt, client_key.as_deref(), request, host)?;
+    strip(gateway, host, false);
+    if attempt.wire.protocol != Protocol::Anthropic {
+        // That of an attempt before this one.
+        let _ = host.remove_header(Map::Request, "anthropic-version");
+    }
+    set(provider, &attempt.wire.path, headers, host).map_err(|error| {
+        log::error!("the request could not be pointed at {}: {error}", provider.name);
+        ApiError::new(ErrorKind::Internal, "the gateway could not address the provider")
+    })
+}
+
+fn set(
+    provider: &Provider,
     path: &str,
+    headers: Vec<(String, String)>,
     host: &dyn Host,
 ) -> Result<(), HostError> {
-    strip(gateway, host);
     // Answers are looked into.
     host.set_header(Map::Request, "accept-encoding", "identity")?;
-    for (name, value) in headers(provider) {
+    for (name, value) in headers {
         host.set_header(Map::Request, &name, &value)?;
     }
     host.set_path(path)?;

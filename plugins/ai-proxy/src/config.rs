@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use shared::config::{Mode, Secrets, list};
+use shared::config::{Mode, Secret, SecretText, Secrets, list};
 
+use crate::overrides::Overrides;
 use crate::translate::client::Client;
 
 /// Configuration of ai-proxy.
@@ -111,19 +112,45 @@ pub enum OnUnsupported {
 pub struct Provider {
     /// Its name here; letters, digits, `-`, `_` and `.`.
     pub name: String,
-    /// Which API it speaks.
-    pub protocol: Protocol,
+    /// A vendor of the table in docs/providers.md, which then gives what is left out below.
+    pub preset: Option<String>,
+    /// What stands for the `{...}` in the preset's `base_url`: `{"region": "eu-central-1"}`.
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+    /// Which API it speaks; may be left out where there is a preset.
+    pub protocol: Option<Protocol>,
     /// Where its API begins, as its own SDKs take it. Gives the host name and the path that are sent;
-    /// on Envoy the address is the cluster's.
+    /// on Envoy the address is the cluster's. `{model}` in its path stands for the model.
     pub base_url: Option<String>,
-    /// Its key; the first is sent. Leave it out for a server that needs none.
+    /// Its key, or several that are sent in turn: one that is refused (401, 402, 403) or over its
+    /// limit (429) rests for as long as `retry-after` says. Leave it out for a server that needs none.
     #[serde(default)]
     pub api_key: Secrets,
+    /// Who brings the credentials.
+    #[serde(default)]
+    pub auth: Auth,
+    /// Amazon's credentials, for presets that sign (`bedrock`).
+    pub aws: Option<Aws>,
+    /// Google's credentials, for presets on Vertex AI.
+    pub google: Option<Google>,
     /// On Envoy, the cluster that reaches it.
     pub cluster: Option<String>,
     /// Further headers to send.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Further parameters of the query (`api-version`).
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    /// Changes to the bodies of its requests, in the provider's own form.
+    #[serde(default)]
+    pub body: Overrides,
+    /// Headers to set on its answers.
+    #[serde(default)]
+    pub response_headers: BTreeMap<String, String>,
+    /// What it calls the models that clients ask for: by exact name, by prefix (`gpt-*`), by regular
+    /// expression (`~^(.*)-latest$`), in this order. A target's own `model` goes before.
+    #[serde(default)]
+    pub models: BTreeMap<String, String>,
     /// `max_tokens` for providers that demand it, where the client gives none.
     #[serde(default = "four_kibi")]
     pub default_max_tokens: u64,
@@ -131,6 +158,42 @@ pub struct Provider {
 
 fn four_kibi() -> u64 {
     4096
+}
+
+/// Who brings a provider's credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// The plugin, from this configuration.
+    #[default]
+    Key,
+    /// The proxy, after the plugin: Envoy's AWS request signing or credential injection filter.
+    Host,
+}
+
+/// Amazon's credentials.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    /// `AKIA...`
+    pub access_key_id: Secret,
+    /// Its secret.
+    pub secret_access_key: Secret,
+    /// Of temporary credentials.
+    pub session_token: Option<Secret>,
+}
+
+/// Google's credentials.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Google {
+    /// The JSON key file of a service account, as text.
+    pub service_account: SecretText,
+    /// On Envoy, the cluster that reaches the key's `token_uri` (`oauth2.googleapis.com`).
+    pub token_cluster: Option<String>,
 }
 
 /// An API that providers speak.
@@ -188,6 +251,21 @@ pub struct Model {
     /// On Envoy, the cluster that reaches all targets; that of the first target's provider if left
     /// out.
     pub cluster: Option<String>,
+    /// Whose key the providers get.
+    #[serde(default)]
+    pub key: Key,
+}
+
+/// Whose key a model's providers get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Key {
+    /// The configured one.
+    #[default]
+    Provider,
+    /// The client's own, passed on.
+    Passthrough,
 }
 
 /// A provider's model.
@@ -197,6 +275,6 @@ pub struct Model {
 pub struct Target {
     /// The provider's name.
     pub provider: String,
-    /// What the provider calls the model; as the client does if left out.
+    /// What the provider calls the model; by the provider's `models` if left out.
     pub model: Option<String>,
 }

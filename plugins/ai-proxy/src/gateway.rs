@@ -3,21 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use shared::config::{ConfigError, Mode, Secrets};
+use shared::config::{ConfigError, Mode};
+use shared::errors::{ApiError, ErrorKind};
 use shared::exchange::{Limits, Settings};
 
-use crate::base_url::BaseUrl;
-use crate::config::{Config, Inline, Model, OnUnsupported, Protocol, Role, Target};
-
-/// Headers that the proxy or the protocol sets.
-const RESERVED_HEADERS: [&str; 6] = [
-    "host",
-    "content-length",
-    "content-type",
-    "transfer-encoding",
-    "connection",
-    "accept-encoding",
-];
+use crate::asked::{Asked, unknown_model};
+use crate::auth::access::Access;
+use crate::config::{Config, Inline, Key, Model, OnUnsupported, Role, Target};
+use crate::provider::Provider;
+use crate::wire;
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -41,29 +35,11 @@ pub struct Gateway {
     aliases: BTreeMap<String, String>,
 }
 
-/// Who answers.
-#[derive(Debug)]
-pub struct Provider {
-    /// Its name.
-    pub name: String,
-    /// Which API it speaks.
-    pub protocol: Protocol,
-    /// Where that begins.
-    pub base_url: BaseUrl,
-    /// Its key.
-    pub api_key: Secrets,
-    /// The Envoy cluster that reaches it.
-    pub cluster: Option<String>,
-    /// Further headers, names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// `max_tokens` where the client gives none.
-    pub default_max_tokens: u64,
-}
-
 #[derive(Debug)]
 struct Rule {
     targets: Vec<(usize, Option<String>)>,
     cluster: Option<String>,
+    key: Key,
 }
 
 /// Where a request may go.
@@ -73,6 +49,8 @@ pub struct Choice<'g> {
     pub targets: Vec<(&'g Provider, String)>,
     /// The Envoy cluster that reaches them.
     pub cluster: Option<&'g str>,
+    /// Whose key they get.
+    pub key: Key,
 }
 
 impl Gateway {
@@ -82,7 +60,7 @@ impl Gateway {
         let mut providers = Vec::new();
         for (index, provider) in config.providers.into_iter().enumerate() {
             let path = format!("providers[{index}]");
-            let provider = check_provider(provider, &path)?;
+            let provider = Provider::new(provider, &path)?;
             if providers.iter().any(|other: &Provider| other.name == provider.name) {
                 let message = format!("`{}` is there already; names must differ", provider.name);
                 return Err(ConfigError::new(format!("{path}.name"), message));
@@ -149,7 +127,7 @@ impl Gateway {
         if taken {
             return Err(ConfigError::new(name_path, "is there already; names must differ"));
         }
-        self.rules.push(Rule { targets, cluster: model.cluster });
+        self.rules.push(Rule { targets, cluster: model.cluster, key: model.key });
         Ok(())
     }
 
@@ -185,8 +163,36 @@ impl Gateway {
         Settings { limits: self.limits, upstream, trust_facts: false }
     }
 
+    /// Who does what is asked for; `wanted` is the provider that the client names for what names no
+    /// model.
+    pub fn choose(&self, asked: &Asked, wanted: Option<&str>) -> Result<Choice<'_>, ApiError> {
+        if asked.model.is_empty() {
+            return self.choose_service(asked, wanted);
+        }
+        self.choose_model(&asked.model)
+            .ok_or_else(|| unknown_model(&asked.model, &self.model_names()))
+    }
+
+    /// The provider that is wanted, or the first that has the service.
+    fn choose_service(&self, asked: &Asked, wanted: Option<&str>) -> Result<Choice<'_>, ApiError> {
+        let able = |provider: &&Provider| wire::has(provider, asked.operation);
+        let provider = match wanted {
+            Some(name) => self.provider(name).filter(able),
+            None => self.providers.iter().find(able),
+        };
+        let provider = provider.ok_or_else(|| {
+            let message = "no provider of this gateway has this service";
+            ApiError::new(ErrorKind::NotFound, message).code("unsupported_by_provider")
+        })?;
+        Ok(Choice {
+            targets: vec![(provider, String::new())],
+            cluster: provider.cluster.as_deref(),
+            key: Key::Provider,
+        })
+    }
+
     /// Who has this model.
-    pub fn choose(&self, model: &str) -> Option<Choice<'_>> {
+    pub fn choose_model(&self, model: &str) -> Option<Choice<'_>> {
         let model = match self.aliases.get(model) {
             Some(real) if !self.exact.contains_key(model) => real.as_str(),
             _ => model,
@@ -196,12 +202,13 @@ impl Gateway {
             .targets
             .iter()
             .filter_map(|(index, name)| {
-                let name = name.clone().unwrap_or_else(|| model.to_owned());
-                Some((self.providers.get(*index)?, name))
+                let provider = self.providers.get(*index)?;
+                let name = name.clone().unwrap_or_else(|| provider.models.of(model));
+                Some((provider, name))
             })
             .collect();
         let own = targets.first().and_then(|(provider, _)| provider.cluster.as_deref());
-        Some(Choice { targets, cluster: rule.cluster.as_deref().or(own) })
+        Some(Choice { targets, cluster: rule.cluster.as_deref().or(own), key: rule.key })
     }
 
     fn rule(&self, model: &str) -> Option<&Rule> {
@@ -222,6 +229,22 @@ impl Gateway {
     /// go.
     pub fn provider_headers(&self) -> impl Iterator<Item = &str> {
         self.providers.iter().flat_map(|p| p.headers.iter().map(|(name, _)| name.as_str()))
+    }
+
+    /// The tokens of Google's that are to be kept fresh.
+    pub fn accesses(&self) -> impl Iterator<Item = &Access> {
+        self.providers.iter().filter_map(|provider| provider.google.as_ref())
+    }
+
+    /// All names that clients can ask for, but for families of them, and who has each.
+    pub fn all_names(&self) -> Vec<(&str, &str)> {
+        let mut names: Vec<_> = self.exact.keys().chain(self.aliases.keys()).collect();
+        names.sort_unstable();
+        let owner = |name: &str| {
+            let choice = self.choose_model(name);
+            choice.and_then(|choice| Some(choice.targets.first()?.0.name.as_str()))
+        };
+        names.into_iter().filter_map(|name| Some((name.as_str(), owner(name)?))).collect()
     }
 
     /// A few of the names that clients can ask for, for error messages.
@@ -245,53 +268,4 @@ fn role(configured: Role, vm_config: &[u8]) -> Result<Role, ConfigError> {
             Err(ConfigError::new("vm_config.configuration", message))
         }
     }
-}
-
-fn check_provider(provider: crate::config::Provider, path: &str) -> Result<Provider, ConfigError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if provider.name.is_empty() || !provider.name.chars().all(plain) {
-        let message = "may have letters, digits, `-`, `_` and `.` only";
-        return Err(ConfigError::new(format!("{path}.name"), message));
-    }
-    let default_url = match provider.protocol {
-        Protocol::Openai | Protocol::OpenaiResponses => Some("https://api.openai.com/v1"),
-        Protocol::Anthropic => Some("https://api.anthropic.com"),
-        Protocol::Gemini => Some("https://generativelanguage.googleapis.com/v1beta"),
-        Protocol::Cohere => Some("https://api.cohere.com"),
-        Protocol::Bedrock => None,
-    };
-    let Some(base_url) = provider.base_url.as_deref().or(default_url) else {
-        let message = "is required: https://bedrock-runtime.<region>.amazonaws.com";
-        return Err(ConfigError::new(format!("{path}.base_url"), message));
-    };
-    let base_url = BaseUrl::parse(base_url)
-        .map_err(|message| ConfigError::new(format!("{path}.base_url"), message))?;
-    let mut headers = Vec::new();
-    for (name, value) in provider.headers {
-        let path = format!("{path}.headers.{name}");
-        let name = name.to_ascii_lowercase();
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || !name.bytes().all(token) {
-            return Err(ConfigError::new(path, "is not the name of a header"));
-        }
-        if RESERVED_HEADERS.contains(&name.as_str()) || name.starts_with("x-ai-") {
-            return Err(ConfigError::new(path, "is set by the gateway itself; leave it out"));
-        }
-        if !value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
-            return Err(ConfigError::new(path, "may have visible ASCII characters only"));
-        }
-        headers.push((name, value));
-    }
-    if provider.default_max_tokens == 0 {
-        return Err(ConfigError::new(format!("{path}.default_max_tokens"), "must be 1 or more"));
-    }
-    Ok(Provider {
-        name: provider.name,
-        protocol: provider.protocol,
-        base_url,
-        api_key: provider.api_key,
-        cluster: provider.cluster,
-        headers,
-        default_max_tokens: provider.default_max_tokens,
-    })
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use ai_proxy::config::Protocol;
+use ai_proxy::presets::Quirks;
+use ai_proxy::provider::Cloud;
 use ai_proxy::translate::client::{Client, Context, openai_chat};
 use ai_proxy::translate::ir::{Delta, StopReason};
 use ai_proxy::translate::provider::{self, Options};
@@ -172,7 +174,8 @@ fn written(text: &str, model: &str) -> Vec<(Protocol, Value)> {
     let mut all = Vec::new();
     for protocol in PROTOCOLS {
         let Ok(mut request) = openai_chat::read(text) else { continue };
-        let options = Options { model, default_max_tokens: 4096, openai: false };
+        let (quirks, cloud) = (Quirks::NONE, Cloud::Own);
+        let options = Options { model, default_max_tokens: 4096, quirks, cloud };
         if let Ok(body) = provider::write(protocol, &mut request, &options) {
             all.push((protocol, serde_json::from_str(&body).expect("JSON")));
         }

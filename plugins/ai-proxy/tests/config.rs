@@ -47,7 +47,7 @@ fn an_exact_name_goes_before_an_alias_and_that_before_the_longest_prefix() {
         ("gpt", "any", "ca"),
         ("", "any", "ca"),
     ] {
-        let choice = gateway.choose(asked).unwrap();
+        let choice = gateway.choose_model(asked).unwrap();
         assert_eq!(choice.targets[0].1, model, "{asked}");
         assert_eq!(choice.cluster, Some(cluster), "{asked}");
     }
@@ -57,7 +57,7 @@ fn an_exact_name_goes_before_an_alias_and_that_before_the_longest_prefix() {
 fn a_model_nobody_has_is_none() {
     let mut config = good();
     config["models"][0]["name"] = "gpt-4".into();
-    assert!(gateway(&config).choose("gpt-4o").is_none());
+    assert!(gateway(&config).choose_model("gpt-4o").is_none());
 }
 
 #[test]

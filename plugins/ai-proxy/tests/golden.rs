@@ -15,6 +15,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ai_proxy::config::Protocol;
+use ai_proxy::presets;
+use ai_proxy::provider::Cloud;
 use ai_proxy::translate::client::{Client, Context};
 use ai_proxy::translate::ir::Unsupported;
 use ai_proxy::translate::provider::{self, Options};
@@ -64,7 +66,9 @@ fn request(client: Client, protocol: Protocol, text: &str) -> String {
         // What Converse carries depends on whose model it is, though the body does not name it.
         model: if protocol == Protocol::Bedrock { BEDROCK_MODEL } else { "the-model" },
         default_max_tokens: 4096,
-        openai: protocol == Protocol::Openai,
+        // OpenAI itself, where the protocol is OpenAI's.
+        quirks: presets::find("openai").unwrap().quirks,
+        cloud: Cloud::Own,
     };
     match provider::write(protocol, &mut request, &options) {
         Ok(body) => {

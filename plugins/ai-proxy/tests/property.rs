@@ -5,6 +5,8 @@
 mod support;
 
 use ai_proxy::config::Protocol;
+use ai_proxy::presets::Quirks;
+use ai_proxy::provider::Cloud;
 use ai_proxy::translate::client::openai_chat;
 use ai_proxy::translate::ir::{Request, Unsupported};
 use ai_proxy::translate::provider::{self, Options};
@@ -52,7 +54,8 @@ fn anthropic_stream(texts: &[String], line_end: &str) -> String {
 }
 
 fn anthropic(request: &mut Request<'_>) -> Result<String, Unsupported> {
-    let options = Options { model: "x", default_max_tokens: 4096, openai: false };
+    let (quirks, cloud) = (Quirks::NONE, Cloud::Own);
+    let options = Options { model: "x", default_max_tokens: 4096, quirks, cloud };
     provider::write(Protocol::Anthropic, request, &options)
 }
 

@@ -129,10 +129,40 @@ fn usage_is_stated_for_every_kind_of_answer() {
 
     let mut gateway = exchange(CONFIG, "inline");
     let host = chat_host();
-    assert!(send(&mut gateway, &host, &ask("gpt-4", r#","stream":true"#)));
+    let asked = r#","stream":true,"stream_options":{"include_usage":true}"#;
+    assert!(send(&mut gateway, &host, &ask("gpt-4", asked)));
     let chunk = format!("data: {whole}\n\ndata: [DONE]\n\n");
     assert_eq!(stream(&mut gateway, &host, &[chunk.as_bytes()]).concat(), chunk);
     assert!(property(&host, "ai.usage").contains(r#""prompt_tokens":5,"completion_tokens":2"#));
+}
+
+#[test]
+fn a_stream_tells_the_gateway_its_usage_and_not_the_client_who_has_not_asked() {
+    let mut gateway = exchange(CONFIG, "inline");
+    let host = chat_host();
+    assert!(send(&mut gateway, &host, &ask("gpt-4", r#","stream":true"#)));
+    let sent = host.body_text(Body::Request);
+    assert!(sent.starts_with(r#"{"stream_options":{"include_usage":true},"model":"gpt-4","#));
+    let text = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\n";
+    let usage = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+    let body = format!(": hi\n\n{text}data: {usage}\n\ndata: [DONE]\n\n");
+    let expected = format!(": hi\n\n{text}data: [DONE]\n\n");
+    assert_eq!(stream(&mut gateway, &host, &[body.as_bytes()]).concat(), expected);
+    assert!(property(&host, "ai.usage").contains(r#""prompt_tokens":5,"completion_tokens":2"#));
+}
+
+#[test]
+fn a_stream_that_passes_as_it_is_does_not_end_cleanly_if_it_broke_off() {
+    let part = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
+    let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    for (body, broken) in [(part.to_owned(), true), (format!("{part}{end}"), false)] {
+        let mut gateway = exchange(CONFIG, "translate");
+        let host = chat_host();
+        assert!(send(&mut gateway, &host, &ask("gpt-4", r#","stream":true"#)));
+        let out = stream(&mut gateway, &host, &[body.as_bytes()]).concat();
+        assert!(out.starts_with(&body));
+        assert_eq!(out.contains("stream_interrupted"), broken, "{out}");
+    }
 }
 
 #[test]

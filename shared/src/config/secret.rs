@@ -32,23 +32,62 @@ impl Secret {
     }
 
     fn resolve(text: &str) -> Result<Secret, String> {
-        let value = match text.strip_prefix(ENV) {
-            None => text.to_owned(),
-            Some(name) => std::env::var(name).map_err(|_| {
-                format!(
-                    "environment variable {name} is not set; on Envoy add it to \
-                     `vm_config.environment_variables`, on APISIX 3.16 or older write the value"
-                )
-            })?,
-        };
-        if value.is_empty() {
-            return Err("a secret must not be empty; leave the field out if there is none".into());
-        }
+        let value = resolve(text)?;
         // It ends up in a header, where nothing else is legal.
         if !value.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
             return Err("a secret may have visible ASCII characters only (no line break)".into());
         }
         Ok(Secret(value))
+    }
+}
+
+/// The text itself, or the environment variable that it names.
+fn resolve(text: &str) -> Result<String, String> {
+    let value = match text.strip_prefix(ENV) {
+        None => text.to_owned(),
+        Some(name) => std::env::var(name).map_err(|_| {
+            format!(
+                "environment variable {name} is not set; on Envoy add it to \
+                 `vm_config.environment_variables`, on APISIX 3.16 or older write the value"
+            )
+        })?,
+    };
+    if value.is_empty() {
+        return Err("a secret must not be empty; leave the field out if there is none".into());
+    }
+    Ok(value)
+}
+
+/// A secret that may have any characters, such as a key file. It is not sent as it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl Visitor<'_> for Read {
+            type Value = SecretText;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or `$env://NAME`")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretText, E> {
+                resolve(text).map(SecretText).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Read)
     }
 }
 

@@ -11,7 +11,7 @@ mod tests;
 use crate::chain::{Chain, Stage, Step};
 use crate::errors::{ApiError, ErrorKind};
 use crate::facts::{Fact, Facts};
-use crate::filter::{CallReply, Cx, Filter, Flow, Headers, Interest, Outcome, Reply};
+use crate::filter::{BodyKind, CallReply, Cx, Filter, Flow, Headers, Interest, Outcome, Reply};
 use crate::host::{Body, CallId, Capability, Host, Map};
 use crate::protocol::Endpoint;
 use crate::request::{Change, RequestBody};
@@ -186,7 +186,14 @@ impl Exchange {
 
     fn run_body(&mut self, host: &dyn Host, body: Vec<u8>) -> Action {
         self.state = State::Working;
-        match RequestBody::new(body) {
+        // Only forms and files may have other bytes than UTF-8's.
+        let content_type = host.header(Map::Request, "content-type").unwrap_or_default();
+        let body = match BodyKind::of_content_type(&String::from_utf8_lossy(&content_type)) {
+            BodyKind::Json => RequestBody::new(body),
+            _ if content_type.is_empty() => RequestBody::new(body),
+            _ => Ok(RequestBody::binary(body)),
+        };
+        match body {
             Ok(body) => {
                 self.request = Some(body);
                 self.run_filters(host, 0)
@@ -259,7 +266,7 @@ impl Exchange {
     pub fn call_response(&mut self, host: &dyn Host, call: CallId, headers: usize, size: usize) {
         let Some(pending) = self.pending.filter(|pending| pending.call == call) else { return };
         self.pending = None;
-        let reply = if headers == 0 { CallReply::failed() } else { read_reply(host, size) };
+        let reply = read_reply(host, headers, size);
         if self.reply_to(host, pending.filter, reply) == Action::Continue {
             let _ = host.resume_request();
         }
@@ -386,8 +393,13 @@ impl Exchange {
     ) -> Action {
         let chunk = read(host, Body::Response, size);
         let output = self.with_cx(host, |chain, cx| response.stream(chain, cx, &chunk, end));
-        if let Output::Replace(bytes) = output {
-            replace_response(host, chunk.len(), &bytes);
+        match output {
+            Output::Pass => {}
+            Output::Replace(bytes) => replace_response(host, chunk.len(), &bytes),
+            Output::Append(more) => {
+                let length = chunk.len();
+                replace_response(host, length, &[chunk, more].concat());
+            }
         }
         Action::Continue
     }
@@ -509,11 +521,9 @@ fn read(host: &dyn Host, body: Body, size: usize) -> Vec<u8> {
 
 fn write_request(host: &dyn Host, change: Change<'_>) -> Result<(), crate::host::HostError> {
     if host.can(Capability::ReplacePrefix) {
-        let with = change.with.as_bytes();
-        host.replace_body(Body::Request, change.replaced, change.total, with)?;
+        host.replace_body(Body::Request, change.replaced, change.total, change.with)?;
     } else {
-        let whole = change.whole.as_bytes();
-        host.replace_body(Body::Request, change.total, change.total, whole)?;
+        host.replace_body(Body::Request, change.total, change.total, change.whole)?;
     }
     if host.can(Capability::SetContentLength) {
         host.set_header(Map::Request, "content-length", &change.whole.len().to_string())?;
@@ -536,7 +546,11 @@ fn send_instead(host: &dyn Host, headers: &HostHeaders<'_>, body: &[u8]) -> Acti
     }
 }
 
-fn read_reply(host: &dyn Host, size: usize) -> CallReply {
+/// What came of a call; `headers` is their number, `size` the body's length.
+pub fn read_reply(host: &dyn Host, headers: usize, size: usize) -> CallReply {
+    if headers == 0 {
+        return CallReply::failed();
+    }
     let text = |name: &str| {
         host.header(Map::CallReply, name).and_then(|value| String::from_utf8(value).ok())
     };

@@ -3,7 +3,7 @@
 use crate::chain::Chain;
 use crate::errors::{ApiError, ErrorKind};
 use crate::filter::{BodyKind, Cx, Event, Headers, Interest, Reply, ReplyHeaders, ResponseHead};
-use crate::sse;
+use crate::frames::{Frame, Framer};
 
 /// What to do with the bytes that were fed.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(super) enum Output {
     Pass,
     /// Send this instead of them.
     Replace(Vec<u8>),
+    /// Let them pass and send this after them.
+    Append(Vec<u8>),
 }
 
 /// One answer on its way.
@@ -21,10 +23,12 @@ pub(super) struct Response {
     status: u16,
     kind: BodyKind,
     interest: Interest,
-    framer: sse::Framer,
+    framer: Framer,
     /// The body so far, where it is wanted whole and the host does not keep it.
     whole: Vec<u8>,
     limit: usize,
+    /// Something can be sent after its end.
+    growable: bool,
     ended: bool,
     broken: bool,
 }
@@ -60,21 +64,23 @@ impl Response {
             }
             interest => interest,
         };
+        let growable = writable && head.headers.get("content-length").is_none();
         Response {
             below,
             status: head.status,
             kind,
             interest,
-            framer: sse::Framer::new(),
+            framer: Framer::of(kind),
             whole: Vec::new(),
             limit,
+            growable,
             ended: false,
             broken: false,
         }
     }
 
     pub(super) fn is_stream(&self) -> bool {
-        self.kind == BodyKind::EventStream
+        self.kind.is_stream()
     }
 
     pub(super) fn interest(&self) -> Interest {
@@ -109,28 +115,33 @@ impl Response {
         }
         let mut bytes = Vec::new();
         let below = self.below;
-        let mut framer = std::mem::take(&mut self.framer);
-        let fed = framer.push(chunk, |event| feed(chain, below, cx, &event, &mut bytes));
-        self.framer = framer;
-        if fed.is_err() {
-            return self.too_long(chain, cx, bytes);
+        if self.framer.push(chunk, |frame| feed(chain, below, cx, &frame, &mut bytes)).is_err() {
+            return self.unreadable(chain, cx, bytes);
         }
         if end {
             self.ended = true;
             let mut complete = true;
-            let framer = std::mem::take(&mut self.framer);
-            framer.finish(|event| {
+            let seen = bytes.len();
+            let framer = std::mem::replace(&mut self.framer, Framer::of(self.kind));
+            let finished = framer.finish(|frame| {
                 complete = false;
-                feed(chain, below, cx, &event, &mut bytes);
+                feed(chain, below, cx, &frame, &mut bytes);
             });
-            chain.end(below, cx, complete, &mut bytes);
+            let passed = bytes.len();
+            chain.end(below, cx, complete && finished.is_ok(), &mut bytes);
+            if self.interest == Interest::Observe && self.growable && bytes.len() > passed {
+                // What was left unfinished ends first.
+                let mut more = if passed > seen { b"\n\n".to_vec() } else { Vec::new() };
+                more.extend_from_slice(bytes.get(passed..).unwrap_or_default());
+                return Output::Append(more);
+            }
         }
         if self.interest == Interest::Rewrite { Output::Replace(bytes) } else { Output::Pass }
     }
 
-    /// An event over the framer's limit: no filter may see half of it, so the stream ends here. A
-    /// stream that is only observed goes on unobserved.
-    fn too_long(&mut self, chain: &mut Chain, cx: &mut Cx<'_>, mut bytes: Vec<u8>) -> Output {
+    /// An event that is damaged or over the framer's limit: no filter may see half of it, so the
+    /// stream ends here. A stream that is only observed goes on unobserved.
+    fn unreadable(&mut self, chain: &mut Chain, cx: &mut Cx<'_>, mut bytes: Vec<u8>) -> Output {
         self.broken = self.interest == Interest::Rewrite;
         if !self.broken {
             self.interest = Interest::Ignore;
@@ -189,19 +200,13 @@ impl Response {
 }
 
 /// Frames that carry nothing for a filter (comments, an event that is not UTF-8) pass as they are.
-fn feed(
-    chain: &mut Chain,
-    below: usize,
-    cx: &mut Cx<'_>,
-    event: &sse::Event<'_>,
-    bytes: &mut Vec<u8>,
-) {
-    match event.data() {
+fn feed(chain: &mut Chain, below: usize, cx: &mut Cx<'_>, frame: &Frame<'_>, bytes: &mut Vec<u8>) {
+    match &frame.data {
         Some(data) => {
-            let event = Event { name: event.name(), data: &data, raw: Some(event.raw()) };
+            let event = Event { name: frame.name, data, raw: Some(frame.raw) };
             chain.event(below, cx, &event, bytes);
         }
-        None => bytes.extend_from_slice(event.raw()),
+        None => bytes.extend_from_slice(frame.raw),
     }
 }
 
@@ -226,6 +231,7 @@ pub(super) fn outward(
     };
     let body = match output {
         Output::Replace(body) => body,
+        Output::Append(more) => [reply.body, more].concat(),
         Output::Pass => reply.body,
     };
     Reply { status: headers.status, headers: headers.list, body }

@@ -260,3 +260,11 @@ view! {
         message: JsonStr<'a>,
     }
 }
+
+view! {
+    /// An event within one of Amazon's.
+    pub struct Chunk<'a> {
+        /// The event, Base64.
+        bytes: JsonStr<'a>,
+    }
+}

@@ -72,20 +72,6 @@ view! {
 }
 
 view! {
-    /// As much of a request as is needed to send it somewhere.
-    pub struct Head<'a> {
-        /// The model.
-        model: JsonStr<'a>,
-        /// The conversation.
-        messages: &'a RawValue,
-        /// Whether the answer is to be an event stream.
-        stream: bool,
-        /// What the stream carries besides.
-        stream_options: StreamOptions<'a>,
-    }
-}
-
-view! {
     /// What a stream carries besides the answer.
     pub struct StreamOptions<'a> {
         /// A last chunk with the token counts.

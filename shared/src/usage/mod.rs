@@ -6,12 +6,15 @@
 mod anthropic;
 mod bedrock;
 mod cohere;
+mod gemini;
 mod openai_chat;
+mod openai_responses;
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::openai_responses as openai_responses_api;
 use crate::protocol::{
-    anthropic as anthropic_api, bedrock as bedrock_api, cohere as cohere_api,
+    anthropic as anthropic_api, bedrock as bedrock_api, cohere as cohere_api, gemini as gemini_api,
     openai_chat as openai_chat_api,
 };
 
@@ -63,6 +66,11 @@ impl Report {
         openai_chat::read(self, usage);
     }
 
+    /// OpenAI Responses' `usage`.
+    pub fn openai_responses(&mut self, usage: &openai_responses_api::Usage<'_>) {
+        openai_responses::read(self, usage);
+    }
+
     /// Anthropic's `usage`, of a message or of an event.
     pub fn anthropic(&mut self, usage: &anthropic_api::Usage<'_>) {
         anthropic::read(self, usage);
@@ -76,6 +84,11 @@ impl Report {
     /// Cohere's `usage`, of an answer or of an event.
     pub fn cohere(&mut self, usage: &cohere_api::Usage<'_>) {
         cohere::read(self, usage);
+    }
+
+    /// Gemini's `usageMetadata`, of a whole answer or of an event.
+    pub fn gemini(&mut self, usage: &gemini_api::Usage<'_>) {
+        gemini::read(self, usage);
     }
 
     /// Counts that were read elsewhere replace all that is known.

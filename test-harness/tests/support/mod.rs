@@ -203,6 +203,11 @@ pub fn streaming(model: &str) -> Request {
     asking(model, r#","stream":true"#)
 }
 
+/// The same by a client that wants the token counts.
+pub fn counted(model: &str) -> Request {
+    asking(model, r#","stream":true,"stream_options":{"include_usage":true}"#)
+}
+
 /// What [`body`] becomes for Anthropic.
 pub fn anthropic_body(model: &str, more: &str) -> String {
     one_line(&format!(

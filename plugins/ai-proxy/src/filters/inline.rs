@@ -8,17 +8,26 @@ use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ReplyHeaders,
     ResponseHead,
 };
-use shared::host::{Call, Capability, Host};
+use shared::frames::{Frame, Framer};
+use shared::host::{Call, Capability, Host, Map};
 use shared::request::RequestBody;
 use shared::sse;
 
 use super::route::proxy_error;
-use super::{attempting, choose, finish, forward, state_usage};
+use super::{
+    answer_head, asked_path, attempting, choose, circumstances, finish, forward, head, passthrough,
+    state_usage,
+};
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
 use crate::attempt::{Attempt, NewBody, address, headers};
+use crate::auth::{self, Unsigned};
 use crate::config::Inline;
-use crate::gateway::{Gateway, Provider};
+use crate::gateway::Gateway;
+use crate::provider::Provider;
+
+/// Bodies are JSON unless the client says otherwise.
+const JSON: &str = "application/json";
 
 pub(super) struct InlineFilter {
     gateway: Rc<Gateway>,
@@ -30,7 +39,7 @@ pub(super) struct InlineFilter {
 struct Calls {
     asked: Asked,
     /// The request's body; the host's copy is gone when the first call ends.
-    text: String,
+    body: Vec<u8>,
     /// Provider and model, the next one last.
     left: Vec<(String, String)>,
 }
@@ -42,7 +51,8 @@ impl InlineFilter {
 
     fn begin(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
-        let asked = asked::read(cx.endpoint, body)?;
+        let path = asked_path(cx);
+        let asked = asked::read(cx, &path, body)?;
         let choice = choose(&gateway, &asked, cx)?;
         if gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
@@ -58,11 +68,12 @@ impl InlineFilter {
         let Some(provider) = gateway.provider(provider) else {
             return Err(asked::unknown_model(&asked.model, &[]));
         };
-        let attempt = Attempt::new(&gateway, provider, model, &asked, body.text())?;
+        let circumstances = circumstances(&gateway, cx);
+        let mut attempt = Attempt::new(&circumstances, provider, model, &asked, body.text())?;
         match way(gateway.inline, cx.host, &attempt, several && !asked.stream) {
             Inline::Call => {
                 let left = targets.into_iter().rev().collect();
-                self.calls = Some(Calls { asked, text: body.text().to_owned(), left });
+                self.calls = Some(Calls { asked, body: body.bytes().to_vec(), left });
                 Ok(self.call_next(cx))
             }
             Inline::Pass if attempt.body != NewBody::Same => {
@@ -71,13 +82,12 @@ impl InlineFilter {
                 Err(ApiError::new(ErrorKind::Internal, message))
             }
             _ => {
+                let passthrough = passthrough(cx);
                 attempting(cx, &provider.name, model);
-                address(&gateway, provider, &attempt.path, cx.host).map_err(|error| {
-                    log::error!("the request could not be pointed at {}: {error}", provider.name);
-                    ApiError::new(ErrorKind::Internal, "the gateway could not address the provider")
-                })?;
-                self.answer = Some(Answer::new(cx.host, provider, model, &asked, &attempt));
-                attempt.change(&asked, body)?;
+                attempt.change(body)?;
+                address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
+                let answer = Answer::new(cx.host, provider, model, &asked, &attempt, passthrough);
+                self.answer = Some(answer);
                 Ok(Flow::Continue)
             }
         }
@@ -92,15 +102,25 @@ impl InlineFilter {
             return cx.refuse(&error);
         };
         let Some(provider) = gateway.provider(&name) else { return self.call_next(cx) };
-        match Attempt::new(&gateway, provider, &model, &calls.asked, &calls.text) {
+        let circumstances = circumstances(&gateway, cx);
+        let passthrough = passthrough(cx);
+        let text = std::str::from_utf8(&calls.body).unwrap_or_default();
+        let called = Attempt::new(&circumstances, provider, &model, &calls.asked, text).and_then(
+            |mut attempt| {
+                let answer =
+                    Answer::new(cx.host, provider, &model, &calls.asked, &attempt, passthrough);
+                let call = call(&gateway, provider, &mut attempt, calls, passthrough, cx.host)?;
+                Ok((answer, call))
+            },
+        );
+        match called {
             Err(error) if calls.left.is_empty() => cx.refuse(&error),
             // The next one may have something for it.
             Err(_) => self.call_next(cx),
-            Ok(attempt) => {
+            Ok((answer, call)) => {
                 attempting(cx, &name, &model);
-                let answer = Answer::new(cx.host, provider, &model, &calls.asked, &attempt);
                 self.answer = Some(answer);
-                Flow::Call(Box::new(call(&gateway, provider, attempt, calls, cx.host)))
+                Flow::Call(Box::new(call))
             }
         }
     }
@@ -117,9 +137,9 @@ impl InlineFilter {
         let mut headers = ReplyHeaders { status, list };
         let kind = BodyKind::of(&headers);
         let mut head = ResponseHead { status, kind, headers: &mut headers };
-        let interest = answer.head(&mut head);
-        let body = if kind == BodyKind::EventStream && interest != Interest::Ignore {
-            stream(answer, &reply.body)
+        let interest = answer_head(&self.gateway, answer, cx, &mut head);
+        let body = if kind.is_stream() && interest != Interest::Ignore {
+            stream(answer, kind, &reply.body)
         } else if interest == Interest::Ignore {
             reply.body
         } else {
@@ -145,45 +165,56 @@ fn way(wanted: Inline, host: &dyn Host, attempt: &Attempt, failover: bool) -> In
 fn call(
     gateway: &Gateway,
     provider: &Provider,
-    attempt: Attempt,
+    attempt: &mut Attempt,
     calls: &Calls,
+    passthrough: bool,
     host: &dyn Host,
-) -> Call {
-    let mut headers = headers(provider);
-    headers.push(("content-type".into(), "application/json".into()));
+) -> Result<Call, ApiError> {
+    let client_key = passthrough.then(|| auth::client_key(host)).flatten();
+    if passthrough && client_key.is_none() {
+        return Err(auth::no_client_key());
+    }
+    let body = attempt.take_body(&calls.body);
+    let method = host.method().unwrap_or_else(|| "POST".into());
+    let now = host.now_nanos() / 1_000_000_000;
+    let request = Unsigned { method: &method, path: &attempt.wire.path, body: &body, now };
+    let mut headers = headers(provider, attempt, client_key.as_deref(), request, host)?;
+    let content_type = host.header(Map::Request, "content-type");
+    let content_type = content_type.and_then(|value| String::from_utf8(value).ok());
+    headers.push(("content-type".into(), content_type.unwrap_or_else(|| JSON.into())));
     headers.push(("accept-encoding".into(), "identity".into()));
     let address = provider.base_url.address();
     let cluster = provider.cluster.clone().filter(|_| host.can(Capability::Clusters));
-    Call {
+    Ok(Call {
         upstream: cluster.unwrap_or(address),
         scheme: provider.base_url.scheme.into(),
         authority: provider.base_url.authority.clone(),
-        method: "POST".into(),
-        path: attempt.path.clone(),
+        method,
+        path: attempt.wire.path.clone(),
         headers,
-        body: attempt.into_body(&calls.asked, &calls.text),
+        body,
         timeout: gateway.call_timeout,
-    }
+    })
 }
 
 /// A whole event stream in the client's form.
-fn stream(answer: &mut Answer, body: &[u8]) -> Vec<u8> {
+fn stream(answer: &mut Answer, kind: BodyKind, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
-    let mut one = |answer: &mut Answer, event: &sse::Event<'_>| {
-        let replaced = match event.data() {
-            Some(data) => answer.event(event.name(), &data, &mut |name, data| {
-                sse::write_event(&mut out, name, data)
+    let mut one = |answer: &mut Answer, frame: &Frame<'_>| {
+        let replaced = match &frame.data {
+            Some(data) => answer.event(frame.name, data, &mut |name, data| {
+                sse::write_event(&mut out, name, data);
             }),
             None => false,
         };
         if !replaced {
-            out.extend_from_slice(event.raw());
+            out.extend_from_slice(frame.raw);
         }
     };
-    let mut framer = sse::Framer::new();
-    // An event that is too long ends the stream, as the end of the body does.
-    if framer.push(body, |event| one(answer, &event)).is_ok() {
-        framer.finish(|event| one(answer, &event));
+    let mut framer = Framer::of(kind);
+    // An event that cannot be read ends the stream, as the end of the body does.
+    if framer.push(body, |frame| one(answer, &frame)).is_ok() {
+        let _ = framer.finish(|frame| one(answer, &frame));
     }
     answer.end(&mut |name, data| sse::write_event(&mut out, name, data));
     out
@@ -200,12 +231,7 @@ fn retriable(status: Option<u16>) -> bool {
 impl Filter for InlineFilter {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
         cx.facts.keep();
-        match asked::check_head(cx) {
-            Ok(()) => cx.read_body(),
-            Err(error) if self.gateway.mode == Mode::Enforce => return cx.refuse(&error),
-            Err(_) => {}
-        }
-        Flow::Continue
+        head(&self.gateway, cx)
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
@@ -224,8 +250,11 @@ impl Filter for InlineFilter {
         Flow::Respond(Box::new(self.reply(cx, reply)))
     }
 
-    fn response_head(&mut self, _: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
-        self.answer.as_mut().map_or(Interest::Ignore, |answer| answer.head(head))
+    fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
+        match &mut self.answer {
+            Some(answer) => answer_head(&self.gateway, answer, cx, head),
+            None => Interest::Ignore,
+        }
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {

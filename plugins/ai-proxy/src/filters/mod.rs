@@ -6,14 +6,25 @@ mod translate;
 
 use std::rc::Rc;
 
+use shared::config::Mode;
 use shared::errors::ApiError;
 use shared::facts::Fact;
-use shared::filter::{Cx, Event, Filter, Out};
+use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, ResponseHead};
+use shared::host::{Capability, Map};
+use shared::protocol::Endpoint;
 
 use crate::answer::Answer;
-use crate::asked::{Asked, unknown_model};
-use crate::config::Role;
+use crate::asked::{self, Asked};
+use crate::attempt::Circumstances;
+use crate::config::{Key, Role};
 use crate::gateway::{Choice, Gateway};
+use crate::models;
+
+/// The value of [`Fact::Key`] where the provider gets the client's own key.
+const PASSTHROUGH: &str = "passthrough";
+
+/// By which a client names the provider for what names no model (files, batches).
+const PROVIDER_HEADER: &str = "x-ai-provider";
 
 /// The filter for this configuration's role.
 pub fn filter(gateway: Rc<Gateway>) -> Box<dyn Filter> {
@@ -30,17 +41,91 @@ fn choose<'g>(
     asked: &Asked,
     cx: &mut Cx<'_>,
 ) -> Result<Choice<'g>, ApiError> {
-    let Some(choice) = gateway.choose(&asked.model) else {
-        return Err(unknown_model(&asked.model, &gateway.model_names()));
-    };
+    let choice = gateway.choose(asked, wanted_provider(cx).as_deref())?;
     let targets: Vec<_> =
         choice.targets.iter().map(|(p, model)| format!("{}={model}", p.name)).collect();
     cx.facts.set(cx.host, Fact::RequestedModel, asked.model.as_str());
     cx.facts.set(cx.host, Fact::Targets, targets.join("\n"));
+    if choice.key == Key::Passthrough {
+        cx.facts.set(cx.host, Fact::Key, PASSTHROUGH);
+    }
     if let Some(path) = cx.host.path() {
         cx.facts.set(cx.host, Fact::Path, path);
     }
     Ok(choice)
+}
+
+/// The provider that the client names for what names no model.
+fn wanted_provider(cx: &Cx<'_>) -> Option<String> {
+    String::from_utf8(cx.host.header(Map::Request, PROVIDER_HEADER)?).ok()
+}
+
+/// Whether the provider gets the client's own key.
+fn passthrough(cx: &mut Cx<'_>) -> bool {
+    cx.facts.get(cx.host, Fact::Key).is_some_and(|key| key == PASSTHROUGH)
+}
+
+/// What can be told by the headers alone: refuses what is not served, lists the models, or asks for
+/// the body.
+fn head(gateway: &Gateway, cx: &mut Cx<'_>) -> Flow {
+    let path = cx.host.path().unwrap_or_default();
+    let listed = models_form(cx)
+        .filter(|_| cx.host.method().as_deref() == Some("GET"))
+        .map(|form| models::reply(gateway, form, &path));
+    let refusal = match listed {
+        Some(Ok(reply)) if gateway.mode == Mode::Enforce => return Flow::Respond(Box::new(reply)),
+        Some(Ok(_)) => return Flow::Continue,
+        Some(Err(error)) => error,
+        None => match asked::check_head(cx) {
+            Ok(()) => {
+                cx.read_body();
+                return Flow::Continue;
+            }
+            Err(error) => error,
+        },
+    };
+    if gateway.mode == Mode::Enforce { cx.refuse(&refusal) } else { Flow::Continue }
+}
+
+/// OpenAI's path and Anthropic's are the same; Anthropic's clients send their version.
+fn models_form(cx: &Cx<'_>) -> Option<models::Form> {
+    match cx.endpoint? {
+        Endpoint::GeminiModels => Some(models::Form::Google),
+        Endpoint::Models => Some(match cx.host.header(Map::Request, "anthropic-version") {
+            Some(_) => models::Form::Anthropic,
+            None => models::Form::OpenAi,
+        }),
+        _ => None,
+    }
+}
+
+/// What attempts are made in here.
+fn circumstances<'g>(gateway: &'g Gateway, cx: &Cx<'_>) -> Circumstances<'g> {
+    let rewrites =
+        cx.host.can(Capability::RewriteRequestBody) && cx.host.can(Capability::RewriteResponseBody);
+    Circumstances { gateway, rewrites, now: cx.host.now_nanos() / 1_000_000_000 }
+}
+
+/// The path that the client asked for.
+fn asked_path(cx: &mut Cx<'_>) -> String {
+    let stated = cx.facts.get(cx.host, Fact::Path).filter(|stated| !stated.is_empty());
+    stated.or_else(|| cx.host.path()).unwrap_or_default()
+}
+
+/// An answer's head has come.
+fn answer_head(
+    gateway: &Gateway,
+    answer: &mut Answer,
+    cx: &Cx<'_>,
+    head: &mut ResponseHead<'_>,
+) -> Interest {
+    let interest = answer.head(head);
+    if let Some(provider) = gateway.provider(answer.provider()) {
+        let retry_after = head.headers.get("retry-after");
+        let now = cx.host.now_nanos() / 1_000_000_000;
+        answer.tell_keys(&provider.keys, retry_after.as_deref(), now);
+    }
+    interest
 }
 
 /// States who is being asked.

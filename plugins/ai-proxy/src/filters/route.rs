@@ -9,7 +9,8 @@ use shared::filter::{BodyKind, Cx, Filter, Flow, Interest, ResponseHead};
 use shared::host::Map;
 use shared::request::RequestBody;
 
-use super::choose;
+use super::{asked_path, choose, head};
+use crate::config::Key;
 use crate::gateway::Gateway;
 use crate::{asked, attempt};
 
@@ -23,7 +24,8 @@ impl Route {
     }
 
     fn route(&self, cx: &mut Cx<'_>, body: &RequestBody) -> Result<(), ApiError> {
-        let asked = asked::read(cx.endpoint, body)?;
+        let path = asked_path(cx);
+        let asked = asked::read(cx, &path, body)?;
         let choice = choose(&self.gateway, &asked, cx)?;
         if self.gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
@@ -31,7 +33,7 @@ impl Route {
             return Ok(());
         }
         // Should a cluster lack its filter, the client's key must still not reach the provider.
-        attempt::strip(&self.gateway, cx.host);
+        attempt::strip(&self.gateway, cx.host, choice.key == Key::Passthrough);
         if let Some(cluster) = choice.cluster {
             cx.host.set_header(Map::Request, CLUSTER_HEADER, cluster).map_err(|error| {
                 log::error!("the cluster could not be chosen: {error}");
@@ -45,12 +47,7 @@ impl Route {
 impl Filter for Route {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
         cx.facts.keep();
-        match asked::check_head(cx) {
-            Ok(()) => cx.read_body(),
-            Err(error) if self.gateway.mode == Mode::Enforce => return cx.refuse(&error),
-            Err(_) => {}
-        }
-        Flow::Continue
+        head(&self.gateway, cx)
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {

@@ -8,11 +8,15 @@ use shared::facts::Fact;
 use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead};
 use shared::request::RequestBody;
 
-use super::{attempting, choose, finish, forward, state_usage};
+use super::{
+    answer_head, asked_path, attempting, choose, circumstances, finish, forward, passthrough,
+    state_usage,
+};
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
 use crate::attempt::{Attempt, address};
-use crate::gateway::{Gateway, Provider};
+use crate::gateway::Gateway;
+use crate::provider::Provider;
 
 /// The metadata of hosts and clusters that names their provider:
 /// `filter_metadata: { ai-gateway: { provider: <name> } }`.
@@ -30,16 +34,17 @@ impl Translate {
 
     fn attempt(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<(), ApiError> {
         let gateway = Rc::clone(&self.gateway);
-        let asked = asked::read(cx.endpoint, body)?;
+        let path = asked_path(cx);
+        let asked = asked::read(cx, &path, body)?;
         let (provider, model) = target(&gateway, &asked, cx)?;
-        let attempt = Attempt::new(&gateway, provider, &model, &asked, body.text())?;
+        let circumstances = circumstances(&gateway, cx);
+        let mut attempt = Attempt::new(&circumstances, provider, &model, &asked, body.text())?;
+        let passthrough = passthrough(cx);
         attempting(cx, &provider.name, &model);
-        address(&gateway, provider, &attempt.path, cx.host).map_err(|error| {
-            log::error!("the request could not be pointed at {}: {error}", provider.name);
-            ApiError::new(ErrorKind::Internal, "the gateway could not address the provider")
-        })?;
-        self.answer = Some(Answer::new(cx.host, provider, &model, &asked, &attempt));
-        attempt.change(&asked, body)
+        attempt.change(body)?;
+        address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
+        self.answer = Some(Answer::new(cx.host, provider, &model, &asked, &attempt, passthrough));
+        Ok(())
     }
 }
 
@@ -111,8 +116,11 @@ impl Filter for Translate {
         }
     }
 
-    fn response_head(&mut self, _: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
-        self.answer.as_mut().map_or(Interest::Ignore, |answer| answer.head(head))
+    fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
+        match &mut self.answer {
+            Some(answer) => answer_head(&self.gateway, answer, cx, head),
+            None => Interest::Ignore,
+        }
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {

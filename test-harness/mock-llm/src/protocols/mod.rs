@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod openai;
+mod openai_responses;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method};
@@ -201,7 +202,8 @@ impl ApiError {
 }
 
 /// Every protocol; the first also answers for paths nobody knows.
-static ALL: [&dyn Protocol; 2] = [&openai::OpenAi, &anthropic::Anthropic];
+static ALL: [&dyn Protocol; 3] =
+    [&openai::OpenAi, &anthropic::Anthropic, &openai_responses::Responses];
 
 /// The protocol and endpoint of a request.
 pub(crate) fn find(method: &Method, path: &str) -> Option<(&'static dyn Protocol, Endpoint)> {
@@ -308,6 +310,8 @@ mod tests {
         assert_eq!(find(Method::POST, "/openai/v1/embeddings"), Some(Endpoint::Embeddings));
         assert_eq!(find(Method::POST, "/x/y/v1/messages"), Some(Endpoint::Chat));
         assert_eq!(find(Method::POST, "/v1/messages/count_tokens"), Some(Endpoint::CountTokens));
+        assert_eq!(find(Method::POST, "/openai/v1/responses"), Some(Endpoint::Chat));
+        assert_eq!(find(Method::GET, "/v1/responses/resp_1"), Some(Endpoint::Model));
         assert_eq!(find(Method::GET, "/v1/models"), Some(Endpoint::Models));
         assert_eq!(find(Method::GET, "/p/v1/models/org/model"), Some(Endpoint::Model));
         assert_eq!(find(Method::GET, "/v1/chat/completions"), None);

@@ -4,6 +4,7 @@ pub mod anthropic;
 mod bad;
 pub mod gemini;
 pub mod openai_chat;
+pub mod openai_completions;
 pub mod openai_responses;
 
 use std::fmt::Debug;
@@ -18,6 +19,8 @@ use super::ir::{Delta, Field, Request, Response};
 pub enum Client {
     /// OpenAI Chat Completions.
     OpenAiChat,
+    /// OpenAI's older Completions.
+    OpenAiCompletions,
     /// OpenAI Responses.
     OpenAiResponses,
     /// Anthropic Messages.
@@ -54,24 +57,32 @@ pub trait StreamWriter: Debug {
 
 impl Client {
     /// All of them.
-    pub const ALL: [Client; 4] =
-        [Client::OpenAiChat, Client::OpenAiResponses, Client::Anthropic, Client::Gemini];
+    pub const ALL: [Client; 5] = [
+        Client::OpenAiChat,
+        Client::OpenAiCompletions,
+        Client::OpenAiResponses,
+        Client::Anthropic,
+        Client::Gemini,
+    ];
 
     /// That of an endpoint, if it is one that is translated.
     pub fn of(endpoint: Endpoint) -> Option<Client> {
         match endpoint {
             Endpoint::OpenAiChat => Some(Client::OpenAiChat),
+            Endpoint::OpenAiCompletions => Some(Client::OpenAiCompletions),
             Endpoint::OpenAiResponses => Some(Client::OpenAiResponses),
             Endpoint::AnthropicMessages => Some(Client::Anthropic),
             Endpoint::Gemini => Some(Client::Gemini),
-            Endpoint::AnthropicCountTokens | Endpoint::OpenAiOther => None,
+            _ => None,
         }
     }
 
     /// In whose form errors are written.
     pub fn vendor(self) -> Vendor {
         match self {
-            Client::OpenAiChat | Client::OpenAiResponses => Vendor::OpenAi,
+            Client::OpenAiChat | Client::OpenAiCompletions | Client::OpenAiResponses => {
+                Vendor::OpenAi
+            }
             Client::Anthropic => Vendor::Anthropic,
             Client::Gemini => Vendor::Google,
         }
@@ -81,6 +92,7 @@ impl Client {
     pub fn read(self, text: &str) -> Result<Request<'_>, ApiError> {
         match self {
             Client::OpenAiChat => openai_chat::read(text),
+            Client::OpenAiCompletions => openai_completions::read(text),
             Client::OpenAiResponses => openai_responses::read(text),
             Client::Anthropic => anthropic::read(text),
             Client::Gemini => gemini::read(text),
@@ -91,6 +103,7 @@ impl Client {
     pub fn name_of(self, field: Field) -> &'static str {
         match self {
             Client::OpenAiChat => openai_chat::name_of(field),
+            Client::OpenAiCompletions => openai_completions::name_of(field),
             Client::OpenAiResponses => openai_responses::name_of(field),
             Client::Anthropic => anthropic::name_of(field),
             Client::Gemini => gemini::name_of(field),
@@ -101,6 +114,7 @@ impl Client {
     pub fn write(self, response: &Response<'_>, context: &Context) -> String {
         match self {
             Client::OpenAiChat => openai_chat::write(response, context),
+            Client::OpenAiCompletions => openai_completions::write(response, context),
             Client::OpenAiResponses => openai_responses::write(response, context),
             Client::Anthropic => anthropic::write(response, context),
             Client::Gemini => gemini::write(response, context),
@@ -111,6 +125,7 @@ impl Client {
     pub fn stream(self, context: Context) -> Box<dyn StreamWriter> {
         match self {
             Client::OpenAiChat => Box::new(openai_chat::StreamWriter::new(context)),
+            Client::OpenAiCompletions => Box::new(openai_completions::StreamWriter::new(context)),
             Client::OpenAiResponses => Box::new(openai_responses::StreamWriter::new(context)),
             Client::Anthropic => Box::new(anthropic::StreamWriter::new(context)),
             Client::Gemini => Box::new(gemini::StreamWriter::new(context)),

@@ -14,6 +14,8 @@ use shared::usage::Report;
 
 use super::ir::{Delta, Request, Response, Unsupported};
 use crate::config::Protocol;
+use crate::presets::Quirks;
+use crate::provider::Cloud;
 
 /// What a provider's requests depend on besides the client's.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +24,10 @@ pub struct Options<'a> {
     pub model: &'a str,
     /// `max_tokens` where the protocol demands it and the client gives none.
     pub default_max_tokens: u64,
-    /// OpenAI itself, whose newer models refuse what other servers take.
-    pub openai: bool,
+    /// What it does in its own way.
+    pub quirks: Quirks,
+    /// On whose cloud it runs.
+    pub cloud: Cloud,
 }
 
 /// Writes a request. Names what has no place in it in `request.unsupported`; refuses what cannot be
@@ -76,6 +80,29 @@ pub fn observe(protocol: Protocol, text: &str, report: &mut Report) {
         Protocol::Gemini => gemini::observe(text, report),
         Protocol::Bedrock => bedrock::observe(text, report),
         Protocol::Cohere => cohere::observe(text, report),
+    }
+}
+
+/// Whether an event that passes as it is ends its stream, be it with an error. Looks only at what
+/// tells the last events from all others.
+pub fn is_last(protocol: Protocol, data: &str) -> bool {
+    let given = |key: &str| {
+        let rest = data.split(key).nth(1).map(|rest| rest.trim_start_matches([' ', ':']));
+        rest.is_some_and(|rest| !rest.starts_with("null"))
+    };
+    match protocol {
+        // Some servers leave `[DONE]` out.
+        Protocol::Openai => data == "[DONE]" || given("\"finish_reason\"") || given("\"error\""),
+        Protocol::OpenaiResponses => {
+            let last = ["response.completed", "response.incomplete", "response.failed"];
+            last.iter().any(|kind| data.contains(kind)) || data.contains("\"error\"")
+        }
+        Protocol::Anthropic => data.contains("\"message_stop\"") || data.contains("\"error\""),
+        Protocol::Gemini => {
+            given("\"finishReason\"") || given("\"blockReason\"") || given("\"error\"")
+        }
+        // No client speaks these.
+        Protocol::Bedrock | Protocol::Cohere => true,
     }
 }
 

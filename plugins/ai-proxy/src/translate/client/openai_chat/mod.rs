@@ -5,7 +5,9 @@ mod response;
 mod stream;
 
 pub use request::read;
+pub(super) use request::{audio_source, source};
 pub use response::write;
+pub(super) use response::write_usage;
 pub use stream::StreamWriter;
 
 use shared::json::JsonStr;
@@ -39,7 +41,7 @@ fn new_id(context: &Context) -> JsonStr<'static> {
 }
 
 /// The `finish_reason`.
-fn finish_reason(stop: StopReason) -> &'static str {
+pub(super) fn finish_reason(stop: StopReason) -> &'static str {
     match stop {
         StopReason::End | StopReason::StopSequence => "stop",
         StopReason::Length => "length",

@@ -221,7 +221,7 @@ fn write_calls(w: &mut JsonWriter, parts: &[Part<'_>]) {
     }
 }
 
-pub(super) fn write_usage(w: &mut JsonWriter, usage: &Usage) {
+pub(in crate::translate::client) fn write_usage(w: &mut JsonWriter, usage: &Usage) {
     w.open('{');
     w.key("prompt_tokens");
     w.value(usage.prompt_tokens);

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 use shared::json::JsonStr;
 use shared::write::JsonWriter;
 
+use crate::provider::Cloud;
 use crate::translate::ir::{
     Arguments, Body, Effort, Field, Format, Part, Request, Role, Source, Thinking, Tool,
     ToolChoice, Turn, Unsupported,
@@ -31,8 +32,13 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     ));
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
-    w.key("model");
-    w.text(model);
+    match options.cloud.anthropic_version() {
+        Some(version) => w.field("anthropic_version", version),
+        None => {
+            w.key("model");
+            w.text(model);
+        }
+    }
     w.key("max_tokens");
     w.value(max_tokens);
     write_system(&mut w, &request.system);
@@ -54,7 +60,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
         w.string(user);
         w.close('}');
     }
-    if request.stream {
+    if request.stream && options.cloud != Cloud::Bedrock {
         w.key("stream");
         w.raw("true");
     }

@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn inline(media_type: &str) -> Source<'_> {
-        Source::Base64 { media_type, data: "AA==" }
+        Source::Base64 { media_type, data: "AA==".into() }
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn read_image(image: Image<'_>) -> Option<Body<'_>> {
     };
     let JsonStr::Borrowed(bytes) = image.source?.bytes? else { return None };
     let data = bytes.get().strip_prefix('"')?.strip_suffix('"')?;
-    Some(Body::Image(Source::Base64 { media_type, data }))
+    Some(Body::Image(Source::Base64 { media_type, data: data.into() }))
 }
 
 /// Reads the token counts, of a whole answer or of an event.

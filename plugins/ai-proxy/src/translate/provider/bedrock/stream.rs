@@ -94,9 +94,10 @@ impl provider::StreamReader for StreamReader {
     }
 }
 
-/// `throttlingException` and its like, and the codes of errors that AWS itself puts into a stream.
+/// `throttlingException` and its like, and the codes of errors that AWS itself puts into a stream,
+/// which begin with a capital letter as no event does.
 fn is_error(name: &str) -> bool {
-    ["Exception", "Error", "Failure"].iter().any(|end| name.ends_with(end))
+    name.ends_with("Exception") || name.starts_with(|c: char| c.is_ascii_uppercase())
 }
 
 impl StreamReader {

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::config::Protocol;
+use crate::presets::Quirks;
+use crate::provider::Cloud;
 use crate::translate::client::openai_chat;
 use crate::translate::ir::{Field, Unsupported};
 use crate::translate::provider::{self, Options};
@@ -13,13 +15,17 @@ const NOVA_2: &str = "us.amazon.nova-2-lite-v1:0";
 const GPT: &str = "openai.gpt-oss-120b-1:0";
 const LLAMA: &str = "meta.llama3-70b-instruct-v1:0";
 
+fn options(model: &str) -> Options<'_> {
+    Options { model, default_max_tokens: 4096, quirks: Quirks::NONE, cloud: Cloud::Own }
+}
+
 /// The body and what was dropped.
 fn write(model: &str, more: Value) -> Result<(Value, Vec<Field>), Unsupported> {
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let body = body.to_string();
     let mut request = openai_chat::read(&body).unwrap();
-    let options = Options { model, default_max_tokens: 4096, openai: false };
+    let options = options(model);
     let written = provider::write(Protocol::Bedrock, &mut request, &options)?;
     Ok((serde_json::from_str(&written).unwrap(), request.unsupported))
 }
@@ -141,7 +147,7 @@ fn a_failed_call_is_marked_where_that_is_known() {
     .to_string();
     let result = |model| {
         let mut request = anthropic::read(&text).unwrap();
-        let options = Options { model, default_max_tokens: 4096, openai: false };
+        let options = options(model);
         let body = provider::write(Protocol::Bedrock, &mut request, &options).unwrap();
         let body: Value = serde_json::from_str(&body).unwrap();
         body["messages"][2]["content"][0]["toolResult"].clone()

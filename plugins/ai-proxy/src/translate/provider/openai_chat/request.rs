@@ -3,8 +3,9 @@
 use shared::json::JsonStr;
 use shared::write::JsonWriter;
 
+use crate::presets::Quirks;
 use crate::translate::ir::{
-    Arguments, Body, Field, Format, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+    Arguments, Body, Field, Format, Part, Request, Role, Source, Thinking, Tool, ToolChoice, Turn,
     Unsupported,
 };
 use crate::translate::provider::Options;
@@ -27,18 +28,22 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     w.close(']');
     if let Some(max) = request.max_tokens {
         // Newer models of OpenAI refuse the older name, other servers may not know the newer one.
-        w.key(if options.openai { "max_completion_tokens" } else { "max_tokens" });
+        let new = options.quirks.max_completion_tokens;
+        w.key(if new { "max_completion_tokens" } else { "max_tokens" });
         w.value(max);
     }
+    leave_out(request, &options.quirks);
     write_tools(&mut w, request);
-    write_sampling(&mut w, request, options);
+    write_sampling(&mut w, request);
     write_format(&mut w, request.format.as_ref());
     write_notes(&mut w, request);
     if request.stream {
         w.key("stream");
         w.raw("true");
-        w.key("stream_options");
-        w.raw(r#"{"include_usage":true}"#);
+        if !options.quirks.no_stream_options {
+            w.key("stream_options");
+            w.raw(r#"{"include_usage":true}"#);
+        }
     }
     w.close('}');
     Ok(w.finish())
@@ -61,8 +66,59 @@ fn check(request: &Request<'_>) -> Result<(), Unsupported> {
     Ok(())
 }
 
+/// What this server has nothing for.
+fn leave_out(request: &mut Request<'_>, quirks: &Quirks) {
+    let mut out = |given: bool, field: Field| {
+        if given {
+            request.unsupported.push(field);
+        }
+        given
+    };
+    if out(quirks.no_top_k && request.top_k.is_some(), Field::TopK) {
+        request.top_k = None;
+    }
+    if out(quirks.no_seed && request.seed.is_some(), Field::Seed) {
+        request.seed = None;
+    }
+    if out(quirks.no_penalties && request.frequency_penalty.is_some(), Field::FrequencyPenalty) {
+        request.frequency_penalty = None;
+    }
+    if out(quirks.no_penalties && request.presence_penalty.is_some(), Field::PresencePenalty) {
+        request.presence_penalty = None;
+    }
+    if out(quirks.no_logprobs && request.logprobs.is_some(), Field::Logprobs) {
+        request.logprobs = None;
+    }
+    let effort = request.thinking.effort().is_some();
+    if out(quirks.no_reasoning_effort && effort, Field::Thinking) {
+        request.thinking = Thinking::default();
+    }
+    let above = request.temperature.is_some_and(|temperature| temperature > 1.0);
+    if out(quirks.temperature_to_one && above, Field::Temperature) {
+        request.temperature = Some(1.0);
+    }
+    // One call at a time is a wish; several are what most servers do anyway.
+    if quirks.no_parallel_tool_calls && request.parallel_tool_calls.take() == Some(false) {
+        request.unsupported.push(Field::ParallelToolCalls);
+    }
+    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    if quirks.no_forced_tool && forced {
+        request.unsupported.push(Field::ToolChoice);
+        request.tool_choice = None;
+    }
+    if quirks.no_json_schema && matches!(request.format, Some(Format::Schema { .. })) {
+        // The nearest that there is; the schema itself must then stand in the prompt.
+        request.unsupported.push(Field::Format);
+        request.format = Some(Format::Json);
+    }
+    if quirks.no_notes {
+        (request.user, request.cache_key, request.store, request.metadata) =
+            (None, None, None, None);
+    }
+}
+
 /// The format's name and the data.
-fn audio<'s>(source: &Source<'s>) -> Option<(&'static str, &'s str)> {
+fn audio<'s>(source: &'s Source<'_>) -> Option<(&'static str, &'s str)> {
     match source {
         Source::Base64 { media_type: "audio/wav" | "audio/x-wav" | "audio/wave", data } => {
             Some(("wav", data))
@@ -298,7 +354,7 @@ fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
     w.close('}');
 }
 
-fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, options: &Options<'_>) {
+fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>) {
     if let Some(temperature) = request.temperature {
         w.key("temperature");
         w.value(temperature);
@@ -330,13 +386,9 @@ fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, options: &Optio
         w.key("top_logprobs");
         w.value(top);
     }
-    match request.top_k {
-        Some(_) if options.openai => request.unsupported.push(Field::TopK),
-        Some(top_k) => {
-            w.key("top_k");
-            w.value(top_k);
-        }
-        None => {}
+    if let Some(top_k) = request.top_k {
+        w.key("top_k");
+        w.value(top_k);
     }
     if request.stop.len() > MAX_STOPS {
         request.unsupported.push(Field::Stop);

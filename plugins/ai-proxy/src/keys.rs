@@ -1,0 +1,136 @@
+//! A provider's keys: which is sent next, and which rests after a refusal.
+
+use std::cell::Cell;
+
+use shared::config::{Secret, Secrets};
+
+/// How long a key rests that was refused (401, 402, 403), in seconds.
+const REFUSED_SECONDS: u64 = 300;
+
+/// How long a key rests that is over its limit (429) where the provider does not say, in seconds.
+const LIMITED_SECONDS: u64 = 30;
+
+/// The longest that a provider's `retry-after` is heeded, in seconds.
+const MAX_SECONDS: u64 = 3600;
+
+/// A provider's keys, sent in turn. Each worker keeps its own account of which of them rest.
+#[derive(Debug, Default)]
+pub struct KeyPool {
+    keys: Vec<Key>,
+    next: Cell<usize>,
+}
+
+#[derive(Debug)]
+struct Key {
+    secret: Secret,
+    /// Seconds since the Unix epoch.
+    rests_until: Cell<u64>,
+}
+
+impl KeyPool {
+    /// A pool of these keys, perhaps none.
+    pub fn new(secrets: &Secrets) -> KeyPool {
+        let keys =
+            secrets.iter().map(|secret| Key { secret: secret.clone(), rests_until: Cell::new(0) });
+        KeyPool { keys: keys.collect(), next: Cell::new(0) }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The next key's number: in turn, those at rest left out. If all rest, the one whose rest ends
+    /// first, so that a provider with one key is never out of reach because of one refusal.
+    pub fn take(&self, now_seconds: u64) -> Option<usize> {
+        let start = self.next.get();
+        let in_turn = (0..self.keys.len()).map(|step| (start + step) % self.keys.len());
+        let awake = |index: &usize| self.rests_until(*index) <= now_seconds;
+        let index = in_turn
+            .clone()
+            .find(awake)
+            .or_else(|| in_turn.min_by_key(|index| self.rests_until(*index)))?;
+        self.next.set((index + 1) % self.keys.len());
+        Some(index)
+    }
+
+    /// The key of this number.
+    pub fn get(&self, index: usize) -> Option<&Secret> {
+        self.keys.get(index).map(|key| &key.secret)
+    }
+
+    /// The provider has answered to a request with this key. `retry_after` is its header.
+    pub fn answered(&self, index: usize, status: u16, retry_after: Option<&str>, now_seconds: u64) {
+        let usual = match status {
+            401..=403 => REFUSED_SECONDS,
+            429 => LIMITED_SECONDS,
+            _ => return,
+        };
+        // A date is as good as nothing said: providers of models send seconds.
+        let told = retry_after.and_then(|after| after.trim().parse::<f64>().ok());
+        let seconds = told.filter(|told| *told >= 0.0).map_or(usual, |told| {
+            // Saturates; the limit is small.
+            (told.ceil() as u64).min(MAX_SECONDS)
+        });
+        if let Some(key) = self.keys.get(index) {
+            key.rests_until.set(now_seconds.saturating_add(seconds));
+        }
+    }
+
+    fn rests_until(&self, index: usize) -> u64 {
+        self.keys.get(index).map_or(u64::MAX, |key| key.rests_until.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(count: usize) -> KeyPool {
+        let keys: Vec<_> = (0..count).map(|n| format!("k{n}")).collect();
+        KeyPool::new(&serde_json::from_value(serde_json::json!(keys)).unwrap())
+    }
+
+    #[test]
+    fn keys_are_sent_in_turn() {
+        let pool = pool(3);
+        let taken: Vec<_> = (0..4).map(|_| pool.take(0).unwrap()).collect();
+        assert_eq!(taken, [0, 1, 2, 0]);
+        assert_eq!(pool.get(1).unwrap().expose(), "k1");
+    }
+
+    #[test]
+    fn a_key_that_was_refused_rests() {
+        let pool = pool(2);
+        pool.answered(0, 429, Some("7"), 100);
+        let taken: Vec<_> = (0..3).map(|_| pool.take(106).unwrap()).collect();
+        assert_eq!(taken, [1, 1, 1]);
+        assert_eq!(pool.take(107), Some(0));
+        pool.answered(1, 401, None, 107);
+        assert_eq!((pool.take(400), pool.take(406)), (Some(0), Some(0)));
+        assert_eq!(pool.take(407), Some(1));
+    }
+
+    #[test]
+    fn if_all_rest_the_first_to_wake_is_sent() {
+        let pool = pool(2);
+        pool.answered(0, 429, Some("99999999"), 0);
+        pool.answered(1, 429, Some("Wed, 21 Oct 2026 07:28:00 GMT"), 0);
+        assert_eq!(pool.take(1), Some(1));
+        assert_eq!(pool.take(MAX_SECONDS), Some(0));
+    }
+
+    #[test]
+    fn other_answers_let_a_key_be_and_no_keys_are_no_key() {
+        let pool = pool(1);
+        pool.answered(0, 500, Some("60"), 0);
+        pool.answered(9, 429, None, 0);
+        assert_eq!(pool.take(0), Some(0));
+        assert_eq!(KeyPool::default().take(0), None);
+    }
+}

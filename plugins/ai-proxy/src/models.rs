@@ -1,0 +1,87 @@
+//! The list of models that clients can ask for, in the form of whichever API asks.
+//!
+//! A prefix (`gpt-*`) stands for names that the gateway does not know, so it is not listed.
+
+use serde_json::{Value, json};
+use shared::errors::{ApiError, ErrorKind};
+use shared::filter::Reply;
+use shared::protocol::endpoint::{GooglePath, tail};
+
+use crate::gateway::Gateway;
+use crate::percent;
+
+/// Whose form the list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// <https://platform.openai.com/docs/api-reference/models>
+    OpenAi,
+    /// <https://docs.anthropic.com/en/api/models-list>
+    Anthropic,
+    /// <https://ai.google.dev/api/models>
+    Google,
+}
+
+/// Since when models are here: not known, and clients want a number.
+const CREATED: u64 = 0;
+
+/// Answers with the list, or with the one model that the path names.
+pub fn reply(gateway: &Gateway, form: Form, path: &str) -> Result<Reply, ApiError> {
+    let wanted = match form {
+        Form::Google => GooglePath::of(path).map(|google| google.model).unwrap_or_default(),
+        Form::OpenAi | Form::Anthropic => {
+            let tail = tail(path).unwrap_or_default().split('?').next().unwrap_or_default();
+            tail.strip_prefix("/models/").unwrap_or_default()
+        }
+    };
+    let body = if wanted.is_empty() {
+        list(gateway, form)
+    } else {
+        let wanted = percent::decode(wanted.trim_end_matches('/'));
+        let Some(choice) = gateway.choose_model(&wanted) else {
+            let message = "no such model here; GET /v1/models lists those that there are";
+            return Err(ApiError::new(ErrorKind::NotFound, message).code("model_not_found"));
+        };
+        let owner = choice.targets.first().map_or("", |(provider, _)| provider.name.as_str());
+        one(form, &wanted, owner)
+    };
+    Ok(Reply {
+        status: 200,
+        headers: vec![("content-type".into(), "application/json".into())],
+        body: body.to_string().into_bytes(),
+    })
+}
+
+fn list(gateway: &Gateway, form: Form) -> Value {
+    let names = gateway.all_names();
+    let models: Vec<Value> = names.iter().map(|(name, owner)| one(form, name, owner)).collect();
+    let (first, last) = (names.first(), names.last());
+    match form {
+        Form::OpenAi => json!({ "object": "list", "data": models }),
+        Form::Anthropic => json!({
+            "data": models,
+            "has_more": false,
+            "first_id": first.map(|(name, _)| name),
+            "last_id": last.map(|(name, _)| name),
+        }),
+        Form::Google => json!({ "models": models }),
+    }
+}
+
+fn one(form: Form, name: &str, owner: &str) -> Value {
+    match form {
+        Form::OpenAi => {
+            json!({ "id": name, "object": "model", "created": CREATED, "owned_by": owner })
+        }
+        Form::Anthropic => json!({
+            "type": "model",
+            "id": name,
+            "display_name": name,
+            "created_at": "1970-01-01T00:00:00Z",
+        }),
+        Form::Google => json!({
+            "name": format!("models/{name}"),
+            "displayName": name,
+            "supportedGenerationMethods": ["generateContent", "countTokens", "embedContent"],
+        }),
+    }
+}

@@ -1,0 +1,166 @@
+//! What is known of vendors: data, no code. docs/providers.md is made of it.
+
+mod table;
+
+pub use table::TABLE;
+
+use crate::config::Protocol;
+
+/// A vendor's API.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// Its name in configurations.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// Where its API is documented.
+    pub docs: &'static str,
+    /// Which API it speaks.
+    pub protocol: Protocol,
+    /// Where that begins. `{model}` stands for the model, other names in braces for the
+    /// configuration's `params`.
+    pub base_url: &'static str,
+    /// How it is shown who asks.
+    pub auth: Auth,
+    /// Parameters of the query that it demands.
+    pub query: &'static [(&'static str, &'static str)],
+    /// Which services it has, and where.
+    pub paths: Paths,
+    /// What it does in its own way.
+    pub quirks: Quirks,
+}
+
+/// How a provider is shown who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `authorization: Bearer <key>`.
+    Bearer,
+    /// The key alone in this header.
+    Header(&'static str),
+    /// Amazon's Signature Version 4 for the service `bedrock`; or `Bearer` with a Bedrock API key.
+    SigV4,
+    /// A Google service account's access token, as `Bearer`.
+    GoogleServiceAccount,
+    /// Not at all, or by the proxy.
+    None,
+}
+
+/// Which services a provider has besides its own protocol's, below its base URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// OpenAI's Chat Completions.
+    pub chat: &'static str,
+    /// OpenAI's Responses.
+    pub responses: Option<&'static str>,
+    /// OpenAI's older Completions.
+    pub completions: Option<&'static str>,
+    /// OpenAI's embeddings.
+    pub embeddings: Option<&'static str>,
+    /// Pictures: `/generations`, `/edits` and `/variations` below it.
+    pub images: Option<&'static str>,
+    /// Text to speech.
+    pub speech: Option<&'static str>,
+    /// Speech to text; `/audio/translations` stands beside it.
+    pub transcriptions: Option<&'static str>,
+    /// Moderation.
+    pub moderations: Option<&'static str>,
+    /// Reranking.
+    pub rerank: Option<&'static str>,
+    /// Files.
+    pub files: Option<&'static str>,
+    /// Batches.
+    pub batches: Option<&'static str>,
+}
+
+impl Paths {
+    /// Chat only, where OpenAI has it.
+    pub const CHAT: Paths = Paths {
+        chat: "/chat/completions",
+        responses: None,
+        completions: None,
+        embeddings: None,
+        images: None,
+        speech: None,
+        transcriptions: None,
+        moderations: None,
+        rerank: None,
+        files: None,
+        batches: None,
+    };
+
+    /// All that OpenAI has but Responses: what a server without a preset is believed to have, which
+    /// then answers itself with what it has not.
+    pub const OPENAI: Paths = Paths {
+        completions: Some("/completions"),
+        embeddings: Some("/embeddings"),
+        images: Some("/images"),
+        speech: Some("/audio/speech"),
+        transcriptions: Some("/audio/transcriptions"),
+        moderations: Some("/moderations"),
+        rerank: Some("/rerank"),
+        files: Some("/files"),
+        batches: Some("/batches"),
+        ..Paths::CHAT
+    };
+}
+
+/// What a provider of OpenAI's protocol does in its own way; false is OpenAI's older way, which all
+/// compatible servers have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quirks {
+    /// Takes `max_completion_tokens` in place of `max_tokens`.
+    pub max_completion_tokens: bool,
+    /// Takes `safety_identifier` in place of `user`.
+    pub safety_identifier: bool,
+    /// Refuses `top_k`.
+    pub no_top_k: bool,
+    /// Refuses `stream_options`.
+    pub no_stream_options: bool,
+    /// Has `response_format` `json_object` but not `json_schema`.
+    pub no_json_schema: bool,
+    /// Refuses `parallel_tool_calls`.
+    pub no_parallel_tool_calls: bool,
+    /// Refuses `tool_choice: required` and a named one.
+    pub no_forced_tool: bool,
+    /// Refuses `reasoning_effort`.
+    pub no_reasoning_effort: bool,
+    /// Refuses `seed`.
+    pub no_seed: bool,
+    /// Refuses `frequency_penalty` and `presence_penalty`.
+    pub no_penalties: bool,
+    /// Refuses `logprobs`.
+    pub no_logprobs: bool,
+    /// Takes a `temperature` of up to 1.
+    pub temperature_to_one: bool,
+    /// Refuses `user`, `store`, `metadata` and `prompt_cache_key`.
+    pub no_notes: bool,
+}
+
+impl Quirks {
+    /// None of them.
+    pub const NONE: Quirks = Quirks {
+        max_completion_tokens: false,
+        safety_identifier: false,
+        no_top_k: false,
+        no_stream_options: false,
+        no_json_schema: false,
+        no_parallel_tool_calls: false,
+        no_forced_tool: false,
+        no_reasoning_effort: false,
+        no_seed: false,
+        no_penalties: false,
+        no_logprobs: false,
+        temperature_to_one: false,
+        no_notes: false,
+    };
+}
+
+/// The preset of this name.
+pub fn find(name: &str) -> Option<&'static Preset> {
+    TABLE.iter().find(|preset| preset.name == name)
+}
+
+/// The names of all.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|preset| preset.name)
+}

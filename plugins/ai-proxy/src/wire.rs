@@ -1,0 +1,180 @@
+//! Which API of a provider a request goes to, and where that is.
+
+use shared::errors::{ApiError, ErrorKind};
+use shared::protocol::Service;
+
+use crate::asked::{Asked, Operation};
+use crate::config::Protocol;
+use crate::percent;
+use crate::provider::{Cloud, Provider};
+use crate::translate::client::Client;
+
+/// A provider's API, as one request uses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// The protocol of its requests and answers.
+    pub protocol: Protocol,
+    /// The client speaks it as well.
+    pub same: bool,
+    /// Path and query.
+    pub path: String,
+}
+
+impl Wire {
+    /// The API of `provider` for what is asked; an error if it has none for it.
+    pub fn of(provider: &Provider, model: &str, asked: &Asked) -> Result<Wire, ApiError> {
+        let wire = |protocol, same, path: &str| {
+            Ok(Wire { protocol, same, path: provider.url(path, model) })
+        };
+        match asked.operation {
+            Operation::Chat(client) => {
+                let (protocol, same) = protocol(provider, client);
+                wire(
+                    protocol,
+                    same,
+                    &chat_path(provider, protocol, client, same, model, asked.stream),
+                )
+            }
+            Operation::Embeddings => match (provider.protocol, provider.paths.embeddings) {
+                (Protocol::Openai | Protocol::OpenaiResponses, Some(path)) => {
+                    wire(provider.protocol, true, path)
+                }
+                _ => Err(has_no(provider, "embeddings")),
+            },
+            Operation::GeminiEmbed | Operation::GeminiCountTokens => match provider.protocol {
+                Protocol::Gemini => {
+                    let method = asked.tail.rsplit_once(':').map(|(_, method)| method);
+                    let method = method.and_then(|method| method.split('?').next());
+                    let model = percent::encode(model);
+                    let path = format!("/models/{model}:{}", method.unwrap_or_default());
+                    wire(Protocol::Gemini, true, &path)
+                }
+                _ => Err(has_no(provider, "this API of Gemini's")),
+            },
+            Operation::CountTokens => match (provider.protocol, provider.cloud) {
+                (Protocol::Anthropic, Cloud::Own) => {
+                    wire(Protocol::Anthropic, true, "/v1/messages/count_tokens")
+                }
+                _ => Err(has_no(provider, "counting of tokens")),
+            },
+            Operation::AnthropicBatches => match (provider.protocol, provider.cloud) {
+                (Protocol::Anthropic, Cloud::Own) => {
+                    wire(Protocol::Anthropic, true, &format!("/v1{}", asked.tail))
+                }
+                _ => Err(has_no(provider, "batches of Anthropic's")),
+            },
+            Operation::Service(service) => {
+                let path = service_path(provider, service, &asked.tail);
+                let path = path.ok_or_else(|| has_no(provider, name_of(service)))?;
+                wire(provider.protocol, true, &path)
+            }
+        }
+    }
+}
+
+/// The protocol in which the provider is asked, and whether it is the client's.
+fn protocol(provider: &Provider, client: Client) -> (Protocol, bool) {
+    let paths = &provider.paths;
+    match (provider.protocol, client) {
+        (Protocol::Openai, Client::OpenAiResponses) if paths.responses.is_some() => {
+            (Protocol::OpenaiResponses, true)
+        }
+        (Protocol::Openai, Client::OpenAiCompletions) if paths.completions.is_some() => {
+            (Protocol::Openai, true)
+        }
+        (protocol, client) => (protocol, protocol.is_that_of(client)),
+    }
+}
+
+fn chat_path(
+    provider: &Provider,
+    protocol: Protocol,
+    client: Client,
+    same: bool,
+    model: &str,
+    stream: bool,
+) -> String {
+    let paths = &provider.paths;
+    let model = percent::encode(model);
+    match (protocol, provider.cloud) {
+        (Protocol::Openai, _) if same && client == Client::OpenAiCompletions => {
+            paths.completions.unwrap_or("/completions").to_owned()
+        }
+        (Protocol::Openai, _) => paths.chat.to_owned(),
+        (Protocol::OpenaiResponses, _) => paths.responses.unwrap_or("/responses").to_owned(),
+        (Protocol::Anthropic, Cloud::Own) => "/v1/messages".to_owned(),
+        (Protocol::Anthropic, Cloud::Vertex) => {
+            let method = if stream { "streamRawPredict" } else { "rawPredict" };
+            format!("/models/{model}:{method}")
+        }
+        (Protocol::Anthropic, Cloud::Bedrock) => {
+            let method = if stream { "invoke-with-response-stream" } else { "invoke" };
+            format!("/model/{model}/{method}")
+        }
+        (Protocol::Gemini, _) => {
+            let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+            format!("/models/{model}:{method}")
+        }
+        (Protocol::Bedrock, _) => {
+            let method = if stream { "converse-stream" } else { "converse" };
+            format!("/model/{model}/{method}")
+        }
+        (Protocol::Cohere, _) => "/v2/chat".to_owned(),
+    }
+}
+
+/// The provider's path for what the client has as `tail`.
+fn service_path(provider: &Provider, service: Service, tail: &str) -> Option<String> {
+    let paths = &provider.paths;
+    let (own, clients) = match service {
+        Service::Images => (paths.images?, "/images"),
+        Service::Speech => (paths.speech?, "/audio/speech"),
+        Service::Transcriptions if tail.starts_with("/audio/translations") => {
+            let own = paths.transcriptions?.strip_suffix("/transcriptions")?;
+            return Some(format!("{own}{}", tail.strip_prefix("/audio")?));
+        }
+        Service::Transcriptions => (paths.transcriptions?, "/audio/transcriptions"),
+        Service::Moderations => (paths.moderations?, "/moderations"),
+        Service::Rerank => (paths.rerank?, "/rerank"),
+        Service::Files if tail.starts_with("/uploads") => {
+            (paths.files.and(Some("/uploads"))?, "/uploads")
+        }
+        Service::Files => (paths.files?, "/files"),
+        Service::Batches => (paths.batches?, "/batches"),
+        Service::StoredResponses => (paths.responses?, "/responses"),
+    };
+    Some(format!("{own}{}", tail.strip_prefix(clients)?))
+}
+
+/// What is missing, in words.
+pub fn name_of(service: Service) -> &'static str {
+    match service {
+        Service::Images => "images",
+        Service::Speech => "speech",
+        Service::Transcriptions => "transcriptions",
+        Service::Moderations => "moderation",
+        Service::Rerank => "reranking",
+        Service::Files => "files",
+        Service::Batches => "batches",
+        Service::StoredResponses => "stored responses",
+    }
+}
+
+/// Whether the provider has this service at all.
+pub fn has(provider: &Provider, operation: Operation) -> bool {
+    let paths = &provider.paths;
+    match operation {
+        Operation::AnthropicBatches => {
+            provider.protocol == Protocol::Anthropic && provider.cloud == Cloud::Own
+        }
+        Operation::Service(Service::Files) => paths.files.is_some(),
+        Operation::Service(Service::Batches) => paths.batches.is_some(),
+        Operation::Service(Service::StoredResponses) => paths.responses.is_some(),
+        _ => true,
+    }
+}
+
+fn has_no(provider: &Provider, what: &str) -> ApiError {
+    let message = format!("provider `{}` has no {what}; ask another model", provider.name);
+    ApiError::new(ErrorKind::NotFound, message).code("unsupported_by_provider")
+}
