@@ -4,6 +4,8 @@
 //! gateway works with; what they do not name stays in the document untouched.
 
 pub mod anthropic;
+pub mod bedrock;
+pub mod cohere;
 pub mod content;
 pub mod endpoint;
 pub mod gemini;

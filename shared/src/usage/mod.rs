@@ -4,6 +4,8 @@
 //! tokens include cached ones, completion tokens include thinking.
 
 mod anthropic;
+mod bedrock;
+mod cohere;
 mod gemini;
 mod openai_chat;
 mod openai_responses;
@@ -12,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::openai_responses as openai_responses_api;
 use crate::protocol::{
-    anthropic as anthropic_api, gemini as gemini_api, openai_chat as openai_chat_api,
+    anthropic as anthropic_api, bedrock as bedrock_api, cohere as cohere_api, gemini as gemini_api,
+    openai_chat as openai_chat_api,
 };
 
 /// Token counts of one answer.
@@ -71,6 +74,16 @@ impl Report {
     /// Anthropic's `usage`, of a message or of an event.
     pub fn anthropic(&mut self, usage: &anthropic_api::Usage<'_>) {
         anthropic::read(self, usage);
+    }
+
+    /// Bedrock's `usage`, of an answer or of an event.
+    pub fn bedrock(&mut self, usage: &bedrock_api::Usage<'_>) {
+        bedrock::read(self, usage);
+    }
+
+    /// Cohere's `usage`, of an answer or of an event.
+    pub fn cohere(&mut self, usage: &cohere_api::Usage<'_>) {
+        cohere::read(self, usage);
     }
 
     /// Gemini's `usageMetadata`, of a whole answer or of an event.

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod google;
+pub mod sigv4;
 
 use shared::errors::{ApiError, ErrorKind};
 use shared::host::{Host, Map};
