@@ -9,8 +9,7 @@ from .stack import DidNotStart, Stack, alive, stop
 
 RUN = config.ROOT / ".run"
 STATE = RUN / "up.json"
-PORTS = {port: port for port in
-         (config.LISTENER, config.ADMIN, config.OPENAI, config.ANTHROPIC)}
+PORTS = {port: port for port in config.PORTS}
 
 
 def up():

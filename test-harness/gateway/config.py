@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "envoy-examples"
 
 # The ports that the examples are written with.
-LISTENER, ADMIN, OPENAI, ANTHROPIC = 10000, 9901, 9001, 9002
+LISTENER, ADMIN = 10000, 9901
+PROVIDERS = {"openai": 9001, "anthropic": 9002, "gemini": 9003, "bedrock": 9004, "cohere": 9005}
+PORTS = (LISTENER, ADMIN, *PROVIDERS.values())
 
 
 def free_ports(count):

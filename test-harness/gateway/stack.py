@@ -15,7 +15,14 @@ from pathlib import Path
 from . import config
 
 MOCK = config.ROOT / "target" / "tools" / "mock-llm"
-KEYS = {"OPENAI_API_KEY": "sk-openai-test", "ANTHROPIC_API_KEY": "sk-ant-test"}
+KEYS = {
+    "OPENAI_API_KEY": "sk-openai-test",
+    "ANTHROPIC_API_KEY": "sk-ant-test",
+    "GEMINI_API_KEY": "gemini-key-test",
+    "AWS_ACCESS_KEY_ID": "AKIDTEST",
+    "AWS_SECRET_ACCESS_KEY": "aws-secret-test",
+    "COHERE_API_KEY": "cohere-key-test",
+}
 
 
 class DidNotStart(Exception):
@@ -90,9 +97,7 @@ class Stack:
         self.example = example
         self.directory = Path(directory or tempfile.mkdtemp(prefix="gateway-"))
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.ports = ports or dict(zip(
-            (config.LISTENER, config.ADMIN, config.OPENAI, config.ANTHROPIC),
-            config.free_ports(4)))
+        self.ports = ports or dict(zip(config.PORTS, config.free_ports(len(config.PORTS))))
         self.env = {**os.environ, **KEYS, **(env or {})}
         self.edit = edit
         self.mock_wanted = mock
@@ -110,8 +115,7 @@ class Stack:
 
     def mock_url(self, name):
         """A stand-in's address."""
-        port = {"openai": config.OPENAI, "anthropic": config.ANTHROPIC}[name]
-        return f"http://127.0.0.1:{self.ports[port]}"
+        return f"http://127.0.0.1:{self.ports[config.PROVIDERS[name]]}"
 
     @property
     def log(self):
@@ -134,7 +138,7 @@ class Stack:
         if not MOCK.exists():
             raise SystemExit("mock-llm is not built: run `make mock`")
         listen = [f"--listen={name}=127.0.0.1:{self.ports[port]}"
-                  for name, port in (("openai", config.OPENAI), ("anthropic", config.ANTHROPIC))]
+                  for name, port in config.PROVIDERS.items()]
         log = self.directory / "mock.log"
         process = start([str(MOCK), *listen], log)
         self.processes["mock"] = process
