@@ -9,7 +9,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
+
+use crate::place;
 
 /// A JSON string as written in its document.
 #[derive(Clone, Debug)]
@@ -81,7 +84,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonStr<'a> {
         if raw.get().starts_with('"') {
             Ok(JsonStr::Borrowed(raw))
         } else {
-            Err(D::Error::custom(format_args!("expected a string, found {}", kind(raw.get()))))
+            Err(D::Error::custom(unexpected(raw, "a string")))
         }
     }
 }
@@ -129,18 +132,40 @@ impl fmt::Display for BadJson {
 
 impl std::error::Error for BadJson {}
 
-/// Reads a document into a borrowing view.
-///
-/// Trailing data, a known key given twice and a value of the wrong type are errors. The path of an
-/// error is found by reading a second time, so that a good document pays nothing for it.
+/// Reads a document into a borrowing view. Trailing data, a known key given twice and a value of the
+/// wrong type are errors.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadJson> {
-    serde_json::from_str(text).map_err(|first| {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-            Ok(_) => bad("", &first.to_string()),
-            Err(error) => bad(&path_of(error.path()), &error.inner().to_string()),
-        }
+    serde_json::from_str(text).map_err(|error| {
+        let (path, message) = place(text, &error);
+        bad(&path, &message)
     })
+}
+
+/// Stands before and after the address of a value in an error's message.
+const MARK: char = '\u{1}';
+
+/// What to say of a value that is not what was expected. serde_json knows no place for it, so the value
+/// itself is named; [`parse`] turns that into its place.
+pub fn unexpected(value: &RawValue, expected: &str) -> String {
+    let (address, found) = (value.get().as_ptr() as usize, kind(value.get()));
+    format!("{MARK}{address}{MARK}expected {expected}, found {found}")
+}
+
+/// The path and the words of an error in this document; no path if it is no JSON at all.
+pub(crate) fn place(text: &str, error: &serde_json::Error) -> (String, String) {
+    let message = error.to_string();
+    let mut parts = message.splitn(3, MARK);
+    if let (Some(""), Some(address), Some(rest)) = (parts.next(), parts.next(), parts.next()) {
+        let start = text.as_ptr() as usize;
+        let at = address.parse::<usize>().ok().and_then(|address| address.checked_sub(start));
+        return (place::path_at(text, at.unwrap_or(0)), rest.to_owned());
+    }
+    let path = match error.classify() {
+        // Broken off or no JSON at all: the line and column say more.
+        Category::Eof | Category::Syntax | Category::Io => String::new(),
+        Category::Data => place::path(text, error.line(), error.column()),
+    };
+    (path, message)
 }
 
 /// The members of an object, in the order of the document; a key that is there twice comes twice.
@@ -169,13 +194,6 @@ pub fn fields(text: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, BadJson> {
         }
     }
     parse(text).map(|Fields(fields)| fields)
-}
-
-/// A path as the documentation writes it. serde's `.` for the document itself and its `?` for a place
-/// that has no name yet are left out.
-pub fn path_of(path: &serde_path_to_error::Path) -> String {
-    let text = path.to_string();
-    text.trim_end_matches('?').trim_end_matches('.').to_owned()
 }
 
 /// serde's words; with a path, the line they end with adds nothing.

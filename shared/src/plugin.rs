@@ -1,10 +1,12 @@
 //! A plugin: what is configured once and makes the filters of every exchange.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::config::ConfigError;
 use crate::exchange::Settings;
-use crate::filter::Filter;
+use crate::filter::{CallReply, Filter};
+use crate::host::{CallId, Host};
 
 /// What a plugin is started with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +24,23 @@ pub trait Plugin {
     fn settings(&self) -> Settings;
     /// The filters of one exchange, the one nearest to the client first; empty lets it pass.
     fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>>;
+
+    /// How often [`tick`](Plugin::tick) is wanted; never unless said. A host without
+    /// [`Capability::Tick`](crate::host::Capability::Tick) refuses a plugin that cannot do without.
+    fn tick_period(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What is to be done outside of requests: fetching, reporting. Also called once as soon as the
+    /// plugin is configured, since a period may be long.
+    fn tick(&self, host: &dyn Host) {
+        let _ = host;
+    }
+
+    /// A call that a tick has made was answered.
+    fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {
+        let _ = (host, call, reply);
+    }
 }
 
 /// Makes a plugin of its configuration.

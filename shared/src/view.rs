@@ -32,15 +32,27 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
     }
 }
 
+/// Reads a member's value. Of its own and never inlined, so that a module has the code once for each
+/// type and not once for each field.
+#[inline(never)]
+pub(crate) fn value<'de, A, T>(map: &mut A) -> Result<T, A::Error>
+where
+    A: serde::de::MapAccess<'de>,
+    T: Deserialize<'de>,
+{
+    map.next_value()
+}
+
 /// Declares a view: every field an `Option` (absent and `null` are `None`), a named field given
 /// twice is an error, and what is not named goes to `rest` in the order of the document.
 ///
-/// `field = "key": Type` where the key is no identifier (`kind = "type"`).
+/// `field = "key": Type` where the key is no identifier (`kind = "type"`), and
+/// `field = "key" | "other_key": Type` where it may be spelt either way.
 macro_rules! view {
     (
         $(#[$meta:meta])*
         pub struct $name:ident<$life:lifetime> {
-            $( $(#[$field_meta:meta])* $field:ident $(= $key:literal)? : $type:ty, )*
+            $( $(#[$field_meta:meta])* $field:ident $(= $key:literal $(| $alias:literal)*)? : $type:ty, )*
         }
     ) => {
         $(#[$meta])*
@@ -69,8 +81,9 @@ macro_rules! view {
                         let mut rest = Vec::new();
                         while let Some($crate::view::Key(key)) = map.next_key()? {
                             match &*key {
-                                $( $crate::view::view!(@key $field $($key)?) => {
-                                    if $field.replace(map.next_value()?).is_some() {
+                                $( $crate::view::view!(@key $field $($key)?) $($(| $alias)*)? => {
+                                    let value = $crate::view::value(&mut map)?;
+                                    if $field.replace(value).is_some() {
                                         return Err(serde::de::Error::duplicate_field(
                                             $crate::view::view!(@key $field $($key)?),
                                         ));
@@ -106,7 +119,18 @@ mod tests {
             kind = "type": JsonStr<'a>,
             /// A plain one.
             count: u32,
+            /// One with two spellings.
+            max_items = "maxItems" | "max_items": u32,
         }
+    }
+
+    #[test]
+    fn either_spelling_is_the_same_field() {
+        for text in [r#"{"maxItems":3}"#, r#"{"max_items":3}"#] {
+            assert_eq!(parse::<Thing<'_>>(text).unwrap().max_items, Some(3));
+        }
+        let error = parse::<Thing<'_>>(r#"{"maxItems":3,"max_items":3}"#).unwrap_err();
+        assert!(error.message.contains("duplicate field `maxItems`"), "{error}");
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! Its configuration has one section per plugin, each as the plugin by itself takes it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use ai_proxy::AiProxy;
 use serde::Deserialize;
 use shared::config::{ConfigError, parse};
 use shared::exchange::Settings;
-use shared::filter::Filter;
+use shared::filter::{CallReply, Filter};
+use shared::host::{CallId, Host};
 use shared::plugin::{Plugin, Setup};
 
 /// Configuration of the bundle. A plugin without a section does not run.
@@ -45,6 +47,18 @@ impl Plugin for AiGateway {
 
     fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>> {
         Rc::clone(&self.ai_proxy).filters()
+    }
+
+    fn tick_period(&self) -> Option<Duration> {
+        self.ai_proxy.tick_period()
+    }
+
+    fn tick(&self, host: &dyn Host) {
+        self.ai_proxy.tick(host);
+    }
+
+    fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {
+        self.ai_proxy.called(host, call, reply);
     }
 }
 

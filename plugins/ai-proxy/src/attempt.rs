@@ -210,8 +210,8 @@ fn edits(
         && asked.model != model
         && !edits.iter().any(|(edit, _)| edit.start < range.end && range.start < edit.end)
     {
-        edits.push((range.clone(), JsonStr::encode(model).quoted().to_owned()));
-        edits.sort_by_key(|(range, _)| range.start);
+        let at = edits.partition_point(|(edit, _)| edit.start < range.start);
+        edits.insert(at, (range.clone(), JsonStr::encode(model).quoted().to_owned()));
     }
     edits
 }

@@ -1,6 +1,6 @@
 //! The configuration, checked and made ready: who answers, and which model is whose.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shared::config::{ConfigError, Mode};
@@ -8,6 +8,7 @@ use shared::errors::{ApiError, ErrorKind};
 use shared::exchange::{Limits, Settings};
 
 use crate::asked::{Asked, unknown_model};
+use crate::auth::access::Access;
 use crate::config::{Config, Inline, Key, Model, OnUnsupported, Role, Target};
 use crate::provider::Provider;
 use crate::wire;
@@ -28,7 +29,7 @@ pub struct Gateway {
     limits: Limits,
     providers: Vec<Provider>,
     rules: Vec<Rule>,
-    exact: HashMap<String, usize>,
+    exact: BTreeMap<String, usize>,
     /// Longest first.
     prefixes: Vec<(String, usize)>,
     aliases: BTreeMap<String, String>,
@@ -81,7 +82,7 @@ impl Gateway {
             },
             providers,
             rules: Vec::new(),
-            exact: HashMap::new(),
+            exact: BTreeMap::new(),
             prefixes: Vec::new(),
             aliases: BTreeMap::new(),
         };
@@ -91,7 +92,6 @@ impl Gateway {
         if gateway.rules.is_empty() {
             return Err(ConfigError::new("models", "give at least one model, `*` for all"));
         }
-        gateway.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         for (alias, model) in config.aliases {
             gateway.add_alias(alias, model)?;
         }
@@ -118,7 +118,8 @@ impl Gateway {
         }
         let taken = if wild {
             let taken = self.prefixes.iter().any(|(other, _)| other == prefix);
-            self.prefixes.push((prefix.to_owned(), index));
+            let at = self.prefixes.partition_point(|(other, _)| other.len() >= prefix.len());
+            self.prefixes.insert(at, (prefix.to_owned(), index));
             taken
         } else {
             self.exact.insert(model.name.clone(), index).is_some()
@@ -230,10 +231,14 @@ impl Gateway {
         self.providers.iter().flat_map(|p| p.headers.iter().map(|(name, _)| name.as_str()))
     }
 
+    /// The tokens of Google's that are to be kept fresh.
+    pub fn accesses(&self) -> impl Iterator<Item = &Access> {
+        self.providers.iter().filter_map(|provider| provider.google.as_ref())
+    }
+
     /// All names that clients can ask for, but for families of them, and who has each.
     pub fn all_names(&self) -> Vec<(&str, &str)> {
-        let mut names: Vec<_> = self.exact.keys().chain(self.aliases.keys()).collect();
-        names.sort_unstable();
+        let names: BTreeSet<_> = self.exact.keys().chain(self.aliases.keys()).collect();
         let owner = |name: &str| {
             let choice = self.choose_model(name);
             choice.and_then(|choice| Some(choice.targets.first()?.0.name.as_str()))
@@ -243,11 +248,8 @@ impl Gateway {
 
     /// A few of the names that clients can ask for, for error messages.
     pub fn model_names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.exact.keys().map(String::as_str).collect();
-        names.extend(self.aliases.keys().map(String::as_str));
-        names.sort_unstable();
-        names.truncate(10);
-        names
+        let names: BTreeSet<_> = self.exact.keys().chain(self.aliases.keys()).collect();
+        names.into_iter().map(String::as_str).take(10).collect()
     }
 }
 

@@ -22,12 +22,15 @@ pub mod translate;
 pub mod wire;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use shared::config::{ConfigError, Mode, parse};
 use shared::exchange::Settings;
-use shared::filter::Filter;
+use shared::filter::{CallReply, Filter};
+use shared::host::{CallId, Host};
 use shared::plugin::{Plugin, Setup};
 
+use config::Role;
 use gateway::Gateway;
 
 /// The configured plugin.
@@ -58,6 +61,21 @@ impl Plugin for AiProxy {
             return Vec::new();
         }
         vec![filters::filter(Rc::clone(&self.gateway))]
+    }
+
+    /// The role `route` shows nobody's credentials.
+    fn tick_period(&self) -> Option<Duration> {
+        let needed = self.gateway.mode != Mode::Off && self.gateway.role != Role::Route;
+        let some = self.gateway.accesses().next().is_some();
+        (needed && some).then_some(auth::access::PERIOD)
+    }
+
+    fn tick(&self, host: &dyn Host) {
+        self.gateway.accesses().for_each(|access| access.tick(host));
+    }
+
+    fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {
+        let _ = self.gateway.accesses().any(|access| access.called(host, call, &reply));
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use shared::config::{ConfigError, Secret};
 
+use crate::auth::access::Access;
+use crate::auth::google::ServiceAccount;
 use crate::base_url::BaseUrl;
 use crate::config::{self, Protocol};
 use crate::keys::KeyPool;
@@ -39,6 +41,8 @@ pub struct Provider {
     pub keys: KeyPool,
     /// Amazon's credentials.
     pub aws: Option<Aws>,
+    /// Google's credentials.
+    pub google: Option<Access>,
     /// The Envoy cluster that reaches it.
     pub cluster: Option<String>,
     /// Further headers, names in lower case.
@@ -112,7 +116,13 @@ impl Provider {
                            the proxy with `auth: host`";
             return Err(ConfigError::new(at("aws"), message));
         }
+        let google = google(&given, auth, path)?;
+        if google.is_none() && auth == Auth::GoogleServiceAccount && given.api_key.is_empty() {
+            let message = "is required; or leave the token to the proxy with `auth: host`";
+            return Err(ConfigError::new(at("google"), message));
+        }
         Ok(Provider {
+            google,
             protocol,
             cloud: cloud(preset, protocol),
             keys: KeyPool::new(&given.api_key),
@@ -237,6 +247,20 @@ fn aws(given: &config::Provider, auth: Auth, path: &str) -> Result<Option<Aws>, 
         session_token: aws.session_token.clone(),
         region,
     }))
+}
+
+fn google(given: &config::Provider, auth: Auth, path: &str) -> Result<Option<Access>, ConfigError> {
+    let Some(google) = &given.google else { return Ok(None) };
+    if auth != Auth::GoogleServiceAccount {
+        let message = "is for providers on Vertex AI; leave it out";
+        return Err(ConfigError::new(format!("{path}.google"), message));
+    }
+    let at = format!("{path}.google.service_account");
+    let account = ServiceAccount::parse(google.service_account.expose())
+        .map_err(|error| error.within(&at))?;
+    let service = BaseUrl::parse(account.token_uri())
+        .map_err(|message| ConfigError::new(format!("{at}.token_uri"), message))?;
+    Ok(Some(Access::new(account, service, google.token_cluster.clone())))
 }
 
 fn headers(

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use shared::sse;
 
 const CREATED: u64 = 1_760_000_000;
+const BEDROCK_MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 fn clients() -> impl Iterator<Item = (String, Client)> {
     Client::ALL.into_iter().map(|client| (snake(&format!("{client:?}")), client))
@@ -62,7 +63,8 @@ fn request(client: Client, protocol: Protocol, text: &str) -> String {
         Err(error) => return pretty(&json!({ "status": error.status, "error": error.message })),
     };
     let options = Options {
-        model: "the-model",
+        // What Converse carries depends on whose model it is, though the body does not name it.
+        model: if protocol == Protocol::Bedrock { BEDROCK_MODEL } else { "the-model" },
         default_max_tokens: 4096,
         // OpenAI itself, where the protocol is OpenAI's.
         quirks: presets::find("openai").unwrap().quirks,

@@ -264,6 +264,7 @@ fn notes(quirks: &Quirks) -> impl Iterator<Item = &'static str> {
     // Every field is named, so that a new one is not forgotten here.
     let Quirks {
         max_completion_tokens,
+        safety_identifier,
         no_top_k,
         no_stream_options,
         no_json_schema,
@@ -290,6 +291,7 @@ fn notes(quirks: &Quirks) -> impl Iterator<Item = &'static str> {
     };
     let all = [
         (max_completion_tokens, "`max_completion_tokens`"),
+        (safety_identifier, "`safety_identifier`"),
         (!switch.is_empty(), switch),
         (random_seed, "`random_seed`"),
         (temperature_to_one && no_zero_temperature, "`temperature` above 0, up to 1"),

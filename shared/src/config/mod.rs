@@ -75,16 +75,11 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
     if text.trim().is_empty() {
         return Err(ConfigError::new("", "the configuration is empty; give a JSON object"));
     }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let config = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| refused(&json::path_of(error.path()), error.inner()))?;
-    deserializer.end().map_err(|error| refused("", &error))?;
-    Ok(config)
-}
-
-fn refused(path: &str, error: &serde_json::Error) -> ConfigError {
-    let text = error.to_string();
-    ConfigError::new(path, message(json::without_line(path, &text)))
+    serde_json::from_str(text).map_err(|error| {
+        let (path, words) = json::place(text, &error);
+        let words = message(json::without_line(&path, &words));
+        ConfigError::new(path, words)
+    })
 }
 
 /// serde's words without the values that it quotes, which may be secrets: `invalid type: string

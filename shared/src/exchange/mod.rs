@@ -266,7 +266,7 @@ impl Exchange {
     pub fn call_response(&mut self, host: &dyn Host, call: CallId, headers: usize, size: usize) {
         let Some(pending) = self.pending.filter(|pending| pending.call == call) else { return };
         self.pending = None;
-        let reply = if headers == 0 { CallReply::failed() } else { read_reply(host, size) };
+        let reply = read_reply(host, headers, size);
         if self.reply_to(host, pending.filter, reply) == Action::Continue {
             let _ = host.resume_request();
         }
@@ -546,7 +546,11 @@ fn send_instead(host: &dyn Host, headers: &HostHeaders<'_>, body: &[u8]) -> Acti
     }
 }
 
-fn read_reply(host: &dyn Host, size: usize) -> CallReply {
+/// What came of a call; `headers` is their number, `size` the body's length.
+pub fn read_reply(host: &dyn Host, headers: usize, size: usize) -> CallReply {
+    if headers == 0 {
+        return CallReply::failed();
+    }
     let text = |name: &str| {
         host.header(Map::CallReply, name).and_then(|value| String::from_utf8(value).ok())
     };

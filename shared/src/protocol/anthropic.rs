@@ -59,6 +59,16 @@ view! {
 }
 
 view! {
+    /// A mark for the provider's prompt cache.
+    pub struct CacheControl<'a> {
+        /// `ephemeral`.
+        kind = "type": JsonStr<'a>,
+        /// How long it is kept: `5m` or `1h`.
+        ttl: JsonStr<'a>,
+    }
+}
+
+view! {
     /// Whether a function must be called.
     pub struct ToolChoice<'a> {
         /// `auto`, `any`, `tool` or `none`.

@@ -3,7 +3,7 @@
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
-use crate::json::{BadJson, JsonStr, kind, parse};
+use crate::json::{BadJson, JsonStr, parse, unexpected};
 
 /// A message's content as written. Most is a string, which is then never looked into; a list is
 /// read when asked for.
@@ -41,8 +41,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
         if raw.get().starts_with(['"', '[']) {
             Ok(Content(raw))
         } else {
-            let found = kind(raw.get());
-            Err(D::Error::custom(format_args!("expected a string or an array, found {found}")))
+            Err(D::Error::custom(unexpected(raw, "a string or an array")))
         }
     }
 }

@@ -4,11 +4,15 @@
 //! gateway works with; what they do not name stays in the document untouched.
 
 pub mod anthropic;
+pub mod bedrock;
+pub mod cohere;
 pub mod content;
 pub mod endpoint;
+pub mod gemini;
 pub mod head;
 pub mod openai_chat;
 pub mod openai_completions;
+pub mod openai_responses;
 
 pub use content::Content;
 pub use endpoint::{Endpoint, GooglePath, Service, Vendor};

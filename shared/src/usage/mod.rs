@@ -4,11 +4,19 @@
 //! tokens include cached ones, completion tokens include thinking.
 
 mod anthropic;
+mod bedrock;
+mod cohere;
+mod gemini;
 mod openai_chat;
+mod openai_responses;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{anthropic as anthropic_api, openai_chat as openai_chat_api};
+use crate::protocol::openai_responses as openai_responses_api;
+use crate::protocol::{
+    anthropic as anthropic_api, bedrock as bedrock_api, cohere as cohere_api, gemini as gemini_api,
+    openai_chat as openai_chat_api,
+};
 
 /// Token counts of one answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,9 +66,29 @@ impl Report {
         openai_chat::read(self, usage);
     }
 
+    /// OpenAI Responses' `usage`.
+    pub fn openai_responses(&mut self, usage: &openai_responses_api::Usage<'_>) {
+        openai_responses::read(self, usage);
+    }
+
     /// Anthropic's `usage`, of a message or of an event.
     pub fn anthropic(&mut self, usage: &anthropic_api::Usage<'_>) {
         anthropic::read(self, usage);
+    }
+
+    /// Bedrock's `usage`, of an answer or of an event.
+    pub fn bedrock(&mut self, usage: &bedrock_api::Usage<'_>) {
+        bedrock::read(self, usage);
+    }
+
+    /// Cohere's `usage`, of an answer or of an event.
+    pub fn cohere(&mut self, usage: &cohere_api::Usage<'_>) {
+        cohere::read(self, usage);
+    }
+
+    /// Gemini's `usageMetadata`, of a whole answer or of an event.
+    pub fn gemini(&mut self, usage: &gemini_api::Usage<'_>) {
+        gemini::read(self, usage);
     }
 
     /// Counts that were read elsewhere replace all that is known.

@@ -1,6 +1,8 @@
 //! How a provider is shown who asks.
 
+pub mod access;
 pub mod google;
+pub mod sigv4;
 
 use shared::errors::{ApiError, ErrorKind};
 use shared::host::{Host, Map};
@@ -32,10 +34,16 @@ pub fn headers(
     client_key: Option<&str>,
     request: Unsigned<'_>,
 ) -> Result<Vec<(String, String)>, ApiError> {
-    let _ = request;
     let own = key.and_then(|key| provider.keys.get(key)).map(|key| key.expose());
-    let key = client_key.or(own);
-    let Some(key) = key else { return Ok(Vec::new()) };
+    let token;
+    let key = match (client_key.or(own), &provider.google) {
+        (Some(key), _) => key,
+        (None, Some(access)) => {
+            token = access.token(request.now).ok_or_else(|| no_token(&provider.name))?;
+            token.as_str()
+        }
+        (None, None) => return Ok(Vec::new()),
+    };
     Ok(match provider.auth {
         Auth::None if client_key.is_none() => Vec::new(),
         Auth::Header(name) => vec![(name.to_owned(), key.to_owned())],
@@ -43,6 +51,11 @@ pub fn headers(
             vec![("authorization".to_owned(), format!("Bearer {key}"))]
         }
     })
+}
+
+fn no_token(provider: &str) -> ApiError {
+    let message = format!("the gateway has no token for provider `{provider}` yet; try again soon");
+    ApiError::new(ErrorKind::Overloaded, message)
 }
 
 /// The key that the client has sent, wherever it stands.

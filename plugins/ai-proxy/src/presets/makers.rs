@@ -3,6 +3,9 @@
 use super::{Auth, Paths, Preset, Quirks};
 use crate::config::Protocol;
 
+const OPENAI_QUIRKS: Quirks =
+    Quirks { max_completion_tokens: true, safety_identifier: true, no_top_k: true, ..Quirks::NONE };
+
 pub(super) static TABLE: &[Preset] = &[
     Preset {
         name: "ai21",
@@ -121,7 +124,7 @@ pub(super) static TABLE: &[Preset] = &[
         docs: "https://platform.openai.com/docs/api-reference",
         base_url: "https://api.openai.com/v1",
         paths: Paths { responses: Some("/responses"), rerank: None, ..Paths::OPENAI },
-        quirks: Quirks { max_completion_tokens: true, no_top_k: true, ..Quirks::NONE },
+        quirks: OPENAI_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
@@ -131,7 +134,7 @@ pub(super) static TABLE: &[Preset] = &[
         protocol: Protocol::OpenaiResponses,
         base_url: "https://api.openai.com/v1",
         paths: Paths { responses: Some("/responses"), rerank: None, ..Paths::OPENAI },
-        quirks: Quirks { max_completion_tokens: true, no_top_k: true, ..Quirks::NONE },
+        quirks: OPENAI_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {

@@ -140,6 +140,8 @@ impl Paths {
 pub struct Quirks {
     /// Takes `max_completion_tokens` in place of `max_tokens`.
     pub max_completion_tokens: bool,
+    /// Takes `safety_identifier` in place of `user`.
+    pub safety_identifier: bool,
     /// Refuses `top_k`.
     pub no_top_k: bool,
     /// Refuses `stream_options`.
@@ -178,6 +180,7 @@ impl Quirks {
     /// None of them.
     pub const NONE: Quirks = Quirks {
         max_completion_tokens: false,
+        safety_identifier: false,
         no_top_k: false,
         no_stream_options: false,
         no_json_schema: false,

@@ -1,6 +1,7 @@
-//! Servers for one's own machines, at the port that they listen on if not told otherwise.
+//! Servers for one's own machines, at the port that they listen on if not told otherwise. Those
+//! that want no key are given none if the configuration has none.
 
-use super::{Auth, Paths, Preset, Quirks, Switch};
+use super::{Paths, Preset, Quirks, Switch};
 
 pub(super) static TABLE: &[Preset] = &[
     Preset {
@@ -23,7 +24,6 @@ pub(super) static TABLE: &[Preset] = &[
         title: "LM Studio",
         docs: "https://lmstudio.ai/docs/developer/openai-compat",
         base_url: "http://localhost:1234/v1",
-        auth: Auth::None,
         paths: Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
@@ -53,7 +53,6 @@ pub(super) static TABLE: &[Preset] = &[
         title: "Ollama",
         docs: "https://docs.ollama.com/api/openai-compatibility",
         base_url: "http://localhost:11434/v1",
-        auth: Auth::None,
         paths: Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),

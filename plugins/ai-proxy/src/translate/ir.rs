@@ -4,6 +4,8 @@
 //! never decoded. What only one protocol knows is named in [`Request::dropped`], so that a client can
 //! be told.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 use shared::errors::ErrorKind;
 use shared::json::JsonStr;
@@ -122,7 +124,7 @@ impl Thinking {
 
     /// In words; a budget stands for the effort that would be given about as much.
     pub fn effort(self) -> Option<Effort> {
-        self.effort.or(match self.budget? {
+        self.effort.or_else(|| match self.budget? {
             0 => Some(Effort::None),
             1..=1024 => Some(Effort::Minimal),
             1025..=4096 => Some(Effort::Low),
@@ -133,7 +135,7 @@ impl Thinking {
 
     /// In tokens; an effort stands for what is usual.
     pub fn budget(self) -> Option<u64> {
-        self.budget.or(match self.effort? {
+        self.budget.or_else(|| match self.effort? {
             Effort::None => Some(0),
             Effort::Minimal => Some(1024),
             Effort::Low => Some(2048),
@@ -156,7 +158,7 @@ pub enum Format<'a> {
         /// What it is for.
         description: Option<JsonStr<'a>>,
         /// The JSON Schema.
-        schema: &'a RawValue,
+        schema: Cow<'a, RawValue>,
         /// Whether the model is bound to it.
         strict: Option<bool>,
     },
@@ -252,8 +254,8 @@ pub enum Source<'a> {
     Base64 {
         /// `image/png` ...
         media_type: &'a str,
-        /// The bytes.
-        data: &'a str,
+        /// The bytes, in the standard alphabet.
+        data: Cow<'a, str>,
     },
     /// On the web.
     Url(JsonStr<'a>),
@@ -276,7 +278,7 @@ pub struct Tool<'a> {
     /// What it is for.
     pub description: Option<JsonStr<'a>>,
     /// JSON Schema of its arguments.
-    pub parameters: Option<&'a RawValue>,
+    pub parameters: Option<Cow<'a, RawValue>>,
     /// It takes any text instead (Responses' custom tools). Elsewhere it is a function whose one
     /// argument, `input`, is that text.
     pub custom: bool,
@@ -289,7 +291,7 @@ pub struct Tool<'a> {
 impl Tool<'_> {
     /// JSON Schema of the arguments; where the client gave none, that of no arguments.
     pub fn schema(&self) -> &str {
-        match (self.parameters, self.custom) {
+        match (&self.parameters, self.custom) {
             (Some(parameters), _) => parameters.get(),
             (None, true) => {
                 r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#

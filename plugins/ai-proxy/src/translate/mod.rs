@@ -3,5 +3,6 @@
 
 pub mod client;
 pub mod ir;
+mod media;
 pub mod provider;
 pub mod signature;

@@ -3,13 +3,14 @@
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action as SdkAction, ContextType};
 
 use super::{VM_STARTED, WasmHost, ffi, logger};
-use crate::exchange::{Action, Exchange, Settings};
-use crate::host::CallId;
+use crate::exchange::{Action, Exchange, Settings, read_reply};
+use crate::host::{CallId, Capability, Host};
 use crate::plugin::{Configure, Plugin, Setup};
 
 /// Registers the plugin with the proxy; called once, when the module is loaded.
@@ -31,7 +32,14 @@ impl Root {
     const PLUGIN_CONFIGURATION: u32 = 7;
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
+        if let Some(plugin) = &self.plugin {
+            let host = WasmHost::default();
+            plugin.called(&host, CallId(token), read_reply(&host, headers, body));
+        }
+    }
+}
 
 impl RootContext for Root {
     fn on_vm_start(&mut self, _size: usize) -> bool {
@@ -50,6 +58,10 @@ impl RootContext for Root {
         let Some(configure) = CONFIGURE.get() else { return false };
         match configure(Setup { config: &config, vm_config: &vm_config }) {
             Ok(plugin) => {
+                if let Err(error) = begin_to_tick(plugin.as_ref()) {
+                    log::error!("configuration refused: {error}");
+                    return false;
+                }
                 self.plugin = Some(plugin);
                 true
             }
@@ -57,6 +69,16 @@ impl RootContext for Root {
                 log::error!("configuration refused: {error}");
                 false
             }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(plugin) = &self.plugin {
+            // The first comes at once, see `begin_to_tick`.
+            if let Some(period) = plugin.tick_period() {
+                let _ = ffi::set_tick_period(millis(period));
+            }
+            plugin.tick(&WasmHost::default());
         }
     }
 
@@ -71,6 +93,24 @@ impl RootContext for Root {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
+}
+
+/// The first tick comes as soon as the proxy can make calls; while it configures it cannot.
+const FIRST_TICK: Duration = Duration::from_millis(10);
+
+fn begin_to_tick(plugin: &dyn Plugin) -> Result<(), &'static str> {
+    if plugin.tick_period().is_none() {
+        return Ok(());
+    }
+    let host = WasmHost::default();
+    if !host.can(Capability::Tick) {
+        return Err("something in it works outside of requests, for which this proxy has no timer");
+    }
+    ffi::set_tick_period(millis(FIRST_TICK)).map_err(|_| "the proxy's timer could not be set")
+}
+
+fn millis(period: Duration) -> u32 {
+    u32::try_from(period.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 struct Http {

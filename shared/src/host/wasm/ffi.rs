@@ -52,6 +52,7 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -137,6 +138,11 @@ pub(super) fn set_property(path: &[&str], value: &[u8]) -> Result<(), HostError>
 }
 
 /// `stream`: 0 the request, 1 the response.
+pub(super) fn set_tick_period(millis: u32) -> Result<(), HostError> {
+    // SAFETY: takes no pointer.
+    check(unsafe { proxy_set_tick_period_milliseconds(millis) })
+}
+
 pub(super) fn continue_stream(stream: u32) -> Result<(), HostError> {
     // SAFETY: takes no pointer.
     check(unsafe { proxy_continue_stream(stream) })

@@ -1,7 +1,9 @@
 //! The protocols of the providers, each behind [`Protocol`].
 
 mod anthropic;
+mod gemini;
 mod openai;
+mod openai_responses;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method};
@@ -66,6 +68,8 @@ pub(crate) struct Call<'a> {
     pub(crate) listener: &'a str,
     /// Its path, without the query.
     pub(crate) path: &'a str,
+    /// Its query, without the question mark.
+    pub(crate) query: &'a str,
     /// Its headers.
     pub(crate) headers: &'a HeaderMap,
     /// Its body; null if it has none or it is not JSON.
@@ -201,7 +205,8 @@ impl ApiError {
 }
 
 /// Every protocol; the first also answers for paths nobody knows.
-static ALL: [&dyn Protocol; 2] = [&openai::OpenAi, &anthropic::Anthropic];
+static ALL: [&dyn Protocol; 4] =
+    [&openai::OpenAi, &anthropic::Anthropic, &openai_responses::Responses, &gemini::Gemini];
 
 /// The protocol and endpoint of a request.
 pub(crate) fn find(method: &Method, path: &str) -> Option<(&'static dyn Protocol, Endpoint)> {
@@ -228,7 +233,7 @@ pub(crate) fn parse(body: &Bytes) -> serde_json::Result<Value> {
 pub(crate) mod testing {
     use super::*;
 
-    /// Headers both protocols are content with.
+    /// Headers all protocols are content with.
     pub(crate) fn headers() -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in [
@@ -254,6 +259,7 @@ pub(crate) mod testing {
             endpoint,
             listener,
             path,
+            query: "",
             headers,
             body,
             script: &script,
@@ -270,8 +276,10 @@ pub(crate) mod testing {
     ) -> Answer {
         let script = Script::parse(script, "a").unwrap();
         let (headers, listener, path, number) = (headers(), "a", "/v1/models/m", 1);
-        let call =
-            Call { endpoint, listener, path, headers: &headers, body, script: &script, number };
+        let query = "";
+        let headers = &headers;
+        let script = &script;
+        let call = Call { endpoint, listener, path, query, headers, body, script, number };
         protocol.answer(&call, &mut Rng::new(1))
     }
 
@@ -308,8 +316,13 @@ mod tests {
         assert_eq!(find(Method::POST, "/openai/v1/embeddings"), Some(Endpoint::Embeddings));
         assert_eq!(find(Method::POST, "/x/y/v1/messages"), Some(Endpoint::Chat));
         assert_eq!(find(Method::POST, "/v1/messages/count_tokens"), Some(Endpoint::CountTokens));
+        assert_eq!(find(Method::POST, "/openai/v1/responses"), Some(Endpoint::Chat));
+        assert_eq!(find(Method::GET, "/v1/responses/resp_1"), Some(Endpoint::Model));
         assert_eq!(find(Method::GET, "/v1/models"), Some(Endpoint::Models));
         assert_eq!(find(Method::GET, "/p/v1/models/org/model"), Some(Endpoint::Model));
+        let stream = "/v1beta/models/gemini-2.5-pro:streamGenerateContent";
+        assert_eq!(find(Method::POST, stream), Some(Endpoint::Chat));
+        assert_eq!(find(Method::GET, "/v1beta/models"), Some(Endpoint::Models));
         assert_eq!(find(Method::GET, "/v1/chat/completions"), None);
         assert_eq!(find(Method::POST, "/v1/unknown"), None);
     }

@@ -1,8 +1,8 @@
 //! The protocol of OpenAI and of everybody who imitates it.
 
-mod embeddings;
+pub(super) mod embeddings;
 mod messages;
-mod validate;
+pub(super) mod validate;
 
 use hyper::Method;
 use serde_json::Value;
@@ -151,7 +151,7 @@ fn model_in(path: &str) -> Option<&str> {
 }
 
 /// The text of a message's content.
-fn text_of(content: &Value) -> String {
+pub(super) fn text_of(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
         Value::Array(parts) => {

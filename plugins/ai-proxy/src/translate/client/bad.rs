@@ -5,7 +5,8 @@ use shared::json::BadJson;
 
 /// What is wrong at this place of the client's document.
 pub(super) fn invalid(path: &str, message: &str) -> ApiError {
-    ApiError::new(ErrorKind::InvalidRequest, format!("{path}: {message}")).param(path)
+    let colon = if path.is_empty() { "" } else { ": " };
+    ApiError::new(ErrorKind::InvalidRequest, format!("{path}{colon}{message}")).param(path)
 }
 
 /// A field that must be there.

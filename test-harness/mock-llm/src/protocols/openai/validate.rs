@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::messages;
 use crate::protocols::{ApiError, Call, Endpoint};
 
-type Check = Result<(), ApiError>;
-type Fields = Map<String, Value>;
+pub(in crate::protocols) type Check = Result<(), ApiError>;
+pub(in crate::protocols) type Fields = Map<String, Value>;
 
 const CHAT: [&str; 37] = [
     "audio",
@@ -51,13 +51,25 @@ const EMBEDDINGS: [&str; 5] = ["dimensions", "encoding_format", "input", "model"
 
 /// Checks a whole request.
 pub(super) fn request(call: &Call<'_>) -> Check {
+    let Some(fields) = head(call)? else { return Ok(()) };
+    let known: &[&str] = if call.endpoint == Endpoint::Embeddings { &EMBEDDINGS } else { &CHAT };
+    if let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) {
+        let message = format!("Unrecognized request argument supplied: {field}");
+        return Err(ApiError::invalid(message).param(field));
+    }
+    model(fields)?;
+    if call.endpoint == Endpoint::Embeddings { embeddings(fields) } else { chat(fields) }
+}
+
+/// Checks the headers; the body's fields, if there is to be one.
+pub(in crate::protocols) fn head<'a>(call: &Call<'a>) -> Result<Option<&'a Fields>, ApiError> {
     if call.bearer().is_none() {
         let message = "You didn't provide an API key. You need to provide your API key in an \
                        Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).";
         return Err(ApiError::status(401).message(message).code("invalid_api_key"));
     }
     if matches!(call.endpoint, Endpoint::Models | Endpoint::Model) {
-        return Ok(());
+        return Ok(None);
     }
     if !call.says_json() {
         let kind = call.header("content-type").unwrap_or_default();
@@ -68,20 +80,19 @@ pub(super) fn request(call: &Call<'_>) -> Check {
         ))
         .code("unsupported_content_type"));
     }
-    let Value::Object(fields) = call.body else {
-        return Err(ApiError::invalid("The JSON body of your request is not an object."));
-    };
-    let known: &[&str] = if call.endpoint == Endpoint::Embeddings { &EMBEDDINGS } else { &CHAT };
-    if let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) {
-        let message = format!("Unrecognized request argument supplied: {field}");
-        return Err(ApiError::invalid(message).param(field));
+    match call.body {
+        Value::Object(fields) => Ok(Some(fields)),
+        _ => Err(ApiError::invalid("The JSON body of your request is not an object.")),
     }
+}
+
+/// Checks that a model is named.
+pub(in crate::protocols) fn model(fields: &Fields) -> Check {
     match fields.get("model") {
-        None => return Err(ApiError::invalid("you must provide a model parameter")),
-        Some(Value::String(model)) if !model.is_empty() => {}
-        Some(other) => return Err(wrong_type("model", "a non-empty string", other)),
+        None => Err(ApiError::invalid("you must provide a model parameter")),
+        Some(Value::String(model)) if !model.is_empty() => Ok(()),
+        Some(other) => Err(wrong_type("model", "a non-empty string", other)),
     }
-    if call.endpoint == Endpoint::Embeddings { embeddings(fields) } else { chat(fields) }
 }
 
 fn chat(fields: &Fields) -> Check {
@@ -224,11 +235,14 @@ fn embeddings(fields: &Fields) -> Check {
 }
 
 /// A field that is there and not null.
-pub(super) fn present<'a>(fields: &'a Fields, field: &str) -> Option<&'a Value> {
+pub(in crate::protocols) fn present<'a>(fields: &'a Fields, field: &str) -> Option<&'a Value> {
     fields.get(field).filter(|value| !value.is_null())
 }
 
-fn list<'a>(fields: &'a Fields, field: &str) -> Result<Option<&'a Vec<Value>>, ApiError> {
+pub(in crate::protocols) fn list<'a>(
+    fields: &'a Fields,
+    field: &str,
+) -> Result<Option<&'a Vec<Value>>, ApiError> {
     match present(fields, field) {
         None => Ok(None),
         Some(Value::Array(items)) if items.is_empty() => Err(ApiError::invalid(format!(
@@ -243,7 +257,7 @@ fn list<'a>(fields: &'a Fields, field: &str) -> Result<Option<&'a Vec<Value>>, A
 }
 
 /// Refuses fields of an object that are not among the known ones.
-pub(super) fn only(fields: &Fields, known: &[&str], path: &str) -> Check {
+pub(in crate::protocols) fn only(fields: &Fields, known: &[&str], path: &str) -> Check {
     match fields.keys().find(|field| !known.contains(&field.as_str())) {
         None => Ok(()),
         Some(field) => {
@@ -255,7 +269,7 @@ pub(super) fn only(fields: &Fields, known: &[&str], path: &str) -> Check {
 }
 
 /// Refuses anything but one of the given strings.
-pub(super) fn one_of(value: Option<&Value>, known: &[&str], path: &str) -> Check {
+pub(in crate::protocols) fn one_of(value: Option<&Value>, known: &[&str], path: &str) -> Check {
     match value {
         None => Err(missing(path)),
         Some(Value::String(text)) if known.contains(&text.as_str()) => Ok(()),
@@ -270,7 +284,7 @@ pub(super) fn one_of(value: Option<&Value>, known: &[&str], path: &str) -> Check
 }
 
 /// Refuses what cannot name a function.
-pub(super) fn name(value: Option<&Value>, path: &str) -> Check {
+pub(in crate::protocols) fn name(value: Option<&Value>, path: &str) -> Check {
     let valid = |name: &str| {
         !name.is_empty()
             && name.len() <= 64
@@ -288,7 +302,7 @@ pub(super) fn name(value: Option<&Value>, path: &str) -> Check {
     }
 }
 
-fn decimal(fields: &Fields, field: &str, least: f64, most: f64) -> Check {
+pub(in crate::protocols) fn decimal(fields: &Fields, field: &str, least: f64, most: f64) -> Check {
     let Some(value) = present(fields, field) else { return Ok(()) };
     let Some(number) = value.as_f64() else {
         return Err(wrong_type(field, "a decimal", value));
@@ -296,7 +310,7 @@ fn decimal(fields: &Fields, field: &str, least: f64, most: f64) -> Check {
     range(field, "decimal", value, number < least, number > most, &least, &most)
 }
 
-fn integer(fields: &Fields, field: &str, least: i64, most: i64) -> Check {
+pub(in crate::protocols) fn integer(fields: &Fields, field: &str, least: i64, most: i64) -> Check {
     let Some(value) = present(fields, field) else { return Ok(()) };
     let Some(number) = value.as_i64() else {
         return Err(wrong_type(field, "an integer", value));
@@ -327,14 +341,14 @@ fn range(
 }
 
 /// The error for a field that must be there.
-pub(super) fn missing(path: &str) -> ApiError {
+pub(in crate::protocols) fn missing(path: &str) -> ApiError {
     ApiError::invalid(format!("Missing required parameter: '{path}'."))
         .param(path)
         .code("missing_required_parameter")
 }
 
 /// The error for a field of the wrong type.
-pub(super) fn wrong_type(path: &str, expected: &str, value: &Value) -> ApiError {
+pub(in crate::protocols) fn wrong_type(path: &str, expected: &str, value: &Value) -> ApiError {
     let got = match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

@@ -1,5 +1,7 @@
 //! Reads a Messages request. Every mistake is named with its place in the client's document.
 
+use std::borrow::Cow;
+
 use shared::errors::ApiError;
 use shared::json::{JsonStr, parse};
 use shared::protocol::Content;
@@ -52,8 +54,10 @@ pub fn read(text: &str) -> Result<Request<'_>> {
     }
     request.thinking = read_thinking(api.thinking.as_ref(), api.output_config.as_ref())?;
     let schema = api.output_config.and_then(|config| config.format?.schema);
-    request.format =
-        schema.map(|schema| Format::Schema { name: None, description: None, schema, strict: None });
+    request.format = schema.map(|schema| {
+        let schema = Cow::Borrowed(schema);
+        Format::Schema { name: None, description: None, schema, strict: None }
+    });
     let rest = api.rest.iter().filter(|(_, value)| value.get() != "null");
     for (key, _) in rest.filter(|(key, _)| !HARMLESS.contains(&&**key)) {
         request.dropped.push(key.clone().into_owned());
@@ -164,7 +168,7 @@ fn source<'a>(source: Option<ApiSource<'a>>, path: &str) -> Result<Source<'a>> {
                 _ => Err(required(&path, field)),
             };
             let media_type = plain(source.media_type, "media_type")?;
-            Ok(Source::Base64 { media_type, data: plain(source.data, "data")? })
+            Ok(Source::Base64 { media_type, data: plain(source.data, "data")?.into() })
         }
         "url" => Ok(Source::Url(source.url.ok_or_else(|| required(&path, "url"))?)),
         _ => {
@@ -182,7 +186,9 @@ fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
     Ok(Tool {
         name: tool.name.ok_or_else(|| required(path, "name"))?,
         description: tool.description,
-        parameters: Some(tool.input_schema.ok_or_else(|| required(path, "input_schema"))?),
+        parameters: Some(Cow::Borrowed(
+            tool.input_schema.ok_or_else(|| required(path, "input_schema"))?,
+        )),
         custom: false,
         strict: tool.strict,
         cache_control: tool.cache_control,

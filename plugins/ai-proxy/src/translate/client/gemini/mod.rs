@@ -1,36 +1,55 @@
-//! Gemini generateContent as the client's protocol.
+//! Gemini generateContent as the client's protocol, <https://ai.google.dev/api/generate-content>.
+//!
+//! The model, and whether the answer is to be a stream, stand in the path and not in the body.
 
-use shared::errors::{ApiError, ErrorKind};
+mod base64;
+mod carry;
+mod config;
+mod contents;
+mod request;
+mod response;
+mod schema;
+mod stream;
 
-use crate::translate::client::{self, Context, Send};
-use crate::translate::ir::{Delta, Field, Request, Response};
+pub use request::read;
+pub use response::write;
+pub use stream::StreamWriter;
 
-/// Where a field stands in a request.
-pub fn name_of(_: Field) -> &'static str {
-    ""
-}
+use shared::json::JsonStr;
 
-/// Reads the request.
-pub fn read(_: &str) -> Result<Request<'_>, ApiError> {
-    Err(ApiError::new(ErrorKind::NotFound, "not yet"))
-}
+use crate::translate::client::Context;
+use crate::translate::ir::{Field, StopReason};
 
-/// Writes the answer.
-pub fn write(_: &Response<'_>, _: &Context) -> String {
-    "null".into()
-}
-
-/// The events of one answer.
-#[derive(Debug)]
-pub struct StreamWriter {}
-
-impl StreamWriter {
-    /// Nothing has been written.
-    pub fn new(_: Context) -> StreamWriter {
-        StreamWriter {}
+/// Where a field stands in a request; those that Gemini has no name for are not asked of it.
+pub fn name_of(field: Field) -> &'static str {
+    match field {
+        Field::Temperature => "generationConfig.temperature",
+        Field::TopP => "generationConfig.topP",
+        Field::TopK => "generationConfig.topK",
+        Field::FrequencyPenalty => "generationConfig.frequencyPenalty",
+        Field::PresencePenalty => "generationConfig.presencePenalty",
+        Field::Seed => "generationConfig.seed",
+        Field::Logprobs => "generationConfig.responseLogprobs",
+        Field::Stop => "generationConfig.stopSequences",
+        Field::Thinking => "generationConfig.thinkingConfig",
+        Field::Format => "generationConfig.responseMimeType",
+        Field::ToolChoice => "toolConfig.functionCallingConfig",
+        Field::Verbosity => "verbosity",
+        Field::ParallelToolCalls => "parallelToolCalls",
+        Field::User => "user",
     }
 }
 
-impl client::StreamWriter for StreamWriter {
-    fn write(&mut self, _: &Delta<'_>, _: Send<'_>) {}
+/// For an answer that the provider gives none.
+fn new_id(context: &Context) -> JsonStr<'static> {
+    JsonStr::encode(&format!("{:016x}", context.id))
+}
+
+/// The `finishReason`.
+fn finish_reason(stop: StopReason) -> &'static str {
+    match stop {
+        StopReason::End | StopReason::StopSequence | StopReason::ToolCalls => "STOP",
+        StopReason::Length => "MAX_TOKENS",
+        StopReason::Filter => "SAFETY",
+    }
 }

@@ -5,6 +5,7 @@ mod response;
 mod stream;
 
 pub use request::read;
+pub(super) use request::{audio_source, source};
 pub use response::write;
 pub(super) use response::write_usage;
 pub use stream::StreamWriter;

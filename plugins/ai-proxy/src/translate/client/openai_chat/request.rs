@@ -1,5 +1,7 @@
 //! Reads a Chat Completions request. Every mistake is named with its place in the client's document.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 use shared::errors::ApiError;
 use shared::json::{JsonStr, parse};
@@ -227,7 +229,10 @@ fn read_part<'a>(part: ApiPart<'a>, path: &str) -> Result<Part<'a>> {
     Ok(Part { body, cache_control: part.cache_control })
 }
 
-fn audio_source<'a>(audio: InputAudio<'a>, path: &str) -> Result<Source<'a>> {
+pub(in crate::translate::client) fn audio_source<'a>(
+    audio: InputAudio<'a>,
+    path: &str,
+) -> Result<Source<'a>> {
     let format = audio.format.ok_or_else(|| invalid(&format!("{path}.format"), "is required"))?;
     let media_type = match &*format.decode() {
         "wav" => "audio/wav",
@@ -247,11 +252,11 @@ fn audio_source<'a>(audio: InputAudio<'a>, path: &str) -> Result<Source<'a>> {
         _ => None,
     };
     let data = data.ok_or_else(|| invalid(&format!("{path}.data"), "is required"))?;
-    Ok(Source::Base64 { media_type, data })
+    Ok(Source::Base64 { media_type, data: data.into() })
 }
 
 /// A `data:` URL becomes its bytes.
-fn source<'a>(url: JsonStr<'a>, path: &str) -> Result<Source<'a>> {
+pub(in crate::translate::client) fn source<'a>(url: JsonStr<'a>, path: &str) -> Result<Source<'a>> {
     let JsonStr::Borrowed(raw) = url else { return Ok(Source::Url(url)) };
     let escaped = raw.get().strip_prefix('"').and_then(|s| s.strip_suffix('"'));
     let Some(data) = escaped.and_then(|s| s.strip_prefix("data:")) else {
@@ -261,7 +266,7 @@ fn source<'a>(url: JsonStr<'a>, path: &str) -> Result<Source<'a>> {
         Some((media_type, data)) => {
             // Parameters (`;charset=...`) are no part of what providers take.
             let media_type = media_type.split(';').next().unwrap_or_default();
-            Ok(Source::Base64 { media_type, data })
+            Ok(Source::Base64 { media_type, data: data.into() })
         }
         None => Err(invalid(path, "expected `data:<media type>;base64,<data>`")),
     }
@@ -279,7 +284,7 @@ fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
     Ok(Tool {
         name,
         description: function.description,
-        parameters: function.parameters,
+        parameters: function.parameters.map(Cow::Borrowed),
         custom: false,
         strict: function.strict,
         cache_control: tool.cache_control,
@@ -325,7 +330,7 @@ fn read_format<'a>(request: &mut Request<'a>, format: ResponseFormat<'a>) -> Res
             request.format = Some(Format::Schema {
                 name: named.name,
                 description: named.description,
-                schema: named.schema.ok_or_else(|| invalid(path, "is required"))?,
+                schema: Cow::Borrowed(named.schema.ok_or_else(|| invalid(path, "is required"))?),
                 strict: named.strict,
             });
         }

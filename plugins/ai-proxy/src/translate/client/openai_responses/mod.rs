@@ -1,36 +1,39 @@
-//! OpenAI Responses as the client's protocol.
+//! OpenAI Responses as the client's protocol,
+//! <https://platform.openai.com/docs/api-reference/responses>.
 
-use shared::errors::{ApiError, ErrorKind};
+mod echo;
+mod input;
+mod items;
+mod names;
+mod object;
+mod request;
+mod response;
+mod seal;
+mod stream;
+mod tools;
 
-use crate::translate::client::{self, Context, Send};
-use crate::translate::ir::{Delta, Field, Request, Response};
+pub use request::read;
+pub use response::write;
+pub use stream::StreamWriter;
 
-/// Where a field stands in a request.
-pub fn name_of(_: Field) -> &'static str {
-    ""
-}
+use crate::translate::ir::Field;
 
-/// Reads the request.
-pub fn read(_: &str) -> Result<Request<'_>, ApiError> {
-    Err(ApiError::new(ErrorKind::NotFound, "not yet"))
-}
-
-/// Writes the answer.
-pub fn write(_: &Response<'_>, _: &Context) -> String {
-    "null".into()
-}
-
-/// The events of one answer.
-#[derive(Debug)]
-pub struct StreamWriter {}
-
-impl StreamWriter {
-    /// Nothing has been written.
-    pub fn new(_: Context) -> StreamWriter {
-        StreamWriter {}
+/// Where a field stands in a request; those that Responses has no name for are not asked of it.
+pub fn name_of(field: Field) -> &'static str {
+    match field {
+        Field::Temperature => "temperature",
+        Field::TopP => "top_p",
+        Field::Logprobs => "top_logprobs",
+        Field::Thinking => "reasoning.effort",
+        Field::Format => "text.format",
+        Field::Verbosity => "text.verbosity",
+        Field::ToolChoice => "tool_choice",
+        Field::ParallelToolCalls => "parallel_tool_calls",
+        Field::User => "safety_identifier",
+        Field::TopK => "top_k",
+        Field::FrequencyPenalty => "frequency_penalty",
+        Field::PresencePenalty => "presence_penalty",
+        Field::Seed => "seed",
+        Field::Stop => "stop",
     }
-}
-
-impl client::StreamWriter for StreamWriter {
-    fn write(&mut self, _: &Delta<'_>, _: Send<'_>) {}
 }

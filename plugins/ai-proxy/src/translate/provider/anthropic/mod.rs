@@ -5,6 +5,7 @@ mod response;
 mod stream;
 
 pub use request::write;
+pub(super) use request::{budget, write_arguments};
 pub use response::{observe, read, read_error};
 pub use stream::StreamReader;
 

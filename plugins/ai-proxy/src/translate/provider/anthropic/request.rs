@@ -109,7 +109,10 @@ fn write_format(w: &mut JsonWriter, request: &mut Request<'_>) {
 
 /// How many tokens to think with, if at all. Anthropic refuses to think where a forced tool is to be
 /// called, or on top of a round of calls that was made without.
-fn budget(request: &mut Request<'_>, default_max_tokens: u64) -> Option<u64> {
+pub(in crate::translate::provider) fn budget(
+    request: &mut Request<'_>,
+    default_max_tokens: u64,
+) -> Option<u64> {
     let wanted = match request.thinking {
         Thinking { effort: Some(Effort::None | Effort::Minimal), budget: None, .. } => return None,
         thinking => thinking.budget().filter(|budget| *budget > 0)?,
@@ -276,7 +279,11 @@ fn write_source(w: &mut JsonWriter, source: &Source<'_>) {
     w.close('}');
 }
 
-fn write_arguments(w: &mut JsonWriter, arguments: &Arguments<'_>) {
+/// Writes the arguments of a call as an object, whatever they are.
+pub(in crate::translate::provider) fn write_arguments(
+    w: &mut JsonWriter,
+    arguments: &Arguments<'_>,
+) {
     let decoded;
     let text = match arguments {
         Arguments::Json(json) => json.get(),

@@ -1,46 +1,56 @@
-//! Amazon Bedrock Converse as the provider's protocol.
+//! Amazon Bedrock Converse and ConverseStream as the provider's protocol,
+//! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>.
 
-use shared::json::BadJson;
-use shared::usage::Report;
+mod content;
+mod family;
+mod media;
+mod request;
+mod response;
+mod stream;
+mod tools;
 
-use crate::translate::ir::{Delta, Request, Response, Unsupported};
-use crate::translate::provider::{self, Options, Progress};
+pub use request::write;
+pub use response::{observe, read, read_error};
+pub use stream::StreamReader;
 
-/// Writes the request. Names what has no place in it in `request.unsupported`.
-pub fn write(_: &mut Request<'_>, _: &Options<'_>) -> Result<String, Unsupported> {
-    Err(Unsupported("anything yet"))
+use shared::errors::ErrorKind;
+use shared::json::JsonStr;
+
+use crate::translate::ir::StopReason;
+
+/// The `stopReason`; one that is not known yet counts as the end. `None` where what the model said
+/// could not be read by Bedrock itself, so that the answer is none.
+fn stop_reason(reason: &JsonStr<'_>) -> Option<StopReason> {
+    Some(match &*reason.decode() {
+        "tool_use" => StopReason::ToolCalls,
+        "max_tokens" | "model_context_window_exceeded" => StopReason::Length,
+        "stop_sequence" => StopReason::StopSequence,
+        "guardrail_intervened" | "content_filtered" => StopReason::Filter,
+        "malformed_model_output" | "malformed_tool_use" => return None,
+        _ => StopReason::End,
+    })
 }
 
-/// Reads the answer.
-pub fn read(_: &str) -> Result<Response<'_>, BadJson> {
-    Err(BadJson { path: String::new(), message: "not yet".into() })
-}
-
-/// The code and the words of an error's body.
-pub fn read_error(_: &str) -> Option<(String, String)> {
-    None
-}
-
-/// Reads the token counts, of a whole answer or of an event.
-pub fn observe(_: &str, _: &mut Report) {}
-
-/// What is known between the events of one stream.
-#[derive(Debug, Default)]
-pub struct StreamReader {
-    progress: Progress,
-}
-
-impl provider::StreamReader for StreamReader {
-    fn progress(&mut self) -> &mut Progress {
-        &mut self.progress
+/// What an exception means,
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html>. In a stream its name
+/// begins with a small letter.
+fn error_kind(name: &str) -> ErrorKind {
+    match name.to_ascii_lowercase().trim_end_matches("exception") {
+        "validation" | "conflict" => ErrorKind::InvalidRequest,
+        "unrecognizedclient"
+        | "invalidsignature"
+        | "incompletesignature"
+        | "missingauthenticationtoken"
+        | "expiredtoken" => ErrorKind::Authentication,
+        "accessdenied" | "notauthorized" | "optinrequired" => ErrorKind::Permission,
+        "resourcenotfound" => ErrorKind::NotFound,
+        "throttling" | "toomanyrequests" | "servicequotaexceeded" => ErrorKind::RateLimit,
+        "serviceunavailable" | "modelnotready" => ErrorKind::Overloaded,
+        "modeltimeout" => ErrorKind::Timeout,
+        "modelerror" | "modelstreamerror" => ErrorKind::BadGateway,
+        _ => ErrorKind::Internal,
     }
-
-    fn read<'a>(
-        &mut self,
-        _: Option<&str>,
-        _: &'a str,
-        _: &mut dyn FnMut(Delta<'a>),
-    ) -> Result<(), BadJson> {
-        Ok(())
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,46 +1,31 @@
-//! Cohere v2 Chat as the provider's protocol.
+//! Cohere v2 Chat as the provider's protocol, <https://docs.cohere.com/reference/chat>.
+//!
+//! `tool_plan` is what a model says before it calls tools. It is text here, as other models say it: so
+//! it comes back with the next round, where it becomes `tool_plan` again. A thought would be lost, as
+//! Cohere signs none.
 
-use shared::json::BadJson;
-use shared::usage::Report;
+mod request;
+mod response;
+mod stream;
+mod turns;
 
-use crate::translate::ir::{Delta, Request, Response, Unsupported};
-use crate::translate::provider::{self, Options, Progress};
+pub use request::write;
+pub use response::{observe, read, read_error};
+pub use stream::StreamReader;
 
-/// Writes the request. Names what has no place in it in `request.unsupported`.
-pub fn write(_: &mut Request<'_>, _: &Options<'_>) -> Result<String, Unsupported> {
-    Err(Unsupported("anything yet"))
-}
+use shared::errors::ErrorKind;
+use shared::json::JsonStr;
 
-/// Reads the answer.
-pub fn read(_: &str) -> Result<Response<'_>, BadJson> {
-    Err(BadJson { path: String::new(), message: "not yet".into() })
-}
+use crate::translate::ir::StopReason;
 
-/// The code and the words of an error's body.
-pub fn read_error(_: &str) -> Option<(String, String)> {
-    None
-}
-
-/// Reads the token counts, of a whole answer or of an event.
-pub fn observe(_: &str, _: &mut Report) {}
-
-/// What is known between the events of one stream.
-#[derive(Debug, Default)]
-pub struct StreamReader {
-    progress: Progress,
-}
-
-impl provider::StreamReader for StreamReader {
-    fn progress(&mut self) -> &mut Progress {
-        &mut self.progress
-    }
-
-    fn read<'a>(
-        &mut self,
-        _: Option<&str>,
-        _: &'a str,
-        _: &mut dyn FnMut(Delta<'a>),
-    ) -> Result<(), BadJson> {
-        Ok(())
-    }
+/// The `finish_reason`; one that is not known yet counts as the end. An answer that failed is none.
+fn stop_reason(reason: &JsonStr<'_>) -> Result<StopReason, ErrorKind> {
+    Ok(match &*reason.decode() {
+        "STOP_SEQUENCE" => StopReason::StopSequence,
+        "MAX_TOKENS" => StopReason::Length,
+        "TOOL_CALL" => StopReason::ToolCalls,
+        "ERROR" => return Err(ErrorKind::BadGateway),
+        "TIMEOUT" => return Err(ErrorKind::Timeout),
+        _ => StopReason::End,
+    })
 }

@@ -1,46 +1,65 @@
-//! Gemini generateContent as the provider's protocol.
+//! Gemini generateContent as the provider's protocol,
+//! <https://ai.google.dev/api/generate-content>.
 
-use shared::json::BadJson;
-use shared::usage::Report;
+mod contents;
+mod model;
+mod request;
+mod response;
+mod stream;
 
-use crate::translate::ir::{Delta, Request, Response, Unsupported};
-use crate::translate::provider::{self, Options, Progress};
+pub use request::write;
+pub use response::{observe, read, read_error};
+pub use stream::StreamReader;
 
-/// Writes the request. Names what has no place in it in `request.unsupported`.
-pub fn write(_: &mut Request<'_>, _: &Options<'_>) -> Result<String, Unsupported> {
-    Err(Unsupported("anything yet"))
+use shared::errors::ErrorKind;
+use shared::json::JsonStr;
+
+use crate::translate::ir::StopReason;
+
+/// What the ids of calls begin with that the model gave none. Such an id is of use to clients only and
+/// does not go back: not every model and platform of Google's has the field.
+const OWN_ID: &str = "gemini_";
+
+/// What a `finishReason` means, <https://ai.google.dev/api/generate-content#FinishReason>. `Err` if
+/// the model's answer came to nothing; one that is not known yet counts as the end.
+fn stop_reason(reason: &JsonStr<'_>, called: bool) -> Result<StopReason, String> {
+    let reason = reason.decode();
+    Ok(match &*reason {
+        "MAX_TOKENS" => StopReason::Length,
+        "SAFETY"
+        | "RECITATION"
+        | "LANGUAGE"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "MODEL_ARMOR"
+        | "OTHER"
+        | "NO_IMAGE"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION"
+        | "IMAGE_OTHER" => StopReason::Filter,
+        // What the model tried to call cannot be read, not even by Google.
+        "MALFORMED_FUNCTION_CALL"
+        | "MALFORMED_RESPONSE"
+        | "UNEXPECTED_TOOL_CALL"
+        | "TOO_MANY_TOOL_CALLS"
+        | "MISSING_THOUGHT_SIGNATURE" => return Err(reason.into_owned()),
+        _ if called => StopReason::ToolCalls,
+        _ => StopReason::End,
+    })
 }
 
-/// Reads the answer.
-pub fn read(_: &str) -> Result<Response<'_>, BadJson> {
-    Err(BadJson { path: String::new(), message: "not yet".into() })
-}
-
-/// The code and the words of an error's body.
-pub fn read_error(_: &str) -> Option<(String, String)> {
-    None
-}
-
-/// Reads the token counts, of a whole answer or of an event.
-pub fn observe(_: &str, _: &mut Report) {}
-
-/// What is known between the events of one stream.
-#[derive(Debug, Default)]
-pub struct StreamReader {
-    progress: Progress,
-}
-
-impl provider::StreamReader for StreamReader {
-    fn progress(&mut self) -> &mut Progress {
-        &mut self.progress
-    }
-
-    fn read<'a>(
-        &mut self,
-        _: Option<&str>,
-        _: &'a str,
-        _: &mut dyn FnMut(Delta<'a>),
-    ) -> Result<(), BadJson> {
-        Ok(())
+/// What the `status` of an error means, or else its `code`, <https://google.aip.dev/193>.
+fn error_kind(status: &str, code: Option<u16>) -> ErrorKind {
+    match status {
+        "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE" => ErrorKind::InvalidRequest,
+        "UNAUTHENTICATED" => ErrorKind::Authentication,
+        "PERMISSION_DENIED" => ErrorKind::Permission,
+        "NOT_FOUND" => ErrorKind::NotFound,
+        "RESOURCE_EXHAUSTED" => ErrorKind::RateLimit,
+        "UNAVAILABLE" => ErrorKind::Overloaded,
+        "DEADLINE_EXCEEDED" => ErrorKind::Timeout,
+        _ => code.map_or(ErrorKind::Internal, ErrorKind::of_status),
     }
 }

@@ -7,6 +7,7 @@ mod stream;
 mod thinking;
 
 pub use request::write;
+pub(super) use response::read_logprobs;
 pub use response::{observe, read, read_error};
 pub use stream::StreamReader;
 
@@ -26,7 +27,7 @@ fn stop_reason(reason: &JsonStr<'_>) -> StopReason {
 }
 
 /// What a type or code of error means, <https://platform.openai.com/docs/guides/error-codes>.
-fn error_kind(kind: &str) -> ErrorKind {
+pub(super) fn error_kind(kind: &str) -> ErrorKind {
     match kind {
         "invalid_request_error" | "context_length_exceeded" => ErrorKind::InvalidRequest,
         "authentication_error" | "invalid_api_key" => ErrorKind::Authentication,

@@ -133,7 +133,7 @@ fn leave_out(request: &mut Request<'_>, quirks: &Quirks) {
 }
 
 /// The format's name and the data.
-fn audio<'s>(source: &Source<'s>) -> Option<(&'static str, &'s str)> {
+fn audio<'s>(source: &'s Source<'_>) -> Option<(&'static str, &'s str)> {
     match source {
         Source::Base64 { media_type: "audio/wav" | "audio/x-wav" | "audio/wave", data } => {
             Some(("wav", data))

@@ -40,7 +40,7 @@ fn read_choice(choice: ApiChoice<'_>) -> Result<Choice<'_>, BadJson> {
 }
 
 /// Those of the text; a refusal's are of no use to anybody.
-pub(super) fn read_logprobs(logprobs: Logprobs<'_>) -> Vec<Logprob<'_>> {
+pub(in crate::translate::provider) fn read_logprobs(logprobs: Logprobs<'_>) -> Vec<Logprob<'_>> {
     let tokens = logprobs.content.unwrap_or_default().into_iter();
     tokens
         .filter_map(|token| {

@@ -1,46 +1,36 @@
-//! OpenAI Responses as the provider's protocol.
+//! OpenAI Responses as the provider's protocol,
+//! <https://platform.openai.com/docs/api-reference/responses>.
 
-use shared::json::BadJson;
-use shared::usage::Report;
+mod input;
+mod interleaved;
+mod request;
+mod response;
+mod stream;
 
-use crate::translate::ir::{Delta, Request, Response, Unsupported};
-use crate::translate::provider::{self, Options, Progress};
+pub use request::write;
+pub use response::{observe, read, read_error};
+pub use stream::StreamReader;
 
-/// Writes the request. Names what has no place in it in `request.unsupported`.
-pub fn write(_: &mut Request<'_>, _: &Options<'_>) -> Result<String, Unsupported> {
-    Err(Unsupported("anything yet"))
-}
+use shared::errors::ErrorKind;
+use shared::json::JsonStr;
 
-/// Reads the answer.
-pub fn read(_: &str) -> Result<Response<'_>, BadJson> {
-    Err(BadJson { path: String::new(), message: "not yet".into() })
-}
+use super::openai_chat;
+use crate::translate::ir::StopReason;
 
-/// The code and the words of an error's body.
-pub fn read_error(_: &str) -> Option<(String, String)> {
-    None
-}
-
-/// Reads the token counts, of a whole answer or of an event.
-pub fn observe(_: &str, _: &mut Report) {}
-
-/// What is known between the events of one stream.
-#[derive(Debug, Default)]
-pub struct StreamReader {
-    progress: Progress,
-}
-
-impl provider::StreamReader for StreamReader {
-    fn progress(&mut self) -> &mut Progress {
-        &mut self.progress
+/// Why an answer is incomplete.
+fn stop_reason(reason: Option<&JsonStr<'_>>) -> StopReason {
+    match reason {
+        Some(reason) if *reason == *"content_filter" => StopReason::Filter,
+        _ => StopReason::Length,
     }
+}
 
-    fn read<'a>(
-        &mut self,
-        _: Option<&str>,
-        _: &'a str,
-        _: &mut dyn FnMut(Delta<'a>),
-    ) -> Result<(), BadJson> {
-        Ok(())
+/// What a code or type of error means,
+/// <https://platform.openai.com/docs/api-reference/responses/object#responses/object-error>.
+fn error_kind(code: &str) -> ErrorKind {
+    match code {
+        "invalid_prompt" => ErrorKind::InvalidRequest,
+        code if code.contains("image") => ErrorKind::InvalidRequest,
+        code => openai_chat::error_kind(code),
     }
 }
