@@ -29,6 +29,9 @@ impl Wire {
         match asked.operation {
             Operation::Chat(client) => {
                 let (protocol, same) = protocol(provider, client);
+                if protocol == Protocol::Openai && provider.paths.chat.is_empty() {
+                    return Err(has_no(provider, "chat"));
+                }
                 wire(
                     protocol,
                     same,

@@ -1,10 +1,21 @@
 //! What is known of vendors: data, no code. docs/providers.md is made of it.
 
-mod table;
-
-pub use table::TABLE;
+mod china;
+mod clouds;
+mod hosts;
+mod makers;
+mod self_hosted;
 
 use crate::config::Protocol;
+
+/// All presets: what a group has in common, and its members by name.
+pub static GROUPS: [(&str, &[Preset]); 5] = [
+    ("Makers of models", makers::TABLE),
+    ("Clouds", clouds::TABLE),
+    ("Vendors in China", china::TABLE),
+    ("Hosts of others' models", hosts::TABLE),
+    ("Self-hosted", self_hosted::TABLE),
+];
 
 /// A vendor's API.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +33,27 @@ pub struct Preset {
     pub base_url: &'static str,
     /// How it is shown who asks.
     pub auth: Auth,
-    /// Parameters of the query that it demands.
+    /// Parameters of the query that it demands; the configuration's `query` overrides them.
     pub query: &'static [(&'static str, &'static str)],
     /// Which services it has, and where.
     pub paths: Paths,
     /// What it does in its own way.
     pub quirks: Quirks,
+}
+
+impl Preset {
+    /// A server that has chat where OpenAI has it, and takes a bearer key.
+    const COMPATIBLE: Preset = Preset {
+        name: "",
+        title: "",
+        docs: "",
+        protocol: Protocol::Openai,
+        base_url: "",
+        auth: Auth::Bearer,
+        query: &[],
+        paths: Paths::CHAT,
+        quirks: Quirks::NONE,
+    };
 }
 
 /// How a provider is shown who asks.
@@ -48,7 +74,7 @@ pub enum Auth {
 /// Which services a provider has besides its own protocol's, below its base URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// OpenAI's Chat Completions.
+    /// OpenAI's Chat Completions; empty where there is none.
     pub chat: &'static str,
     /// OpenAI's Responses.
     pub responses: Option<&'static str>,
@@ -87,6 +113,10 @@ impl Paths {
         files: None,
         batches: None,
     };
+
+    /// Embeddings and reranking, no chat.
+    const RETRIEVAL: Paths =
+        Paths { chat: "", embeddings: Some("/embeddings"), rerank: Some("/rerank"), ..Paths::CHAT };
 
     /// All that OpenAI has but Responses: what a server without a preset is believed to have, which
     /// then answers itself with what it has not.
@@ -132,6 +162,16 @@ pub struct Quirks {
     pub no_logprobs: bool,
     /// Takes a `temperature` of up to 1.
     pub temperature_to_one: bool,
+    /// Refuses a `temperature` of 0.
+    pub no_zero_temperature: bool,
+    /// Calls `seed` `random_seed`.
+    pub random_seed: bool,
+    /// Takes one `stop` only.
+    pub one_stop: bool,
+    /// Gives one answer only, whatever `n` says.
+    pub no_n: bool,
+    /// By what else than `reasoning_effort` thinking is switched on and off.
+    pub thinking: Switch,
     /// Refuses `user`, `store`, `metadata` and `prompt_cache_key`.
     pub no_notes: bool,
 }
@@ -151,16 +191,42 @@ impl Quirks {
         no_penalties: false,
         no_logprobs: false,
         temperature_to_one: false,
+        no_zero_temperature: false,
+        random_seed: false,
+        one_stop: false,
+        no_n: false,
+        thinking: Switch::None,
         no_notes: false,
     };
 }
 
-/// The preset of this name.
-pub fn find(name: &str) -> Option<&'static Preset> {
-    TABLE.iter().find(|preset| preset.name == name)
+/// By what thinking is switched on and off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// By `reasoning_effort` alone.
+    None,
+    /// `"thinking": {"type": "enabled"}` or `disabled`; DeepSeek, GLM, Kimi, Doubao.
+    Type,
+    /// `"enable_thinking": true`; Qwen, and hosts that took it over.
+    Enable,
+    /// `"reasoning": {"enabled": true}`; Together.
+    Reasoning,
+    /// `"chat_template_kwargs": {"enable_thinking": true}`; vLLM, SGLang and what is built on them.
+    Template,
 }
 
-/// The names of all.
+/// The preset of this name.
+pub fn find(name: &str) -> Option<&'static Preset> {
+    all().find(|preset| preset.name == name)
+}
+
+/// The names of all, in alphabetical order.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().map(|preset| preset.name)
+    let mut names: Vec<_> = all().map(|preset| preset.name).collect();
+    names.sort_unstable();
+    names.into_iter()
+}
+
+fn all() -> impl Iterator<Item = &'static Preset> {
+    GROUPS.iter().flat_map(|(_, presets)| presets.iter())
 }

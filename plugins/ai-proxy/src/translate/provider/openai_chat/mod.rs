@@ -4,6 +4,7 @@
 mod request;
 mod response;
 mod stream;
+mod thinking;
 
 pub use request::write;
 pub(super) use response::read_logprobs;

@@ -3,7 +3,8 @@
 use shared::json::JsonStr;
 use shared::write::JsonWriter;
 
-use crate::presets::Quirks;
+use super::thinking::write_thinking;
+use crate::presets::{Quirks, Switch};
 use crate::translate::ir::{
     Arguments, Body, Field, Format, Part, Request, Role, Source, Thinking, Tool, ToolChoice, Turn,
     Unsupported,
@@ -13,10 +14,16 @@ use crate::translate::provider::Options;
 /// OpenAI's own limit of `stop`.
 const MAX_STOPS: usize = 4;
 
+/// As good as 0, for servers that refuse that.
+const COLDEST: f64 = 0.01;
+
 /// Writes the request. A stream is always asked for its token counts. Names what has no place in it in
 /// `request.unsupported`.
 pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String, Unsupported> {
     check(request)?;
+    if options.quirks.no_n && request.n.is_some_and(|n| n != 1) {
+        return Err(Unsupported("more than one answer"));
+    }
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     w.key("model");
@@ -34,7 +41,8 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     }
     leave_out(request, &options.quirks);
     write_tools(&mut w, request);
-    write_sampling(&mut w, request);
+    write_sampling(&mut w, request, &options.quirks);
+    write_thinking(&mut w, request.thinking.effort(), &options.quirks);
     write_format(&mut w, request.format.as_ref());
     write_notes(&mut w, request);
     if request.stream {
@@ -90,12 +98,19 @@ fn leave_out(request: &mut Request<'_>, quirks: &Quirks) {
         request.logprobs = None;
     }
     let effort = request.thinking.effort().is_some();
-    if out(quirks.no_reasoning_effort && effort, Field::Thinking) {
+    let unswitched = quirks.no_reasoning_effort && quirks.thinking == Switch::None;
+    if out(unswitched && effort, Field::Thinking) {
         request.thinking = Thinking::default();
     }
     let above = request.temperature.is_some_and(|temperature| temperature > 1.0);
     if out(quirks.temperature_to_one && above, Field::Temperature) {
         request.temperature = Some(1.0);
+    }
+    if quirks.no_zero_temperature && request.temperature == Some(0.0) {
+        request.temperature = Some(COLDEST);
+    }
+    if out(quirks.one_stop && request.stop.len() > 1, Field::Stop) {
+        request.stop.truncate(1);
     }
     // One call at a time is a wish; several are what most servers do anyway.
     if quirks.no_parallel_tool_calls && request.parallel_tool_calls.take() == Some(false) {
@@ -354,7 +369,7 @@ fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
     w.close('}');
 }
 
-fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>) {
+fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>, quirks: &Quirks) {
     if let Some(temperature) = request.temperature {
         w.key("temperature");
         w.value(temperature);
@@ -373,7 +388,7 @@ fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>) {
         }
     }
     if let Some(seed) = request.seed {
-        w.key("seed");
+        w.key(if quirks.random_seed { "random_seed" } else { "seed" });
         w.value(seed);
     }
     if let Some(n) = request.n.filter(|n| *n != 1) {
@@ -398,9 +413,6 @@ fn write_sampling(w: &mut JsonWriter, request: &mut Request<'_>) {
         w.open('[');
         request.stop.iter().take(MAX_STOPS).for_each(|stop| w.string(stop));
         w.close(']');
-    }
-    if let Some(effort) = request.thinking.effort() {
-        w.field("reasoning_effort", effort.word());
     }
     if let Some(verbosity) = &request.verbosity {
         string(w, "verbosity", verbosity);

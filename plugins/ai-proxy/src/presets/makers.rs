@@ -1,0 +1,195 @@
+//! Makers of models.
+
+use super::{Auth, Paths, Preset, Quirks};
+use crate::config::Protocol;
+
+const OPENAI_QUIRKS: Quirks =
+    Quirks { max_completion_tokens: true, safety_identifier: true, no_top_k: true, ..Quirks::NONE };
+
+pub(super) static TABLE: &[Preset] = &[
+    Preset {
+        name: "ai21",
+        title: "AI21",
+        docs: "https://docs.ai21.com/reference/jamba-1-6-api-ref",
+        base_url: "https://api.ai21.com/studio/v1",
+        // The reference names what there is, and that is little.
+        quirks: Quirks {
+            no_top_k: true,
+            no_stream_options: true,
+            no_json_schema: true,
+            no_parallel_tool_calls: true,
+            no_forced_tool: true,
+            no_reasoning_effort: true,
+            no_seed: true,
+            no_penalties: true,
+            no_logprobs: true,
+            no_notes: true,
+            ..Quirks::NONE
+        },
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "anthropic",
+        title: "Anthropic",
+        docs: "https://docs.anthropic.com/en/api/messages",
+        protocol: Protocol::Anthropic,
+        base_url: "https://api.anthropic.com",
+        auth: Auth::Header("x-api-key"),
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "cohere",
+        title: "Cohere",
+        docs: "https://docs.cohere.com/reference/chat",
+        protocol: Protocol::Cohere,
+        base_url: "https://api.cohere.com",
+        paths: Paths { rerank: Some("/v2/rerank"), ..Paths::CHAT },
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "cohere-openai",
+        title: "Cohere, OpenAI's protocol",
+        docs: "https://docs.cohere.com/docs/compatibility-api",
+        base_url: "https://api.cohere.ai/compatibility/v1",
+        paths: Paths { embeddings: Some("/embeddings"), ..Paths::CHAT },
+        // <https://docs.cohere.com/docs/compatibility-api#unsupported-parameters>
+        quirks: Quirks {
+            no_top_k: true,
+            no_parallel_tool_calls: true,
+            no_logprobs: true,
+            no_n: true,
+            no_notes: true,
+            ..Quirks::NONE
+        },
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "gemini",
+        title: "Google Gemini",
+        docs: "https://ai.google.dev/api/generate-content",
+        protocol: Protocol::Gemini,
+        base_url: "https://generativelanguage.googleapis.com/v1beta",
+        auth: Auth::Header("x-goog-api-key"),
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "gemini-openai",
+        title: "Google Gemini, OpenAI's protocol",
+        docs: "https://ai.google.dev/gemini-api/docs/openai",
+        base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
+        paths: Paths {
+            embeddings: Some("/embeddings"),
+            images: Some("/images"),
+            files: Some("/files"),
+            batches: Some("/batches"),
+            ..Paths::CHAT
+        },
+        quirks: Quirks { no_top_k: true, no_notes: true, ..Quirks::NONE },
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "jina",
+        title: "Jina AI",
+        docs: "https://api.jina.ai/redoc",
+        base_url: "https://api.jina.ai/v1",
+        paths: Paths::RETRIEVAL,
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "mistral",
+        title: "Mistral AI",
+        docs: "https://docs.mistral.ai/api",
+        base_url: "https://api.mistral.ai/v1",
+        paths: Paths {
+            responses: Some("/responses"),
+            embeddings: Some("/embeddings"),
+            speech: Some("/audio/speech"),
+            transcriptions: Some("/audio/transcriptions"),
+            moderations: Some("/moderations"),
+            files: Some("/files"),
+            ..Paths::CHAT
+        },
+        // A field that it does not know is refused with 422. Token counts come without asking.
+        quirks: Quirks {
+            random_seed: true,
+            no_stream_options: true,
+            no_notes: true,
+            ..Quirks::NONE
+        },
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "openai",
+        title: "OpenAI",
+        docs: "https://platform.openai.com/docs/api-reference",
+        base_url: "https://api.openai.com/v1",
+        paths: Paths { responses: Some("/responses"), rerank: None, ..Paths::OPENAI },
+        quirks: OPENAI_QUIRKS,
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "openai-responses",
+        title: "OpenAI, Responses for every client",
+        docs: "https://platform.openai.com/docs/api-reference/responses",
+        protocol: Protocol::OpenaiResponses,
+        base_url: "https://api.openai.com/v1",
+        paths: Paths { responses: Some("/responses"), rerank: None, ..Paths::OPENAI },
+        quirks: OPENAI_QUIRKS,
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "perplexity",
+        title: "Perplexity",
+        docs: "https://docs.perplexity.ai/api-reference/chat-completions-post",
+        base_url: "https://api.perplexity.ai",
+        paths: Paths {
+            responses: Some("/v1/responses"),
+            embeddings: Some("/v1/embeddings"),
+            files: Some("/v1/files"),
+            batches: Some("/v1/batches"),
+            ..Paths::CHAT
+        },
+        // Token counts come with every chunk.
+        quirks: Quirks { no_stream_options: true, no_seed: true, no_notes: true, ..Quirks::NONE },
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "upstage",
+        title: "Upstage",
+        docs: "https://console.upstage.ai/docs/getting-started",
+        base_url: "https://api.upstage.ai/v1",
+        paths: Paths { embeddings: Some("/embeddings"), ..Paths::CHAT },
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "voyage",
+        title: "Voyage AI",
+        docs: "https://docs.voyageai.com/reference/embeddings-api",
+        base_url: "https://api.voyageai.com/v1",
+        paths: Paths::RETRIEVAL,
+        ..Preset::COMPATIBLE
+    },
+    Preset {
+        name: "xai",
+        title: "xAI",
+        docs: "https://docs.x.ai/docs/api-reference",
+        base_url: "https://api.x.ai/v1",
+        paths: Paths {
+            responses: Some("/responses"),
+            completions: Some("/completions"),
+            images: Some("/images"),
+            files: Some("/files"),
+            ..Paths::CHAT
+        },
+        // Its reasoning models refuse penalties, and most of them the effort,
+        // <https://docs.x.ai/docs/guides/reasoning>.
+        quirks: Quirks {
+            no_top_k: true,
+            no_penalties: true,
+            no_reasoning_effort: true,
+            no_notes: true,
+            ..Quirks::NONE
+        },
+        ..Preset::COMPATIBLE
+    },
+];
