@@ -177,7 +177,7 @@ fn written(text: &str, model: &str) -> Vec<(Protocol, Value)> {
         let (quirks, cloud) = (Quirks::NONE, Cloud::Own);
         let options = Options { model, default_max_tokens: 4096, quirks, cloud };
         if let Ok(body) = provider::write(protocol, &mut request, &options) {
-            all.push((protocol, serde_json::from_str(&body).expect("JSON")));
+            all.push((protocol, serde_json::from_str(&body).unwrap()));
         }
     }
     all

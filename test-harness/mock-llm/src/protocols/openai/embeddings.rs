@@ -61,7 +61,8 @@ fn count(input: &Value) -> u64 {
     }
 }
 
-fn vector(input: &Value, size: usize) -> Vec<f32> {
+/// The vector of an input, of length one.
+pub(in crate::protocols) fn vector(input: &Value, size: usize) -> Vec<f32> {
     let mut rng = Rng::new(rng::hash(input.to_string().as_bytes()));
     let numbers: Vec<f64> =
         (0..size).map(|_| rng.below(2_000_001) as f64 / 1_000_000.0 - 1.0).collect();
