@@ -143,6 +143,8 @@ view! {
 view! {
     /// The payload of an event; which fields it has depends on the event's type.
     pub struct Event<'a> {
+        /// Of the `contentBlock*`: which block.
+        index = "contentBlockIndex": u32,
         /// Of `contentBlockStart`.
         start: BlockStart<'a>,
         /// Of `contentBlockDelta`.

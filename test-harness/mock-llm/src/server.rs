@@ -228,7 +228,13 @@ struct Reply {
 impl Reply {
     fn error(&self, error: &ApiError, script: &Script, guard: Guard) -> Response<Playback> {
         let body = self.protocol.error(error, &self.request_id).text();
-        self.body(error.status, JSON, body.into(), script, guard)
+        let mut response = self.body(error.status, JSON, body.into(), script, guard);
+        for (name, value) in self.protocol.error_headers(error) {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().entry(name).or_insert(value);
+            }
+        }
+        response
     }
 
     fn body(

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use shared::eventstream::{self, Value};
 use tokio::time::{Instant, Sleep};
 
 use crate::record::Guard;
@@ -20,7 +21,7 @@ const STALL: Duration = Duration::from_secs(3600);
 /// One event of a stream.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Event {
-    /// The name on the `event:` line, if the protocol has one.
+    /// The name on the `event:` line or in the `:event-type` header, if the protocol has one.
     pub(crate) name: Option<&'static str>,
     /// The text after `data: `, or with [`Framing::Raw`] the bytes as they are.
     pub(crate) data: Vec<u8>,
@@ -57,6 +58,8 @@ impl Event {
 pub(crate) enum Framing {
     /// Server-sent events.
     Sse,
+    /// Amazon's event stream; an event whose name ends with `Exception` is one.
+    EventStream,
     /// The data as it is: binary framings, and whole bodies.
     Raw,
     /// The members of a JSON array, as Google's APIs stream them unless asked for events.
@@ -217,6 +220,9 @@ fn frame(event: &Event, framing: Framing, crlf: bool, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&event.data);
         return;
     }
+    if framing == Framing::EventStream {
+        return frame_message(event, bytes);
+    }
     let line = if crlf { "\r\n" } else { "\n" };
     if let Some(name) = event.name {
         bytes.extend_from_slice(format!("event: {name}{line}").as_bytes());
@@ -224,6 +230,18 @@ fn frame(event: &Event, framing: Framing, crlf: bool, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(b"data: ");
     bytes.extend_from_slice(&event.data);
     bytes.extend_from_slice(line.repeat(2).as_bytes());
+}
+
+fn frame_message(event: &Event, bytes: &mut Vec<u8>) {
+    let name = event.name.unwrap_or_default();
+    let (key, kind) = match name.ends_with("Exception") {
+        true => (":exception-type", "exception"),
+        false => (":event-type", "event"),
+    };
+    let headers = [(key, name), (":content-type", "application/json"), (":message-type", kind)];
+    let headers = headers.map(|(name, value)| (name, Value::String(value)));
+    // Only what is longer than 16 MB cannot be written.
+    let _ = eventstream::encode(headers, &event.data, bytes);
 }
 
 /// Comments both as a block of their own and right before an event's first line.

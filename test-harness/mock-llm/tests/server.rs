@@ -388,6 +388,18 @@ async fn speaks_http2_without_tls() {
 }
 
 #[test]
+fn an_error_of_bedrocks_is_named_in_a_header() {
+    let server = Server::start(&[]);
+    let line = "POST /model/amazon.nova-pro-v1%3A0/converse";
+    let body = json!({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}).to_string();
+    let answer = server.raw("a", line, &[("x-mock-llm", r#"{"text":"ok"}"#)], &body);
+    assert_eq!(answer.json()["output"]["message"]["content"][0]["text"], "ok");
+    let answer = server.raw("a", line, &[("x-mock-llm", r#"{"status":429}"#)], &body);
+    assert!(answer.head.contains("x-amzn-errortype: throttlingexception"), "{}", answer.head);
+    assert!(answer.json()["message"].as_str().unwrap().starts_with("Too many requests"));
+}
+
+#[test]
 fn a_large_body_is_accepted() {
     let server = Server::start(&[]);
     let text = "x".repeat(8 << 20);

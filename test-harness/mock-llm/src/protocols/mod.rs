@@ -1,6 +1,8 @@
 //! The protocols of the providers, each behind [`Protocol`].
 
 mod anthropic;
+mod bedrock;
+mod cohere;
 mod gemini;
 mod openai;
 mod openai_responses;
@@ -37,6 +39,11 @@ pub(crate) trait Protocol: Sync {
     /// The headers of every answer.
     fn headers(&self, request_id: &str) -> Vec<(&'static str, String)>;
 
+    /// The further headers of an error answer.
+    fn error_headers(&self, _error: &ApiError) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// A new id for one request.
     fn request_id(&self, rng: &mut Rng) -> String;
 
@@ -53,6 +60,8 @@ pub(crate) enum Endpoint {
     CountTokens,
     /// Vectors.
     Embeddings,
+    /// An order of documents.
+    Rerank,
     /// All models.
     Models,
     /// One model.
@@ -204,9 +213,15 @@ impl ApiError {
     }
 }
 
-/// Every protocol; the first also answers for paths nobody knows.
-static ALL: [&dyn Protocol; 4] =
-    [&openai::OpenAi, &anthropic::Anthropic, &openai_responses::Responses, &gemini::Gemini];
+/// Every protocol. Cohere's list of models has the path of OpenAI's, but for a prefix, and goes first.
+static ALL: [&dyn Protocol; 6] = [
+    &cohere::Cohere,
+    &openai::OpenAi,
+    &anthropic::Anthropic,
+    &openai_responses::Responses,
+    &gemini::Gemini,
+    &bedrock::Bedrock,
+];
 
 /// The protocol and endpoint of a request.
 pub(crate) fn find(method: &Method, path: &str) -> Option<(&'static dyn Protocol, Endpoint)> {
@@ -274,9 +289,19 @@ pub(crate) mod testing {
         body: &Value,
         script: Value,
     ) -> Answer {
+        answer_at(protocol, endpoint, "/v1/models/m", body, script)
+    }
+
+    /// The same of a request to this path.
+    pub(crate) fn answer_at(
+        protocol: &dyn Protocol,
+        endpoint: Endpoint,
+        path: &str,
+        body: &Value,
+        script: Value,
+    ) -> Answer {
         let script = Script::parse(script, "a").unwrap();
-        let (headers, listener, path, number) = (headers(), "a", "/v1/models/m", 1);
-        let query = "";
+        let (headers, listener, query, number) = (headers(), "a", "", 1);
         let headers = &headers;
         let script = &script;
         let call = Call { endpoint, listener, path, query, headers, body, script, number };
@@ -318,6 +343,13 @@ mod tests {
         assert_eq!(find(Method::POST, "/v1/messages/count_tokens"), Some(Endpoint::CountTokens));
         assert_eq!(find(Method::POST, "/openai/v1/responses"), Some(Endpoint::Chat));
         assert_eq!(find(Method::GET, "/v1/responses/resp_1"), Some(Endpoint::Model));
+        let converse = "/model/amazon.nova-pro-v1%3A0/converse";
+        assert_eq!(find(Method::POST, converse), Some(Endpoint::Chat));
+        assert_eq!(find(Method::POST, "/b/model/m/converse-stream"), Some(Endpoint::Chat));
+        assert_eq!(find(Method::POST, "/cohere/v2/chat"), Some(Endpoint::Chat));
+        assert_eq!(find(Method::POST, "/v2/embed"), Some(Endpoint::Embeddings));
+        assert_eq!(find(Method::POST, "/v2/rerank"), Some(Endpoint::Rerank));
+        assert_eq!(find(Method::GET, "/cohere/v1/models"), Some(Endpoint::Models));
         assert_eq!(find(Method::GET, "/v1/models"), Some(Endpoint::Models));
         assert_eq!(find(Method::GET, "/p/v1/models/org/model"), Some(Endpoint::Model));
         let stream = "/v1beta/models/gemini-2.5-pro:streamGenerateContent";

@@ -20,6 +20,8 @@ pub struct StreamReader {
     progress: Progress,
     /// `messageStop` has come; the token counts come after it.
     stopped: bool,
+    /// The block that is being streamed.
+    index: Option<u32>,
     call: Call,
     /// The text of the thought so far, between the quotes of a JSON string.
     thought: String,
@@ -50,9 +52,20 @@ impl provider::StreamReader for StreamReader {
     ) -> Result<(), BadJson> {
         match name.unwrap_or_default() {
             "messageStart" => step(Delta::Start { id: None, model: None }),
-            "contentBlockStart" => self.block_start(parse::<Event<'a>>(data)?.start, step),
+            "contentBlockStart" => {
+                let event: Event<'a> = parse(data)?;
+                self.block_stop(step);
+                self.index = event.index;
+                self.block_start(event.start, step);
+            }
             "contentBlockDelta" => {
-                if let Some(delta) = parse::<Event<'a>>(data)?.delta {
+                let event: Event<'a> = parse(data)?;
+                // Most blocks begin without a start, and some end without a stop.
+                if self.index != event.index {
+                    self.block_stop(step);
+                    self.index = event.index;
+                }
+                if let Some(delta) = event.delta {
                     self.block_delta(delta, step);
                 }
             }
@@ -102,7 +115,6 @@ fn is_error(name: &str) -> bool {
 
 impl StreamReader {
     fn block_start<'a>(&mut self, start: Option<BlockStart<'a>>, step: &mut dyn FnMut(Delta<'a>)) {
-        self.close(step);
         // Calls of a kind are those of tools that the provider runs itself.
         let call = start.and_then(|start| start.tool_use).filter(|call| call.kind.is_none());
         if let Some(ToolUse { id: Some(id), name: Some(name), .. }) = call {
