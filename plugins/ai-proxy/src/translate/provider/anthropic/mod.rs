@@ -1,8 +1,10 @@
 //! Anthropic Messages as the provider's protocol, <https://docs.anthropic.com/en/api/messages>.
 
+mod model;
 mod request;
 mod response;
 mod stream;
+mod thinking;
 
 pub use request::write;
 pub(super) use request::{budget, write_arguments};

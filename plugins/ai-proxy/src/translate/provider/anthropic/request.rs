@@ -4,6 +4,8 @@ use serde_json::value::RawValue;
 use shared::json::JsonStr;
 use shared::write::JsonWriter;
 
+use super::model::Generation;
+use super::thinking::Thought;
 use crate::provider::Cloud;
 use crate::translate::ir::{
     Arguments, Body, Effort, Field, Format, Part, Request, Role, Source, Thinking, Tool,
@@ -25,11 +27,15 @@ const INVALID_JSON: &str = "INVALID_JSON";
 pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String, Unsupported> {
     check(request)?;
     let Options { model, default_max_tokens, .. } = *options;
-    let thinking = budget(request, default_max_tokens);
-    let max_tokens = request.max_tokens.unwrap_or(default_max_tokens.saturating_add(
-        // What the client left open is the answer's length, not how much of it is thought.
-        thinking.unwrap_or(0),
-    ));
+    let generation = Generation::of(model);
+    let thought = Thought::of(request, generation, default_max_tokens);
+    let thinking = match thought {
+        Thought::Budget(budget) => budget,
+        Thought::Adaptive(_) => request.thinking.budget().unwrap_or(0),
+        Thought::Default | Thought::Off => 0,
+    };
+    // What the client left open is the answer's length, not how much of it is thought.
+    let max_tokens = request.max_tokens.unwrap_or(default_max_tokens.saturating_add(thinking));
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     match options.cloud.anthropic_version() {
@@ -47,12 +53,18 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     request.turns.iter().for_each(|turn| write_turn(&mut w, turn));
     w.close(']');
     write_tools(&mut w, request);
-    if let Some(budget) = thinking {
-        w.key("thinking");
-        w.raw(&format!(r#"{{"type":"enabled","budget_tokens":{budget}}}"#));
+    thought.write(&mut w, generation);
+    if generation >= Generation::EffortsOnly {
+        leave_sampling_out(request);
     }
-    write_sampling(&mut w, request, thinking.is_some());
-    write_format(&mut w, request);
+    if generation >= Generation::OneSampler
+        && request.temperature.is_some()
+        && request.top_p.take().is_some()
+    {
+        request.unsupported.push(Field::TopP);
+    }
+    write_sampling(&mut w, request, thought.is_on());
+    write_config(&mut w, request, thought);
     if let Some(user) = &request.user {
         w.key("metadata");
         w.open('{');
@@ -93,17 +105,47 @@ fn check(request: &mut Request<'_>) -> Result<(), Unsupported> {
     Ok(())
 }
 
-fn write_format(w: &mut JsonWriter, request: &mut Request<'_>) {
-    match &request.format {
+/// How the answer is to be made and to look.
+fn write_config(w: &mut JsonWriter, request: &mut Request<'_>, thought: Thought) {
+    let effort = match thought {
+        Thought::Adaptive(effort) => effort,
+        _ => None,
+    };
+    let schema = match &request.format {
         // The prompt must ask for JSON as well, so the answer is most often what was wanted.
-        Some(Format::Json) => request.unsupported.push(Field::Format),
-        Some(Format::Schema { schema, .. }) => {
-            w.key("output_config");
-            w.raw(r#"{"format":{"type":"json_schema","schema":"#);
-            w.raw_tail(schema.get());
-            w.raw_tail("}}");
+        Some(Format::Json) => {
+            request.unsupported.push(Field::Format);
+            None
         }
-        None => {}
+        Some(Format::Schema { schema, .. }) => Some(schema),
+        None => None,
+    };
+    if effort.is_none() && schema.is_none() {
+        return;
+    }
+    w.key("output_config");
+    w.open('{');
+    if let Some(effort) = effort {
+        w.field("effort", effort);
+    }
+    if let Some(schema) = schema {
+        w.key("format");
+        w.raw(r#"{"type":"json_schema","schema":"#);
+        w.raw_tail(schema.get());
+        w.close('}');
+    }
+    w.close('}');
+}
+
+fn leave_sampling_out(request: &mut Request<'_>) {
+    if request.temperature.take().is_some() {
+        request.unsupported.push(Field::Temperature);
+    }
+    if request.top_p.take().is_some() {
+        request.unsupported.push(Field::TopP);
+    }
+    if request.top_k.take().is_some() {
+        request.unsupported.push(Field::TopK);
     }
 }
 
