@@ -101,7 +101,7 @@ fn judge(work: Result<Work, String>, adjudications: &[&Adjudication]) -> (Verdic
     (verdict, stale)
 }
 
-/// Where it differs; where our gateway refuses the request, also without the members that it refuses.
+/// Where it differs; where our gateway refuses the request, also without what it refuses.
 fn differences(task: Task, without: &[&String]) -> Result<Vec<Difference>, String> {
     let (ours, theirs) = compared(task.clone())?;
     let whole = diff::differences(&ours, &theirs);

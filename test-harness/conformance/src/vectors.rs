@@ -42,15 +42,30 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    /// The same without these members of the request.
-    pub(crate) fn without(mut self, members: &[&String]) -> Task {
+    /// The same without these places (`/messages/0/content`) of the request.
+    pub(crate) fn without(mut self, places: &[&String]) -> Task {
         if let Task::Request { body, .. } = &mut self
-            && let Ok(Value::Object(mut request)) = serde_json::from_str(body)
+            && let Ok(mut request) = serde_json::from_str(body)
         {
-            request.retain(|key, _| !members.contains(&key));
-            *body = Value::Object(request).to_string();
+            places.iter().for_each(|place| remove(&mut request, place));
+            *body = request.to_string();
         }
         self
+    }
+}
+
+fn remove(document: &mut Value, place: &str) {
+    let Some((parent, key)) = place.rsplit_once('/') else { return };
+    match document.pointer_mut(parent) {
+        Some(Value::Object(members)) => {
+            members.remove(key);
+        }
+        Some(Value::Array(list)) => {
+            if let Some(at) = key.parse().ok().filter(|at: &usize| *at < list.len()) {
+                list.remove(at);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -71,7 +86,8 @@ fn provider(name: &str) -> Option<Provider> {
         "anthropic" | "messages" => (Protocol::Anthropic, Cloud::Own),
         "vertex" => (Protocol::Anthropic, Cloud::Vertex),
         "responses" => (Protocol::OpenaiResponses, Cloud::Own),
-        "vertex-gemini" | "gemini-native" => (Protocol::Gemini, Cloud::Own),
+        "vertex-gemini" => (Protocol::Gemini, Cloud::Vertex),
+        "gemini-native" => (Protocol::Gemini, Cloud::Own),
         "bedrock" => (Protocol::Bedrock, Cloud::Own),
         "cohere" => (Protocol::Cohere, Cloud::Own),
         _ => return None,
@@ -228,8 +244,35 @@ fn provider_word(provider: Provider) -> &'static str {
         (Protocol::OpenaiResponses, _) => "openai_responses",
         (Protocol::Anthropic, Cloud::Own) => "anthropic",
         (Protocol::Anthropic, _) => "anthropic (Vertex)",
-        (Protocol::Gemini, _) => "gemini",
+        (Protocol::Gemini, Cloud::Own) => "gemini",
+        (Protocol::Gemini, _) => "gemini (Vertex)",
         (Protocol::Bedrock, _) => "bedrock",
         (Protocol::Cohere, _) => "cohere",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_of_files_tell_the_protocols() {
+        let pair = |from: &str, to: &str| Some(pair(client(from)?, provider(to)?));
+        assert_eq!(pair("completions", "gemini").unwrap(), "openai_chat - openai_chat");
+        assert_eq!(pair("messages", "vertex").unwrap(), "anthropic - anthropic (Vertex)");
+        assert_eq!(
+            pair("responses", "vertex-gemini").unwrap(),
+            "openai_responses - gemini (Vertex)"
+        );
+        assert_eq!(pair("completions", "bedrock-titan"), None);
+    }
+
+    #[test]
+    fn a_place_is_taken_out_of_a_request() {
+        let mut document = json!({ "a": [{ "b": 1, "c": 2 }, 3], "d": 4 });
+        ["/a/0/b", "/a/1", "/d", "/x/y", "/a/7"].iter().for_each(|p| remove(&mut document, p));
+        assert_eq!(document, json!({ "a": [{ "c": 2 }] }));
     }
 }

@@ -22,6 +22,12 @@ pub(super) fn request(document: &mut Value) {
         let list = json!([{ "role": "user", "content": text }]);
         root.insert("input".into(), list);
     }
+    // "A system (or developer) message inserted into the model's context", before all others.
+    if let Some(Value::String(text)) = root.remove("instructions")
+        && let Some(Value::Array(items)) = root.get_mut("input")
+    {
+        items.insert(0, json!({ "role": "system", "content": text }));
+    }
     each(root, "input", |item| {
         if item.contains_key("role") {
             item.entry("type").or_insert_with(|| "message".into());
@@ -96,6 +102,15 @@ mod tests {
         assert_eq!(normal(json!("a")), normal(long.clone()));
         assert_eq!(normal(json!([{ "role": "user", "content": "a" }])), normal(long.clone()));
         assert_ne!(normal(json!([{ "role": "developer", "content": "a" }])), normal(long));
+    }
+
+    #[test]
+    fn instructions_are_the_first_message() {
+        let message = json!({ "role": "system", "content": "a" });
+        let mut document = json!({ "input": "b", "instructions": "a" });
+        request(&mut document);
+        assert_eq!(document, normal(json!([message, { "role": "user", "content": "b" }])));
+        assert_ne!(document, normal(json!([{ "role": "user", "content": "b" }, message])));
     }
 
     #[test]
