@@ -1,11 +1,11 @@
 //! What depends on the model, which is known by its name only.
 
-use crate::translate::ir::Effort;
+use crate::translate::ir::{Effort, Field, Request};
 
 /// Models that take the same fields, oldest first.
 /// <https://platform.claude.com/docs/en/about-claude/models/migration-guide>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Generation {
+pub(in crate::translate::provider) enum Generation {
     /// Up to Claude 4, and all whose name tells nothing: `budget_tokens`.
     Budgets,
     /// From 4.1: takes `temperature` or `top_p`, not both.
@@ -21,7 +21,7 @@ pub(super) enum Generation {
 impl Generation {
     /// That of a model's name, in whatever id it stands (`us.anthropic.claude-...`,
     /// `claude-opus-4-6@20260101`).
-    pub(super) fn of(model: &str) -> Generation {
+    pub(in crate::translate::provider) fn of(model: &str) -> Generation {
         let name = model.split_once("claude-").map_or("", |(_, name)| name);
         let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
         match words.next().unwrap_or_default() {
@@ -41,7 +41,7 @@ impl Generation {
     }
 
     /// The word for an effort. <https://platform.claude.com/docs/en/build-with-claude/effort>
-    pub(super) fn word(self, effort: Effort) -> &'static str {
+    pub(in crate::translate::provider) fn word(self, effort: Effort) -> &'static str {
         match effort {
             Effort::None | Effort::Minimal | Effort::Low => "low",
             Effort::Medium => "medium",
@@ -49,6 +49,22 @@ impl Generation {
             // `xhigh` came with 4.7.
             Effort::ExtraHigh if self == Generation::Efforts => "max",
             Effort::ExtraHigh => "xhigh",
+        }
+    }
+
+    /// Takes the sampling parameters away that the model refuses.
+    pub(in crate::translate::provider) fn leave_sampling_out(self, request: &mut Request<'_>) {
+        let fixed = self >= Generation::EffortsOnly;
+        let temperature = request.temperature.is_some();
+        if fixed && request.temperature.take().is_some() {
+            request.unsupported.push(Field::Temperature);
+        }
+        let one = self >= Generation::OneSampler && temperature;
+        if (fixed || one) && request.top_p.take().is_some() {
+            request.unsupported.push(Field::TopP);
+        }
+        if fixed && request.top_k.take().is_some() {
+            request.unsupported.push(Field::TopK);
         }
     }
 }

@@ -8,14 +8,11 @@ use super::model::Generation;
 use super::thinking::Thought;
 use crate::provider::Cloud;
 use crate::translate::ir::{
-    Arguments, Body, Effort, Field, Format, Part, Request, Role, Source, Thinking, Tool,
-    ToolChoice, Turn, Unsupported,
+    Arguments, Body, Field, Format, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+    Unsupported,
 };
 use crate::translate::provider::Options;
 use crate::translate::signature::{self, Origin};
-
-/// The least that `thinking.budget_tokens` may be.
-const MIN_THINKING: u64 = 1024;
 
 /// The key under which arguments that are no JSON object reach the model, so that it can see its
 /// mistake; `input` must be an object. The name is Anthropic's own suggestion,
@@ -53,16 +50,11 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     request.turns.iter().for_each(|turn| write_turn(&mut w, turn));
     w.close(']');
     write_tools(&mut w, request);
-    thought.write(&mut w, generation);
-    if generation >= Generation::EffortsOnly {
-        leave_sampling_out(request);
+    if let Some(thinking) = thought.json(generation) {
+        w.key("thinking");
+        w.raw(&thinking);
     }
-    if generation >= Generation::OneSampler
-        && request.temperature.is_some()
-        && request.top_p.take().is_some()
-    {
-        request.unsupported.push(Field::TopP);
-    }
+    generation.leave_sampling_out(request);
     write_sampling(&mut w, request, thought.is_on());
     write_config(&mut w, request, thought);
     if let Some(user) = &request.user {
@@ -107,10 +99,7 @@ fn check(request: &mut Request<'_>) -> Result<(), Unsupported> {
 
 /// How the answer is to be made and to look.
 fn write_config(w: &mut JsonWriter, request: &mut Request<'_>, thought: Thought) {
-    let effort = match thought {
-        Thought::Adaptive(effort) => effort,
-        _ => None,
-    };
+    let effort = thought.effort();
     let schema = match &request.format {
         // The prompt must ask for JSON as well, so the answer is most often what was wanted.
         Some(Format::Json) => {
@@ -135,57 +124,6 @@ fn write_config(w: &mut JsonWriter, request: &mut Request<'_>, thought: Thought)
         w.close('}');
     }
     w.close('}');
-}
-
-fn leave_sampling_out(request: &mut Request<'_>) {
-    if request.temperature.take().is_some() {
-        request.unsupported.push(Field::Temperature);
-    }
-    if request.top_p.take().is_some() {
-        request.unsupported.push(Field::TopP);
-    }
-    if request.top_k.take().is_some() {
-        request.unsupported.push(Field::TopK);
-    }
-}
-
-/// How many tokens to think with, if at all. Anthropic refuses to think where a forced tool is to be
-/// called, or on top of a round of calls that was made without.
-pub(in crate::translate::provider) fn budget(
-    request: &mut Request<'_>,
-    default_max_tokens: u64,
-) -> Option<u64> {
-    let wanted = match request.thinking {
-        Thinking { effort: Some(Effort::None | Effort::Minimal), budget: None, .. } => return None,
-        thinking => thinking.budget().filter(|budget| *budget > 0)?,
-    };
-    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
-    let limit = match request.max_tokens {
-        Some(max) => max.saturating_sub(1),
-        None => default_max_tokens.saturating_add(wanted),
-    };
-    let budget = wanted.min(limit);
-    if forced || unthinking_round(&request.turns) || budget < MIN_THINKING {
-        request.unsupported.push(Field::Thinking);
-        return None;
-    }
-    Some(budget)
-}
-
-/// Whether the last thing the model said is a call that it made without thinking.
-fn unthinking_round(turns: &[Turn<'_>]) -> bool {
-    let last = turns.iter().rfind(|turn| turn.role == Role::Assistant);
-    last.is_some_and(|turn| {
-        let called = turn.parts.iter().any(|part| matches!(part.body, Body::ToolCall { .. }));
-        let thought = turn.parts.first().is_some_and(|part| {
-            let signed = match &part.body {
-                Body::Thinking { signature: Some(s), .. } => signature::of(Origin::Anthropic, s),
-                _ => None,
-            };
-            signed.is_some() || matches!(part.body, Body::RedactedThinking(_))
-        });
-        called && !thought
-    })
 }
 
 fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {

@@ -1,14 +1,15 @@
 //! How a model is told to think.
 
-use shared::write::JsonWriter;
-
 use super::model::Generation;
-use super::request::budget;
-use crate::translate::ir::{Effort, Field, Request, Thinking, ToolChoice};
+use crate::translate::ir::{Body, Effort, Field, Request, Role, Thinking, ToolChoice, Turn};
+use crate::translate::signature::{self, Origin};
+
+/// The least that `thinking.budget_tokens` may be.
+const MIN_THINKING: u64 = 1024;
 
 /// What is written of [`Thinking`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Thought {
+pub(in crate::translate::provider) enum Thought {
     /// Nothing: as it does by itself.
     Default,
     /// Not at all.
@@ -22,7 +23,7 @@ pub(super) enum Thought {
 
 impl Thought {
     /// For this model. Names what it cannot do in `request.unsupported`.
-    pub(super) fn of(
+    pub(in crate::translate::provider) fn of(
         request: &mut Request<'_>,
         generation: Generation,
         default_max_tokens: u64,
@@ -52,25 +53,69 @@ impl Thought {
     }
 
     /// It thinks because it is told to.
-    pub(super) fn is_on(self) -> bool {
+    pub(in crate::translate::provider) fn is_on(self) -> bool {
         matches!(self, Thought::Budget(_) | Thought::Adaptive(_))
     }
 
+    /// `output_config.effort`.
+    pub(in crate::translate::provider) fn effort(self) -> Option<&'static str> {
+        match self {
+            Thought::Adaptive(effort) => effort,
+            _ => None,
+        }
+    }
+
     /// `thinking`.
-    pub(super) fn write(self, w: &mut JsonWriter, generation: Generation) {
-        let (kind, more) = match self {
-            Thought::Default => return,
-            Thought::Off => ("disabled", String::new()),
-            Thought::Budget(budget) => ("enabled", format!(r#","budget_tokens":{budget}"#)),
+    pub(in crate::translate::provider) fn json(self, generation: Generation) -> Option<String> {
+        Some(match self {
+            Thought::Default => return None,
+            Thought::Off => r#"{"type":"disabled"}"#.into(),
+            Thought::Budget(budget) => {
+                format!(r#"{{"type":"enabled","budget_tokens":{budget}}}"#)
+            }
             // From 4.7 on thoughts are not shown unless they are asked for.
             Thought::Adaptive(_) if generation > Generation::Efforts => {
-                ("adaptive", r#","display":"summarized""#.to_owned())
+                r#"{"type":"adaptive","display":"summarized"}"#.into()
             }
-            Thought::Adaptive(_) => ("adaptive", String::new()),
-        };
-        w.key("thinking");
-        w.raw(&format!(r#"{{"type":"{kind}"{more}}}"#));
+            Thought::Adaptive(_) => r#"{"type":"adaptive"}"#.into(),
+        })
     }
+}
+
+/// How many tokens to think with, if at all. Anthropic refuses to think where a forced tool is to be
+/// called, or on top of a round of calls that was made without.
+fn budget(request: &mut Request<'_>, default_max_tokens: u64) -> Option<u64> {
+    let wanted = match request.thinking {
+        Thinking { effort: Some(Effort::None | Effort::Minimal), budget: None, .. } => return None,
+        thinking => thinking.budget().filter(|budget| *budget > 0)?,
+    };
+    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    let limit = match request.max_tokens {
+        Some(max) => max.saturating_sub(1),
+        None => default_max_tokens.saturating_add(wanted),
+    };
+    let budget = wanted.min(limit);
+    if forced || unthinking_round(&request.turns) || budget < MIN_THINKING {
+        request.unsupported.push(Field::Thinking);
+        return None;
+    }
+    Some(budget)
+}
+
+/// Whether the last thing the model said is a call that it made without thinking.
+fn unthinking_round(turns: &[Turn<'_>]) -> bool {
+    let last = turns.iter().rfind(|turn| turn.role == Role::Assistant);
+    last.is_some_and(|turn| {
+        let called = turn.parts.iter().any(|part| matches!(part.body, Body::ToolCall { .. }));
+        let thought = turn.parts.first().is_some_and(|part| {
+            let signed = match &part.body {
+                Body::Thinking { signature: Some(s), .. } => signature::of(Origin::Anthropic, s),
+                _ => None,
+            };
+            signed.is_some() || matches!(part.body, Body::RedactedThinking(_))
+        });
+        called && !thought
+    })
 }
 
 #[cfg(test)]
