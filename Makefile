@@ -4,7 +4,7 @@ PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 WASM := cargo build --quiet --release --locked --target wasm32-wasip1
 
 .PHONY: help setup wasm mock demo up down test test-native test-wasm test-emulator test-e2e \
-        lint fmt fuzz schema clean
+        conformance lint fmt fuzz schema clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -45,7 +45,7 @@ down: ## Stop it
 test: setup wasm mock test-native test-wasm test-emulator test-e2e fuzz ## Set up and run every test
 
 test-native: ## Unit, property and golden tests
-	cargo test --quiet --locked -p shared -p ai-proxy -p ai-gateway -p mock-llm --features shared/testing,ai-gateway/schema
+	cargo test --quiet --locked -p shared -p ai-proxy -p ai-gateway -p mock-llm -p conformance --features shared/testing,ai-gateway/schema
 
 test-wasm: ## The shared crate's tests as wasm, in Node
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner \
@@ -56,6 +56,10 @@ test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 
 test-e2e: ## The examples in real Envoy
 	$(PYTHON) -m pytest -q test-harness/e2e
+
+conformance: ## Compare with recorded pairs of other gateways VECTORS=folder [CASE=name]
+	@$(if $(VECTORS),,echo 'give the folder of the recorded pairs: make conformance VECTORS=/path' >&2; exit 2)
+	@cargo run --quiet --locked --profile tools -p conformance -- "$(VECTORS)" $(CASE)
 
 fuzz: ## Every fuzz target for a fixed number of inputs [RUNS=20000 SEED=1]
 	test-harness/fuzz/run.sh

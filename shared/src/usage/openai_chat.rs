@@ -7,13 +7,30 @@ use crate::protocol::openai_chat::Usage;
 
 pub(super) fn read(report: &mut Report, usage: &Usage<'_>) {
     replace(&mut report.prompt, usage.prompt_tokens);
-    replace(&mut report.completion, usage.completion_tokens);
+    let beyond = beyond_completion(usage);
+    replace(
+        &mut report.completion,
+        usage.completion_tokens.map(|completion| completion.saturating_add(beyond)),
+    );
     let prompt = usage.prompt_tokens_details.as_ref();
     let cached = prompt.and_then(|details| details.cached_tokens);
     replace(&mut report.cached, cached.or(usage.prompt_cache_hit_tokens));
     replace(&mut report.cache_creation, prompt.and_then(|details| details.cache_creation_tokens));
     let completion = usage.completion_tokens_details.as_ref();
-    replace(&mut report.reasoning, completion.and_then(|details| details.reasoning_tokens));
+    let reasoning = completion.and_then(|details| details.reasoning_tokens);
+    replace(&mut report.reasoning, reasoning.or((beyond > 0).then_some(beyond)));
+}
+
+/// xAI and Google's OpenAI-compatible endpoint leave thinking out of `completion_tokens`, which
+/// OpenAI counts there; only their total has it.
+/// <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/grok/capabilities/reasoning>
+fn beyond_completion(usage: &Usage<'_>) -> u64 {
+    let (Some(prompt), Some(completion), Some(total)) =
+        (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+    else {
+        return 0;
+    };
+    total.saturating_sub(prompt).saturating_sub(completion)
 }
 
 #[cfg(test)]
@@ -47,6 +64,20 @@ mod tests {
     fn deepseeks_name_for_cached_tokens() {
         let text = r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_cache_hit_tokens":8}"#;
         assert_eq!(read(&[text]).unwrap().cached_tokens, 8);
+    }
+
+    #[test]
+    fn thinking_that_only_the_total_has() {
+        let google = r#"{"prompt_tokens":7,"completion_tokens":12,"total_tokens":402}"#;
+        let usage = read(&[google]).unwrap();
+        assert_eq!((usage.completion_tokens, usage.reasoning_tokens), (395, 383));
+        assert_eq!(usage.total_tokens(), 402);
+        let xai = r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,
+            "completion_tokens_details":{"reasoning_tokens":94}}"#;
+        let usage = read(&[xai]).unwrap();
+        assert_eq!((usage.completion_tokens, usage.reasoning_tokens), (103, 94));
+        let less = r#"{"prompt_tokens":7,"completion_tokens":12,"total_tokens":12}"#;
+        assert_eq!(read(&[less]).unwrap().completion_tokens, 12);
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! Anthropic Messages as the provider's protocol, <https://docs.anthropic.com/en/api/messages>.
 
+mod model;
 mod request;
 mod response;
 mod stream;
+mod thinking;
 
+pub(super) use model::Generation;
 pub use request::write;
-pub(super) use request::{budget, write_arguments};
+pub(super) use request::write_arguments;
 pub use response::{observe, read, read_error};
 pub use stream::StreamReader;
+pub(super) use thinking::Thought;
 
 use shared::errors::ErrorKind;
 use shared::json::JsonStr;

@@ -4,16 +4,15 @@ use serde_json::value::RawValue;
 use shared::json::JsonStr;
 use shared::write::JsonWriter;
 
+use super::model::Generation;
+use super::thinking::Thought;
 use crate::provider::Cloud;
 use crate::translate::ir::{
-    Arguments, Body, Effort, Field, Format, Part, Request, Role, Source, Thinking, Tool,
-    ToolChoice, Turn, Unsupported,
+    Arguments, Body, Field, Format, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+    Unsupported,
 };
 use crate::translate::provider::Options;
 use crate::translate::signature::{self, Origin};
-
-/// The least that `thinking.budget_tokens` may be.
-const MIN_THINKING: u64 = 1024;
 
 /// The key under which arguments that are no JSON object reach the model, so that it can see its
 /// mistake; `input` must be an object. The name is Anthropic's own suggestion,
@@ -25,11 +24,15 @@ const INVALID_JSON: &str = "INVALID_JSON";
 pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String, Unsupported> {
     check(request)?;
     let Options { model, default_max_tokens, .. } = *options;
-    let thinking = budget(request, default_max_tokens);
-    let max_tokens = request.max_tokens.unwrap_or(default_max_tokens.saturating_add(
-        // What the client left open is the answer's length, not how much of it is thought.
-        thinking.unwrap_or(0),
-    ));
+    let generation = Generation::of(model);
+    let thought = Thought::of(request, generation, default_max_tokens);
+    let thinking = match thought {
+        Thought::Budget(budget) => budget,
+        Thought::Adaptive(_) => request.thinking.budget().unwrap_or(0),
+        Thought::Default | Thought::Off => 0,
+    };
+    // What the client left open is the answer's length, not how much of it is thought.
+    let max_tokens = request.max_tokens.unwrap_or(default_max_tokens.saturating_add(thinking));
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     match options.cloud.anthropic_version() {
@@ -47,12 +50,13 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     request.turns.iter().for_each(|turn| write_turn(&mut w, turn));
     w.close(']');
     write_tools(&mut w, request);
-    if let Some(budget) = thinking {
+    if let Some(thinking) = thought.json(generation) {
         w.key("thinking");
-        w.raw(&format!(r#"{{"type":"enabled","budget_tokens":{budget}}}"#));
+        w.raw(&thinking);
     }
-    write_sampling(&mut w, request, thinking.is_some());
-    write_format(&mut w, request);
+    generation.leave_sampling_out(request);
+    write_sampling(&mut w, request, thought.is_on());
+    write_config(&mut w, request, thought);
     if let Some(user) = &request.user {
         w.key("metadata");
         w.open('{');
@@ -93,57 +97,33 @@ fn check(request: &mut Request<'_>) -> Result<(), Unsupported> {
     Ok(())
 }
 
-fn write_format(w: &mut JsonWriter, request: &mut Request<'_>) {
-    match &request.format {
+/// How the answer is to be made and to look.
+fn write_config(w: &mut JsonWriter, request: &mut Request<'_>, thought: Thought) {
+    let effort = thought.effort();
+    let schema = match &request.format {
         // The prompt must ask for JSON as well, so the answer is most often what was wanted.
-        Some(Format::Json) => request.unsupported.push(Field::Format),
-        Some(Format::Schema { schema, .. }) => {
-            w.key("output_config");
-            w.raw(r#"{"format":{"type":"json_schema","schema":"#);
-            w.raw_tail(schema.get());
-            w.raw_tail("}}");
+        Some(Format::Json) => {
+            request.unsupported.push(Field::Format);
+            None
         }
-        None => {}
-    }
-}
-
-/// How many tokens to think with, if at all. Anthropic refuses to think where a forced tool is to be
-/// called, or on top of a round of calls that was made without.
-pub(in crate::translate::provider) fn budget(
-    request: &mut Request<'_>,
-    default_max_tokens: u64,
-) -> Option<u64> {
-    let wanted = match request.thinking {
-        Thinking { effort: Some(Effort::None | Effort::Minimal), budget: None, .. } => return None,
-        thinking => thinking.budget().filter(|budget| *budget > 0)?,
+        Some(Format::Schema { schema, .. }) => Some(schema),
+        None => None,
     };
-    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
-    let limit = match request.max_tokens {
-        Some(max) => max.saturating_sub(1),
-        None => default_max_tokens.saturating_add(wanted),
-    };
-    let budget = wanted.min(limit);
-    if forced || unthinking_round(&request.turns) || budget < MIN_THINKING {
-        request.unsupported.push(Field::Thinking);
-        return None;
+    if effort.is_none() && schema.is_none() {
+        return;
     }
-    Some(budget)
-}
-
-/// Whether the last thing the model said is a call that it made without thinking.
-fn unthinking_round(turns: &[Turn<'_>]) -> bool {
-    let last = turns.iter().rfind(|turn| turn.role == Role::Assistant);
-    last.is_some_and(|turn| {
-        let called = turn.parts.iter().any(|part| matches!(part.body, Body::ToolCall { .. }));
-        let thought = turn.parts.first().is_some_and(|part| {
-            let signed = match &part.body {
-                Body::Thinking { signature: Some(s), .. } => signature::of(Origin::Anthropic, s),
-                _ => None,
-            };
-            signed.is_some() || matches!(part.body, Body::RedactedThinking(_))
-        });
-        called && !thought
-    })
+    w.key("output_config");
+    w.open('{');
+    if let Some(effort) = effort {
+        w.field("effort", effort);
+    }
+    if let Some(schema) = schema {
+        w.key("format");
+        w.raw(r#"{"type":"json_schema","schema":"#);
+        w.raw_tail(schema.get());
+        w.close('}');
+    }
+    w.close('}');
 }
 
 fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {

@@ -12,7 +12,7 @@ use super::family::Family;
 use super::tools;
 use crate::translate::ir::{Body, Effort, Field, Format, Part, Request, Unsupported};
 use crate::translate::provider::Options;
-use crate::translate::provider::anthropic::budget;
+use crate::translate::provider::anthropic::{self, Generation};
 
 /// Most entries of `requestMetadata`, and the most characters of a key or a value.
 const MAX_METADATA: usize = 16;
@@ -22,7 +22,7 @@ const MAX_METADATA_TEXT: usize = 256;
 pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String, Unsupported> {
     check(request)?;
     let family = Family::of(options.model);
-    let thought = Thought::of(request, family, options.default_max_tokens);
+    let thought = Thought::of(request, family, options);
     let mut w = JsonWriter::with_capacity(1024);
     let dropped = {
         let messages = messages(request, family)?;
@@ -68,9 +68,9 @@ fn check(request: &mut Request<'_>) -> Result<(), Unsupported> {
 enum Thought {
     /// As it does by itself.
     Default,
-    /// Claude: so many tokens.
+    /// Claude: as Anthropic itself is told.
     /// <https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html>
-    Budget(u64),
+    Claude(anthropic::Thought, Generation),
     /// Nova: so hard.
     /// <https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html>
     Nova(&'static str),
@@ -80,9 +80,12 @@ enum Thought {
 }
 
 impl Thought {
-    fn of(request: &mut Request<'_>, family: Family, default_max_tokens: u64) -> Thought {
+    fn of(request: &mut Request<'_>, family: Family, options: &Options<'_>) -> Thought {
         if family == Family::Claude {
-            return budget(request, default_max_tokens).map_or(Thought::Default, Thought::Budget);
+            let generation = Generation::of(options.model);
+            generation.leave_sampling_out(request);
+            let thought = anthropic::Thought::of(request, generation, options.default_max_tokens);
+            return Thought::Claude(thought, generation);
         }
         let Some(effort) = request.thinking.effort() else { return Thought::Default };
         match (family, effort) {
@@ -138,14 +141,19 @@ fn write_inference(
     let mut members = Vec::new();
     let max_tokens = request.max_tokens.or(match thought {
         // Must be more than what is thought.
-        Thought::Budget(budget) => Some(default_max_tokens.saturating_add(budget)),
+        Thought::Claude(anthropic::Thought::Budget(budget), _) => {
+            Some(default_max_tokens.saturating_add(budget))
+        }
         _ => None,
     });
     if let Some(max) = max_tokens {
         members.push(format!(r#""maxTokens":{max}"#));
     }
     // A thinking Claude's must be left alone, and so must that of a Nova which thinks much.
-    let fixed = matches!(thought, Thought::Budget(_) | Thought::Nova("high"));
+    let fixed = match thought {
+        Thought::Claude(thought, _) => thought.is_on(),
+        thought => thought == Thought::Nova("high"),
+    };
     if let Some(temperature) = request.temperature {
         if fixed || !(0.0..=1.0).contains(&temperature) {
             request.unsupported.push(Field::Temperature);
@@ -187,8 +195,11 @@ fn write_additional(
     let mut members = Vec::new();
     match thought {
         Thought::Default => {}
-        Thought::Budget(budget) => {
-            members.push(format!(r#""thinking":{{"type":"enabled","budget_tokens":{budget}}}"#))
+        Thought::Claude(thought, generation) => {
+            members.extend(thought.json(generation).map(|json| format!(r#""thinking":{json}"#)));
+            let effort = thought.effort();
+            let config = effort.map(|e| format!(r#""output_config":{{"effort":"{e}"}}"#));
+            members.extend(config);
         }
         Thought::Nova(effort) => members.push(format!(
             r#""reasoningConfig":{{"type":"enabled","maxReasoningEffort":"{effort}"}}"#
@@ -196,8 +207,9 @@ fn write_additional(
         Thought::OpenAi(effort) => members.push(format!(r#""reasoning_effort":"{effort}""#)),
     }
     if let Some(top_k) = request.top_k {
+        let thinks = matches!(thought, Thought::Claude(thought, _) if thought.is_on());
         match family {
-            Family::Claude if thought == Thought::Default => {
+            Family::Claude if !thinks => {
                 members.push(format!(r#""top_k":{top_k}"#));
             }
             Family::Nova | Family::Nova2 if thought != Thought::Nova("high") => {

@@ -6,8 +6,8 @@ use shared::write::JsonWriter;
 use super::thinking::write_thinking;
 use crate::presets::{Quirks, Switch};
 use crate::translate::ir::{
-    Arguments, Body, Field, Format, Part, Request, Role, Source, Thinking, Tool, ToolChoice, Turn,
-    Unsupported,
+    Arguments, Body, Effort, Field, Format, Part, Request, Role, Source, Thinking, Tool,
+    ToolChoice, Turn, Unsupported,
 };
 use crate::translate::provider::Options;
 
@@ -27,7 +27,8 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     w.key("model");
-    w.text(options.model);
+    let model = options.model;
+    w.text(model);
     w.key("messages");
     w.open('[');
     write_system(&mut w, &request.system);
@@ -40,6 +41,10 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
         w.value(max);
     }
     leave_out(request, &options.quirks);
+    // OpenAI itself, by what only it demands.
+    if options.quirks.max_completion_tokens && !request.tools.is_empty() && cannot_think(model) {
+        think_not(request);
+    }
     write_tools(&mut w, request);
     write_sampling(&mut w, request, &options.quirks);
     write_thinking(&mut w, request.thinking.effort(), &options.quirks);
@@ -72,6 +77,26 @@ fn check(request: &Request<'_>) -> Result<(), Unsupported> {
         }
     }
     Ok(())
+}
+
+/// Whether OpenAI's model refuses to think where there are functions, which from GPT-5.4 on only its
+/// Responses API allows. From GPT-5.6 on it must even be told not to.
+/// <https://github.com/openai/openai-openapi/issues/541>
+fn cannot_think(model: &str) -> bool {
+    let Some((_, version)) = model.split_once("gpt-") else { return false };
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(5)), Some(Ok(minor))) => (4..100).contains(&minor),
+        (Some(Ok(major)), _) => (6..100).contains(&major),
+        _ => false,
+    }
+}
+
+fn think_not(request: &mut Request<'_>) {
+    if !matches!(request.thinking.effort(), None | Some(Effort::None)) {
+        request.unsupported.push(Field::Thinking);
+    }
+    request.thinking = Thinking { effort: Some(Effort::None), ..Thinking::default() };
 }
 
 /// What this server has nothing for.
@@ -462,4 +487,39 @@ fn write_notes(w: &mut JsonWriter, request: &Request<'_>) {
 fn string(w: &mut JsonWriter, key: &str, value: &JsonStr<'_>) {
     w.key(key);
     w.string(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presets;
+    use crate::provider::Cloud;
+    use crate::translate::client::Client;
+
+    #[test]
+    fn openais_newest_models_call_functions_without_thinking() {
+        let tool = r#"{"name":"f","input_schema":{"type":"object"}}"#;
+        let quirks = presets::find("openai").unwrap().quirks;
+        for (model, tools, effort, written, left_out) in [
+            ("gpt-5.6", tool, "high", Some("none"), true),
+            ("gpt-5.6-terra", "", "high", Some("high"), false),
+            ("ft:gpt-5.4-mini-2026-03-05:x", tool, "high", Some("none"), true),
+            ("gpt-6", tool, "high", Some("none"), true),
+            ("gpt-5.1", tool, "high", Some("high"), false),
+            ("gpt-5-2025-08-07", tool, "high", Some("high"), false),
+            ("gpt-4.1", tool, "high", Some("high"), false),
+            ("o4-mini", tool, "high", Some("high"), false),
+        ] {
+            let text = format!(
+                r#"{{"max_tokens":9,"messages":[{{"role":"user","content":"a"}}],
+                "tools":[{tools}],"output_config":{{"effort":"{effort}"}}}}"#
+            );
+            let mut request = Client::Anthropic.read(&text).unwrap();
+            let options = Options { model, default_max_tokens: 9, quirks, cloud: Cloud::Own };
+            let body = write(&mut request, &options).unwrap();
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(body["reasoning_effort"].as_str(), written, "{model}");
+            assert_eq!(request.unsupported == [Field::Thinking], left_out, "{model}");
+        }
+    }
 }

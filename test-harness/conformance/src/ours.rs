@@ -1,0 +1,143 @@
+//! What our gateway makes of a request or an answer.
+
+use ai_proxy::asked::{Asked, Operation};
+use ai_proxy::attempt::{Attempt, Circumstances};
+use ai_proxy::config::Protocol;
+use ai_proxy::gateway::Gateway;
+use ai_proxy::presets;
+use ai_proxy::provider::Provider as Configured;
+use ai_proxy::translate::client::{Client, Context};
+use ai_proxy::translate::provider;
+use serde_json::{Value, json};
+use shared::filter::BodyKind;
+use shared::frames::Framer;
+
+use crate::gather::Event;
+use crate::vectors::{Provider, Task};
+
+/// Seconds since the Unix epoch, as recorded.
+const NOW: u64 = 123;
+
+/// The model that was asked for, as recorded, where the provider names none.
+const MODEL: &str = "input-model";
+
+/// The request as the provider gets it, or our gateway's refusal.
+pub(crate) fn request(
+    (gateway, configured): &(Gateway, Configured),
+    client: Client,
+    text: &str,
+) -> Result<Value, String> {
+    let circumstances = Circumstances { gateway, rewrites: true, now: NOW };
+    let body: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let model = body.get("model").and_then(Value::as_str).unwrap_or(MODEL);
+    let flag = |name: &str| body.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let asked = Asked {
+        operation: Operation::Chat(client),
+        model: model.into(),
+        // It is not renamed.
+        model_at: None,
+        stream: flag("stream"),
+        include_usage: false,
+        stream_options: body.get("stream_options").is_some(),
+        vendor: client.vendor(),
+        tail: String::new(),
+    };
+    let attempt = Attempt::new(&circumstances, configured, model, &asked, text);
+    let mut attempt = attempt.map_err(|error| error.message)?;
+    let sent = attempt.take_body(text.as_bytes());
+    serde_json::from_slice(&sent).map_err(|error| format!("no JSON was written: {error}"))
+}
+
+/// A gateway with this provider.
+pub(crate) fn configure(provider: Provider) -> Result<(Gateway, Configured), String> {
+    let given = json!({
+        "name": "provider",
+        "protocol": match provider.protocol {
+            Protocol::Openai => "openai",
+            Protocol::OpenaiResponses => "openai_responses",
+            Protocol::Anthropic => "anthropic",
+            Protocol::Gemini => "gemini",
+            Protocol::Bedrock => "bedrock",
+            Protocol::Cohere => "cohere",
+        },
+        "base_url": "https://provider.example",
+        "auth": "host",
+    });
+    let config = json!({
+        "providers": [given],
+        "models": [{ "name": "*", "targets": [{ "provider": "provider" }] }],
+    });
+    let config = serde_json::from_value(config).map_err(|error| error.to_string())?;
+    let gateway = Gateway::new(config, b"").map_err(|error| error.to_string())?;
+    let given = serde_json::from_value(given).map_err(|error| error.to_string())?;
+    let mut configured = Configured::new(given, "provider").map_err(|error| error.to_string())?;
+    configured.cloud = provider.cloud;
+    if let Some(openai) = presets::find("openai").filter(|_| provider.openai) {
+        configured.quirks = openai.quirks;
+    }
+    Ok((gateway, configured))
+}
+
+/// The answer as the client gets it.
+pub(crate) fn answer(provider: Provider, client: Client, text: &str) -> Result<Value, String> {
+    if provider.protocol.is_that_of(client) {
+        return serde_json::from_str(text).map_err(|error| error.to_string());
+    }
+    let response = provider::read(provider.protocol, text).map_err(|error| error.to_string())?;
+    let written = client.write(&response, &context());
+    serde_json::from_str(&written).map_err(|error| format!("no JSON was written: {error}"))
+}
+
+/// The events that the client gets.
+pub(crate) fn stream(
+    provider: Provider,
+    client: Client,
+    kind: BodyKind,
+    body: &[u8],
+) -> Result<Vec<Event>, String> {
+    let mut events: Vec<Event> = Vec::new();
+    let mut send = |name: Option<&str>, data: &str| {
+        events.push(Event { name: name.map(str::to_owned), data: data.to_owned() });
+    };
+    let mut framer = Framer::of(kind);
+    let mut bad = None;
+    let mut reader = provider::stream(provider.protocol);
+    let mut writer = client.stream(context());
+    let same = provider.protocol.is_that_of(client);
+    let mut on_frame = |frame: shared::frames::Frame<'_>| {
+        let Some(data) = frame.data else { return };
+        if same {
+            return send(frame.name, &data);
+        }
+        if reader.progress().ended || bad.is_some() {
+            return;
+        }
+        let read = reader.read(frame.name, &data, &mut |delta| writer.write(&delta, &mut send));
+        bad = read.err().map(|error| error.to_string());
+    };
+    let whole = framer.push(body, &mut on_frame).and_then(|()| framer.finish(&mut on_frame));
+    if let Some(bad) = bad {
+        return Err(bad);
+    }
+    whole.map_err(|_| "the framing is damaged".to_owned())?;
+    if !same && !reader.progress().ended && !reader.finish(&mut |d| writer.write(&d, &mut send)) {
+        return Err("the stream breaks off".into());
+    }
+    Ok(events)
+}
+
+/// Why there is nothing to compare, where a protocol is not translated yet.
+pub(crate) fn placeholder(task: &Task) -> Option<String> {
+    let provider = match task {
+        Task::Request { provider, .. }
+        | Task::Answer { provider, .. }
+        | Task::Stream { provider, .. } => provider,
+        Task::Framing { .. } => return None,
+    };
+    let error = provider::read(provider.protocol, "{}").err()?;
+    (error.message == "not yet").then(|| format!("{:?} is not translated yet", provider.protocol))
+}
+
+fn context() -> Context {
+    Context { model: MODEL.into(), created: NOW, id: 7, include_usage: true, ..Context::default() }
+}
