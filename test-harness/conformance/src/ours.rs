@@ -37,6 +37,7 @@ pub(crate) fn request(
         // It is not renamed.
         model_at: None,
         stream: flag("stream"),
+        array: false,
         include_usage: false,
         stream_options: body.get("stream_options").is_some(),
         vendor: client.vendor(),
