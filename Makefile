@@ -19,9 +19,13 @@ wasm: ## Build all plugins into dist/
 	@# Of its own, because the bundle links the plugins built without their entry points.
 	@$(WASM) --target-dir target/bundle -p ai-gateway
 	@for plugin in $(PLUGINS); do \
-	    install -m 644 target/wasm32-wasip1/release/$$(echo $$plugin | tr - _).wasm dist/$$plugin.wasm || exit 1; \
+	    file=$$(echo $$plugin | tr - _).wasm; \
+	    test-harness/optimize.sh target/wasm32-wasip1/release/$$file target/$$file & \
+	done; \
+	test-harness/optimize.sh target/bundle/wasm32-wasip1/release/ai_gateway.wasm target/ai_gateway.wasm; wait
+	@for plugin in $(PLUGINS) ai-gateway; do \
+	    install -m 644 target/$$(echo $$plugin | tr - _).wasm dist/$$plugin.wasm || exit 1; \
 	done
-	@install -m 644 target/bundle/wasm32-wasip1/release/ai_gateway.wasm dist/ai-gateway.wasm
 	@cd dist && wc -c *.wasm | sed '$$d' | awk '{ printf "dist/%-20s %7.0f KB\n", $$2, $$1 / 1000 }'
 
 mock:

@@ -32,6 +32,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
     }
 }
 
+/// Reads a member's value. Of its own and never inlined, so that a module has the code once for each
+/// type and not once for each field.
+#[inline(never)]
+pub(crate) fn value<'de, A, T>(map: &mut A) -> Result<T, A::Error>
+where
+    A: serde::de::MapAccess<'de>,
+    T: Deserialize<'de>,
+{
+    map.next_value()
+}
+
 /// Declares a view: every field an `Option` (absent and `null` are `None`), a named field given
 /// twice is an error, and what is not named goes to `rest` in the order of the document.
 ///
@@ -71,7 +82,8 @@ macro_rules! view {
                         while let Some($crate::view::Key(key)) = map.next_key()? {
                             match &*key {
                                 $( $crate::view::view!(@key $field $($key)?) $($(| $alias)*)? => {
-                                    if $field.replace(map.next_value()?).is_some() {
+                                    let value = $crate::view::value(&mut map)?;
+                                    if $field.replace(value).is_some() {
                                         return Err(serde::de::Error::duplicate_field(
                                             $crate::view::view!(@key $field $($key)?),
                                         ));

@@ -3,6 +3,8 @@
 use crate::json::JsonStr;
 
 /// A JSON document in the making. Commas are its business; that braces close is the caller's.
+///
+/// Its functions are called from hundreds of places, and inlined they would be a third of a module.
 #[derive(Debug, Default)]
 pub struct JsonWriter {
     out: String,
@@ -26,6 +28,7 @@ impl JsonWriter {
     }
 
     /// Begins an object or array: `{` or `[`.
+    #[inline(never)]
     pub fn open(&mut self, brace: char) {
         self.comma();
         self.out.push(brace);
@@ -37,6 +40,7 @@ impl JsonWriter {
     }
 
     /// A key. It must need no escaping.
+    #[inline(never)]
     pub fn key(&mut self, key: &str) {
         self.comma();
         self.out.push('"');
@@ -45,17 +49,20 @@ impl JsonWriter {
     }
 
     /// JSON as it stands.
+    #[inline(never)]
     pub fn raw(&mut self, json: &str) {
         self.comma();
         self.out.push_str(json);
     }
 
     /// Closing braces, several at once.
+    #[inline(never)]
     pub fn raw_tail(&mut self, braces: &str) {
         self.out.push_str(braces);
     }
 
     /// A number, `true`, `false` or whatever else prints as JSON.
+    #[inline(never)]
     pub fn value(&mut self, value: impl std::fmt::Display) {
         use std::fmt::Write as _;
         self.comma();
@@ -63,16 +70,19 @@ impl JsonWriter {
     }
 
     /// A text, to be encoded.
+    #[inline(never)]
     pub fn text(&mut self, text: &str) {
         self.raw(JsonStr::encode(text).quoted());
     }
 
     /// A string as it stands in another document.
+    #[inline(never)]
     pub fn string(&mut self, string: &JsonStr<'_>) {
         self.raw(string.quoted());
     }
 
     /// What stands between the quotes of a string in another document.
+    #[inline(never)]
     pub fn escaped(&mut self, escaped: &str) {
         self.comma();
         self.out.push('"');
@@ -81,6 +91,7 @@ impl JsonWriter {
     }
 
     /// A key and a text that needs no escaping.
+    #[inline(never)]
     pub fn field(&mut self, key: &str, plain: &str) {
         self.key(key);
         self.escaped(plain);

@@ -39,6 +39,8 @@ pub struct Answer {
     wrapped: bool,
     /// The client has not asked for the token counts and is not to see them.
     hide_usage: bool,
+    /// The client wants a JSON array of one answer.
+    array: bool,
     headers: Vec<(String, String)>,
 }
 
@@ -98,6 +100,7 @@ impl Answer {
             passthrough,
             wrapped: provider.cloud == Cloud::Bedrock && protocol == Protocol::Anthropic,
             hide_usage: attempt.usage_added,
+            array: asked.array,
             headers: provider.response_headers.clone(),
         }
     }
@@ -129,7 +132,7 @@ impl Answer {
         }
         match (&self.form, self.kind) {
             (Form::Same { .. }, BodyKind::Encoded | BodyKind::Other) => Interest::Ignore,
-            (Form::Same { .. }, BodyKind::Json) => Interest::Observe,
+            (Form::Same { .. }, BodyKind::Json) if !self.array => Interest::Observe,
             (Form::Same { .. }, BodyKind::EventStream) if !self.hide_usage => Interest::Observe,
             (_, kind) if kind.is_stream() => {
                 head.headers.set("content-type", "text/event-stream");
@@ -162,13 +165,14 @@ impl Answer {
         match &self.form {
             Form::Same { .. } => {
                 self.observe(text);
-                None
+                self.array.then(|| format!("[{text}]").into_bytes())
             }
             Form::Translated { context, .. } => match provider::read(self.protocol, text) {
                 Ok(response) => {
                     self.report.set(response.usage);
                     let client = self.client.unwrap_or(Client::OpenAiChat);
-                    Some(client.write(&response, context).into_bytes())
+                    let text = client.write(&response, context);
+                    Some(if self.array { format!("[{text}]") } else { text }.into_bytes())
                 }
                 Err(error) => {
                     log::warn!("provider {} sent no readable answer: {error}", self.provider);

@@ -27,6 +27,9 @@ pub struct Asked {
     pub model_at: Option<ModelAt>,
     /// Whether the answer is to be an event stream.
     pub stream: bool,
+    /// Whether the answer is to be a JSON array of the pieces of a stream, as Gemini gives it without
+    /// `alt=sse`. One piece is the whole then.
+    pub array: bool,
     /// Whether the stream is to end with the token counts.
     pub include_usage: bool,
     /// Whether `stream_options` were given.
@@ -172,6 +175,7 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
         model: String::new(),
         model_at: None,
         stream: false,
+        array: false,
         include_usage: false,
         stream_options: false,
         vendor: cx.endpoint.map_or(Vendor::OpenAi, Endpoint::vendor),
@@ -179,7 +183,10 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
     };
     if let Some(google) = GooglePath::of(path) {
         asked.model = percent::decode(google.model);
-        asked.stream = google.streams();
+        let query = path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let sse = query.split('&').any(|pair| pair == "alt=sse");
+        asked.stream = google.streams() && sse;
+        asked.array = google.streams() && !sse;
         // The names of tuned models and of Vertex begin with their kind.
         let plain = asked.model.strip_prefix("models/").map(str::to_owned);
         asked.model = plain.unwrap_or(asked.model);

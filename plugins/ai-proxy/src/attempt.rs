@@ -19,8 +19,11 @@ use crate::translate::ir::Unsupported;
 use crate::translate::provider::{Options, write};
 use crate::wire::Wire;
 
-/// Headers of the client, besides those with its key, that no provider gets.
-const STRIPPED: [&str; 7] = [
+/// Headers of the client, besides those with its key, that no provider gets, and those of a signature
+/// that an attempt before this one has made.
+const STRIPPED: [&str; 9] = [
+    "x-amz-date",
+    "x-amz-security-token",
     "cookie",
     "proxy-authorization",
     "openai-organization",
@@ -100,6 +103,8 @@ impl Attempt {
         match asked.operation {
             Operation::Chat(client) if !attempt.wire.same => {
                 let mut request = client.read(text)?;
+                // Gemini's clients say it in the path.
+                request.stream |= asked.stream;
                 let options = Options {
                     model,
                     default_max_tokens: provider.default_max_tokens,
@@ -210,8 +215,8 @@ fn edits(
         && asked.model != model
         && !edits.iter().any(|(edit, _)| edit.start < range.end && range.start < edit.end)
     {
-        edits.push((range.clone(), JsonStr::encode(model).quoted().to_owned()));
-        edits.sort_by_key(|(range, _)| range.start);
+        let at = edits.partition_point(|(edit, _)| edit.start < range.start);
+        edits.insert(at, (range.clone(), JsonStr::encode(model).quoted().to_owned()));
     }
     edits
 }

@@ -1,6 +1,6 @@
 //! The configuration, checked and made ready: who answers, and which model is whose.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shared::config::{ConfigError, Mode};
@@ -29,7 +29,7 @@ pub struct Gateway {
     limits: Limits,
     providers: Vec<Provider>,
     rules: Vec<Rule>,
-    exact: HashMap<String, usize>,
+    exact: BTreeMap<String, usize>,
     /// Longest first.
     prefixes: Vec<(String, usize)>,
     aliases: BTreeMap<String, String>,
@@ -82,7 +82,7 @@ impl Gateway {
             },
             providers,
             rules: Vec::new(),
-            exact: HashMap::new(),
+            exact: BTreeMap::new(),
             prefixes: Vec::new(),
             aliases: BTreeMap::new(),
         };
@@ -92,7 +92,6 @@ impl Gateway {
         if gateway.rules.is_empty() {
             return Err(ConfigError::new("models", "give at least one model, `*` for all"));
         }
-        gateway.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         for (alias, model) in config.aliases {
             gateway.add_alias(alias, model)?;
         }
@@ -119,7 +118,8 @@ impl Gateway {
         }
         let taken = if wild {
             let taken = self.prefixes.iter().any(|(other, _)| other == prefix);
-            self.prefixes.push((prefix.to_owned(), index));
+            let at = self.prefixes.partition_point(|(other, _)| other.len() >= prefix.len());
+            self.prefixes.insert(at, (prefix.to_owned(), index));
             taken
         } else {
             self.exact.insert(model.name.clone(), index).is_some()
@@ -238,8 +238,7 @@ impl Gateway {
 
     /// All names that clients can ask for, but for families of them, and who has each.
     pub fn all_names(&self) -> Vec<(&str, &str)> {
-        let mut names: Vec<_> = self.exact.keys().chain(self.aliases.keys()).collect();
-        names.sort_unstable();
+        let names: BTreeSet<_> = self.exact.keys().chain(self.aliases.keys()).collect();
         let owner = |name: &str| {
             let choice = self.choose_model(name);
             choice.and_then(|choice| Some(choice.targets.first()?.0.name.as_str()))
@@ -249,11 +248,8 @@ impl Gateway {
 
     /// A few of the names that clients can ask for, for error messages.
     pub fn model_names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.exact.keys().map(String::as_str).collect();
-        names.extend(self.aliases.keys().map(String::as_str));
-        names.sort_unstable();
-        names.truncate(10);
-        names
+        let names: BTreeSet<_> = self.exact.keys().chain(self.aliases.keys()).collect();
+        names.into_iter().map(String::as_str).take(10).collect()
     }
 }
 

@@ -31,12 +31,12 @@ impl Names {
                 })?;
                 names.patterns.push((regex, to));
             } else if let Some(prefix) = from.strip_suffix('*') {
-                names.prefixes.push((prefix.to_owned(), to));
+                let at = names.prefixes.partition_point(|(p, _)| p.len() >= prefix.len());
+                names.prefixes.insert(at, (prefix.to_owned(), to));
             } else {
                 names.exact.insert(from, to);
             }
         }
-        names.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         Ok(names)
     }
 

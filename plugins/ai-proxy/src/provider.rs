@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use shared::config::{ConfigError, Secret};
+use shared::config::ConfigError;
 
 use crate::auth::access::Access;
 use crate::auth::google::ServiceAccount;
+use crate::auth::sigv4::Signer;
 use crate::base_url::BaseUrl;
 use crate::config::{self, Protocol};
 use crate::keys::KeyPool;
@@ -39,8 +40,8 @@ pub struct Provider {
     pub auth: Auth,
     /// What is shown.
     pub keys: KeyPool,
-    /// Amazon's credentials.
-    pub aws: Option<Aws>,
+    /// Signs with Amazon's credentials.
+    pub signer: Option<Signer>,
     /// Google's credentials.
     pub google: Option<Access>,
     /// The Envoy cluster that reaches it.
@@ -74,19 +75,6 @@ pub enum Cloud {
     Bedrock,
 }
 
-/// Amazon's credentials and what they are valid for.
-#[derive(Debug)]
-pub struct Aws {
-    /// `AKIA...`
-    pub access_key_id: Secret,
-    /// Its secret.
-    pub secret_access_key: Secret,
-    /// Of temporary credentials.
-    pub session_token: Option<Secret>,
-    /// `eu-central-1` ...
-    pub region: String,
-}
-
 impl Provider {
     /// Checks a provider; `path` is where it stands in the configuration.
     pub fn new(given: config::Provider, path: &str) -> Result<Provider, ConfigError> {
@@ -110,8 +98,8 @@ impl Provider {
             config::Auth::Host => Auth::None,
             config::Auth::Key => preset.map_or(usual_auth(protocol), |preset| preset.auth),
         };
-        let aws = aws(&given, auth, path)?;
-        if aws.is_none() && auth == Auth::SigV4 && given.api_key.is_empty() {
+        let signer = signer(&given, auth, path)?;
+        if signer.is_none() && auth == Auth::SigV4 && given.api_key.is_empty() {
             let message = "is required to sign requests; or give a Bedrock `api_key`, or leave it to \
                            the proxy with `auth: host`";
             return Err(ConfigError::new(at("aws"), message));
@@ -127,7 +115,7 @@ impl Provider {
             cloud: cloud(preset, protocol),
             keys: KeyPool::new(&given.api_key),
             auth,
-            aws,
+            signer,
             headers: headers(given.headers, &at("headers"))?,
             response_headers: headers(given.response_headers, &at("response_headers"))?,
             query: query(given.query, preset),
@@ -231,22 +219,26 @@ fn cloud(preset: Option<&Preset>, protocol: Protocol) -> Cloud {
     }
 }
 
-fn aws(given: &config::Provider, auth: Auth, path: &str) -> Result<Option<Aws>, ConfigError> {
+/// The service in Amazon's signatures of requests to models.
+const SERVICE: &str = "bedrock";
+
+fn signer(given: &config::Provider, auth: Auth, path: &str) -> Result<Option<Signer>, ConfigError> {
     let Some(aws) = &given.aws else { return Ok(None) };
     if auth != Auth::SigV4 {
         let message = "is for providers that want signed requests; leave it out";
         return Err(ConfigError::new(format!("{path}.aws"), message));
     }
-    let region = given.params.get("region").cloned().ok_or_else(|| {
+    let region = given.params.get("region").ok_or_else(|| {
         let message = "is required to sign requests: `eu-central-1` ...";
         ConfigError::new(format!("{path}.params.region"), message)
     })?;
-    Ok(Some(Aws {
-        access_key_id: aws.access_key_id.clone(),
-        secret_access_key: aws.secret_access_key.clone(),
-        session_token: aws.session_token.clone(),
+    Ok(Some(Signer::new(
+        aws.access_key_id.clone(),
+        aws.secret_access_key.clone(),
+        aws.session_token.clone(),
         region,
-    }))
+        SERVICE,
+    )))
 }
 
 fn google(given: &config::Provider, auth: Auth, path: &str) -> Result<Option<Access>, ConfigError> {

@@ -178,6 +178,7 @@ async fn handle(
         endpoint,
         listener: &listener,
         path,
+        query: head.uri.query().unwrap_or_default(),
         headers: &head.headers,
         body: &parsed,
         script: &script,

@@ -62,6 +62,8 @@ pub(crate) enum Framing {
     EventStream,
     /// The data as it is: binary framings, and whole bodies.
     Raw,
+    /// The members of a JSON array, as Google's APIs stream them unless asked for events.
+    Array,
 }
 
 /// One thing to do while answering.
@@ -118,8 +120,17 @@ pub(crate) fn plan(
         if framing == Framing::Sse && script.comments {
             bytes.extend_from_slice(comment(number, script.crlf).as_bytes());
         }
+        if framing == Framing::Array {
+            bytes.extend_from_slice(if number == 0 { b"[" } else { b",\r\n" });
+        }
         frame(event, framing, script.crlf, &mut bytes);
         ends.push(bytes.len());
+    }
+    if framing == Framing::Array && !abort && script.end_after_events.is_none() {
+        bytes.extend_from_slice(b"\r\n]");
+        if let Some(end) = ends.last_mut() {
+            *end = bytes.len();
+        }
     }
     if let Some(kept) = script.cut_after_bytes {
         bytes.truncate(kept);
@@ -205,12 +216,10 @@ fn schedule(events: &[Event], script: &Script) -> Vec<Duration> {
 }
 
 fn frame(event: &Event, framing: Framing, crlf: bool, bytes: &mut Vec<u8>) {
-    if framing == Framing::Raw {
-        bytes.extend_from_slice(&event.data);
-        return;
-    }
-    if framing == Framing::EventStream {
-        return frame_message(event, bytes);
+    match framing {
+        Framing::Sse => {}
+        Framing::EventStream => return frame_message(event, bytes),
+        Framing::Raw | Framing::Array => return bytes.extend_from_slice(&event.data),
     }
     let line = if crlf { "\r\n" } else { "\n" };
     if let Some(name) = event.name {

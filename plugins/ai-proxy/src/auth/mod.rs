@@ -7,6 +7,7 @@ pub mod sigv4;
 use shared::errors::{ApiError, ErrorKind};
 use shared::host::{Host, Map};
 
+use self::sigv4::Signable;
 use crate::presets::Auth;
 use crate::provider::Provider;
 
@@ -42,7 +43,7 @@ pub fn headers(
             token = access.token(request.now).ok_or_else(|| no_token(&provider.name))?;
             token.as_str()
         }
-        (None, None) => return Ok(Vec::new()),
+        (None, None) => return Ok(sign(provider, request)),
     };
     Ok(match provider.auth {
         Auth::None if client_key.is_none() => Vec::new(),
@@ -51,6 +52,21 @@ pub fn headers(
             vec![("authorization".to_owned(), format!("Bearer {key}"))]
         }
     })
+}
+
+/// Amazon's signature, if the provider has credentials for it.
+fn sign(provider: &Provider, request: Unsigned<'_>) -> Vec<(String, String)> {
+    let Some(signer) = &provider.signer else { return Vec::new() };
+    let signable = Signable {
+        method: request.method,
+        host: &provider.base_url.authority,
+        path: request.path,
+        headers: &[],
+        body: request.body,
+        now: request.now,
+    };
+    let headers = signer.headers(&signable).into_iter();
+    headers.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn no_token(provider: &str) -> ApiError {

@@ -3,6 +3,7 @@
 mod anthropic;
 mod bedrock;
 mod cohere;
+mod gemini;
 mod openai;
 mod openai_responses;
 
@@ -76,6 +77,8 @@ pub(crate) struct Call<'a> {
     pub(crate) listener: &'a str,
     /// Its path, without the query.
     pub(crate) path: &'a str,
+    /// Its query, without the question mark.
+    pub(crate) query: &'a str,
     /// Its headers.
     pub(crate) headers: &'a HeaderMap,
     /// Its body; null if it has none or it is not JSON.
@@ -211,11 +214,12 @@ impl ApiError {
 }
 
 /// Every protocol. Cohere's list of models has the path of OpenAI's, but for a prefix, and goes first.
-static ALL: [&dyn Protocol; 5] = [
+static ALL: [&dyn Protocol; 6] = [
     &cohere::Cohere,
     &openai::OpenAi,
     &anthropic::Anthropic,
     &openai_responses::Responses,
+    &gemini::Gemini,
     &bedrock::Bedrock,
 ];
 
@@ -244,7 +248,7 @@ pub(crate) fn parse(body: &Bytes) -> serde_json::Result<Value> {
 pub(crate) mod testing {
     use super::*;
 
-    /// Headers both protocols are content with.
+    /// Headers all protocols are content with.
     pub(crate) fn headers() -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in [
@@ -270,6 +274,7 @@ pub(crate) mod testing {
             endpoint,
             listener,
             path,
+            query: "",
             headers,
             body,
             script: &script,
@@ -296,9 +301,10 @@ pub(crate) mod testing {
         script: Value,
     ) -> Answer {
         let script = Script::parse(script, "a").unwrap();
-        let (headers, listener, number) = (headers(), "a", 1);
-        let call =
-            Call { endpoint, listener, path, headers: &headers, body, script: &script, number };
+        let (headers, listener, query, number) = (headers(), "a", "", 1);
+        let headers = &headers;
+        let script = &script;
+        let call = Call { endpoint, listener, path, query, headers, body, script, number };
         protocol.answer(&call, &mut Rng::new(1))
     }
 
@@ -346,6 +352,9 @@ mod tests {
         assert_eq!(find(Method::GET, "/cohere/v1/models"), Some(Endpoint::Models));
         assert_eq!(find(Method::GET, "/v1/models"), Some(Endpoint::Models));
         assert_eq!(find(Method::GET, "/p/v1/models/org/model"), Some(Endpoint::Model));
+        let stream = "/v1beta/models/gemini-2.5-pro:streamGenerateContent";
+        assert_eq!(find(Method::POST, stream), Some(Endpoint::Chat));
+        assert_eq!(find(Method::GET, "/v1beta/models"), Some(Endpoint::Models));
         assert_eq!(find(Method::GET, "/v1/chat/completions"), None);
         assert_eq!(find(Method::POST, "/v1/unknown"), None);
     }

@@ -1,0 +1,198 @@
+//! Providers on the clouds: their paths, credentials and framings.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use std::rc::Rc;
+
+use ai_proxy::configure;
+use base64::Engine as _;
+use serde_json::{Value, json};
+use shared::eventstream::{self, Value as HeaderValue};
+use shared::exchange::Exchange;
+use shared::filter::CallReply;
+use shared::host::script::ScriptHost;
+use shared::host::{Body, CallId, Map};
+use shared::plugin::{Plugin, Setup};
+use support::{chat_host, head, send, sent};
+
+fn config() -> String {
+    let key = include_str!("google/key.pem");
+    let account = json!({
+        "type": "service_account", "client_email": "gateway@acme.iam.gserviceaccount.com",
+        "private_key": key, "private_key_id": "k1",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    });
+    let aws = json!({"access_key_id": "AKIDEXAMPLE", "secret_access_key": "secret", "session_token": "st"});
+    let google = json!({"service_account": account.to_string(), "token_cluster": "google-oauth"});
+    json!({
+        "providers": [
+            {"name": "bedrock", "preset": "bedrock", "params": {"region": "us-east-1"}, "aws": aws},
+            {"name": "claude", "preset": "bedrock-anthropic", "params": {"region": "us-east-1"},
+             "api_key": "bedrock-key"},
+            {"name": "vertex", "preset": "vertex", "google": google,
+             "params": {"region": "europe-west1", "project": "acme"}},
+            {"name": "vertex-claude", "preset": "vertex-anthropic", "google": google,
+             "params": {"region": "europe-west1", "project": "acme"}}
+        ],
+        "models": [
+            {"name": "nova", "targets": [{"provider": "bedrock", "model": "amazon.nova-pro-v1:0"}]},
+            {"name": "claude", "targets": [{"provider": "claude", "model": "anthropic.claude-v2"}]},
+            {"name": "gemini", "targets": [{"provider": "vertex", "model": "gemini-2.5-pro"}]},
+            {"name": "opus", "targets": [{"provider": "vertex-claude", "model": "claude-opus-4"}]}
+        ]
+    })
+    .to_string()
+}
+
+fn plugin() -> Rc<dyn Plugin> {
+    configure(Setup { config: config().as_bytes(), vm_config: b"translate" }).unwrap()
+}
+
+fn exchange(plugin: &Rc<dyn Plugin>) -> Exchange {
+    Exchange::new(Rc::clone(plugin).filters(), plugin.settings())
+}
+
+fn ask(model: &str, more: &str) -> String {
+    support::ask(model, more)
+}
+
+fn messages_host() -> ScriptHost {
+    let host = ScriptHost::post("/v1/messages");
+    host.put(Map::Request, "content-type", "application/json");
+    host
+}
+
+fn body(host: &ScriptHost) -> Value {
+    serde_json::from_str(&host.body_text(Body::Request)).unwrap()
+}
+
+#[test]
+fn requests_to_bedrock_are_signed_and_its_streams_come_as_the_client_wants_them() {
+    let plugin = plugin();
+    let host = chat_host();
+    let mut gateway = exchange(&plugin);
+    assert!(send(&mut gateway, &host, &ask("nova", r#","stream":true"#)));
+    let text = |name: &str| host.text(Map::Request, name).unwrap();
+    assert_eq!(text(":path"), "/model/amazon.nova-pro-v1%3A0/converse-stream");
+    assert_eq!(text(":authority"), "bedrock-runtime.us-east-1.amazonaws.com");
+    assert_eq!(text("x-amz-security-token"), "st");
+    assert_eq!(text("x-amz-date"), "20251009T085320Z");
+    let scope = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20251009/us-east-1/bedrock/aws4_request, ";
+    assert!(text("authorization").starts_with(scope), "{}", text("authorization"));
+    let mut bytes = Vec::new();
+    for (name, payload) in [
+        ("messageStart", r#"{"role":"assistant"}"#),
+        ("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"text":"Hello"}}"#),
+        ("contentBlockStop", r#"{"contentBlockIndex":0}"#),
+        ("messageStop", r#"{"stopReason":"end_turn"}"#),
+        ("metadata", r#"{"usage":{"inputTokens":3,"outputTokens":2,"totalTokens":5}}"#),
+    ] {
+        let headers = [
+            (":message-type", HeaderValue::String("event")),
+            (":event-type", HeaderValue::String(name)),
+        ];
+        eventstream::encode(headers, payload.as_bytes(), &mut bytes).unwrap();
+    }
+    head(&mut gateway, &host, 200, "application/vnd.amazon.eventstream");
+    assert_eq!(host.text(Map::Response, "content-type").unwrap(), "text/event-stream");
+    let mut out = String::new();
+    for piece in bytes.chunks(7) {
+        host.put_body(Body::Response, piece);
+        gateway.response_body(&host, piece.len(), false);
+        out.push_str(&host.body_text(Body::Response));
+    }
+    host.put_body(Body::Response, b"");
+    gateway.response_body(&host, 0, true);
+    out.push_str(&host.body_text(Body::Response));
+    assert!(out.contains(r#""content":"Hello""#) && out.ends_with("data: [DONE]\n\n"), "{out}");
+}
+
+#[test]
+fn anthropic_on_bedrock_takes_the_body_without_the_model_and_wraps_its_events() {
+    let plugin = plugin();
+    let host = messages_host();
+    let mut gateway = exchange(&plugin);
+    let request = r#"{"model":"claude","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert!(send(&mut gateway, &host, request));
+    let text = |name: &str| host.text(Map::Request, name).unwrap();
+    assert_eq!(text(":path"), "/model/anthropic.claude-v2/invoke-with-response-stream");
+    assert_eq!(text("authorization"), "Bearer bedrock-key");
+    let expected = r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(host.body_text(Body::Request), expected);
+    head(&mut gateway, &host, 200, "application/vnd.amazon.eventstream");
+    assert_eq!(host.text(Map::Response, "content-type").unwrap(), "text/event-stream");
+    let event = r#"{"type":"message_stop"}"#;
+    let bytes = base64::engine::general_purpose::STANDARD.encode(event);
+    let payload = json!({ "bytes": bytes, "p": "abc" }).to_string();
+    let headers = [(":event-type", HeaderValue::String("chunk"))];
+    let mut bytes = Vec::new();
+    eventstream::encode(headers, payload.as_bytes(), &mut bytes).unwrap();
+    host.put_body(Body::Response, &bytes);
+    gateway.response_body(&host, bytes.len(), true);
+    let expected = format!("event: message_stop\ndata: {event}\n\n");
+    assert_eq!(host.body_text(Body::Response), expected);
+}
+
+#[test]
+fn vertex_gets_a_token_that_is_fetched_outside_of_requests() {
+    let plugin = plugin();
+    let host = chat_host();
+    assert!(!send(&mut exchange(&plugin), &host, &ask("gemini", "")));
+    assert_eq!(sent(&host).0, 503);
+    assert!(plugin.tick_period().is_some());
+    plugin.tick(&host);
+    // One for each provider, and none more while they are under way.
+    plugin.tick(&host);
+    let calls = host.calls.borrow().clone();
+    assert_eq!(calls.len(), 2);
+    assert_eq!((&*calls[0].upstream, &*calls[0].path), ("google-oauth", "/token"));
+    assert!(calls[0].body.starts_with(b"grant_type=urn"));
+    for call in [1, 2] {
+        let body = br#"{"access_token":"ya29.x","expires_in":3600,"token_type":"Bearer"}"#;
+        let reply = CallReply {
+            status: Some(200),
+            content_type: "application/json".into(),
+            retry_after: None,
+            body: body.to_vec(),
+        };
+        plugin.called(&host, CallId(call), reply);
+    }
+    let host = chat_host();
+    assert!(send(&mut exchange(&plugin), &host, &ask("gemini", r#","stream":true"#)));
+    let text = |name: &str| host.text(Map::Request, name).unwrap();
+    assert_eq!(text("authorization"), "Bearer ya29.x");
+    let path = "/v1/projects/acme/locations/europe-west1/publishers/google/models/gemini-2.5-pro:\
+                streamGenerateContent?alt=sse";
+    assert_eq!(text(":path"), path);
+    let host = chat_host();
+    assert!(send(&mut exchange(&plugin), &host, &ask("opus", "")));
+    let path = "/v1/projects/acme/locations/europe-west1/publishers/anthropic/models/\
+                claude-opus-4:rawPredict";
+    assert_eq!(host.text(Map::Request, ":path").unwrap(), path);
+    let body = body(&host);
+    assert_eq!(body["anthropic_version"], "vertex-2023-10-16");
+    assert_eq!(body.get("model"), None);
+}
+
+#[test]
+fn a_gemini_client_without_events_gets_an_array() {
+    let plugin = plugin();
+    let host = ScriptHost::post("/v1beta/models/opus:streamGenerateContent");
+    host.put(Map::Request, "content-type", "application/json");
+    host.put(Map::Request, "x-goog-api-key", "own");
+    plugin.tick(&host);
+    let body = br#"{"access_token":"ya29.x","expires_in":3600}"#.to_vec();
+    let content_type = "application/json".to_owned();
+    let reply = CallReply { status: Some(200), content_type, retry_after: None, body };
+    plugin.called(&host, CallId(2), reply);
+    let mut gateway = exchange(&plugin);
+    let request = r#"{"contents":[{"parts":[{"text":"hi"}]}]}"#;
+    assert!(send(&mut gateway, &host, request), "{:?}", host.sent.borrow());
+    assert_eq!(host.text(Map::Request, "x-goog-api-key"), None);
+    let answer = r#"{"content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"}"#;
+    let out = support::answer(&mut gateway, &host, 200, "application/json", answer);
+    let out: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(out[0]["candidates"][0]["content"]["parts"][0]["text"], "Hello");
+}
