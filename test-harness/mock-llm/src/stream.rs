@@ -216,12 +216,10 @@ fn schedule(events: &[Event], script: &Script) -> Vec<Duration> {
 }
 
 fn frame(event: &Event, framing: Framing, crlf: bool, bytes: &mut Vec<u8>) {
-    if framing != Framing::Sse {
-        bytes.extend_from_slice(&event.data);
-        return;
-    }
-    if framing == Framing::EventStream {
-        return frame_message(event, bytes);
+    match framing {
+        Framing::Sse => {}
+        Framing::EventStream => return frame_message(event, bytes),
+        Framing::Raw | Framing::Array => return bytes.extend_from_slice(&event.data),
     }
     let line = if crlf { "\r\n" } else { "\n" };
     if let Some(name) = event.name {
