@@ -97,7 +97,7 @@ view! {
         /// What the assistant said instead of an answer.
         refusal: JsonStr<'a>,
         /// What the assistant thought, from a compatible server.
-        reasoning_content: JsonStr<'a>,
+        reasoning_content = "reasoning_content" | "reasoning": JsonStr<'a>,
         /// The same with signatures, as the gateway itself hands it out.
         thinking_blocks: Vec<ThinkingBlock<'a>>,
         /// The predecessor of `tool_calls`.
