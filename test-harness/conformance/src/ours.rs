@@ -38,6 +38,7 @@ pub(crate) fn request(
         model_at: None,
         stream: flag("stream"),
         include_usage: false,
+        array: false,
         stream_options: body.get("stream_options").is_some(),
         vendor: client.vendor(),
         tail: String::new(),
