@@ -89,6 +89,11 @@ mod tests {
     }
 
     #[test]
+    fn our_own_list_can_be_read() {
+        assert!(!read(crate::ADJUDICATIONS).unwrap().is_empty());
+    }
+
+    #[test]
     fn the_list_must_be_complete() {
         let text = r#"[{"case":"a","fields":["b"],"reason":"c","document":"https://d"}]"#;
         assert_eq!(read(text).unwrap().len(), 1);

@@ -13,7 +13,7 @@ use shared::filter::BodyKind;
 use shared::frames::Framer;
 
 use crate::gather::Event;
-use crate::vectors::{Provider, Task};
+use crate::vectors::Provider;
 
 /// Seconds since the Unix epoch, as recorded.
 const NOW: u64 = 123;
@@ -39,6 +39,7 @@ pub(crate) fn request(
         stream: flag("stream"),
         array: false,
         include_usage: false,
+        array: false,
         stream_options: body.get("stream_options").is_some(),
         vendor: client.vendor(),
         tail: String::new(),
@@ -125,18 +126,6 @@ pub(crate) fn stream(
         return Err("the stream breaks off".into());
     }
     Ok(events)
-}
-
-/// Why there is nothing to compare, where a protocol is not translated yet.
-pub(crate) fn placeholder(task: &Task) -> Option<String> {
-    let provider = match task {
-        Task::Request { provider, .. }
-        | Task::Answer { provider, .. }
-        | Task::Stream { provider, .. } => provider,
-        Task::Framing { .. } => return None,
-    };
-    let error = provider::read(provider.protocol, "{}").err()?;
-    (error.message == "not yet").then(|| format!("{:?} is not translated yet", provider.protocol))
 }
 
 fn context() -> Context {
