@@ -200,7 +200,7 @@ fn edits(
         let options = serde_json::json!({ "include_usage": true });
         overrides.set.insert("stream_options".into(), options);
     }
-    if chat && provider.cloud != Cloud::Own {
+    if chat && provider.protocol == Protocol::Anthropic && provider.cloud != Cloud::Own {
         overrides = cloud_overrides(provider.cloud).and(&overrides);
     }
     let mut edits = match &asked.model_at {

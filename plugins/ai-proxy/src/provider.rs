@@ -69,7 +69,8 @@ pub struct Provider {
 pub enum Cloud {
     /// The protocol is that of the models' maker.
     Own,
-    /// Anthropic's models on Vertex AI: the model stands in the path, the version in the body.
+    /// Vertex AI. Of Anthropic's models the model stands in the path and the version in the body;
+    /// Gemini's calls have no ids.
     Vertex,
     /// Anthropic's models on Bedrock: the same, and streams come in Amazon's framing.
     Bedrock,
@@ -213,7 +214,7 @@ fn usual_quirks(url: &BaseUrl) -> Quirks {
 
 fn cloud(preset: Option<&Preset>, protocol: Protocol) -> Cloud {
     match (preset.map(|preset| preset.auth), protocol) {
-        (Some(Auth::GoogleServiceAccount), Protocol::Anthropic) => Cloud::Vertex,
+        (Some(Auth::GoogleServiceAccount), Protocol::Anthropic | Protocol::Gemini) => Cloud::Vertex,
         (Some(Auth::SigV4), Protocol::Anthropic) => Cloud::Bedrock,
         _ => Cloud::Own,
     }

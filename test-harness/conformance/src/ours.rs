@@ -39,7 +39,6 @@ pub(crate) fn request(
         stream: flag("stream"),
         array: false,
         include_usage: false,
-        array: false,
         stream_options: body.get("stream_options").is_some(),
         vendor: client.vendor(),
         tail: String::new(),

@@ -28,21 +28,30 @@ pub(super) fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {
     w.raw_tail("]}");
 }
 
+/// Whom the contents are for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    /// The model.
+    pub(super) family: Family,
+    /// Calls have ids; Vertex AI answers 400 to them.
+    pub(super) ids: bool,
+}
+
 /// Writes `contents`.
-pub(super) fn write_contents(w: &mut JsonWriter, turns: &[Turn<'_>], family: Family) {
+pub(super) fn write_contents(w: &mut JsonWriter, turns: &[Turn<'_>], target: Target) {
     w.key("contents");
     w.open('[');
     let mut calls: Vec<Call<'_, '_>> = Vec::new();
     for turn in turns {
         match turn.role {
             Role::Assistant => {
-                write_model(w, &turn.parts, family);
+                write_model(w, &turn.parts, target);
                 calls.extend(turn.parts.iter().filter_map(|part| match &part.body {
                     Body::ToolCall { id, name, .. } => Some(Call { id, name }),
                     _ => None,
                 }));
             }
-            Role::User => write_user(w, &turn.parts, &calls, family),
+            Role::User => write_user(w, &turn.parts, &calls, target),
         }
     }
     w.close(']');
@@ -57,7 +66,7 @@ struct Call<'r, 'a> {
 /// Results are a content of their own, as many as there were calls and in their order: models that do
 /// not know ids go by it. What else the user says comes after them, pictures among the results
 /// included where a result has no place for them.
-fn write_user(w: &mut JsonWriter, parts: &[Part<'_>], calls: &[Call<'_, '_>], family: Family) {
+fn write_user(w: &mut JsonWriter, parts: &[Part<'_>], calls: &[Call<'_, '_>], target: Target) {
     let (mut pictures, mut said): (Vec<&Body<'_>>, Vec<&Body<'_>>) = (Vec::new(), Vec::new());
     let mut results = Vec::new();
     for part in parts {
@@ -74,7 +83,7 @@ fn write_user(w: &mut JsonWriter, parts: &[Part<'_>], calls: &[Call<'_, '_>], fa
         for (call, id, parts, is_error) in results {
             // The name is required, and clients give it with the call only.
             let name = calls.get(call).map_or(id, |call| call.name);
-            write_result(w, id, name, parts, is_error, family, &mut pictures);
+            write_result(w, id, name, parts, is_error, target, &mut pictures);
         }
         w.raw_tail("]}");
     }
@@ -98,7 +107,7 @@ fn write_result<'r, 'a>(
     name: &JsonStr<'_>,
     parts: &'r [Part<'a>],
     is_error: bool,
-    family: Family,
+    target: Target,
     outside: &mut Vec<&'r Body<'a>>,
 ) {
     let mut text = String::new();
@@ -112,7 +121,7 @@ fn write_result<'r, 'a>(
                 text.push_str(&piece.decode());
             }
             Body::Image(source) | Body::Document { source, .. }
-                if family.pictures_in_results() && fits_in_result(source) =>
+                if target.family.pictures_in_results() && fits_in_result(source) =>
             {
                 inside.push(source);
             }
@@ -122,7 +131,7 @@ fn write_result<'r, 'a>(
     w.open('{');
     w.key("functionResponse");
     w.open('{');
-    write_id(w, id);
+    write_id(w, id, target);
     string(w, "name", name);
     w.key("response");
     match (object(&text), is_error) {
@@ -155,7 +164,7 @@ fn fits_in_result(source: &Source<'_>) -> bool {
 
 /// A signature belongs to the call that follows it, or else to the text; one that nothing follows
 /// comes with an empty text, just as Google sends it.
-fn write_model(w: &mut JsonWriter, parts: &[Part<'_>], family: Family) {
+fn write_model(w: &mut JsonWriter, parts: &[Part<'_>], target: Target) {
     let empty = parts.iter().all(|part| match &part.body {
         Body::Thinking { .. } => signature_of(&part.body).is_none(),
         Body::RedactedThinking(_) => true,
@@ -174,9 +183,10 @@ fn write_model(w: &mut JsonWriter, parts: &[Part<'_>], family: Family) {
             Body::RedactedThinking(_) => {}
             Body::ToolCall { id, name, arguments } => {
                 // Of calls made at once, only the first is signed.
-                let unsigned = (family.signs_calls() && !called).then_some(NO_SIGNATURE);
+                let unsigned = (target.family.signs_calls() && !called).then_some(NO_SIGNATURE);
                 called = true;
-                write_call(w, id, name, arguments, signature.take().or(unsigned));
+                let signature = signature.take().or(unsigned);
+                write_call(w, id, name, arguments, signature, target);
             }
             body => {
                 let rest = parts.get(at..).unwrap_or_default();
@@ -213,11 +223,12 @@ fn write_call(
     name: &JsonStr<'_>,
     arguments: &Arguments<'_>,
     signature: Option<&str>,
+    target: Target,
 ) {
     w.open('{');
     w.key("functionCall");
     w.open('{');
-    write_id(w, id);
+    write_id(w, id, target);
     string(w, "name", name);
     w.key("args");
     write_arguments(w, arguments);
@@ -226,8 +237,8 @@ fn write_call(
     w.close('}');
 }
 
-fn write_id(w: &mut JsonWriter, id: &JsonStr<'_>) {
-    if !id.escaped().starts_with(OWN_ID) && !id.is_empty() {
+fn write_id(w: &mut JsonWriter, id: &JsonStr<'_>, target: Target) {
+    if target.ids && !id.escaped().starts_with(OWN_ID) && !id.is_empty() {
         string(w, "id", id);
     }
 }

@@ -3,8 +3,9 @@
 
 use shared::write::JsonWriter;
 
-use super::contents::{string, write_contents, write_system};
+use super::contents::{Target, string, write_contents, write_system};
 use super::model::Family;
+use crate::provider::Cloud;
 use crate::translate::ir::{Field, Format, Request, Source, Tool, ToolChoice, Unsupported};
 use crate::translate::provider::Options;
 
@@ -20,7 +21,8 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     write_system(&mut w, &request.system);
-    write_contents(&mut w, &request.turns, family);
+    let ids = options.cloud != Cloud::Vertex;
+    write_contents(&mut w, &request.turns, Target { family, ids });
     write_tools(&mut w, request);
     let mut config = JsonWriter::with_capacity(256);
     write_config(&mut config, request, options.model, family);
