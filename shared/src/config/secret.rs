@@ -175,7 +175,7 @@ mod schema {
 
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-    use super::{Secret, Secrets};
+    use super::{Secret, SecretText, Secrets};
 
     impl JsonSchema for Secret {
         fn schema_name() -> Cow<'static, str> {
@@ -184,6 +184,19 @@ mod schema {
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
             json_schema!({
                 "description": "The secret itself, or `$env://NAME` for an environment variable.",
+                "type": "string",
+                "minLength": 1,
+            })
+        }
+    }
+
+    impl JsonSchema for SecretText {
+        fn schema_name() -> Cow<'static, str> {
+            "SecretText".into()
+        }
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({
+                "description": "The text itself, or `$env://NAME` for an environment variable.",
                 "type": "string",
                 "minLength": 1,
             })
