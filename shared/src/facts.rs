@@ -34,11 +34,56 @@ pub enum Fact {
     Key,
     /// Token counts of the answer, as JSON of [`Usage`](crate::usage::Usage).
     Usage,
+    /// Who asks, by the name in the configuration of ai-auth; absent if nobody has told.
+    Consumer,
+    /// The consumer's groups, separated by commas.
+    Groups,
+    /// Which of the consumer's keys was used; never the key.
+    KeyId,
+    /// What the request is accounted to besides its consumer (team, project ...), as a JSON object of
+    /// strings.
+    Tags,
+    /// Claims of a token that ai-auth passes on, as a JSON object of strings.
+    Claims,
+    /// Patterns of the models that the consumer may ask for, separated by newlines; absent is any.
+    AllowedModels,
+    /// Regions that the request may go to, separated by commas; absent is any, empty is none.
+    AllowedRegions,
+    /// Most tokens of an answer that the consumer may ask for.
+    MaxTokens,
+    /// What prompt-guard decided: `pass`, `flag`, `mask`, `block` or, of the answer, `block_answer`.
+    Guard,
+    /// The rules that it went by, separated by commas.
+    GuardRules,
+    /// Kinds of personal data found in the request, separated by commas.
+    Pii,
+    /// Prompt tokens as estimated before the request was sent.
+    Estimate,
+    /// What semantic-cache-client did: `hit-exact`, `hit-semantic`, `miss`, `bypass` or `stale`.
+    Cache,
+    /// The limit that refused the request.
+    Limit,
+    /// Targets that a limit leaves out, as `provider=model` or `provider=*`, separated by newlines.
+    Exhausted,
+    /// A budget that asks for a cheaper model.
+    Downgrade,
+    /// The route that was taken.
+    Route,
+    /// The experiment's variant, `experiment=variant`.
+    Variant,
+    /// The region that the answering target is in.
+    Region,
+    /// What the answer cost, in billionths of a US dollar.
+    Cost,
+    /// Why the answer ended, in OpenAI's words.
+    FinishReason,
+    /// The kind of error that the client got.
+    Error,
 }
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Fact; 8] = [
+    pub const ALL: [Fact; 30] = [
         Fact::RequestedModel,
         Fact::Targets,
         Fact::Provider,
@@ -47,6 +92,28 @@ impl Fact {
         Fact::Path,
         Fact::Key,
         Fact::Usage,
+        Fact::Consumer,
+        Fact::Groups,
+        Fact::KeyId,
+        Fact::Tags,
+        Fact::Claims,
+        Fact::AllowedModels,
+        Fact::AllowedRegions,
+        Fact::MaxTokens,
+        Fact::Guard,
+        Fact::GuardRules,
+        Fact::Pii,
+        Fact::Estimate,
+        Fact::Cache,
+        Fact::Limit,
+        Fact::Exhausted,
+        Fact::Downgrade,
+        Fact::Route,
+        Fact::Variant,
+        Fact::Region,
+        Fact::Cost,
+        Fact::FinishReason,
+        Fact::Error,
     ];
 
     /// The name; the property is `ai.<name>`.
@@ -60,6 +127,28 @@ impl Fact {
             Fact::Path => "path",
             Fact::Key => "key",
             Fact::Usage => "usage",
+            Fact::Consumer => "consumer",
+            Fact::Groups => "groups",
+            Fact::KeyId => "key_id",
+            Fact::Tags => "tags",
+            Fact::Claims => "claims",
+            Fact::AllowedModels => "allowed_models",
+            Fact::AllowedRegions => "allowed_regions",
+            Fact::MaxTokens => "max_tokens",
+            Fact::Guard => "guard",
+            Fact::GuardRules => "guard_rules",
+            Fact::Pii => "pii",
+            Fact::Estimate => "estimate",
+            Fact::Cache => "cache",
+            Fact::Limit => "limit",
+            Fact::Exhausted => "exhausted",
+            Fact::Downgrade => "downgrade",
+            Fact::Route => "route",
+            Fact::Variant => "variant",
+            Fact::Region => "region",
+            Fact::Cost => "cost",
+            Fact::FinishReason => "finish_reason",
+            Fact::Error => "error",
         }
     }
 

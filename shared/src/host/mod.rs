@@ -37,6 +37,10 @@ pub enum Capability {
     Tick,
     /// The status, headers and body of an answer made by the plugin are sent as they are.
     LocalReply,
+    /// Values that all workers of the process see, changed by compare-and-swap.
+    SharedData,
+    /// Counters, gauges and histograms that the proxy publishes.
+    Metrics,
 }
 
 /// The header maps of an exchange.
@@ -95,6 +99,32 @@ impl HostError {
     pub const UNIMPLEMENTED: HostError = HostError(12);
     /// An argument that the host does not take.
     pub const BAD_ARGUMENT: HostError = HostError(2);
+    /// A shared value has been changed meanwhile.
+    pub const CAS_MISMATCH: HostError = HostError(8);
+}
+
+/// What a metric does with the values it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MetricKind {
+    /// Adds them up; never falls.
+    Counter,
+    /// Is the last one.
+    Gauge,
+    /// Counts how many are how large.
+    Histogram,
+}
+
+/// Identifies a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MetricId(pub u32);
+
+/// A value that all workers see, and which version of it this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The value.
+    pub value: Vec<u8>,
+    /// To be named when the value is replaced; 0 for one that was never set.
+    pub version: u32,
 }
 
 impl fmt::Display for HostError {
@@ -163,6 +193,21 @@ pub trait Host {
     fn call(&self, call: &Call) -> Result<CallId, HostError>;
     /// Lets a held request go on.
     fn resume_request(&self) -> Result<(), HostError>;
+
+    /// A value that all workers of the process see. Hosts without [`Capability::SharedData`] have
+    /// none.
+    fn shared(&self, key: &str) -> Option<Shared>;
+    /// Replaces such a value if it still is of this version, else [`HostError::CAS_MISMATCH`]; version
+    /// 0 sets it whatever it is. Two workers that both create a value are not told apart, and there is
+    /// no way to remove one.
+    fn set_shared(&self, key: &str, value: &[u8], version: u32) -> Result<(), HostError>;
+
+    /// Declares a metric, or finds the one of this name. Costs a look-up in the proxy: to be kept.
+    fn metric(&self, kind: MetricKind, name: &str) -> Result<MetricId, HostError>;
+    /// Adds to a counter or a gauge.
+    fn add_metric(&self, metric: MetricId, by: i64) -> Result<(), HostError>;
+    /// Sets a gauge, or gives a histogram one more value.
+    fn record_metric(&self, metric: MetricId, value: u64) -> Result<(), HostError>;
 
     /// Nanoseconds since the Unix epoch.
     fn now_nanos(&self) -> u64;

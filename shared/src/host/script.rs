@@ -3,10 +3,23 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Body, Call, CallId, Capability, Host, HostError, Map};
+use super::{Body, Call, CallId, Capability, Host, HostError, Map, MetricId, MetricKind, Shared};
 
 /// What a [`LocalReply`](Capability::LocalReply) was.
 pub type Sent = (u16, Vec<(String, String)>, Vec<u8>);
+
+/// A metric that a plugin has declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptMetric {
+    /// What it does.
+    pub kind: MetricKind,
+    /// Its name.
+    pub name: String,
+    /// Of a counter or gauge: where it stands.
+    pub value: i64,
+    /// Of a histogram: what it was given.
+    pub samples: Vec<u64>,
+}
 
 /// A scripted host. Fields are public: a test sets what the filter finds and reads what it did.
 #[derive(Debug, Default)]
@@ -25,6 +38,10 @@ pub struct ScriptHost {
     pub calls: RefCell<Vec<Call>>,
     /// How often the request was resumed.
     pub resumed: Cell<u32>,
+    /// The values that all workers see.
+    pub shared: RefCell<BTreeMap<String, Shared>>,
+    /// The metrics by name; a [`MetricId`] is a place in this list.
+    pub metrics: RefCell<Vec<ScriptMetric>>,
     /// The clock.
     pub now_nanos: Cell<u64>,
     /// The next random number.
@@ -59,6 +76,21 @@ impl ScriptHost {
     pub fn body_text(&self, body: Body) -> String {
         let bodies = self.bodies.borrow();
         bodies.get(&(body as u8)).map_or(String::new(), |b| String::from_utf8_lossy(b).into())
+    }
+
+    /// Where a counter or gauge stands; 0 if there is none of this name.
+    pub fn metric_value(&self, name: &str) -> i64 {
+        self.metrics.borrow().iter().find(|m| m.name == name).map_or(0, |m| m.value)
+    }
+
+    fn change_metric(
+        &self,
+        metric: MetricId,
+        change: impl FnOnce(&mut ScriptMetric),
+    ) -> Result<(), HostError> {
+        let mut metrics = self.metrics.borrow_mut();
+        let index = usize::try_from(metric.0).unwrap_or(usize::MAX);
+        metrics.get_mut(index).map(change).ok_or(HostError::BAD_ARGUMENT)
     }
 
     fn able(&self, capability: Capability) -> Result<(), HostError> {
@@ -162,6 +194,45 @@ impl Host for ScriptHost {
     fn resume_request(&self) -> Result<(), HostError> {
         self.resumed.set(self.resumed.get() + 1);
         Ok(())
+    }
+
+    fn shared(&self, key: &str) -> Option<Shared> {
+        self.able(Capability::SharedData).ok()?;
+        self.shared.borrow().get(key).cloned()
+    }
+
+    fn set_shared(&self, key: &str, value: &[u8], version: u32) -> Result<(), HostError> {
+        self.able(Capability::SharedData)?;
+        let mut shared = self.shared.borrow_mut();
+        let now = shared.get(key).map_or(0, |shared| shared.version);
+        if version != 0 && version != now {
+            return Err(HostError::CAS_MISMATCH);
+        }
+        let value = value.to_vec();
+        shared.insert(key.to_owned(), Shared { value, version: now + 1 });
+        Ok(())
+    }
+
+    fn metric(&self, kind: MetricKind, name: &str) -> Result<MetricId, HostError> {
+        let mut metrics = self.metrics.borrow_mut();
+        let known = metrics.iter().position(|metric| metric.name == name);
+        let index = known.unwrap_or_else(|| {
+            let name = name.to_owned();
+            metrics.push(ScriptMetric { kind, name, value: 0, samples: Vec::new() });
+            metrics.len() - 1
+        });
+        u32::try_from(index).map(MetricId).map_err(|_| HostError::BAD_ARGUMENT)
+    }
+
+    fn add_metric(&self, metric: MetricId, by: i64) -> Result<(), HostError> {
+        self.change_metric(metric, |metric| metric.value += by)
+    }
+
+    fn record_metric(&self, metric: MetricId, value: u64) -> Result<(), HostError> {
+        self.change_metric(metric, |metric| match metric.kind {
+            MetricKind::Histogram => metric.samples.push(value),
+            _ => metric.value = i64::try_from(value).unwrap_or(i64::MAX),
+        })
     }
 
     fn now_nanos(&self) -> u64 {

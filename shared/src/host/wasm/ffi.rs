@@ -53,6 +53,23 @@ unsafe extern "C" {
         value_size: usize,
     ) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -137,12 +154,46 @@ pub(super) fn set_property(path: &[&str], value: &[u8]) -> Result<(), HostError>
     check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
 }
 
-/// `stream`: 0 the request, 1 the response.
+pub(super) fn shared(key: &str) -> Result<(Option<Vec<u8>>, u32), HostError> {
+    let mut version = 0;
+    // SAFETY: pointers are live for the call.
+    let value = returned(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version)
+    })?;
+    Ok((value, version))
+}
+
+pub(super) fn set_shared(key: &str, value: &[u8], version: u32) -> Result<(), HostError> {
+    // SAFETY: pointers and lengths of live slices.
+    check(unsafe {
+        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version)
+    })
+}
+
+/// `kind`: 0 a counter, 1 a gauge, 2 a histogram.
+pub(super) fn define_metric(kind: u32, name: &str) -> Result<u32, HostError> {
+    let mut id = 0;
+    // SAFETY: pointers are live for the call.
+    check(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) })?;
+    Ok(id)
+}
+
+pub(super) fn increment_metric(id: u32, by: i64) -> Result<(), HostError> {
+    // SAFETY: takes no pointer.
+    check(unsafe { proxy_increment_metric(id, by) })
+}
+
+pub(super) fn record_metric(id: u32, value: u64) -> Result<(), HostError> {
+    // SAFETY: takes no pointer.
+    check(unsafe { proxy_record_metric(id, value) })
+}
+
 pub(super) fn set_tick_period(millis: u32) -> Result<(), HostError> {
     // SAFETY: takes no pointer.
     check(unsafe { proxy_set_tick_period_milliseconds(millis) })
 }
 
+/// `stream`: 0 the request, 1 the response.
 pub(super) fn continue_stream(stream: u32) -> Result<(), HostError> {
     // SAFETY: takes no pointer.
     check(unsafe { proxy_continue_stream(stream) })

@@ -16,7 +16,7 @@ pub use context::start;
 #[doc(hidden)]
 pub use proxy_wasm;
 
-use super::{Body, Call, CallId, Capability, Host, HostError, Map};
+use super::{Body, Call, CallId, Capability, Host, HostError, Map, MetricId, MetricKind, Shared};
 
 /// `on_vm_start` has run. Only Envoy calls it, and always before the first configuration.
 static VM_STARTED: AtomicBool = AtomicBool::new(false);
@@ -89,7 +89,9 @@ impl Host for WasmHost {
             | Capability::SetContentLength
             | Capability::SharedProperties
             | Capability::Clusters
-            | Capability::Tick => self.envoy(),
+            | Capability::Tick
+            | Capability::SharedData
+            | Capability::Metrics => self.envoy(),
         }
     }
 
@@ -228,6 +230,39 @@ impl Host for WasmHost {
 
     fn resume_request(&self) -> Result<(), HostError> {
         ffi::continue_stream(0)
+    }
+
+    fn shared(&self, key: &str) -> Option<Shared> {
+        if !self.envoy() {
+            return None;
+        }
+        let (value, version) = ffi::shared(key).ok()?;
+        Some(Shared { value: value?, version })
+    }
+
+    fn set_shared(&self, key: &str, value: &[u8], version: u32) -> Result<(), HostError> {
+        if self.envoy() {
+            ffi::set_shared(key, value, version)
+        } else {
+            Err(HostError::UNIMPLEMENTED)
+        }
+    }
+
+    fn metric(&self, kind: MetricKind, name: &str) -> Result<MetricId, HostError> {
+        let kind = match kind {
+            MetricKind::Counter => 0,
+            MetricKind::Gauge => 1,
+            MetricKind::Histogram => 2,
+        };
+        ffi::define_metric(kind, name).map(MetricId)
+    }
+
+    fn add_metric(&self, metric: MetricId, by: i64) -> Result<(), HostError> {
+        ffi::increment_metric(metric.0, by)
+    }
+
+    fn record_metric(&self, metric: MetricId, value: u64) -> Result<(), HostError> {
+        ffi::record_metric(metric.0, value)
     }
 
     fn now_nanos(&self) -> u64 {

@@ -1,0 +1,378 @@
+//! What of a request or answer is language: every string that a model reads or has written, whichever
+//! client API it is in.
+//!
+//! One table of keys serves all APIs, and what it does not know is walked rather than skipped: a part
+//! of a new type is inspected too. Skipped are only the strings that are no language: names of things,
+//! media types, addresses and encoded bytes ([`OPAQUE`]).
+
+use serde_json::value::RawValue;
+
+use crate::json::{BadJson, fields, parse};
+
+/// Who says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// The operator of the application: system and developer prompts.
+    System,
+    /// The user.
+    User,
+    /// The model.
+    Assistant,
+    /// A function that the model called.
+    Tool,
+    /// Nobody: the description of a tool.
+    Declaration,
+}
+
+/// What it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// What the model thought.
+    Thinking,
+    /// A JSON document as a string: the arguments of a call.
+    Arguments,
+    /// A string within a JSON value: an argument, or what a function returned.
+    Value,
+}
+
+/// One string.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// Who says it.
+    pub role: Role,
+    /// What it is.
+    pub kind: Kind,
+    /// Of a request: the place of its message in the conversation. Of an answer: which of several.
+    pub message: u32,
+    /// Which part of the message or answer.
+    pub part: u32,
+    /// In a stream: says again, as a whole, what has been said piece by piece.
+    pub again: bool,
+    /// The string as it stands in the document, with its quotes.
+    pub raw: &'a RawValue,
+}
+
+/// Most strings that are taken from one document.
+pub const MAX_TEXTS: usize = 100_000;
+
+/// How deep values may lie within each other; serde_json refuses more by itself.
+const MAX_DEPTH: usize = 128;
+
+/// Members whose strings are no language, wherever a protocol has them.
+const OPAQUE: [&str; 36] = [
+    "type",
+    "role",
+    "id",
+    "object",
+    "status",
+    "name",
+    "index",
+    "call_id",
+    "tool_call_id",
+    "tool_use_id",
+    "item_id",
+    "file_id",
+    "file_data",
+    "file_url",
+    "filename",
+    "url",
+    "image_url",
+    "data",
+    "media_type",
+    "mime_type",
+    "mimeType",
+    "format",
+    "detail",
+    "signature",
+    "thoughtSignature",
+    "thought_signature",
+    "encrypted_content",
+    "cache_control",
+    "finish_reason",
+    "finishReason",
+    "fileUri",
+    "file_uri",
+    "logprobs",
+    "phase",
+    "namespace",
+    "model",
+];
+
+/// Members that hold values of the client's own making, in which any key may stand.
+const FREE: [&str; 6] = ["input", "args", "response", "parameters", "input_schema", "schema"];
+
+/// The strings of a request's body, in the order of the document.
+///
+/// Knows the bodies of all endpoints that take language: conversations, prompts, embeddings, images,
+/// speech, moderation, reranking.
+pub fn request(body: &str) -> Result<Vec<Text<'_>>, BadJson> {
+    let mut walk = Walk::default();
+    walk.top(body, 0)?;
+    Ok(walk.texts)
+}
+
+/// The strings of a whole answer.
+pub fn answer(body: &str) -> Result<Vec<Text<'_>>, BadJson> {
+    let mut walk = Walk { at: At { role: Role::Assistant, ..At::default() }, ..Walk::default() };
+    walk.answer(body)?;
+    Ok(walk.texts)
+}
+
+/// The strings of one event of a streamed answer. What is no JSON (`[DONE]`) has none.
+pub fn event(data: &str) -> Vec<Text<'_>> {
+    let mut walk = Walk { at: At { role: Role::Assistant, ..At::default() }, ..Walk::default() };
+    // An event that cannot be read is the business of whoever translates it.
+    let _ = walk.event(data);
+    walk.texts
+}
+
+/// Every string of a JSON document that no table describes, keys excluded.
+pub fn any(body: &str) -> Result<Vec<Text<'_>>, BadJson> {
+    let mut walk = Walk::default();
+    walk.at.kind = Kind::Value;
+    walk.value(parse::<&RawValue>(body)?, true, 0)?;
+    Ok(walk.texts)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct At {
+    role: Role,
+    kind: Kind,
+    message: u32,
+    part: u32,
+    again: bool,
+}
+
+impl Default for At {
+    fn default() -> At {
+        At { role: Role::User, kind: Kind::Text, message: 0, part: 0, again: false }
+    }
+}
+
+#[derive(Default)]
+struct Walk<'a> {
+    texts: Vec<Text<'a>>,
+    at: At,
+    /// Messages seen so far.
+    messages: u32,
+}
+
+impl<'a> Walk<'a> {
+    fn top(&mut self, body: &'a str, depth: usize) -> Result<(), BadJson> {
+        for (key, value) in fields(body)? {
+            self.at = At { message: self.messages, ..At::default() };
+            match &*key {
+                "messages" | "contents" => self.messages(value)?,
+                // Responses has items there, embeddings and moderation have texts.
+                "input" => self.messages(value)?,
+                "system" | "instructions" | "system_instruction" | "systemInstruction" => {
+                    self.at.role = Role::System;
+                    self.value(value, false, 0)?;
+                }
+                "tools" | "functions" => {
+                    self.at.role = Role::Declaration;
+                    self.value(value, false, 0)?;
+                }
+                "prompt" | "suffix" | "content" | "query" | "documents" | "prediction"
+                | "texts" | "inputs" | "negative_prompt" => self.value(value, false, 0)?,
+                "requests" if depth == 0 => {
+                    for request in items(value)? {
+                        self.top(request.get(), depth + 1)?;
+                    }
+                }
+                "generateContentRequest" | "generate_content_request" if depth == 0 => {
+                    self.top(value.get(), depth + 1)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A conversation: a text, one message or a list of them.
+    fn messages(&mut self, value: &'a RawValue) -> Result<(), BadJson> {
+        if !value.get().starts_with('[') {
+            return self.message(value);
+        }
+        for message in items(value)? {
+            self.message(message)?;
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, value: &'a RawValue) -> Result<(), BadJson> {
+        self.at = At { message: self.messages, ..At::default() };
+        self.messages = self.messages.saturating_add(1);
+        self.value(value, false, 0)
+    }
+
+    fn answer(&mut self, body: &'a str) -> Result<(), BadJson> {
+        for (key, value) in fields(body)? {
+            match &*key {
+                "choices" | "candidates" => {
+                    for (index, choice) in (0..).zip(items(value)?) {
+                        self.at = At { message: index, part: 0, kind: Kind::Text, ..self.at };
+                        self.choice(choice)?;
+                    }
+                }
+                "output" | "content" => {
+                    for (index, item) in (0..).zip(items(value)?) {
+                        self.at = At { message: 0, part: index, kind: Kind::Text, ..self.at };
+                        self.value(item, false, 0)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Its number may stand in it; a stream's chunk does not have them all.
+    fn choice(&mut self, choice: &'a RawValue) -> Result<(), BadJson> {
+        let members = fields(choice.get())?;
+        if let Some(index) = number(&members, "index") {
+            self.at.message = index;
+        }
+        for (key, value) in members {
+            if matches!(&*key, "message" | "delta" | "text" | "content") {
+                self.value(value, false, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, data: &'a str) -> Result<(), BadJson> {
+        let members = fields(data)?;
+        let kind = string(&members, "type");
+        let Some(kind) = kind else { return self.answer(data) };
+        // Responses has an item and a part of it, Anthropic one index of a block.
+        let item = number(&members, "output_index").or_else(|| number(&members, "index"));
+        let part = number(&members, "content_index").or_else(|| number(&members, "summary_index"));
+        self.at.part = item.unwrap_or(0).saturating_mul(1 << 10).saturating_add(part.unwrap_or(0));
+        self.at.kind = match kind {
+            _ if kind.contains("arguments") || kind.contains("custom_tool_call") => Kind::Arguments,
+            _ if kind.contains("reasoning") => Kind::Thinking,
+            _ => Kind::Text,
+        };
+        self.at.again = kind.ends_with(".done")
+            || matches!(kind, "response.completed" | "response.incomplete" | "response.failed");
+        for (key, value) in &members {
+            match &**key {
+                // Of `response.output_text.delta` and the like it is the string itself.
+                "delta" | "text" | "refusal" | "arguments" | "input" | "part" | "item"
+                | "content_block" => self.value(value, false, 0)?,
+                "response" if self.at.again => self.answer(value.get())?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// All strings of a value; `free` if its keys are the client's own.
+    fn value(&mut self, value: &'a RawValue, free: bool, depth: usize) -> Result<(), BadJson> {
+        let text = value.get();
+        if depth > MAX_DEPTH || self.texts.len() >= MAX_TEXTS {
+            return Err(BadJson {
+                path: String::new(),
+                message: "the document is nested too deeply or has too many strings".into(),
+            });
+        }
+        match text.as_bytes().first() {
+            Some(b'"') if text.len() > 2 => {
+                let At { role, kind, message, part, again } = self.at;
+                self.texts.push(Text { role, kind, message, part, again, raw: value });
+            }
+            Some(b'[') => {
+                for item in items(value)? {
+                    self.value(item, free, depth + 1)?;
+                }
+            }
+            Some(b'{') if free => {
+                for (_, value) in fields(text)? {
+                    self.value(value, true, depth + 1)?;
+                }
+            }
+            Some(b'{') => self.object(text, depth)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, text: &'a str, depth: usize) -> Result<(), BadJson> {
+        let outside = self.at;
+        let members = fields(text)?;
+        if let Some(role) = string(&members, "role") {
+            self.at.role = role_of(role);
+        }
+        let kind = string(&members, "type").unwrap_or_default();
+        match kind {
+            "tool_result" | "function_call_output" | "custom_tool_call_output" => {
+                self.at.role = Role::Tool;
+            }
+            "function_call" | "custom_tool_call" | "reasoning" => self.at.role = Role::Assistant,
+            _ => {}
+        }
+        let thought = members.iter().any(|(key, value)| key == "thought" && value.get() == "true");
+        if thought || kind == "reasoning" {
+            self.at.kind = Kind::Thinking;
+        }
+        if let (true, Some(index)) =
+            (members.iter().any(|m| m.0 == "function"), number(&members, "index"))
+        {
+            // One of several calls in a chunk of Chat Completions.
+            self.at.part = index.saturating_add(1);
+        }
+        let inside = self.at;
+        for (key, value) in members {
+            self.at = inside;
+            let key = &*key;
+            let string = value.get().starts_with('"');
+            match key {
+                _ if OPAQUE.contains(&key) => continue,
+                "thinking" | "reasoning_content" | "reasoning" => self.at.kind = Kind::Thinking,
+                "arguments" | "partial_json" if string => self.at.kind = Kind::Arguments,
+                "input" if string && kind == "custom_tool_call" => self.at.kind = Kind::Arguments,
+                "functionResponse" | "function_response" => self.at.role = Role::Tool,
+                _ => {}
+            }
+            let free = FREE.contains(&key) && !string;
+            if free {
+                self.at.kind = Kind::Value;
+            }
+            self.value(value, free, depth + 1)?;
+        }
+        self.at = At { part: outside.part, ..outside };
+        Ok(())
+    }
+}
+
+fn role_of(role: &str) -> Role {
+    match role {
+        "system" | "developer" => Role::System,
+        "assistant" | "model" => Role::Assistant,
+        "tool" | "function" => Role::Tool,
+        _ => Role::User,
+    }
+}
+
+type Member<'a> = (std::borrow::Cow<'a, str>, &'a RawValue);
+
+/// A list's members; of anything else, itself.
+fn items(value: &RawValue) -> Result<Vec<&RawValue>, BadJson> {
+    if value.get().starts_with('[') { parse(value.get()) } else { Ok(vec![value]) }
+}
+
+/// A member that is a string without escapes, as all are that are looked for.
+fn string<'a>(members: &[Member<'a>], key: &str) -> Option<&'a str> {
+    let (_, value) = members.iter().find(|member| member.0 == key)?;
+    value.get().strip_prefix('"')?.strip_suffix('"')
+}
+
+fn number(members: &[Member<'_>], key: &str) -> Option<u32> {
+    members.iter().find(|member| member.0 == key)?.1.get().parse().ok()
+}
+
+#[cfg(test)]
+mod tests;
