@@ -6,6 +6,7 @@ import httpx
 import openai
 import pytest
 
+from gateway.config import PROVIDERS
 from gateway.stack import KEYS, Stack
 
 # What clients send; it must never get past the gateway.
@@ -41,7 +42,7 @@ class Gateway:
 
     def reset(self):
         """Makes the stand-ins forget."""
-        for provider in ("openai", "anthropic"):
+        for provider in PROVIDERS:
             httpx.post(f"{self.stack.mock_url(provider)}/_mock/reset").raise_for_status()
 
 
