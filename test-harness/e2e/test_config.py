@@ -27,7 +27,7 @@ def test_the_minimal_example(tmp_path, ask):
     ('"preset": "anthropic"', '"protocol": "antropic"',
      "providers[1].protocol: unknown variant `antropic`, expected one of"),
     ('"preset": "anthropic"', '"preset": "antropic"',
-     "providers[1].preset: no preset `antropic`; there are "),
+     "providers[1].preset: there is no `antropic`; there are "),
     ('"api_key": "$env://ANTHROPIC_API_KEY"', '"api_kye": "x"',
      "providers[1].api_kye: unknown field `api_kye`"),
     ('"$env://OPENAI_API_KEY"', '"$env://NOT_THERE"',
