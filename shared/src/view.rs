@@ -43,20 +43,20 @@ where
     map.next_value()
 }
 
-/// Which of a view's fields a key names: the keys in one line belong to one field, whose number it is.
-pub(crate) fn field(keys: &[&[&str]], key: &str) -> Option<usize> {
-    keys.iter().position(|names| names.contains(&key))
+/// Which of a view's fields a key names.
+pub(crate) fn field(keys: &[(&str, u8)], key: &str) -> Option<u8> {
+    keys.iter().find(|(name, _)| *name == key).map(|(_, field)| *field)
 }
 
 /// Marks a field as seen; one that is there twice is an error.
 pub(crate) fn once<E: serde::de::Error>(
     seen: &mut u64,
-    keys: &'static [&'static [&'static str]],
-    field: usize,
+    keys: &'static [(&'static str, u8)],
+    field: u8,
 ) -> Result<(), E> {
-    let bit = 1u64.checked_shl(u32::try_from(field).unwrap_or(u32::MAX)).unwrap_or(0);
+    let bit = 1u64.checked_shl(u32::from(field)).unwrap_or(0);
     if *seen & bit != 0 {
-        let name = keys.get(field).and_then(|names| names.first()).copied().unwrap_or_default();
+        let name = keys.iter().find(|key| key.1 == field).map_or("", |key| key.0);
         return Err(E::duplicate_field(name));
     }
     *seen |= bit;
@@ -90,8 +90,10 @@ macro_rules! view {
             fn deserialize<D: serde::de::Deserializer<'de>>(
                 deserializer: D,
             ) -> Result<Self, D::Error> {
-                const KEYS: &[&[&str]] =
-                    &[$( &[$crate::view::view!(@key $field $($key)?) $($(, $alias)*)?], )*];
+                const KEYS: &[(&str, u8)] = &[$(
+                    ($crate::view::view!(@key $field $($key)?), Field::$field as u8),
+                    $($( ($alias, Field::$field as u8), )*)?
+                )*];
                 #[allow(non_camel_case_types, dead_code)]
                 enum Field { $( $field, )* Rest }
                 struct Read<$life>(std::marker::PhantomData<&$life ()>);
@@ -117,7 +119,7 @@ macro_rules! view {
                             };
                             $crate::view::once(&mut seen, KEYS, field)?;
                             $(
-                                if field == Field::$field as usize {
+                                if field == Field::$field as u8 {
                                     view.$field = $crate::view::value(&mut map)?;
                                     continue;
                                 }
