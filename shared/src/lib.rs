@@ -21,6 +21,7 @@ pub mod protocol;
 pub mod request;
 pub mod sse;
 pub mod texts;
+pub mod tokens;
 pub mod usage;
 pub mod view;
 pub mod write;

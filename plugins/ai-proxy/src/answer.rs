@@ -333,6 +333,6 @@ fn json_headers(head: &mut ResponseHead<'_>) {
 }
 
 /// A header's value may not have just anything.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(256).collect()
 }

@@ -34,6 +34,8 @@ pub struct Asked {
     pub include_usage: bool,
     /// Whether `stream_options` were given.
     pub stream_options: bool,
+    /// Most tokens of the answer, if the client says.
+    pub max_tokens: Option<u64>,
     /// In whose form errors are told.
     pub vendor: Vendor,
     /// What follows the version in the path, with its query (`/files/file-1?x=y`).
@@ -178,6 +180,7 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
         array: false,
         include_usage: false,
         stream_options: false,
+        max_tokens: None,
         vendor: cx.endpoint.map_or(Vendor::OpenAi, Endpoint::vendor),
         tail: tail(path).unwrap_or_default().to_owned(),
     };
@@ -207,6 +210,7 @@ fn read_json(asked: &mut Asked, body: &RequestBody) -> Result<(), ApiError> {
         return Err(missing(field));
     }
     asked.stream = head.stream.unwrap_or(false);
+    asked.max_tokens = head.max_tokens();
     asked.stream_options = head.stream_options.is_some();
     let options = head.stream_options.unwrap_or_default();
     asked.include_usage = options.include_usage.unwrap_or(false);

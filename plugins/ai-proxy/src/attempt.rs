@@ -81,10 +81,11 @@ pub enum NewBody {
 }
 
 impl Attempt {
-    /// Puts a request into the provider's form.
+    /// Puts a request into the provider's form; `changes` are made to it besides the provider's own.
     pub fn new(
         circumstances: &Circumstances<'_>,
         provider: &Provider,
+        changes: Option<&Overrides>,
         model: &str,
         asked: &Asked,
         text: &str,
@@ -113,7 +114,10 @@ impl Attempt {
                 };
                 let body = write(attempt.wire.protocol, &mut request, &options)
                     .map_err(|Unsupported(what)| unsupported(what, &provider.name))?;
-                let edits = provider.body.edits(&body);
+                let edits = match changes {
+                    Some(changes) => provider.body.and(changes).edits(&body),
+                    None => provider.body.edits(&body),
+                };
                 attempt.body =
                     NewBody::Whole(if edits.is_empty() { body } else { apply(&body, &edits) });
                 attempt.dropped = request.dropped;
@@ -125,7 +129,7 @@ impl Attempt {
             }
             _ => {
                 attempt.usage_added = circumstances.rewrites && lacks_usage(provider, asked);
-                let edits = edits(provider, model, asked, attempt.usage_added, text);
+                let edits = edits(provider, changes, model, asked, attempt.usage_added, text);
                 if !edits.is_empty() {
                     attempt.body = NewBody::Edits(edits);
                 }
@@ -189,13 +193,17 @@ fn lacks_usage(provider: &Provider, asked: &Asked) -> bool {
 /// What changes in a body that is in the provider's protocol already.
 fn edits(
     provider: &Provider,
+    changes: Option<&Overrides>,
     model: &str,
     asked: &Asked,
     add_usage: bool,
     text: &str,
 ) -> Vec<Edit> {
     let chat = matches!(asked.operation, Operation::Chat(_));
-    let mut overrides = provider.body.clone();
+    let mut overrides = match changes {
+        Some(changes) => provider.body.and(changes),
+        None => provider.body.clone(),
+    };
     if add_usage {
         let options = serde_json::json!({ "include_usage": true });
         overrides.set.insert("stream_options".into(), options);

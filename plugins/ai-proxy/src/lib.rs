@@ -18,6 +18,7 @@ pub mod overrides;
 pub mod percent;
 pub mod presets;
 pub mod provider;
+pub mod routing;
 pub mod translate;
 pub mod wire;
 
