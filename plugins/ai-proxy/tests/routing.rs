@@ -250,7 +250,9 @@ fn exchange(route: &Rc<dyn Plugin>, translate: &Rc<dyn Plugin>, host: &ScriptHos
     let last = loop {
         let cluster = property(host, "ai.cluster");
         let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
-        host.properties.borrow_mut().insert(metadata.into(), cluster[1..].into());
+        host.properties
+            .borrow_mut()
+            .insert(metadata.into(), cluster.strip_prefix('c').unwrap().into());
         let mut inner = exchange_of(translate);
         assert!(send(&mut inner, host, &ask("m", "")));
         let body = if next == 200 { "{}" } else { r#"{"error":{"message":"no"}}"# };
