@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use shared::json::{JsonStr, parse};
-use shared::protocol::{anthropic, openai_chat};
+use shared::protocol::{anthropic, head, openai_chat};
 
 fuzz_target!(|text: &str| {
     if let Ok(request) = parse::<openai_chat::Request<'_>>(text) {
@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
             let _ = JsonStr::encode(key);
         }
     }
-    let _ = parse::<openai_chat::Head<'_>>(text);
+    let _ = parse::<head::Head<'_>>(text);
     let _ = parse::<openai_chat::Response<'_>>(text);
     let _ = parse::<anthropic::Request<'_>>(text);
     let _ = parse::<anthropic::Response<'_>>(text);
