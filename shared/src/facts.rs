@@ -224,8 +224,10 @@ impl Facts {
             return;
         }
         self.read_header(host);
-        let by_name: BTreeMap<&str, &str> =
-            self.known.iter().map(|(fact, value)| (fact.name(), value.as_str())).collect();
+        let mut by_name: BTreeMap<&str, &str> = BTreeMap::new();
+        for (fact, value) in &self.known {
+            by_name.insert(fact.name(), value);
+        }
         if let Ok(json) = serde_json::to_string(&by_name)
             && json.len() <= MAX_HEADER
             && json.is_ascii()

@@ -19,6 +19,7 @@ pub mod place;
 pub mod plugin;
 pub mod protocol;
 pub mod request;
+pub mod sort;
 pub mod sse;
 pub mod texts;
 pub mod tokens;

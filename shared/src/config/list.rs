@@ -29,5 +29,7 @@ pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
             }
         }
     }
-    deserializer.deserialize_any(List(PhantomData))
+    // What a struct may be written as is just this: a list or an object. `deserialize_any` would bring
+    // the reading of everything else with it, for each type.
+    deserializer.deserialize_struct("list", &[], List(PhantomData))
 }

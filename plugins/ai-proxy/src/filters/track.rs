@@ -104,7 +104,8 @@ impl Trial {
         let first = cx.host.now_nanos().saturating_sub(self.started) / 1000;
         let after = retry_after.and_then(|after| after.trim().parse::<f64>().ok());
         let after = after.filter(|after| *after >= 0.0);
-        let after = after.map_or_else(|| "-".to_owned(), |after| format!("{}", after.ceil()));
+        // Saturates.
+        let after = after.map_or_else(|| "-".to_owned(), |after| (after.ceil() as u64).to_string());
         let line = format!("{} {status} {first} {after}", self.place);
         let all = if before.is_empty() { line } else { format!("{before}\n{line}") };
         cx.facts.set(cx.host, Fact::Outcomes, all);

@@ -6,6 +6,8 @@ mod hosts;
 mod makers;
 mod self_hosted;
 
+use shared::sort;
+
 use crate::config::Protocol;
 
 /// All presets: what a group has in common, and its members by name.
@@ -223,7 +225,7 @@ pub fn find(name: &str) -> Option<&'static Preset> {
 /// The names of all, in alphabetical order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let mut names: Vec<_> = all().map(|preset| preset.name).collect();
-    names.sort_unstable();
+    sort::few(&mut names, |a, b| a < b);
     names.into_iter()
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::value::RawValue;
 use shared::config::list;
 
 use crate::config::Key;
@@ -224,6 +225,23 @@ pub enum Strategy {
     Auto,
 }
 
+impl Strategy {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::Priority => "priority",
+            Strategy::Weighted => "weighted",
+            Strategy::LeastLatency => "least_latency",
+            Strategy::LeastBusy => "least_busy",
+            Strategy::Cheapest => "cheapest",
+            Strategy::Carbon => "carbon",
+            Strategy::Quality => "quality",
+            Strategy::Scored => "scored",
+            Strategy::Auto => "auto",
+        }
+    }
+}
+
 /// What the strategy `scored` weighs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -400,15 +418,33 @@ fn world() -> f64 {
     473.0
 }
 
-/// Grams of CO2 equivalent per kilowatt-hour.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum Intensity {
-    /// All day.
-    Fixed(f64),
-    /// By hour of UTC.
-    Hours(Vec<f64>),
+/// Grams of CO2 equivalent per kilowatt-hour: a number, or a list of 24 by hour of UTC.
+#[derive(Clone, Debug)]
+pub struct Intensity(pub Vec<f64>);
+
+impl<'de> Deserialize<'de> for Intensity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Intensity, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let many = serde_json::from_str::<Vec<f64>>(raw.get());
+        let read = many.or_else(|_| serde_json::from_str(raw.get()).map(|one| vec![one]));
+        read.map(Intensity).map_err(|_| D::Error::custom("expected a number or 24 of them"))
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Intensity {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Intensity".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let number = || schemars::json_schema!({ "type": "number", "minimum": 0 });
+        schemars::json_schema!({
+            "description": "Grams of CO2 equivalent per kilowatt-hour: all day, or by hour of UTC.",
+            "anyOf": [number(), {
+                "type": "array", "items": number(), "minItems": 24, "maxItems": 24
+            }],
+        })
+    }
 }
 
 /// What makes a request demanding, for the strategy `auto`.

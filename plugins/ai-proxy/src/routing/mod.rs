@@ -313,7 +313,7 @@ impl Routing {
         let (first, variant) = self.first(route, &left, key, ask, host);
         let mut targets = order(&left, route.strategy, &route.weights, &route.turns, first);
         targets.truncate(route.attempts);
-        let mut reason = format!("{:?}", route.strategy).to_lowercase();
+        let mut reason = String::from(route.strategy.name());
         for sign in signs {
             reason.push(' ');
             reason.push_str(sign);

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use shared::sort;
+
 use super::config::{Strategy, Weights};
 use super::health::Fitness;
 
@@ -117,7 +119,6 @@ pub fn order(
         Strategy::Quality => candidate.badness,
         Strategy::Scored => scale.mix(candidate, weights),
     };
-    // Sorted by hand: there are few, and it must not fail on odd numbers.
     let mut list: Vec<_> = candidates
         .iter()
         .map(|candidate| {
@@ -126,8 +127,9 @@ pub fn order(
             (resting, !chosen, score(candidate), candidate.index)
         })
         .collect();
-    list.sort_unstable_by(|a, b| {
-        (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)).then(a.3.cmp(&b.3))
+    sort::few(&mut list, |a, b| {
+        let by_choice = (a.0, a.1).cmp(&(b.0, b.1));
+        by_choice.then(a.2.total_cmp(&b.2)).then(a.3.cmp(&b.3)).is_lt()
     });
     list.into_iter().map(|(.., index)| index).collect()
 }

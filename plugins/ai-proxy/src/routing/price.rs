@@ -49,10 +49,7 @@ impl Grid {
     pub fn new(carbon: config::Carbon) -> Result<Grid, ConfigError> {
         let mut regions = BTreeMap::new();
         for (region, intensity) in carbon.regions {
-            let hours = match intensity {
-                Intensity::Fixed(value) => vec![value],
-                Intensity::Hours(hours) => hours,
-            };
+            let Intensity(hours) = intensity;
             let valid = hours.iter().all(|value| value.is_finite() && *value >= 0.0);
             if !matches!(hours.len(), 1 | 24) || !valid {
                 let message = "give one number of 0 or more, or 24, one for each hour of UTC";
