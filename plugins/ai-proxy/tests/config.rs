@@ -100,7 +100,7 @@ fn every_mistake_is_named_with_its_place() {
             "mode: unknown variant `on`, expected one of `off`, `dry_run`, `enforce`",
         ),
         ("/max_request_bytes", json!(-1), "max_request_bytes: invalid value"),
-        ("/aliases", json!({"x": 1}), "aliases.x: invalid type: integer"),
+        ("/aliases", json!({"x": 1}), "aliases.x: invalid type: a number, expected a string"),
     ] {
         let found = set(path, value);
         assert!(found.starts_with(mistake), "{found}");

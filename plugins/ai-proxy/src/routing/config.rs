@@ -1,9 +1,10 @@
 //! Routes as they are written.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::value::RawValue;
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use shared::config::list;
 
 use crate::config::Key;
@@ -424,10 +425,30 @@ pub struct Intensity(pub Vec<f64>);
 
 impl<'de> Deserialize<'de> for Intensity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Intensity, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let many = serde_json::from_str::<Vec<f64>>(raw.get());
-        let read = many.or_else(|_| serde_json::from_str(raw.get()).map(|one| vec![one]));
-        read.map(Intensity).map_err(|_| D::Error::custom("expected a number or 24 of them"))
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Intensity;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number or 24 of them")
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Intensity, E> {
+                Ok(Intensity(vec![value as f64]))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Intensity, E> {
+                Ok(Intensity(vec![value as f64]))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Intensity, E> {
+                Ok(Intensity(vec![value]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Intensity, A::Error> {
+                let mut hours = Vec::new();
+                while let Some(hour) = seq.next_element()? {
+                    hours.push(hour);
+                }
+                Ok(Intensity(hours))
+            }
+        }
+        deserializer.deserialize_any(Read)
     }
 }
 
