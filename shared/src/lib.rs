@@ -20,6 +20,7 @@ pub mod plugin;
 pub mod protocol;
 pub mod request;
 pub mod sse;
+pub mod tokens;
 pub mod usage;
 pub mod view;
 pub mod write;

@@ -15,9 +15,11 @@ use crate::gateway::Gateway;
 use crate::overrides::{Edit, Overrides, apply};
 use crate::provider::{Cloud, Provider};
 use crate::translate::client::Client;
+use crate::translate::count::{self, Counter};
+use crate::translate::embed::{self, Dialect, Refusal};
 use crate::translate::ir::Unsupported;
 use crate::translate::provider::{Options, write};
-use crate::wire::Wire;
+use crate::wire::{Wanted, Wire};
 
 /// Headers of the client, besides those with its key, that no provider gets, and those of a signature
 /// that an attempt before this one has made.
@@ -56,6 +58,17 @@ pub struct Attempt {
     pub echo: String,
     /// Names of the tools that take any text.
     pub custom_tools: Vec<String>,
+    /// What the answer is to become, if it is one document and no chat.
+    pub document: Option<Document>,
+}
+
+/// An answer of one document, which has another form for the client.
+#[derive(Clone, Debug)]
+pub enum Document {
+    /// Vectors.
+    Vectors(embed::Pending),
+    /// The number of a request's tokens.
+    Count(count::Client),
 }
 
 /// What an attempt is made in.
@@ -98,30 +111,35 @@ impl Attempt {
             dropped: Vec::new(),
             echo: String::new(),
             custom_tools: Vec::new(),
+            document: None,
             wire,
         };
-        match asked.operation {
-            Operation::Chat(client) if !attempt.wire.same => {
+        let options = Options {
+            model,
+            default_max_tokens: provider.default_max_tokens,
+            quirks: provider.quirks,
+            cloud: provider.cloud,
+        };
+        match (asked.operation, attempt.wire.service) {
+            (Operation::Chat(client), _) if !attempt.wire.same => {
                 let mut request = client.read(text)?;
                 // Gemini's clients say it in the path.
                 request.stream |= asked.stream;
-                let options = Options {
-                    model,
-                    default_max_tokens: provider.default_max_tokens,
-                    quirks: provider.quirks,
-                    cloud: provider.cloud,
-                };
                 let body = write(attempt.wire.protocol, &mut request, &options)
                     .map_err(|Unsupported(what)| unsupported(what, &provider.name))?;
-                let edits = provider.body.edits(&body);
-                attempt.body =
-                    NewBody::Whole(if edits.is_empty() { body } else { apply(&body, &edits) });
+                attempt.body = NewBody::Whole(overridden(provider, body));
                 attempt.dropped = request.dropped;
                 let fields = request.unsupported.iter();
                 attempt.dropped.extend(fields.map(|f| client.name_of(*f).to_owned()));
                 attempt.echo = request.echo;
                 let custom = request.tools.iter().filter(|tool| tool.custom);
                 attempt.custom_tools = custom.map(|t| t.name.decode().into_owned()).collect();
+            }
+            (Operation::Embed(client), Wanted::Vectors(dialect)) if !attempt.wire.same => {
+                attempt.embed(provider, model, client, dialect, text)?;
+            }
+            (Operation::Count(client), Wanted::Count(counter)) if !attempt.wire.same => {
+                attempt.count(provider, client, counter, text, &options)?;
             }
             _ => {
                 attempt.usage_added = circumstances.rewrites && lacks_usage(provider, asked);
@@ -139,6 +157,46 @@ impl Attempt {
             return Err(ApiError::new(ErrorKind::InvalidRequest, message).param(field));
         }
         Ok(attempt)
+    }
+
+    /// Asks for vectors in another form than the client's.
+    fn embed(
+        &mut self,
+        provider: &Provider,
+        model: &str,
+        client: embed::Client,
+        dialect: Dialect,
+        text: &str,
+    ) -> Result<(), ApiError> {
+        let mut request = client.read(text)?;
+        let body = dialect
+            .write(&mut request, model)
+            .map_err(|refusal| no_vectors(refusal, client, &request, &provider.name))?;
+        self.body = NewBody::Whole(overridden(provider, body));
+        self.document =
+            Some(Document::Vectors(embed::Pending::new(client, dialect, model, &request)));
+        self.dropped = request.dropped;
+        let fields = request.unsupported.iter();
+        self.dropped.extend(fields.map(|field| client.name_of(*field).to_owned()));
+        Ok(())
+    }
+
+    /// Asks for a number of tokens in another form than the client's.
+    fn count(
+        &mut self,
+        provider: &Provider,
+        client: count::Client,
+        counter: Counter,
+        text: &str,
+        options: &Options<'_>,
+    ) -> Result<(), ApiError> {
+        let written = counter
+            .write(client, text, options)?
+            .map_err(|Unsupported(what)| unsupported(what, &provider.name))?;
+        self.body = NewBody::Whole(written.body);
+        self.document = Some(Document::Count(client));
+        self.dropped = written.dropped;
+        Ok(())
     }
 
     /// Applies the body's change.
@@ -196,6 +254,10 @@ fn edits(
 ) -> Vec<Edit> {
     let chat = matches!(asked.operation, Operation::Chat(_));
     let mut overrides = provider.body.clone();
+    if matches!(asked.operation, Operation::Count(_)) {
+        // What is said of answers no counter knows.
+        overrides = Overrides::default();
+    }
     if add_usage {
         let options = serde_json::json!({ "include_usage": true });
         overrides.set.insert("stream_options".into(), options);
@@ -234,6 +296,41 @@ fn cloud_overrides(cloud: Cloud) -> Overrides {
         overrides.remove.push("stream".into());
     }
     overrides
+}
+
+/// With the configuration's changes.
+fn overridden(provider: &Provider, body: String) -> String {
+    let edits = provider.body.edits(&body);
+    if edits.is_empty() { body } else { apply(&body, &edits) }
+}
+
+/// Why a provider cannot give the vectors that are asked for.
+fn no_vectors(
+    refusal: Refusal,
+    client: embed::Client,
+    request: &embed::Request<'_>,
+    provider: &str,
+) -> ApiError {
+    let (field, message) = match refusal {
+        Refusal::Unsupported(what) => {
+            return unsupported(what, provider).param(client.name_of_inputs());
+        }
+        Refusal::AtMost(most) => {
+            let (given, texts) = (request.inputs.len(), if most == 1 { "text" } else { "texts" });
+            let message = format!(
+                "provider `{provider}` takes at most {most} {texts} in one request of this model, \
+                 not {given}; send several requests"
+            );
+            (client.name_of_inputs(), message)
+        }
+        Refusal::Dimensions(lengths) => {
+            let lengths: Vec<_> = lengths.iter().map(u64::to_string).collect();
+            let message = format!("this model's vectors have {} numbers", lengths.join(" or "));
+            (client.name_of_dimensions(), message)
+        }
+    };
+    let error = ApiError::new(ErrorKind::InvalidRequest, format!("{field}: {message}"));
+    error.param(field).code("unsupported_by_provider")
 }
 
 fn unsupported(what: &str, provider: &str) -> ApiError {

@@ -7,6 +7,8 @@ pub mod anthropic;
 pub mod bedrock;
 pub mod cohere;
 pub mod content;
+pub mod count;
+pub mod embeddings;
 pub mod endpoint;
 pub mod gemini;
 pub mod head;

@@ -15,8 +15,8 @@ use shared::sse;
 
 use super::route::proxy_error;
 use super::{
-    answer_head, asked_path, attempting, choose, circumstances, finish, forward, head, passthrough,
-    state_usage,
+    answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward, head,
+    passthrough, state_usage,
 };
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
@@ -68,6 +68,9 @@ impl InlineFilter {
         let Some(provider) = gateway.provider(provider) else {
             return Err(asked::unknown_model(&asked.model, &[]));
         };
+        if let Some(reply) = estimated(provider, model, &asked, body.text())? {
+            return Ok(Flow::Respond(Box::new(reply)));
+        }
         let circumstances = circumstances(&gateway, cx);
         let mut attempt = Attempt::new(&circumstances, provider, model, &asked, body.text())?;
         match way(gateway.inline, cx.host, &attempt, several && !asked.stream) {
@@ -105,6 +108,11 @@ impl InlineFilter {
         let circumstances = circumstances(&gateway, cx);
         let passthrough = passthrough(cx);
         let text = std::str::from_utf8(&calls.body).unwrap_or_default();
+        match estimated(provider, &model, &calls.asked, text) {
+            Ok(None) => {}
+            Ok(Some(reply)) => return Flow::Respond(Box::new(reply)),
+            Err(error) => return cx.refuse(&error),
+        }
         let called = Attempt::new(&circumstances, provider, &model, &calls.asked, text).and_then(
             |mut attempt| {
                 let answer =

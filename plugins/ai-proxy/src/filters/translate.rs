@@ -9,8 +9,8 @@ use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHe
 use shared::request::RequestBody;
 
 use super::{
-    answer_head, asked_path, attempting, choose, circumstances, finish, forward, passthrough,
-    state_usage,
+    answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward,
+    passthrough, state_usage,
 };
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
@@ -32,11 +32,15 @@ impl Translate {
         Translate { gateway, answer: None }
     }
 
-    fn attempt(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<(), ApiError> {
+    fn attempt(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
         let path = asked_path(cx);
         let asked = asked::read(cx, &path, body)?;
         let (provider, model) = target(&gateway, &asked, cx)?;
+        if let Some(reply) = estimated(provider, &model, &asked, body.text())? {
+            self.answer = None;
+            return Ok(Flow::Respond(Box::new(reply)));
+        }
         let circumstances = circumstances(&gateway, cx);
         let mut attempt = Attempt::new(&circumstances, provider, &model, &asked, body.text())?;
         let passthrough = passthrough(cx);
@@ -44,7 +48,7 @@ impl Translate {
         attempt.change(body)?;
         address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
         self.answer = Some(Answer::new(cx.host, provider, &model, &asked, &attempt, passthrough));
-        Ok(())
+        Ok(Flow::Continue)
     }
 }
 
@@ -108,7 +112,7 @@ impl Filter for Translate {
 
     fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
         match self.attempt(cx, body) {
-            Ok(()) => Flow::Continue,
+            Ok(flow) => flow,
             Err(error) => {
                 self.answer = None;
                 cx.refuse(&error)

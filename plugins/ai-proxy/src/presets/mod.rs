@@ -78,6 +78,8 @@ pub struct Paths {
     pub chat: &'static str,
     /// OpenAI's Responses.
     pub responses: Option<&'static str>,
+    /// OpenAI's count of a Responses request's tokens.
+    pub input_tokens: Option<&'static str>,
     /// OpenAI's older Completions.
     pub completions: Option<&'static str>,
     /// OpenAI's embeddings.
@@ -103,6 +105,7 @@ impl Paths {
     pub const CHAT: Paths = Paths {
         chat: "/chat/completions",
         responses: None,
+        input_tokens: None,
         completions: None,
         embeddings: None,
         images: None,
