@@ -5,7 +5,6 @@ use std::ops::Range;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts;
 use shared::host::{Host, HostError, Map};
-use shared::json::JsonStr;
 use shared::request::RequestBody;
 
 use crate::asked::{Asked, ModelAt, Operation};
@@ -14,6 +13,7 @@ use crate::config::{OnUnsupported, Protocol};
 use crate::gateway::Gateway;
 use crate::overrides::{Edit, Overrides, apply};
 use crate::provider::{Cloud, Provider};
+use crate::renamed;
 use crate::translate::client::Client;
 use crate::translate::count::{self, Counter};
 use crate::translate::embed::{self, Dialect, Refusal};
@@ -273,12 +273,11 @@ fn edits(
         _ if overrides.is_empty() => Vec::new(),
         _ => overrides.edits(text),
     };
-    if let Some(ModelAt::Json(range)) = &asked.model_at
-        && asked.model != model
-        && !edits.iter().any(|(edit, _)| edit.start < range.end && range.start < edit.end)
-    {
-        let at = edits.partition_point(|(edit, _)| edit.start < range.start);
-        edits.insert(at, (range.clone(), JsonStr::encode(model).quoted().to_owned()));
+    for (range, name) in renamed::edits(asked, model, text) {
+        if !edits.iter().any(|(edit, _)| edit.start < range.end && range.start < edit.end) {
+            let at = edits.partition_point(|(edit, _)| edit.start < range.start);
+            edits.insert(at, (range, name));
+        }
     }
     edits
 }

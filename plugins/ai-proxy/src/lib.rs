@@ -18,6 +18,7 @@ pub mod overrides;
 pub mod percent;
 pub mod presets;
 pub mod provider;
+pub mod renamed;
 pub mod translate;
 pub mod wire;
 

@@ -62,6 +62,9 @@ pub struct Written {
 }
 
 impl Client {
+    /// All of them.
+    pub const ALL: [Client; 3] = [Client::Anthropic, Client::Gemini, Client::OpenAi];
+
     /// The chat protocol whose requests it counts.
     pub fn chat(self) -> Chat {
         match self {
@@ -99,6 +102,17 @@ fn whole(text: &str) -> Result<&str, ApiError> {
 }
 
 impl Counter {
+    /// All of them.
+    pub const ALL: [Counter; 7] = [
+        Counter::Anthropic,
+        Counter::VertexAnthropic,
+        Counter::BedrockInvoke,
+        Counter::Gemini,
+        Counter::VertexGemini,
+        Counter::BedrockConverse,
+        Counter::OpenAi,
+    ];
+
     /// That of a provider's model; `None` if there is none.
     pub fn of(provider: &Provider, model: &str) -> Option<Counter> {
         match (provider.protocol, provider.cloud) {
@@ -172,12 +186,15 @@ impl Counter {
             return Ok(Ok(Written { body, dropped: Vec::new() }));
         }
         let mut request = client.read(text)?;
-        // What is said of the answer is not counted.
-        let options = Options { cloud: Cloud::Own, ..*options };
+        // What Anthropic's requests have in other clouds is added below.
+        let gemini = self.protocol() == Protocol::Gemini;
+        let cloud = if gemini { options.cloud } else { Cloud::Own };
+        let options = Options { cloud, ..*options };
         let body = match provider::write(self.protocol(), &mut request, &options) {
             Ok(body) => body,
             Err(unsupported) => return Ok(Err(unsupported)),
         };
+        // What the provider has nothing for says something of the answer, which is not counted.
         Ok(Ok(Written { body: self.fit(&body, options.model), dropped: request.dropped }))
     }
 

@@ -114,6 +114,9 @@ pub struct Response<'a> {
 }
 
 impl Client {
+    /// All of them.
+    pub const ALL: [Client; 2] = [Client::OpenAi, Client::Gemini];
+
     /// Reads a request; every mistake is named with its place in the client's document.
     pub fn read(self, text: &str) -> Result<Request<'_>, ApiError> {
         match self {

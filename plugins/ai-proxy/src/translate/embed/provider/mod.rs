@@ -37,6 +37,19 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// All of them.
+    pub const ALL: [Dialect; 9] = [
+        Dialect::OpenAi,
+        Dialect::Gemini,
+        Dialect::VertexPredict,
+        Dialect::VertexEmbed,
+        Dialect::Cohere,
+        Dialect::BedrockCohere,
+        Dialect::Titan,
+        Dialect::TitanG1,
+        Dialect::Nova,
+    ];
+
     /// That of a provider's model; `None` if it has no vectors.
     pub fn of(provider: &Provider, model: &str) -> Option<Dialect> {
         match (provider.protocol, provider.cloud) {
