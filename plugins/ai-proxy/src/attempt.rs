@@ -15,7 +15,7 @@ use crate::overrides::{Edit, Overrides, apply};
 use crate::provider::{Cloud, Provider};
 use crate::renamed;
 use crate::translate::client::Client;
-use crate::translate::count::{self, Counter};
+use crate::translate::count::{self, Counter, Failed};
 use crate::translate::embed::{self, Dialect, Refusal};
 use crate::translate::ir::Unsupported;
 use crate::translate::provider::{Options, write};
@@ -190,9 +190,10 @@ impl Attempt {
         text: &str,
         options: &Options<'_>,
     ) -> Result<(), ApiError> {
-        let written = counter
-            .write(client, text, options)?
-            .map_err(|Unsupported(what)| unsupported(what, &provider.name))?;
+        let written = counter.write(client, text, options).map_err(|failed| match failed {
+            Failed::Mistake(error) => error,
+            Failed::Unsupported(Unsupported(what)) => unsupported(what, &provider.name),
+        })?;
         self.body = NewBody::Whole(written.body);
         self.document = Some(Document::Count(client));
         self.dropped = written.dropped;

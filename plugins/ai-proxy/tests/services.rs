@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use ai_proxy::presets;
 use ai_proxy::provider::Cloud;
-use ai_proxy::translate::count::{self, Counter};
+use ai_proxy::translate::count::{self, Counter, Failed};
 use ai_proxy::translate::embed::{self, Dialect, Field, Pending, Purpose, Request, Truncate};
 use ai_proxy::translate::ir::Unsupported;
 use ai_proxy::translate::provider::Options;
@@ -110,9 +110,9 @@ fn count_request(client: count::Client, counter: Counter, text: &str) -> Value {
         },
     };
     match counter.write(client, text, &options) {
-        Err(error) => json!({ "status": error.status, "error": error.message }),
-        Ok(Err(Unsupported(what))) => json!({ "unsupported": what }),
-        Ok(Ok(written)) => {
+        Err(Failed::Mistake(error)) => json!({ "status": error.status, "error": error.message }),
+        Err(Failed::Unsupported(Unsupported(what))) => json!({ "unsupported": what }),
+        Ok(written) => {
             let mut body: Value = serde_json::from_str(&written.body).unwrap();
             let encoded = body.pointer("/input/invokeModel/body").and_then(Value::as_str);
             if let Some(encoded) = encoded {

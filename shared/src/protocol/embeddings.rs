@@ -1,11 +1,9 @@
-//! Vectors of texts, in each vendor's form.
-//!
-//! A vector stays as it stands in its document: a gateway has no business with its numbers.
+//! Requests for vectors of texts, as clients send them. Of answers no more is read than
+//! [`at`](crate::json::at) some places.
 
 use serde_json::value::RawValue;
 
-use super::gemini::{Content, List, Usage as GeminiUsage};
-use super::openai_chat::Usage as OpenAiUsage;
+use super::gemini::{Content, List};
 use crate::json::JsonStr;
 use crate::view::view;
 
@@ -38,28 +36,6 @@ view! {
 }
 
 view! {
-    /// The answer.
-    pub struct Response<'a> {
-        /// The vectors, in any order.
-        data: Vec<Datum<'a>>,
-        /// The model that made them.
-        model: JsonStr<'a>,
-        /// The token counts.
-        usage: OpenAiUsage<'a>,
-    }
-}
-
-view! {
-    /// One vector.
-    pub struct Datum<'a> {
-        /// Which text it is of.
-        index: usize,
-        /// Its numbers; a string if Base64 was asked for.
-        embedding: &'a RawValue,
-    }
-}
-
-view! {
     /// What a client of Gemini's asks for with `embedContent` or `batchEmbedContents`, or one of the
     /// latter's requests, <https://ai.google.dev/api/embeddings>.
     pub struct GeminiRequest<'a> {
@@ -79,95 +55,5 @@ view! {
         auto_truncate = "autoTruncate" | "auto_truncate": bool,
         /// Vertex AI's newer place for the last four.
         config = "embedContentConfig" | "embed_content_config": Box<GeminiRequest<'a>>,
-    }
-}
-
-view! {
-    /// The answer to `embedContent`, `batchEmbedContents` or, on Vertex AI, `predict`,
-    /// <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>.
-    pub struct GoogleResponse<'a> {
-        /// Of `embedContent`.
-        embedding: Vector<'a>,
-        /// Of `batchEmbedContents`.
-        embeddings: Vec<Vector<'a>>,
-        /// Of `predict`.
-        predictions: Vec<Prediction<'a>>,
-        /// The token counts; not of `predict`.
-        usage = "usageMetadata" | "usage_metadata": GeminiUsage<'a>,
-    }
-}
-
-view! {
-    /// One vector.
-    pub struct Vector<'a> {
-        /// Its numbers.
-        values: &'a RawValue,
-        /// Of `predict`.
-        statistics: Statistics<'a>,
-    }
-}
-
-view! {
-    /// One of the answers of `predict`.
-    pub struct Prediction<'a> {
-        /// The vector.
-        embeddings: Vector<'a>,
-    }
-}
-
-view! {
-    /// What `predict` counted.
-    pub struct Statistics<'a> {
-        /// Tokens; some models give it as a decimal.
-        token_count: f64,
-    }
-}
-
-view! {
-    /// The answer of Amazon's models,
-    /// <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html>,
-    /// <https://docs.aws.amazon.com/nova/latest/userguide/embeddings-schema.html>.
-    pub struct AmazonResponse<'a> {
-        /// Titan's vector.
-        embedding: &'a RawValue,
-        /// Titan's count of tokens.
-        input_text_token_count = "inputTextTokenCount": u64,
-        /// Nova's vectors, one of each kind that was asked for.
-        embeddings: Vec<NovaVector<'a>>,
-    }
-}
-
-view! {
-    /// One of Nova's vectors.
-    pub struct NovaVector<'a> {
-        /// Its numbers.
-        embedding: &'a RawValue,
-    }
-}
-
-view! {
-    /// Cohere's answer, <https://docs.cohere.com/reference/embed>; on Bedrock without the counts,
-    /// <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed-v3.html>.
-    pub struct CohereResponse<'a> {
-        /// A list of vectors, or if their type was named [`ByType`].
-        embeddings: &'a RawValue,
-        /// What was paid for.
-        meta: Meta<'a>,
-    }
-}
-
-view! {
-    /// Vectors by the type of their numbers.
-    pub struct ByType<'a> {
-        /// Plain ones.
-        float: Vec<&'a RawValue>,
-    }
-}
-
-view! {
-    /// What is said about Cohere's answer.
-    pub struct Meta<'a> {
-        /// What was paid for.
-        billed_units: super::cohere::Tokens<'a>,
     }
 }

@@ -7,7 +7,6 @@ pub mod anthropic;
 pub mod bedrock;
 pub mod cohere;
 pub mod content;
-pub mod count;
 pub mod embeddings;
 pub mod endpoint;
 pub mod gemini;

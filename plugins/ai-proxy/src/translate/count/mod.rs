@@ -9,11 +9,9 @@ pub mod estimate;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use shared::errors::ApiError;
-use shared::json::{BadJson, JsonStr, fields, parse};
-use shared::protocol::count::{GeminiRequest, Response};
+use shared::json::{BadJson, JsonStr, at, fields, parse};
 use shared::write::JsonWriter;
 
-use super::client::bad::bad;
 use super::client::{Client as Chat, anthropic};
 use super::ir::{Request, Unsupported};
 use super::provider::{self, Options};
@@ -52,6 +50,15 @@ pub enum Counter {
     OpenAi,
 }
 
+/// Why a request cannot be counted.
+#[derive(Debug)]
+pub enum Failed {
+    /// The client's mistake.
+    Mistake(ApiError),
+    /// The provider has nothing for this.
+    Unsupported(Unsupported),
+}
+
 /// A request as a counter takes it.
 #[derive(Debug)]
 pub struct Written {
@@ -78,7 +85,7 @@ impl Client {
     pub fn read(self, text: &str) -> Result<Request<'_>, ApiError> {
         match self {
             Client::Anthropic => anthropic::read_to_count(text),
-            Client::Gemini => self.chat().read(whole(text)?),
+            Client::Gemini => self.chat().read(whole(text)),
             Client::OpenAi => self.chat().read(text),
         }
     }
@@ -96,9 +103,10 @@ impl Client {
 }
 
 /// The whole request of a `countTokens`, whichever way it is given.
-fn whole(text: &str) -> Result<&str, ApiError> {
-    let api: GeminiRequest<'_> = parse(text).map_err(|error| bad("", &error))?;
-    Ok(api.generate_content_request.map_or(text, |request| request.get()))
+fn whole(text: &str) -> &str {
+    let other = || at(text, &["generate_content_request"]);
+    let request = at(text, &["generateContentRequest"]).or_else(other);
+    request.map_or(text, |request| request.get())
 }
 
 impl Counter {
@@ -178,24 +186,22 @@ impl Counter {
         client: Client,
         text: &str,
         options: &Options<'_>,
-    ) -> Result<Result<Written, Unsupported>, ApiError> {
+    ) -> Result<Written, Failed> {
         let chat = client.chat();
         if self.protocol().is_that_of(chat) {
-            let text = if client == Client::Gemini { whole(text)? } else { text };
+            let text = if client == Client::Gemini { whole(text) } else { text };
             let body = self.fit(text, options.model);
-            return Ok(Ok(Written { body, dropped: Vec::new() }));
+            return Ok(Written { body, dropped: Vec::new() });
         }
-        let mut request = client.read(text)?;
+        let mut request = client.read(text).map_err(Failed::Mistake)?;
         // What Anthropic's requests have in other clouds is added below.
         let gemini = self.protocol() == Protocol::Gemini;
         let cloud = if gemini { options.cloud } else { Cloud::Own };
         let options = Options { cloud, ..*options };
-        let body = match provider::write(self.protocol(), &mut request, &options) {
-            Ok(body) => body,
-            Err(unsupported) => return Ok(Err(unsupported)),
-        };
+        let body = provider::write(self.protocol(), &mut request, &options)
+            .map_err(Failed::Unsupported)?;
         // What the provider has nothing for says something of the answer, which is not counted.
-        Ok(Ok(Written { body: self.fit(&body, options.model), dropped: request.dropped }))
+        Ok(Written { body: self.fit(&body, options.model), dropped: request.dropped })
     }
 
     /// Puts a chat request into the counter's form.
@@ -226,7 +232,7 @@ impl Counter {
 }
 
 /// What a counter knows of a request: <https://docs.anthropic.com/en/api/messages-count-tokens>,
-const MESSAGES: [&str; 8] = [
+const MESSAGES: [&str; 10] = [
     "messages",
     "system",
     "tools",
@@ -235,6 +241,8 @@ const MESSAGES: [&str; 8] = [
     "output_config",
     "mcp_servers",
     "context_management",
+    "cache_control",
+    "speed",
 ];
 
 /// <https://ai.google.dev/api/tokens>,
@@ -314,11 +322,15 @@ fn plain_model(model: &str) -> &str {
     at.and_then(|at| model.get(at..)).unwrap_or(model)
 }
 
+/// What each vendor calls the number: Anthropic and OpenAI, Bedrock, Google.
+const NUMBER: [&str; 3] = ["input_tokens", "inputTokens", "totalTokens"];
+
 /// The number, in a counter's answer.
 pub fn read(text: &str) -> Result<u64, BadJson> {
-    let api: Response<'_> = parse(text)?;
-    let missing = || BadJson { path: String::new(), message: "names no number".into() };
-    api.tokens.ok_or_else(missing)
+    match NUMBER.iter().find_map(|name| at(text, &[name])) {
+        Some(number) => parse(number.get()),
+        None => Err(BadJson { path: String::new(), message: "names no number".into() }),
+    }
 }
 
 #[cfg(test)]

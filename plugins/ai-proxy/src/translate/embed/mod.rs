@@ -189,7 +189,7 @@ impl Pending {
 
     /// Puts the answer into the client's form, and tells what it has cost.
     pub fn answer(&self, text: &str) -> Result<(String, Option<Usage>), BadJson> {
-        let mut response = self.dialect.read(text)?;
+        let mut response = self.dialect.read(text);
         if response.vectors.len() != self.inputs {
             // To give a client another text's vector is worse than to give it none.
             let message = format!("has {} vectors of {}", response.vectors.len(), self.inputs);

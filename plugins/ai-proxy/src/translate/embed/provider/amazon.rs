@@ -3,11 +3,10 @@
 //! Nova, <https://docs.aws.amazon.com/nova/latest/userguide/embeddings-schema.html>. Each takes one
 //! text.
 
-use shared::json::{BadJson, parse};
-use shared::protocol::embeddings::AmazonResponse;
+use shared::json::{at, items, pick};
 use shared::write::JsonWriter;
 
-use super::{Dialect, lacks, only};
+use super::{Dialect, lacks, only, whole};
 use crate::translate::embed::{Field, Refusal, Request, Response, Truncate};
 
 /// The length of the vectors of Titan's first generation.
@@ -87,9 +86,10 @@ pub(super) fn write_nova(request: &mut Request<'_>) -> Result<String, Refusal> {
     Ok(w.finish())
 }
 
-pub(super) fn read(text: &str) -> Result<Response<'_>, BadJson> {
-    let api: AmazonResponse<'_> = parse(text)?;
-    let nova = api.embeddings.unwrap_or_default().into_iter();
-    let vectors = api.embedding.into_iter().chain(nova.filter_map(|vector| vector.embedding));
-    Ok(Response { vectors: vectors.collect(), model: None, tokens: api.input_text_token_count })
+/// Titan's `{"embedding", "inputTextTokenCount"}`, Nova's `{"embeddings": [{"embedding"}]}`.
+pub(super) fn read(text: &str) -> Response<'_> {
+    let [one, several, count] = pick(text, ["embedding", "embeddings", "inputTextTokenCount"]);
+    let novas = items(several).into_iter();
+    let novas = novas.filter_map(|vector| at(vector.get(), &["embedding"]));
+    Response { vectors: one.into_iter().chain(novas).collect(), model: None, tokens: whole(count) }
 }

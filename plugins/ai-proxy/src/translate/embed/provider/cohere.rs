@@ -1,12 +1,10 @@
 //! Cohere v2 embed, <https://docs.cohere.com/reference/embed>, and its models on Bedrock,
 //! <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed-v4.html>.
 
-use serde_json::value::RawValue;
-use shared::json::{BadJson, parse};
-use shared::protocol::embeddings::{ByType, CohereResponse};
+use shared::json::{at, items};
 use shared::write::JsonWriter;
 
-use super::{lacks, write_texts};
+use super::{lacks, whole, write_texts};
 use crate::translate::embed::{Field, Refusal, Request, Response, Truncate};
 
 /// What vectors are for must be said. Google takes this as well where nothing is said.
@@ -80,20 +78,13 @@ fn dimensions(request: &Request<'_>, model: &str) -> Result<Option<u64>, Refusal
     }
 }
 
-pub(super) fn read(text: &str) -> Result<Response<'_>, BadJson> {
-    let api: CohereResponse<'_> = parse(text)?;
-    let vectors: Vec<&RawValue> = match api.embeddings {
-        Some(list) if list.get().starts_with('[') => parse(list.get())?,
-        Some(by_type) => parse::<ByType<'_>>(by_type.get())?.float.unwrap_or_default(),
-        None => Vec::new(),
-    };
-    let billed = api.meta.and_then(|meta| meta.billed_units?.input_tokens);
-    Ok(Response { vectors, model: None, tokens: billed.map(count) })
-}
-
-/// A count that came as a decimal.
-pub(super) fn count(decimal: f64) -> u64 {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A cast saturates.
-    let count = decimal as u64;
-    count
+/// `{"embeddings": {"float": [...]}, "meta": {"billed_units": {"input_tokens"}}}`; on Bedrock the list
+/// may stand there alone.
+pub(super) fn read(text: &str) -> Response<'_> {
+    let by_type = at(text, &["embeddings", "float"]);
+    Response {
+        vectors: items(by_type.or_else(|| at(text, &["embeddings"]))),
+        model: None,
+        tokens: whole(at(text, &["meta", "billed_units", "input_tokens"])),
+    }
 }

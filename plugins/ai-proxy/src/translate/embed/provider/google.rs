@@ -1,11 +1,10 @@
 //! Google's models: the Gemini API, <https://ai.google.dev/api/embeddings>, and Vertex AI,
 //! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>.
 
-use shared::json::{BadJson, JsonStr, parse};
-use shared::protocol::embeddings::{GoogleResponse, Vector};
+use shared::json::{JsonStr, at, items, pick};
 use shared::write::JsonWriter;
 
-use super::{Dialect, lacks, only, text};
+use super::{Dialect, lacks, only, text, whole};
 use crate::translate::embed::{Field, Purpose, Refusal, Request, Response, Truncate};
 
 /// How a model is asked on Vertex AI.
@@ -141,19 +140,25 @@ fn note_start(request: &mut Request<'_>) {
     }
 }
 
-pub(super) fn read(text: &str) -> Result<Response<'_>, BadJson> {
-    let api: GoogleResponse<'_> = parse(text)?;
-    let one = api.embedding.into_iter().chain(api.embeddings.unwrap_or_default());
-    let predicted = api.predictions.unwrap_or_default().into_iter();
-    let vectors: Vec<Vector<'_>> =
-        one.chain(predicted.filter_map(|prediction| prediction.embeddings)).collect();
-    let counted = vectors.iter().map(|vector| vector.statistics.as_ref()?.token_count);
-    // Of no use unless all are counted.
-    let counted: Option<f64> = counted.sum();
-    let counted = counted.filter(|_| !vectors.is_empty()).map(super::cohere::count);
-    Ok(Response {
-        vectors: vectors.into_iter().filter_map(|vector| vector.values).collect(),
+/// `{"embedding": {"values"}}`, `{"embeddings": [{"values"}]}` or, of `predict`,
+/// `{"predictions": [{"embeddings": {"values", "statistics": {"token_count"}}}]}`.
+pub(super) fn read(text: &str) -> Response<'_> {
+    let [one, several, predicted, usage] =
+        pick(text, ["embedding", "embeddings", "predictions", "usageMetadata"]);
+    let predicted = items(predicted);
+    if !predicted.is_empty() {
+        let counted = predicted
+            .iter()
+            .map(|one| whole(at(one.get(), &["embeddings", "statistics", "token_count"])));
+        let vectors = predicted.iter().filter_map(|one| at(one.get(), &["embeddings", "values"]));
+        // Of no use unless all are counted.
+        let sum = counted.sum();
+        return Response { vectors: vectors.collect(), model: None, tokens: sum };
+    }
+    let all = one.into_iter().chain(items(several));
+    Response {
+        vectors: all.filter_map(|vector| at(vector.get(), &["values"])).collect(),
         model: None,
-        tokens: api.usage.and_then(|usage| usage.prompt_token_count).or(counted),
-    })
+        tokens: usage.and_then(|usage| whole(at(usage.get(), &["promptTokenCount"]))),
+    }
 }

@@ -5,7 +5,8 @@ mod cohere;
 mod google;
 mod openai;
 
-use shared::json::{BadJson, JsonStr};
+use serde_json::value::RawValue;
+use shared::json::{JsonStr, parse};
 use shared::write::JsonWriter;
 
 use super::{Client, Field, Refusal, Request, Response, What};
@@ -126,8 +127,8 @@ impl Dialect {
         }
     }
 
-    /// Reads an answer.
-    pub fn read(self, text: &str) -> Result<Response<'_>, BadJson> {
+    /// Reads an answer; what is none has no vectors.
+    pub fn read(self, text: &str) -> Response<'_> {
         match self {
             Dialect::OpenAi => openai::read(text),
             Dialect::Gemini | Dialect::VertexPredict | Dialect::VertexEmbed => google::read(text),
@@ -146,6 +147,14 @@ impl Dialect {
             _ => None,
         }
     }
+}
+
+/// A number that is to be whole, which with some comes as a decimal.
+fn whole(number: Option<&RawValue>) -> Option<u64> {
+    let number: f64 = parse(number?.get()).ok()?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A cast saturates.
+    let count = number as u64;
+    Some(count)
 }
 
 /// The one text of a request, for models that take no more.

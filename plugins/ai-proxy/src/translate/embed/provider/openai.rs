@@ -1,11 +1,10 @@
 //! OpenAI's embeddings as the provider's protocol,
 //! <https://platform.openai.com/docs/api-reference/embeddings>.
 
-use shared::json::{BadJson, parse};
-use shared::protocol::embeddings::Response as ApiResponse;
+use shared::json::{at, items, parse, pick};
 use shared::write::JsonWriter;
 
-use super::lacks;
+use super::{lacks, whole};
 use crate::translate::embed::{Field, Request, Response, What};
 
 pub(super) fn write(request: &mut Request<'_>, model: &str) -> String {
@@ -35,14 +34,16 @@ pub(super) fn write(request: &mut Request<'_>, model: &str) -> String {
     w.finish()
 }
 
-pub(super) fn read(text: &str) -> Result<Response<'_>, BadJson> {
-    let api: ApiResponse<'_> = parse(text)?;
-    let mut data = api.data.unwrap_or_default();
+/// `{"data": [{"index", "embedding"}], "model", "usage": {"prompt_tokens"}}`.
+pub(super) fn read(text: &str) -> Response<'_> {
+    let [data, model, usage] = pick(text, ["data", "model", "usage"]);
+    let data = items(data).into_iter().map(|datum| pick(datum.get(), ["index", "embedding"]));
+    let mut data: Vec<_> = data.map(|[index, vector]| (whole(index), vector)).collect();
     // A server that leaves the numbers out has them in order, which a stable sort keeps.
-    data.sort_by_key(|datum| datum.index.unwrap_or(0));
-    Ok(Response {
-        vectors: data.into_iter().filter_map(|datum| datum.embedding).collect(),
-        model: api.model.filter(|model| !model.is_empty()),
-        tokens: api.usage.and_then(|usage| usage.prompt_tokens),
-    })
+    data.sort_by_key(|(index, _)| index.unwrap_or(0));
+    Response {
+        vectors: data.into_iter().filter_map(|(_, vector)| vector).collect(),
+        model: model.and_then(|model| parse(model.get()).ok()),
+        tokens: usage.and_then(|usage| whole(at(usage.get(), &["prompt_tokens"]))),
+    }
 }
