@@ -37,12 +37,18 @@ pub(super) fn write(request: &mut Request<'_>, model: &str) -> String {
 /// `{"data": [{"index", "embedding"}], "model", "usage": {"prompt_tokens"}}`.
 pub(super) fn read(text: &str) -> Response<'_> {
     let [data, model, usage] = pick(text, ["data", "model", "usage"]);
-    let data = items(data).into_iter().map(|datum| pick(datum.get(), ["index", "embedding"]));
-    let mut data: Vec<_> = data.map(|[index, vector]| (whole(index), vector)).collect();
-    // A server that leaves the numbers out has them in order, which a stable sort keeps.
-    data.sort_by_key(|(index, _)| index.unwrap_or(0));
+    let data = items(data);
+    let mut vectors = vec![None; data.len()];
+    for (place, datum) in data.into_iter().enumerate() {
+        // A server that leaves the numbers out has them in order.
+        let [index, vector] = pick(datum.get(), ["index", "embedding"]);
+        let index = index.map_or(Some(place), |index| usize::try_from(whole(Some(index))?).ok());
+        if let Some(vacant) = index.and_then(|index| vectors.get_mut(index)) {
+            *vacant = vector;
+        }
+    }
     Response {
-        vectors: data.into_iter().filter_map(|(_, vector)| vector).collect(),
+        vectors: vectors.into_iter().flatten().collect(),
         model: model.and_then(|model| parse(model.get()).ok()),
         tokens: usage.and_then(|usage| whole(at(usage.get(), &["prompt_tokens"]))),
     }
