@@ -11,8 +11,9 @@ use shared::protocol::{Vendor, openai_chat};
 use shared::usage::{Report, Usage};
 
 use crate::asked::{Asked, Operation};
-use crate::attempt::{Attempt, Document};
+use crate::attempt::Attempt;
 use crate::config::Protocol;
+use crate::document::Document;
 use crate::keys::KeyPool;
 use crate::provider::{Cloud, Provider};
 use crate::translate::client::{Client, Context, Send, StreamWriter};

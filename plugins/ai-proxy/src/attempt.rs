@@ -10,13 +10,12 @@ use shared::request::RequestBody;
 use crate::asked::{Asked, ModelAt, Operation};
 use crate::auth::{self, CLIENT_HEADERS, Unsigned};
 use crate::config::{OnUnsupported, Protocol};
+use crate::document::{self, Asking, Document};
 use crate::gateway::Gateway;
 use crate::overrides::{Edit, Overrides, apply};
 use crate::provider::{Cloud, Provider};
 use crate::renamed;
 use crate::translate::client::Client;
-use crate::translate::count::{self, Counter, Failed};
-use crate::translate::embed::{self, Dialect, Refusal};
 use crate::translate::ir::Unsupported;
 use crate::translate::provider::{Options, write};
 use crate::wire::{Wanted, Wire};
@@ -60,15 +59,6 @@ pub struct Attempt {
     pub custom_tools: Vec<String>,
     /// What the answer is to become, if it is one document and no chat.
     pub document: Option<Document>,
-}
-
-/// An answer of one document, which has another form for the client.
-#[derive(Clone, Debug)]
-pub enum Document {
-    /// Vectors.
-    Vectors(embed::Pending),
-    /// The number of a request's tokens.
-    Count(count::Client),
 }
 
 /// What an attempt is made in.
@@ -136,10 +126,12 @@ impl Attempt {
                 attempt.custom_tools = custom.map(|t| t.name.decode().into_owned()).collect();
             }
             (Operation::Embed(client), Wanted::Vectors(dialect)) if !attempt.wire.same => {
-                attempt.embed(provider, model, client, dialect, text)?;
+                let asked = document::vectors(provider, model, client, dialect, text)?;
+                attempt.ask(asked);
             }
             (Operation::Count(client), Wanted::Count(counter)) if !attempt.wire.same => {
-                attempt.count(provider, client, counter, text, &options)?;
+                let asked = document::count(provider, client, counter, text, &options)?;
+                attempt.ask(asked);
             }
             _ => {
                 attempt.usage_added = circumstances.rewrites && lacks_usage(provider, asked);
@@ -159,45 +151,11 @@ impl Attempt {
         Ok(attempt)
     }
 
-    /// Asks for vectors in another form than the client's.
-    fn embed(
-        &mut self,
-        provider: &Provider,
-        model: &str,
-        client: embed::Client,
-        dialect: Dialect,
-        text: &str,
-    ) -> Result<(), ApiError> {
-        let mut request = client.read(text)?;
-        let body = dialect
-            .write(&mut request, model)
-            .map_err(|refusal| no_vectors(refusal, client, &request, &provider.name))?;
-        self.body = NewBody::Whole(overridden(provider, body));
-        self.document =
-            Some(Document::Vectors(embed::Pending::new(client, dialect, model, &request)));
-        self.dropped = request.dropped;
-        let fields = request.unsupported.iter();
-        self.dropped.extend(fields.map(|field| client.name_of(*field).to_owned()));
-        Ok(())
-    }
-
-    /// Asks for a number of tokens in another form than the client's.
-    fn count(
-        &mut self,
-        provider: &Provider,
-        client: count::Client,
-        counter: Counter,
-        text: &str,
-        options: &Options<'_>,
-    ) -> Result<(), ApiError> {
-        let written = counter.write(client, text, options).map_err(|failed| match failed {
-            Failed::Mistake(error) => error,
-            Failed::Unsupported(Unsupported(what)) => unsupported(what, &provider.name),
-        })?;
-        self.body = NewBody::Whole(written.body);
-        self.document = Some(Document::Count(client));
-        self.dropped = written.dropped;
-        Ok(())
+    /// Asks for one document.
+    fn ask(&mut self, asked: Asking) {
+        self.body = NewBody::Whole(asked.body);
+        self.dropped = asked.dropped;
+        self.document = Some(asked.document);
     }
 
     /// Applies the body's change.
@@ -299,41 +257,13 @@ fn cloud_overrides(cloud: Cloud) -> Overrides {
 }
 
 /// With the configuration's changes.
-fn overridden(provider: &Provider, body: String) -> String {
+pub fn overridden(provider: &Provider, body: String) -> String {
     let edits = provider.body.edits(&body);
     if edits.is_empty() { body } else { apply(&body, &edits) }
 }
 
-/// Why a provider cannot give the vectors that are asked for.
-fn no_vectors(
-    refusal: Refusal,
-    client: embed::Client,
-    request: &embed::Request<'_>,
-    provider: &str,
-) -> ApiError {
-    let (field, message) = match refusal {
-        Refusal::Unsupported(what) => {
-            return unsupported(what, provider).param(client.name_of_inputs());
-        }
-        Refusal::AtMost(most) => {
-            let (given, texts) = (request.inputs.len(), if most == 1 { "text" } else { "texts" });
-            let message = format!(
-                "provider `{provider}` takes at most {most} {texts} in one request of this model, \
-                 not {given}; send several requests"
-            );
-            (client.name_of_inputs(), message)
-        }
-        Refusal::Dimensions(lengths) => {
-            let lengths: Vec<_> = lengths.iter().map(u64::to_string).collect();
-            let message = format!("this model's vectors have {} numbers", lengths.join(" or "));
-            (client.name_of_dimensions(), message)
-        }
-    };
-    let error = ApiError::new(ErrorKind::InvalidRequest, format!("{field}: {message}"));
-    error.param(field).code("unsupported_by_provider")
-}
-
-fn unsupported(what: &str, provider: &str) -> ApiError {
+/// What a client is told of something that the provider does not take.
+pub fn unsupported(what: &str, provider: &str) -> ApiError {
     let message =
         format!("provider `{provider}` does not take {what}; leave it out or ask another model");
     ApiError::new(ErrorKind::InvalidRequest, message).code("unsupported_by_provider")

@@ -9,6 +9,7 @@ pub mod attempt;
 pub mod auth;
 pub mod base_url;
 pub mod config;
+pub mod document;
 pub mod filters;
 pub mod gateway;
 pub mod keys;

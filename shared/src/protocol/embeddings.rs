@@ -1,5 +1,5 @@
 //! Requests for vectors of texts, as clients send them. Of answers no more is read than
-//! [`at`](crate::json::at) some places.
+//! [some values](crate::pick).
 
 use serde_json::value::RawValue;
 

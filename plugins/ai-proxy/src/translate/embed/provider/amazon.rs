@@ -3,7 +3,7 @@
 //! Nova, <https://docs.aws.amazon.com/nova/latest/userguide/embeddings-schema.html>. Each takes one
 //! text.
 
-use shared::json::{at, items, pick};
+use shared::pick::{at, items, pick};
 use shared::write::JsonWriter;
 
 use super::{Dialect, lacks, only, whole};

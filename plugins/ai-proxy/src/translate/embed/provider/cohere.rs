@@ -1,7 +1,7 @@
 //! Cohere v2 embed, <https://docs.cohere.com/reference/embed>, and its models on Bedrock,
 //! <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed-v4.html>.
 
-use shared::json::{at, items};
+use shared::pick::{at, items};
 use shared::write::JsonWriter;
 
 use super::{lacks, whole, write_texts};

@@ -1,7 +1,8 @@
 //! Google's models: the Gemini API, <https://ai.google.dev/api/embeddings>, and Vertex AI,
 //! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>.
 
-use shared::json::{JsonStr, at, items, pick};
+use shared::json::JsonStr;
+use shared::pick::{at, items, pick};
 use shared::write::JsonWriter;
 
 use super::{Dialect, lacks, only, text, whole};

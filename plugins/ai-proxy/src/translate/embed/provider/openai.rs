@@ -1,7 +1,8 @@
 //! OpenAI's embeddings as the provider's protocol,
 //! <https://platform.openai.com/docs/api-reference/embeddings>.
 
-use shared::json::{at, items, parse, pick};
+use shared::json::parse;
+use shared::pick::{at, items, pick};
 use shared::write::JsonWriter;
 
 use super::{lacks, whole};
