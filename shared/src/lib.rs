@@ -15,6 +15,7 @@ pub mod frames;
 pub mod host;
 pub mod json;
 pub mod multipart;
+pub mod pick;
 pub mod place;
 pub mod plugin;
 pub mod protocol;

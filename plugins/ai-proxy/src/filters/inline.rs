@@ -16,8 +16,8 @@ use shared::sse;
 use super::route::proxy_error;
 use super::track::{Track, Trial};
 use super::{
-    answer_head, asked_path, attempting, choose, circumstances, finish, forward, head, passthrough,
-    state_usage, tell_route,
+    answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward, head,
+    passthrough, state_usage, tell_route,
 };
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
@@ -105,6 +105,9 @@ impl InlineFilter {
         let Some(provider) = gateway.provider(provider) else {
             return Err(asked::unknown_model(&asked.model, &[]));
         };
+        if let Some(reply) = estimated(provider, model, &asked, body.text())? {
+            return Ok(Flow::Respond(Box::new(reply)));
+        }
         let several = targets.len() > 1;
         let circumstances = circumstances(&gateway, cx);
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
@@ -147,6 +150,11 @@ impl InlineFilter {
         let circumstances = circumstances(&gateway, cx);
         let passthrough = passthrough(cx);
         let text = std::str::from_utf8(&calls.body).unwrap_or_default();
+        match estimated(provider, &model, &calls.asked, text) {
+            Ok(None) => {}
+            Ok(Some(reply)) => return Flow::Respond(Box::new(reply)),
+            Err(error) => return cx.refuse(&error),
+        }
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
         let attempt = Attempt::new(&circumstances, provider, changes, &model, &calls.asked, text);
         let called = attempt.and_then(|mut attempt| {

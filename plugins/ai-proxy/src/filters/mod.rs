@@ -10,23 +10,29 @@ use std::rc::Rc;
 use shared::config::Mode;
 use shared::errors::ApiError;
 use shared::facts::Fact;
-use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, ResponseHead};
+use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, Reply, ResponseHead};
 use shared::host::{Capability, Map};
 use shared::protocol::Endpoint;
 
 use crate::answer::{Answer, printable};
-use crate::asked::{self, Asked};
+use crate::asked::{self, Asked, Operation};
 use crate::attempt::Circumstances;
 use crate::config::{Key, Role};
 use crate::gateway::{Choice, Gateway};
 use crate::models;
+use crate::provider::Provider;
 use crate::routing::ask::Ask;
+use crate::translate::count::estimate::estimate;
+use crate::wire;
 
 /// The value of [`Fact::Key`] where the provider gets the client's own key.
 const PASSTHROUGH: &str = "passthrough";
 
 /// By which a client names the provider for what names no model (files, batches).
 const PROVIDER_HEADER: &str = "x-ai-provider";
+
+/// Says that a number of tokens is the gateway's own estimate.
+const ESTIMATED_HEADER: &str = "x-ai-estimated";
 
 /// The filter for this configuration's role.
 pub fn filter(gateway: Rc<Gateway>) -> Box<dyn Filter> {
@@ -126,6 +132,28 @@ fn models_form(cx: &Cx<'_>) -> Option<models::Form> {
         }),
         _ => None,
     }
+}
+
+/// The number of a request's tokens, if that is asked for and the provider cannot be asked.
+fn estimated(
+    provider: &Provider,
+    model: &str,
+    asked: &Asked,
+    text: &str,
+) -> Result<Option<Reply>, ApiError> {
+    let Operation::Count(client) = asked.operation else { return Ok(None) };
+    if !wire::must_estimate(provider, model, asked.operation) {
+        return Ok(None);
+    }
+    let tokens = estimate(&client.read(text)?);
+    Ok(Some(Reply {
+        status: 200,
+        headers: vec![
+            ("content-type".into(), "application/json".into()),
+            (ESTIMATED_HEADER.into(), "true".into()),
+        ],
+        body: client.write(tokens).into_bytes(),
+    }))
 }
 
 /// What attempts are made in here.

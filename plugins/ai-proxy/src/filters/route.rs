@@ -11,7 +11,7 @@ use shared::host::Map;
 use shared::request::RequestBody;
 
 use super::track::Track;
-use super::{asked_path, choose, head, tell_route};
+use super::{asked_path, choose, estimated, head, tell_route};
 use crate::config::Key;
 use crate::gateway::Gateway;
 use crate::{asked, attempt};
@@ -28,7 +28,7 @@ impl Route {
         Route { gateway, track: None, told: None }
     }
 
-    fn route(&mut self, cx: &mut Cx<'_>, body: &RequestBody) -> Result<(), ApiError> {
+    fn route(&mut self, cx: &mut Cx<'_>, body: &RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
         let path = asked_path(cx);
         let asked = asked::read(cx, &path, body)?;
@@ -36,7 +36,12 @@ impl Route {
         if self.gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
             log::info!("dry run: would ask {}", names.join(", then "));
-            return Ok(());
+            return Ok(Flow::Continue);
+        }
+        if let Some((provider, model)) = choice.targets.first()
+            && let Some(reply) = estimated(provider, model, &asked, body.text())?
+        {
+            return Ok(Flow::Respond(Box::new(reply)));
         }
         // Should a cluster lack its filter, the client's key must still not reach the provider.
         attempt::strip(&self.gateway, cx.host, choice.key == Key::Passthrough);
@@ -49,7 +54,7 @@ impl Route {
                 ApiError::new(ErrorKind::Internal, "the gateway could not choose a provider")
             })?;
         }
-        Ok(())
+        Ok(Flow::Continue)
     }
 }
 
@@ -61,8 +66,9 @@ impl Filter for Route {
 
     fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
         match self.route(cx, body) {
+            Ok(flow) => flow,
             Err(error) if self.gateway.mode == Mode::Enforce => cx.refuse(&error),
-            _ => Flow::Continue,
+            Err(_) => Flow::Continue,
         }
     }
 

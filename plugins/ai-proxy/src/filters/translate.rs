@@ -10,8 +10,8 @@ use shared::request::RequestBody;
 
 use super::track::Trial;
 use super::{
-    answer_head, asked_path, attempting, choose, circumstances, finish, forward, passthrough,
-    state_usage,
+    answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward,
+    passthrough, state_usage,
 };
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
@@ -35,13 +35,17 @@ impl Translate {
         Translate { gateway, answer: None, trial: None, status: 0 }
     }
 
-    fn attempt(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<(), ApiError> {
+    fn attempt(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
         let path = asked_path(cx);
         let asked = asked::read(cx, &path, body)?;
         let made = attempts_made(cx);
         let (provider, goal) = target(&gateway, &asked, &path, body.text(), made, cx)?;
         let Goal { model, numbers, .. } = goal;
+        if let Some(reply) = estimated(provider, &model, &asked, body.text())? {
+            self.answer = None;
+            return Ok(Flow::Respond(Box::new(reply)));
+        }
         let circumstances = circumstances(&gateway, cx);
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
         let mut attempt =
@@ -52,7 +56,7 @@ impl Translate {
         attempt.change(body)?;
         address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
         self.answer = Some(Answer::new(cx.host, provider, &model, &asked, &attempt, passthrough));
-        Ok(())
+        Ok(Flow::Continue)
     }
 }
 
@@ -159,7 +163,7 @@ impl Filter for Translate {
 
     fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
         match self.attempt(cx, body) {
-            Ok(()) => Flow::Continue,
+            Ok(flow) => flow,
             Err(error) => {
                 self.answer = None;
                 cx.refuse(&error)

@@ -80,6 +80,8 @@ pub struct Paths {
     pub chat: &'static str,
     /// OpenAI's Responses.
     pub responses: Option<&'static str>,
+    /// OpenAI's count of a Responses request's tokens.
+    pub input_tokens: Option<&'static str>,
     /// OpenAI's older Completions.
     pub completions: Option<&'static str>,
     /// OpenAI's embeddings.
@@ -105,6 +107,7 @@ impl Paths {
     pub const CHAT: Paths = Paths {
         chat: "/chat/completions",
         responses: None,
+        input_tokens: None,
         completions: None,
         embeddings: None,
         images: None,
