@@ -16,8 +16,10 @@ pub struct StreamReader {
     started: bool,
     /// `finish_reason` has come.
     finished: bool,
-    /// The call whose arguments are being streamed.
-    call: Option<u32>,
+    /// The call whose arguments are being streamed: its place and, if it has one, its id.
+    call: Option<(u32, Option<String>)>,
+    /// How many calls have begun.
+    calls: u32,
     /// It has got some.
     arguments: bool,
 }
@@ -123,16 +125,18 @@ impl StreamReader {
     ) -> Result<(), BadJson> {
         let index = call.index.unwrap_or(0);
         let function = call.function.unwrap_or_default();
-        if self.call != Some(index) {
+        let id = call.id.filter(|id| !id.is_empty());
+        if self.is_another(index, id.as_ref()) {
             // A piece of a call that is over cannot be put anywhere.
             let Some(name) = function.name.filter(|name| !name.is_empty()) else {
                 let message = "calls are mixed up".to_owned();
                 return Err(BadJson { path: "choices[0].delta.tool_calls".into(), message });
             };
             self.close_call(step);
-            self.call = Some(index);
+            self.call = Some((index, id.as_ref().map(|id| id.decode().into_owned())));
             self.arguments = false;
-            let id = call.id.unwrap_or_else(|| JsonStr::encode(&format!("call_{index}")));
+            let id = id.unwrap_or_else(|| JsonStr::encode(&format!("call_{}", self.calls)));
+            self.calls = self.calls.saturating_add(1);
             step(Delta::ToolStart { id, name });
         }
         if let Some(piece) = function.arguments.filter(|piece| !piece.is_empty()) {
@@ -140,6 +144,14 @@ impl StreamReader {
             step(Delta::ToolArguments(piece));
         }
         Ok(())
+    }
+
+    /// Whether this is no piece of the call that is being streamed. Some servers give all calls the
+    /// same place and tell them apart by id alone; others repeat the id with every piece.
+    fn is_another(&self, index: u32, id: Option<&JsonStr<'_>>) -> bool {
+        let Some((current, current_id)) = &self.call else { return true };
+        *current != index
+            || matches!((id, current_id), (Some(id), Some(current)) if *id != **current)
     }
 
     /// Clients parse the arguments, and nothing is no JSON.
