@@ -6,7 +6,7 @@ use shared::protocol::openai_chat::{Choice, Message, Part as ApiPart, Response, 
 
 use super::response::{read_error_value, read_logprobs};
 use super::{error_kind, stop_reason};
-use crate::translate::ir::Delta;
+use crate::translate::ir::{Delta, StopReason};
 use crate::translate::provider::{self, Progress};
 
 /// What is known between the chunks of one stream.
@@ -14,6 +14,8 @@ use crate::translate::provider::{self, Progress};
 pub struct StreamReader {
     progress: Progress,
     started: bool,
+    /// The model will not answer.
+    refused: bool,
     /// `finish_reason` has come.
     finished: bool,
     /// The call whose arguments are being streamed: its place and, if it has one, its id.
@@ -89,7 +91,8 @@ impl StreamReader {
         if let Some(reason) = choice.finish_reason.filter(|_| !self.finished) {
             self.finished = true;
             self.close_call(step);
-            step(Delta::Stop(stop_reason(&reason)));
+            let stop = if self.refused { StopReason::Filter } else { stop_reason(&reason) };
+            step(Delta::Stop(stop));
         }
         Ok(())
     }
@@ -110,6 +113,7 @@ impl StreamReader {
             Some(Form::Text(_)) | None => {}
         }
         if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
+            self.refused = true;
             step(Delta::Refusal(text));
         }
         for call in delta.tool_calls.into_iter().flatten() {
