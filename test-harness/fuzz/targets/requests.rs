@@ -10,6 +10,11 @@ use ai_proxy::translate::provider::{Options, write};
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 
+/// What our reader refuses because it must be told to another provider, and which the provider itself
+/// can fetch, find out or refuse in its own words.
+const FOR_THE_PROVIDER: [&str; 3] =
+    ["belong to", "fileData.mimeType: is required", "answers no functionCall"];
+
 fuzz_target!(|text: &str| {
     for client in Client::ALL {
         for protocol in Protocol::ALL {
@@ -46,6 +51,7 @@ fn check(client: Client, protocol: Protocol, text: &str) {
     }
     if let Some(reader) = reader(protocol)
         && let Err(error) = reader.read(&body)
+        && !FOR_THE_PROVIDER.iter().any(|words| error.message.contains(words))
     {
         panic!("{client:?} to {protocol:?}: {error:?}: {body}");
     }
