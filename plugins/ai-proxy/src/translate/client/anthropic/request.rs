@@ -172,7 +172,7 @@ fn source<'a>(source: Option<ApiSource<'a>>, path: &str) -> Result<Source<'a>> {
             let plain = |text: Option<JsonStr<'a>>, field: &str| match text {
                 Some(JsonStr::Borrowed(raw)) => {
                     let inner = raw.get().strip_prefix('"').and_then(|s| s.strip_suffix('"'));
-                    inner.ok_or_else(|| required(&path, field))
+                    inner.filter(|inner| !inner.is_empty()).ok_or_else(|| required(&path, field))
                 }
                 _ => Err(required(&path, field)),
             };
