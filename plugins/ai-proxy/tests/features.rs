@@ -122,8 +122,9 @@ fn holds(proof: &str, text: &str) -> bool {
         let found = match proof.strip_suffix('#') {
             None => text.contains(proof),
             Some(before) => text
-                .match_indices(before)
-                .filter_map(|(at, _)| text[at + before.len()..].chars().next())
+                .split(before)
+                .skip(1)
+                .filter_map(|after| after.chars().next())
                 .any(|next| matches!(next, '1'..='9')),
         };
         found == wanted

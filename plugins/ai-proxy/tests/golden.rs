@@ -194,13 +194,13 @@ fn every_client_and_every_provider_has_all_cases_of_the_list() {
     assert!(missing.is_empty(), "{missing:#?}");
     // A feature that no client has is no feature, and a provider has most of them.
     assert!(ASKED.iter().all(|feature| feature.cases.iter().any(|case| *case != NO)));
-    for index in 0..PROVIDERS.len() {
+    for (index, provider) in PROVIDERS.iter().enumerate() {
         let has = ANSWERED.iter().filter(|feature| feature.cases[index] != NO).count();
-        assert!(2 * has > ANSWERED.len(), "{}: {has} of {}", PROVIDERS[index], ANSWERED.len());
+        assert!(2 * has > ANSWERED.len(), "{provider}: {has} of {}", ANSWERED.len());
     }
-    for index in 0..CLIENTS.len() {
+    for (index, client) in CLIENTS.iter().enumerate() {
         let has = ASKED.iter().filter(|feature| feature.cases[index] != NO).count();
-        assert!(2 * has > ASKED.len(), "{}: {has} of {}", CLIENTS[index], ASKED.len());
+        assert!(2 * has > ASKED.len(), "{client}: {has} of {}", ASKED.len());
     }
 }
 

@@ -24,7 +24,10 @@ fn main() -> ExitCode {
         ] {
             let (ours, theirs) = (time(bodies, ours), time(bodies, theirs));
             let name = format!("{} {name}", bodies.name);
-            println!("{name:<16} {length:>8} {ours:>12.0} {theirs:>12.0} {:>6.0} %", 100.0 * ours / theirs);
+            println!(
+                "{name:<16} {length:>8} {ours:>12.0} {theirs:>12.0} {:>6.0} %",
+                100.0 * ours / theirs
+            );
         }
     }
     let token = best(|| {
