@@ -1,0 +1,95 @@
+"""Every SDK with every provider: what a program sees does not depend on who answers."""
+
+import json
+
+import pytest
+
+from sdks import PICTURE, SDKS, Weather
+
+MODELS = {
+    "gpt-4o": "openai",
+    "o4-mini": "openai",
+    "claude-haiku-4-5": "anthropic",
+    "gemini-2.5-flash": "gemini",
+    "amazon.nova-pro-v1:0": "bedrock",
+    "command-a-03-2025": "cohere",
+}
+CALLS = [{"name": "weather", "arguments": {"city": "Köln"}, "id": "call_1"},
+         {"name": "clock", "arguments": {"city": "北京", "unit": "c"}, "id": "call_2"}]
+every_sdk = pytest.mark.parametrize("sdk", SDKS, ids=lambda sdk: sdk.name)
+every_model = pytest.mark.parametrize("model", MODELS)
+
+
+@every_sdk
+@every_model
+def test_a_plain_answer(gateway, sdk, model):
+    answer = sdk(gateway, {"text": 'It is "7°" 😀\n'}).ask(model, "secret-prompt: hello")
+    assert answer.text == 'It is "7°" 😀\n' and answer.calls == []
+    assert answer.prompt_tokens > 0 and answer.completion_tokens > 0
+    sent = gateway.received(MODELS[model])[-1]
+    assert "Be brief." in sent["body_text"] and "secret-prompt: hello" in sent["body_text"]
+
+
+@every_sdk
+@every_model
+def test_a_streamed_answer(gateway, sdk, model):
+    script = {"text": 'one "two" drei 😀', "split": {"every": 11}}
+    answer = sdk(gateway, script).stream(model, "hello")
+    assert answer.text == 'one "two" drei 😀'
+    assert answer.prompt_tokens > 0 and answer.completion_tokens > 0
+
+
+@every_sdk
+@every_model
+@pytest.mark.parametrize("way", ["ask", "stream"])
+def test_parallel_calls_and_their_results(gateway, sdk, model, way):
+    client = sdk(gateway, {"text": "Let me see.", "tool_calls": CALLS})
+    first = getattr(client, way)(model, "What is it like?", tools=True)
+    assert [(call.name, call.arguments) for call in first.calls] == [
+        (call["name"], call["arguments"]) for call in CALLS]
+
+    client = sdk(gateway, {"text": "It rains at noon."})
+    second = getattr(client, way)(model, "What is it like?", tools=True,
+                                  history=[(first, ["rain", "noon"])])
+    assert second.text == "It rains at noon."
+    sent = json.dumps(gateway.received(MODELS[model])[-1]["body"], ensure_ascii=False)
+    assert "rain" in sent and "noon" in sent
+    # Arguments stand in a string in some protocols, escaped as the client liked.
+    assert "北京" in sent.replace(r"\\u5317\\u4eac", "北京")
+
+
+@every_sdk
+@every_model
+def test_a_structured_answer(gateway, sdk, model):
+    client = sdk(gateway, {"text": '{"city": "Köln", "degrees": 7}'})
+    assert client.parse(model, "The weather?") == Weather(city="Köln", degrees=7)
+    assert "degrees" in gateway.received(MODELS[model])[-1]["body_text"]
+
+
+@every_sdk
+@every_model
+def test_a_picture(gateway, sdk, model):
+    answer = sdk(gateway, {"text": "A cat."}).ask(model, "What is this?", picture=True)
+    assert answer.text == "A cat."
+    assert PICTURE in gateway.received(MODELS[model])[-1]["body_text"]
+
+
+@every_sdk
+@every_model
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_an_error_is_of_the_class_that_programs_catch(gateway, sdk, model, status):
+    script = {"status": status, "error_message": "no such luck"}
+    with pytest.raises(sdk.errors[status]) as raised:
+        sdk(gateway, script).ask(model, "hello")
+    assert "no such luck" in str(raised.value)
+
+
+@every_sdk
+@every_model
+@pytest.mark.parametrize("how", [{"end_after_events": 4},
+                                 {"error_after_events": 4, "error_message": "Overloaded"}])
+def test_a_stream_that_fails_does_not_look_complete(gateway, sdk, model, how):
+    script = {"text": "one two three four five six", **how}
+    with pytest.raises(Exception) as raised:
+        sdk(gateway, script).stream(model, "hello")
+    assert not isinstance(raised.value, AssertionError)
