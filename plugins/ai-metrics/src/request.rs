@@ -30,6 +30,15 @@ pub struct Profile {
     pub hash: u64,
 }
 
+/// What a body tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Numbers about it.
+    pub profile: Profile,
+    /// The model that it names.
+    pub model: Option<String>,
+}
+
 /// What a body may name besides its texts.
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -86,13 +95,15 @@ pub fn is_language(endpoint: Option<Endpoint>) -> bool {
     )
 }
 
-impl Profile {
+impl Asked {
     /// Looks at a body of up to `max` bytes; of a larger one only the size is known.
-    pub fn of(body: &str, max: usize) -> Profile {
+    pub fn of(body: &str, max: usize) -> Asked {
         if body.len() > max {
-            return Profile { prompt_bytes: count(body.len()), ..Profile::default() };
+            let profile = Profile { prompt_bytes: count(body.len()), ..Profile::default() };
+            return Asked { profile, model: None };
         }
-        let Ok(texts) = texts::request(body) else { return Profile::default() };
+        let Ok(texts) = texts::request(body) else { return Asked::default() };
+        let mut model = None;
         let mut profile = Profile { known: true, ..Profile::default() };
         let mut letters = Letters::default();
         let mut hash = Hash::default();
@@ -124,12 +135,13 @@ impl Profile {
                     || contains(value, "json_object")
                     || contains(value, "application/json")
             });
-            if let Some(model) = &named.model {
-                hash.write(model.escaped().as_bytes());
+            if let Some(named) = &named.model {
+                hash.write(named.escaped().as_bytes());
+                model = Some(named.decode().into_owned());
             }
         }
         profile.hash = hash.0;
-        profile
+        Asked { profile, model }
     }
 }
 
@@ -171,7 +183,7 @@ mod tests {
         let body = format!(
             r#"{{"model":"gpt-5","messages":[{{"role":"user","content":"{text}"}}]{more}}}"#
         );
-        Profile::of(&body, 10_000)
+        Asked::of(&body, 10_000).profile
     }
 
     #[test]
@@ -195,7 +207,7 @@ mod tests {
             (r#"{"contents":[],"generationConfig":{"responseMimeType":"application/json"}}"#, false, false, true),
             (r#"{"messages":[],"output_config":{"format":{"type":"json_schema"}}}"#, false, false, true),
         ] {
-            let profile = Profile::of(body, 10_000);
+            let profile = Asked::of(body, 10_000).profile;
             let seen = (profile.attachments, profile.tools, profile.schema);
             assert_eq!(seen, (attachments, tools, schema), "{body}");
         }
@@ -207,13 +219,13 @@ mod tests {
         assert_eq!(plain, chat("hello there", r#","stream":true,"user":"u1""#).hash);
         assert_ne!(plain, chat("hello there!", "").hash);
         let body = r#"{"model":"gpt-4","messages":[{"role":"user","content":"hello there"}]}"#;
-        assert_ne!(plain, Profile::of(body, 10_000).hash);
+        assert_ne!(plain, Asked::of(body, 10_000).profile.hash);
     }
 
     #[test]
     fn what_is_too_large_or_no_json_is_not_looked_at() {
-        assert_eq!(Profile::of("not json", 100), Profile::default());
-        let large = Profile::of(&"x".repeat(101), 100);
+        assert_eq!(Asked::of("not json", 100), Asked::default());
+        let large = Asked::of(&"x".repeat(101), 100).profile;
         assert_eq!((large.known, large.prompt_bytes), (false, 101));
     }
 }
