@@ -65,6 +65,11 @@ impl Metrics {
         crate::filter::MetricsFilter::new(Rc::clone(self))
     }
 
+    /// Whether there is anything to be done outside of requests.
+    pub(crate) fn needs_tick(&self) -> bool {
+        self.otlp.is_some() || self.report.enabled()
+    }
+
     pub(crate) fn trace_ratio(&self) -> Option<f64> {
         self.otlp.as_ref().and_then(Exporter::trace_ratio)
     }

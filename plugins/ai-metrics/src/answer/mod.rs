@@ -206,7 +206,11 @@ pub fn operation(endpoint: Option<Endpoint>) -> &'static str {
         Some(Endpoint::OpenAiCompletions) => "text_completion",
         Some(Endpoint::Gemini) => "generate_content",
         Some(Endpoint::OpenAiEmbeddings | Endpoint::GeminiEmbed) => "embeddings",
-        Some(Endpoint::AnthropicCountTokens | Endpoint::GeminiCountTokens) => "count_tokens",
+        Some(
+            Endpoint::AnthropicCountTokens
+            | Endpoint::GeminiCountTokens
+            | Endpoint::OpenAiInputTokens,
+        ) => "count_tokens",
         Some(Endpoint::Models | Endpoint::GeminiModels) => "models",
         Some(Endpoint::AnthropicBatches) => "batches",
         Some(Endpoint::Service(service)) => match service {
