@@ -1,0 +1,151 @@
+//! The filter: looks on, and counts when all is over.
+
+use std::rc::Rc;
+
+use shared::config::Mode;
+use shared::filter::{
+    BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
+};
+use shared::facts::Fact;
+use shared::host::Map;
+use shared::request::RequestBody;
+
+use crate::metrics::Metrics;
+use crate::names;
+use crate::record::Seen;
+use crate::request::{Asked, is_language};
+use crate::series::Labels;
+use crate::trace::{self, Trace};
+use crate::{admin, answer, nginx};
+
+/// One request's part.
+pub(crate) struct MetricsFilter {
+    metrics: Rc<Metrics>,
+    seen: Seen,
+    /// Whether it is counted: it has begun, and is none of our own endpoints.
+    counted: bool,
+}
+
+impl MetricsFilter {
+    pub(crate) fn new(metrics: Rc<Metrics>) -> MetricsFilter {
+        MetricsFilter { metrics, seen: Seen::default(), counted: false }
+    }
+
+    fn in_flight(&self, cx: &Cx<'_>, by: i64) {
+        let endpoint = self.seen.endpoint;
+        let labels = [answer::operation(endpoint), answer::protocol(endpoint)];
+        self.metrics.series.add(cx.host, &names::IN_FLIGHT, Labels(&labels), true, by);
+    }
+
+    fn trace(&mut self, cx: &Cx<'_>) {
+        let Some(ratio) = self.metrics.trace_ratio() else { return };
+        let trace = Trace::of(cx.host, ratio);
+        if self.metrics.mode == Mode::Enforce {
+            let _ = cx.host.set_header(Map::Request, trace::HEADER, &trace.header());
+        }
+        self.seen.trace = Some(trace);
+    }
+}
+
+impl Filter for MetricsFilter {
+    fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if self.metrics.mode == Mode::Enforce
+            && let Some(asked) = admin::Asked::of(cx.host)
+        {
+            if asked.needs_body() && cx.host.method().as_deref() == Some("POST") {
+                cx.read_body();
+                return Flow::Continue;
+            }
+            return Flow::Respond(Box::new(admin::answer(&self.metrics, cx.host, &asked, "")));
+        }
+        self.seen.arrived = cx.host.now_nanos();
+        self.seen.endpoint = cx.endpoint;
+        self.counted = true;
+        self.in_flight(cx, 1);
+        self.trace(cx);
+        if self.metrics.inputs.enabled && is_language(cx.endpoint) {
+            cx.read_body();
+        }
+        match self.metrics.due_on_request(cx.host) {
+            Some(call) => Flow::Call(Box::new(call)),
+            None => Flow::Continue,
+        }
+    }
+
+    /// An export that was made because a request came by.
+    fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
+        self.metrics.exported_on_request(cx.host, &reply);
+        Flow::Continue
+    }
+
+    fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
+        if !self.counted {
+            return match admin::Asked::of(cx.host) {
+                Some(asked) => {
+                    let reply = admin::answer(&self.metrics, cx.host, &asked, body.text());
+                    Flow::Respond(Box::new(reply))
+                }
+                None => Flow::Continue,
+            };
+        }
+        if is_language(self.seen.endpoint) && self.metrics.inputs.enabled {
+            self.seen.asked = Asked::of(body.text(), self.metrics.inputs.max_bytes);
+        }
+        Flow::Continue
+    }
+
+    fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
+        if !self.counted {
+            return Interest::Ignore;
+        }
+        self.seen.status = head.status;
+        self.seen.stream = head.kind.is_stream();
+        self.seen.watch = answer::Watch::new(self.seen.asked.profile.schema);
+        if !(200..300).contains(&head.status) {
+            return Interest::Ignore;
+        }
+        if self.metrics.mode == Mode::Enforce && self.metrics.takes_feedback() {
+            let mut fact = |fact| cx.facts.get(cx.host, fact).unwrap_or_default();
+            let (provider, model) = (fact(Fact::Provider), fact(Fact::Model));
+            let variant = fact(Fact::Variant);
+            if !model.is_empty() {
+                let value = admin::feedback_header(&provider, &model, &variant);
+                head.headers.set(admin::FEEDBACK_HEADER, &value);
+            }
+        }
+        match head.kind {
+            BodyKind::EventStream | BodyKind::AwsEventStream | BodyKind::Json => Interest::Observe,
+            BodyKind::Encoded | BodyKind::Other => Interest::Ignore,
+        }
+    }
+
+    fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
+        self.seen.watch.event(self.seen.endpoint, event.data, cx.host.now_nanos());
+        out.send(cx, event);
+    }
+
+    fn end(&mut self, cx: &mut Cx<'_>, _complete: bool, _out: &mut Out<'_>) {
+        nginx::state(cx, &self.seen);
+    }
+
+    fn answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        _head: &mut ResponseHead<'_>,
+        body: &[u8],
+    ) -> Option<Vec<u8>> {
+        if let Ok(text) = std::str::from_utf8(body) {
+            self.seen.watch.body(self.seen.endpoint, text);
+        }
+        nginx::state(cx, &self.seen);
+        None
+    }
+
+    fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
+        if !self.counted {
+            return;
+        }
+        self.in_flight(cx, -1);
+        self.metrics.finished(cx, &self.seen, outcome);
+    }
+}

@@ -1,0 +1,201 @@
+//! What answers cost.
+
+use shared::config::ConfigError;
+use shared::usage::Usage;
+
+use crate::config::Price;
+use crate::request::Profile;
+
+/// Prices of models, ready to be looked up.
+#[derive(Debug, Default)]
+pub struct Prices {
+    list: Vec<Entry>,
+}
+
+/// One price, in billionths of a US dollar per thousand tokens, which is exact for prices of whole
+/// millionths of a dollar per million tokens.
+#[derive(Debug)]
+struct Entry {
+    model: String,
+    wild: bool,
+    provider: Option<String>,
+    input: u64,
+    output: u64,
+    cached: u64,
+    cache_write: u64,
+    alternative: bool,
+    tools: bool,
+    vision: bool,
+    schema: bool,
+}
+
+/// A cheaper model that could have served a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alternative<'a> {
+    /// Its name.
+    pub model: &'a str,
+    /// What the same tokens cost there, in billionths of a US dollar.
+    pub cost: u64,
+}
+
+impl Prices {
+    /// Checks a list of prices.
+    pub fn new(prices: Vec<Price>) -> Result<Prices, ConfigError> {
+        let mut list = Vec::new();
+        for (index, price) in prices.into_iter().enumerate() {
+            list.push(entry(price, &format!("prices[{index}]"))?);
+        }
+        // Exact names first, then the longest beginnings.
+        list.sort_by_key(|entry: &Entry| {
+            (entry.wild, entry.provider.is_none(), std::cmp::Reverse(entry.model.len()))
+        });
+        Ok(Prices { list })
+    }
+
+    /// What these tokens cost, in billionths of a US dollar; `None` if the model has no price.
+    pub fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<u64> {
+        let entry = self.list.iter().find(|entry| {
+            entry.names(model) && entry.provider.as_ref().is_none_or(|named| named == provider)
+        })?;
+        Some(entry.cost(usage))
+    }
+
+    /// The cheapest of the alternatives that could serve this request for less than `cost`.
+    pub fn cheaper(&self, cost: u64, usage: &Usage, asked: &Profile) -> Option<Alternative<'_>> {
+        let able = self.list.iter().filter(|entry| {
+            entry.alternative
+                && (entry.tools || !asked.tools)
+                && (entry.vision || !asked.attachments)
+                && (entry.schema || !asked.schema)
+        });
+        let costs = able.map(|entry| Alternative { model: &entry.model, cost: entry.cost(usage) });
+        costs.min_by_key(|found| found.cost).filter(|found| found.cost < cost)
+    }
+}
+
+impl Entry {
+    fn names(&self, model: &str) -> bool {
+        if self.wild { model.starts_with(&self.model) } else { model == self.model }
+    }
+
+    fn cost(&self, usage: &Usage) -> u64 {
+        let special = usage.cached_tokens.saturating_add(usage.cache_creation_tokens);
+        let parts = [
+            (usage.prompt_tokens.saturating_sub(special), self.input),
+            (usage.cached_tokens, self.cached),
+            (usage.cache_creation_tokens, self.cache_write),
+            (usage.completion_tokens, self.output),
+        ];
+        let thousandths = parts
+            .into_iter()
+            .map(|(tokens, price)| u128::from(tokens).saturating_mul(u128::from(price)))
+            .fold(0, u128::saturating_add);
+        u64::try_from(thousandths / 1000).unwrap_or(u64::MAX)
+    }
+}
+
+fn entry(price: Price, path: &str) -> Result<Entry, ConfigError> {
+    let amount = |name: &str, dollars: f64| {
+        if !(0.0..=1_000_000.0).contains(&dollars) {
+            let message = "must be a number of US dollars per million tokens, 0 or more";
+            return Err(ConfigError::new(format!("{path}.{name}"), message));
+        }
+        // Dollars per million tokens are thousands of billionths per token.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Ok((dollars * 1_000_000.0).round() as u64)
+    };
+    let (model, wild) = match price.model.strip_suffix('*') {
+        Some(prefix) => (prefix.to_owned(), true),
+        None => (price.model.clone(), false),
+    };
+    if model.is_empty() && !wild {
+        return Err(ConfigError::new(format!("{path}.model"), "give the model's name"));
+    }
+    if wild && price.alternative {
+        let message = "must be one model's name, since it is to be used instead of others";
+        return Err(ConfigError::new(format!("{path}.model"), message));
+    }
+    for (index, able) in price.can.iter().enumerate() {
+        if !["tools", "vision", "json_schema"].contains(&able.as_str()) {
+            let message = "expected tools, vision or json_schema";
+            return Err(ConfigError::new(format!("{path}.can[{index}]"), message));
+        }
+    }
+    let able = |name: &str| price.can.iter().any(|can| can == name);
+    let input = amount("input", price.input)?;
+    Ok(Entry {
+        model,
+        wild,
+        input,
+        output: amount("output", price.output)?,
+        cached: price.cached.map_or(Ok(input), |cached| amount("cached", cached))?,
+        cache_write: price.cache_write.map_or(Ok(input), |write| amount("cache_write", write))?,
+        alternative: price.alternative,
+        tools: able("tools"),
+        vision: able("vision"),
+        schema: able("json_schema"),
+        provider: price.provider,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prices(text: &str) -> Result<Prices, ConfigError> {
+        Prices::new(serde_json::from_str(text).unwrap())
+    }
+
+    const LIST: &str = r#"[
+        {"model":"gpt-*","input":1,"output":2},
+        {"model":"gpt-5","input":1.25,"output":10,"cached":0.125},
+        {"model":"gpt-5","provider":"azure","input":2,"output":20},
+        {"model":"small","input":0.05,"output":0.4,"alternative":true,"can":["tools"]},
+        {"model":"large","input":0.5,"output":4,"alternative":true,"can":["tools","vision"]}
+    ]"#;
+
+    fn used(prompt: u64, cached: u64, completion: u64) -> Usage {
+        Usage {
+            prompt_tokens: prompt,
+            cached_tokens: cached,
+            completion_tokens: completion,
+            ..Usage::default()
+        }
+    }
+
+    #[test]
+    fn cost_is_exact_to_the_billionth() {
+        let prices = prices(LIST).unwrap();
+        // 900 at 1.25, 100 at 0.125 and 10 at 10 dollars per million.
+        let cost = prices.cost("openai", "gpt-5", &used(1000, 100, 10)).unwrap();
+        assert_eq!(cost, 900 * 1250 + 100 * 125 + 10 * 10_000);
+        assert_eq!(prices.cost("azure", "gpt-5", &used(1, 0, 0)), Some(2000));
+        assert_eq!(prices.cost("openai", "gpt-4.1", &used(1, 0, 0)), Some(1000));
+        assert_eq!(prices.cost("openai", "o3", &used(1, 0, 0)), None);
+    }
+
+    #[test]
+    fn a_cheaper_model_must_be_able_to_do_it() {
+        let prices = prices(LIST).unwrap();
+        let asked = Profile { tools: true, ..Profile::default() };
+        let cheaper = prices.cheaper(1_000_000, &used(1000, 0, 0), &asked).unwrap();
+        assert_eq!(cheaper, Alternative { model: "small", cost: 50_000 });
+        let picture = Profile { attachments: true, ..Profile::default() };
+        assert_eq!(prices.cheaper(1_000_000, &used(1000, 0, 0), &picture).unwrap().model, "large");
+        let schema = Profile { schema: true, ..Profile::default() };
+        assert_eq!(prices.cheaper(1_000_000, &used(1000, 0, 0), &schema), None);
+        assert_eq!(prices.cheaper(50_000, &used(1000, 0, 0), &asked), None);
+    }
+
+    #[test]
+    fn a_price_that_makes_no_sense_is_refused_with_its_place() {
+        for (text, place) in [
+            (r#"[{"model":"a","input":-1,"output":0}]"#, "prices[0].input"),
+            (r#"[{"model":"a","input":1,"output":1,"can":["dance"]}]"#, "prices[0].can[0]"),
+            (r#"[{"model":"a*","input":1,"output":1,"alternative":true}]"#, "prices[0].model"),
+            (r#"[{"model":"","input":1,"output":1}]"#, "prices[0].model"),
+        ] {
+            assert_eq!(prices(text).unwrap_err().path, place);
+        }
+    }
+}
