@@ -1,5 +1,5 @@
 # Every target is a line or two; `make help` lists them.
-PLUGINS := ai-proxy
+PLUGINS := ai-metrics ai-proxy
 PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 WASM := cargo build --quiet --release --locked --target wasm32-wasip1
 
@@ -45,7 +45,7 @@ down: ## Stop it
 test: setup wasm mock test-native test-wasm test-emulator test-e2e fuzz ## Set up and run every test
 
 test-native: ## Unit, property and golden tests
-	cargo test --quiet --locked -p shared -p ai-proxy -p ai-gateway -p mock-llm -p conformance --features shared/testing,ai-gateway/schema
+	cargo test --quiet --locked $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm conformance) --features shared/testing,ai-gateway/schema
 
 test-wasm: ## The shared crate's tests as wasm, in Node
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner \
@@ -78,7 +78,7 @@ lint: ## rustfmt and clippy, warnings are errors
 	@test-harness/setup.sh build
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets --features shared/testing,ai-gateway/schema -- -D warnings
-	cargo clippy --quiet --locked -p ai-gateway -p ai-proxy --target wasm32-wasip1 -- -D warnings
+	cargo clippy --quiet --locked $(addprefix -p ,$(PLUGINS) ai-gateway) --target wasm32-wasip1 -- -D warnings
 
 schema: ## Write the JSON Schemas of all configurations anew
 	UPDATE=1 cargo test --quiet --locked -p ai-gateway --features schema --test schema

@@ -162,6 +162,24 @@ impl Fact {
         }
     }
 
+    /// Whether it may change with each attempt at a provider.
+    fn is_of_answer(self) -> bool {
+        matches!(
+            self,
+            Fact::Provider
+                | Fact::Model
+                | Fact::Attempts
+                | Fact::Usage
+                | Fact::Cluster
+                | Fact::Outcomes
+                | Fact::Variant
+                | Fact::Region
+                | Fact::Cost
+                | Fact::FinishReason
+                | Fact::Error
+        )
+    }
+
     /// The property's path on hosts that share properties.
     pub fn property(self) -> String {
         format!("ai.{}", self.name())
@@ -204,6 +222,14 @@ impl Facts {
             let _ = host.set_property(&[&fact.property()], value.as_bytes());
         }
         self.known.insert(fact, value);
+    }
+
+    /// The answer is there. What another module has found out about it meanwhile (on Envoy the
+    /// upstream role is one of its own) holds, not what was assumed before.
+    pub(crate) fn answered(&mut self, host: &dyn Host) {
+        if host.can(Capability::SharedProperties) {
+            self.known.retain(|fact, _| !fact.is_of_answer());
+        }
     }
 
     /// At the start of an exchange, before any filter: removes the client's own facts.

@@ -22,6 +22,8 @@ pub mod protocol;
 pub mod request;
 pub mod sort;
 pub mod sse;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod texts;
 pub mod tokens;
 pub mod usage;

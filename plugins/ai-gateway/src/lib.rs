@@ -2,63 +2,79 @@
 //!
 //! Its configuration has one section per plugin, each as the plugin by itself takes it.
 
+mod config;
+
 use std::rc::Rc;
 use std::time::Duration;
 
-use ai_proxy::AiProxy;
-use serde::Deserialize;
 use shared::config::{ConfigError, parse};
 use shared::exchange::Settings;
 use shared::filter::{CallReply, Filter};
 use shared::host::{CallId, Host};
 use shared::plugin::{Plugin, Setup};
 
-/// Configuration of the bundle. A plugin without a section does not run.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// One API over all providers.
-    #[serde(rename = "ai-proxy")]
-    pub ai_proxy: ai_proxy::config::Config,
-}
+pub use config::Config;
 
 /// The configured bundle.
-#[derive(Debug)]
 pub struct AiGateway {
-    ai_proxy: Rc<AiProxy>,
+    /// The one nearest to the client first, ai-proxy last.
+    plugins: Vec<Rc<dyn Plugin>>,
+    settings: Settings,
 }
 
 /// Reads the configuration.
 pub fn configure(setup: Setup<'_>) -> Result<Rc<dyn Plugin>, ConfigError> {
-    let config: Config = parse(setup.config)?;
-    let ai_proxy = AiProxy::new(config.ai_proxy, setup.vm_config).map_err(|error| {
-        // The role stands beside the configuration, not in it.
-        let beside = error.path.starts_with("vm_config");
-        if beside { error } else { error.within("ai-proxy") }
-    })?;
-    Ok(Rc::new(AiGateway { ai_proxy: Rc::new(ai_proxy) }))
+    Ok(Rc::new(AiGateway::new(parse(setup.config)?, setup.vm_config)?))
+}
+
+impl AiGateway {
+    /// Checks a configuration; `vm_config` is the role's name, or empty.
+    pub fn new(config: Config, vm_config: &[u8]) -> Result<AiGateway, ConfigError> {
+        let ai_proxy = ai_proxy::AiProxy::new(config.ai_proxy, vm_config).map_err(|error| {
+            // The role stands beside the configuration, not in it.
+            let beside = error.path.starts_with("vm_config");
+            if beside { error } else { error.within("ai-proxy") }
+        })?;
+        // Bodies are read once, and ai-proxy is the one that cannot do without.
+        let settings = ai_proxy.settings();
+        let mut plugins: Vec<Rc<dyn Plugin>> = Vec::new();
+        // Close to the provider there is nothing to be done but to translate.
+        if !settings.upstream
+            && let Some(section) = config.ai_metrics
+        {
+            let plugin = ai_metrics::AiMetrics::new(section);
+            plugins.push(Rc::new(plugin.map_err(|error| error.within("ai-metrics"))?));
+        }
+        plugins.push(Rc::new(ai_proxy));
+        Ok(AiGateway { plugins, settings })
+    }
 }
 
 impl Plugin for AiGateway {
     fn settings(&self) -> Settings {
-        self.ai_proxy.settings()
+        self.settings
     }
 
     fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>> {
-        Rc::clone(&self.ai_proxy).filters()
+        self.plugins.iter().flat_map(|plugin| Rc::clone(plugin).filters()).collect()
     }
 
+    /// The shortest of theirs. Each looks for itself whether something is due.
     fn tick_period(&self) -> Option<Duration> {
-        self.ai_proxy.tick_period()
+        self.plugins.iter().filter_map(|plugin| plugin.tick_period()).min()
     }
 
     fn tick(&self, host: &dyn Host) {
-        self.ai_proxy.tick(host);
+        for plugin in self.plugins.iter().filter(|plugin| plugin.tick_period().is_some()) {
+            plugin.tick(host);
+        }
     }
 
+    /// A plugin knows its own calls by their numbers.
     fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {
-        self.ai_proxy.called(host, call, reply);
+        for plugin in &self.plugins {
+            plugin.called(host, call, reply.clone());
+        }
     }
 }
 

@@ -124,7 +124,10 @@ fn millis(nanos: Option<u64>) -> Value {
     let Some(nanos) = nanos else { return Value::Null };
     let micros = nanos / 1_000;
     let text = format!("{}.{:03}", micros / 1_000, micros % 1_000);
-    RawValue::from_string(text).ok().and_then(|raw| serde_json::to_value(raw).ok()).unwrap_or_default()
+    RawValue::from_string(text)
+        .ok()
+        .and_then(|raw| serde_json::to_value(raw).ok())
+        .unwrap_or_default()
 }
 
 /// RFC 3339 in UTC, with milliseconds.
@@ -141,9 +144,8 @@ pub fn timestamp(nanos: u64) -> String {
 fn date(days: u64) -> (u64, u64, u64) {
     let shifted = days.saturating_add(719_468);
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524
-        - day_of_era / 146_096)
-        / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
@@ -151,7 +153,6 @@ fn date(days: u64) -> (u64, u64, u64) {
     let month = if january { month - 9 } else { month + 3 };
     (era * 400 + year_of_era + u64::from(january), month, day)
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -140,7 +140,10 @@ struct Feedback {
 
 fn feedback(metrics: &Metrics, host: &dyn Host, body: &str) -> Reply {
     let Ok(Feedback { about, score }) = serde_json::from_str::<Feedback>(body) else {
-        return error(400, "expected {\"for\": <x-ai-feedback of the answer>, \"score\": <0 to 1>}");
+        return error(
+            400,
+            "expected {\"for\": <x-ai-feedback of the answer>, \"score\": <0 to 1>}",
+        );
     };
     if !(0.0..=1.0).contains(&score) {
         return error(400, "score: must be between 0 and 1");

@@ -57,8 +57,7 @@ fn others(series: &SeriesTable, host: &dyn Host, r: &Record) {
         series.add(host, &names::CACHE, Labels(&[&r.cache, &r.consumer, &r.route]), true, 1);
     }
     if let (true, Some(usage)) = (r.from_cache(), &r.usage) {
-        for (kind, tokens) in
-            [("input", usage.prompt_tokens), ("output", usage.completion_tokens)]
+        for (kind, tokens) in [("input", usage.prompt_tokens), ("output", usage.completion_tokens)]
         {
             let labels = Labels(&[&r.requested_model, kind]);
             series.add(host, &names::CACHE_TOKENS, labels, r.confirmed(), signed(tokens));
@@ -83,7 +82,7 @@ fn durations(series: &SeriesTable, host: &dyn Host, r: &Record) {
     let trusted = r.confirmed();
     let served = [r.operation, &r.provider, &r.requested_model, &r.model];
     let whole = [r.operation, &r.provider, &r.requested_model, &r.model, &r.error_type];
-    let mut record = |metric, labels, nanos: Option<u64>| {
+    let record = |metric, labels, nanos: Option<u64>| {
         if let Some(nanos) = nanos {
             series.record(host, metric, Labels(labels), trusted, millis(nanos));
         }

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use shared::config::Mode;
+use shared::facts::Fact;
 use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
 };
-use shared::facts::Fact;
 use shared::host::Map;
 use shared::request::RequestBody;
 

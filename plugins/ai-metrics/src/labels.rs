@@ -68,13 +68,7 @@ impl Values {
 
     /// The number of a value; `None` if there is no room for it. A value that is not `trusted` (it comes
     /// from a client and nothing has confirmed it) takes no room: it must be known already.
-    pub fn id(
-        &self,
-        host: &dyn Host,
-        label: Label,
-        value: &str,
-        trusted: bool,
-    ) -> Option<ValueId> {
+    pub fn id(&self, host: &dyn Host, label: Label, value: &str, trusted: bool) -> Option<ValueId> {
         let mut columns = self.columns.borrow_mut();
         let column = columns.get_mut(label as usize)?;
         if let Some(id) = column.ids.get(value) {

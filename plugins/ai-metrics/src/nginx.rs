@@ -13,7 +13,8 @@ pub(crate) fn state(cx: &mut Cx<'_>, seen: &Seen) {
     if cx.host.can(Capability::Metrics) {
         return;
     }
-    let requested = cx.facts.get(cx.host, Fact::RequestedModel).or_else(|| seen.asked.model.clone());
+    let requested =
+        cx.facts.get(cx.host, Fact::RequestedModel).or_else(|| seen.asked.model.clone());
     let model = cx.facts.get(cx.host, Fact::Model).or_else(|| requested.clone());
     let since = |then: u64| then.saturating_sub(seen.arrived) / 1_000_000;
     let now = cx.host.now_nanos();

@@ -294,10 +294,8 @@ impl Counted {
         }
         // What a provider counts of a broken answer comes last, and so has not come.
         let prompt = || estimate.parse().unwrap_or(seen.asked.profile.estimate);
-        let mut usage = reported.unwrap_or_else(|| Usage {
-            prompt_tokens: prompt(),
-            ..Usage::default()
-        });
+        let mut usage =
+            reported.unwrap_or_else(|| Usage { prompt_tokens: prompt(), ..Usage::default() });
         usage.completion_tokens = usage.completion_tokens.max(written);
         Counted { usage: Some(usage), estimated: true }
     }
@@ -317,7 +315,9 @@ fn tag(tags: &str, name: &str) -> String {
     if tags.is_empty() {
         return String::new();
     }
-    let Ok(tags) = serde_json::from_str::<Object<String, Value>>(tags) else { return String::new() };
+    let Ok(tags) = serde_json::from_str::<Object<String, Value>>(tags) else {
+        return String::new();
+    };
     tags.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 

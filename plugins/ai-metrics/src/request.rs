@@ -197,15 +197,30 @@ mod tests {
     #[test]
     fn what_a_model_must_be_able_to_do_is_seen_in_every_api() {
         for (body, attachments, tools, schema) in [
-            (r#"{"messages":[{"content":[{"type":"image_url","image_url":{"url":"x"}}]}]}"#, true, false, false),
+            (
+                r#"{"messages":[{"content":[{"type":"image_url","image_url":{"url":"x"}}]}]}"#,
+                true,
+                false,
+                false,
+            ),
             (r#"{"messages":[{"content":[{"type": "image","source":{}}]}]}"#, true, false, false),
             (r#"{"contents":[{"parts":[{"inlineData":{"data":"x"}}]}]}"#, true, false, false),
             (r#"{"messages":[],"tools":[{"type":"function"}]}"#, false, true, false),
             (r#"{"messages":[],"tools":[]}"#, false, false, false),
             (r#"{"messages":[],"response_format":{"type":"json_object"}}"#, false, false, true),
             (r#"{"input":"x","text":{"format":{"type":"json_schema"}}}"#, false, false, true),
-            (r#"{"contents":[],"generationConfig":{"responseMimeType":"application/json"}}"#, false, false, true),
-            (r#"{"messages":[],"output_config":{"format":{"type":"json_schema"}}}"#, false, false, true),
+            (
+                r#"{"contents":[],"generationConfig":{"responseMimeType":"application/json"}}"#,
+                false,
+                false,
+                true,
+            ),
+            (
+                r#"{"messages":[],"output_config":{"format":{"type":"json_schema"}}}"#,
+                false,
+                false,
+                true,
+            ),
         ] {
             let profile = Asked::of(body, 10_000).profile;
             let seen = (profile.attachments, profile.tools, profile.schema);

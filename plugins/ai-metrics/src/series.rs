@@ -111,11 +111,17 @@ impl SeriesTable {
         by: i64,
     ) {
         let ids = self.ids(host, metric, labels, trusted);
-        self.change(host, metric, ids, |host, id| host.add_metric(id, by), |total| {
-            if let Total::Number(number) = total {
-                *number = number.saturating_add(by);
-            }
-        });
+        self.change(
+            host,
+            metric,
+            ids,
+            |host, id| host.add_metric(id, by),
+            |total| {
+                if let Total::Number(number) = total {
+                    *number = number.saturating_add(by);
+                }
+            },
+        );
     }
 
     /// Sets a gauge, or gives a histogram one more value.
@@ -128,12 +134,16 @@ impl SeriesTable {
         value: u64,
     ) {
         let ids = self.ids(host, metric, labels, trusted);
-        self.change(host, metric, ids, |host, id| host.record_metric(id, value), |total| {
-            match total {
+        self.change(
+            host,
+            metric,
+            ids,
+            |host, id| host.record_metric(id, value),
+            |total| match total {
                 Total::Number(number) => *number = i64::try_from(value).unwrap_or(i64::MAX),
                 Total::Histogram(histogram) => histogram.record(metric.buckets, value),
-            }
-        });
+            },
+        );
     }
 
     fn change(
@@ -178,9 +188,9 @@ impl SeriesTable {
     }
 
     fn make(&self, host: &dyn Host, metric: &Definition, key: &Key) -> Series {
-        let id = host.can(Capability::Metrics).then(|| {
-            host.metric(metric.kind, &self.name(metric, key)).ok()
-        });
+        let id = host
+            .can(Capability::Metrics)
+            .then(|| host.metric(metric.kind, &self.name(metric, key)).ok());
         let total = self.totals.then(|| match metric.kind {
             MetricKind::Counter | MetricKind::Gauge => Total::Number(0),
             MetricKind::Histogram => {

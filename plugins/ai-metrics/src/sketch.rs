@@ -63,7 +63,11 @@ impl Sketch {
     /// The value below which this share of all lies; `None` of none.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         let last = self.count.checked_sub(1)?;
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss
+        )]
         let rank = (share.clamp(0.0, 1.0) * last as f64).round() as u64;
         let mut seen = self.zero;
         if rank < seen {
@@ -121,7 +125,8 @@ mod tests {
     #[test]
     fn the_interval_holds_the_quantile_and_narrows_with_more_values() {
         let width = |count: u64| {
-            let (low, high) = of((0..count).map(|n| 1000 + n * 1000 / count)).interval(0.5).unwrap();
+            let (low, high) =
+                of((0..count).map(|n| 1000 + n * 1000 / count)).interval(0.5).unwrap();
             assert!(low <= 1520.0 && 1480.0 <= high, "{low} {high}");
             high - low
         };
@@ -136,7 +141,8 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_whatever_comes() {
-        let sketch = of((0..64).flat_map(|power| (0..99).map(move |n| (1_u64 << power) / 100 * (100 + n))));
+        let sketch =
+            of((0..64).flat_map(|power| (0..99).map(move |n| (1_u64 << power) / 100 * (100 + n))));
         assert!(sketch.buckets.len() <= MAX_BUCKETS);
         assert!(sketch.quantile(1.0).unwrap() > 1e19);
     }

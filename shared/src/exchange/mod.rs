@@ -312,6 +312,7 @@ impl Exchange {
         // A local answer of the proxy can come while the request is still being worked on.
         self.state = State::Sent;
         self.pending = None;
+        self.facts.answered(host);
         let mut headers = HostHeaders(host);
         let status = headers.get(":status").and_then(|s| s.parse().ok()).unwrap_or(0);
         let limit = self.settings.limits.response;

@@ -82,8 +82,12 @@ pub(super) fn body(watch: &mut Watch, text: &str) {
                 "\"STOP\"" if watch.tool_call => Finish::ToolCalls,
                 "\"STOP\"" => Finish::Stop,
                 "\"MAX_TOKENS\"" => Finish::Length,
-                "\"SAFETY\"" | "\"RECITATION\"" | "\"BLOCKLIST\"" | "\"PROHIBITED_CONTENT\""
-                | "\"SPII\"" | "\"IMAGE_SAFETY\"" => Finish::ContentFilter,
+                "\"SAFETY\""
+                | "\"RECITATION\""
+                | "\"BLOCKLIST\""
+                | "\"PROHIBITED_CONTENT\""
+                | "\"SPII\""
+                | "\"IMAGE_SAFETY\"" => Finish::ContentFilter,
                 _ => Finish::Other,
             });
             watch.ended = true;

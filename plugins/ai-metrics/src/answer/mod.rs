@@ -200,9 +200,9 @@ pub fn protocol(endpoint: Option<Endpoint>) -> &'static str {
 pub fn operation(endpoint: Option<Endpoint>) -> &'static str {
     use shared::protocol::Service;
     match endpoint {
-        Some(
-            Endpoint::OpenAiChat | Endpoint::OpenAiResponses | Endpoint::AnthropicMessages,
-        ) => "chat",
+        Some(Endpoint::OpenAiChat | Endpoint::OpenAiResponses | Endpoint::AnthropicMessages) => {
+            "chat"
+        }
         Some(Endpoint::OpenAiCompletions) => "text_completion",
         Some(Endpoint::Gemini) => "generate_content",
         Some(Endpoint::OpenAiEmbeddings | Endpoint::GeminiEmbed) => "embeddings",

@@ -74,7 +74,10 @@ pub(super) fn event(watch: &mut Watch, text: &str) {
             watch.refusal = true;
             watch.wrote(delta, false);
         }
-        ("response.function_call_arguments.delta" | "response.custom_tool_call_input.delta", delta) => {
+        (
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta",
+            delta,
+        ) => {
             watch.called(delta);
         }
         (_, Some(delta)) if kind.starts_with("response.reasoning") => watch.wrote(delta, false),

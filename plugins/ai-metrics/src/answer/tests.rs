@@ -98,14 +98,62 @@ fn an_error_in_the_midst_of_a_stream_is_one() {
 #[test]
 fn whole_answers_of_every_api() {
     for (endpoint, body, finish, tool, refusal) in [
-        (Endpoint::OpenAiChat, r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#, Finish::Length, false, false),
-        (Endpoint::OpenAiChat, r#"{"choices":[{"message":{"content":null,"refusal":"no"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#, Finish::Stop, false, true),
-        (Endpoint::OpenAiCompletions, r#"{"choices":[{"text":"hi","finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#, Finish::Stop, false, false),
-        (Endpoint::AnthropicMessages, r#"{"content":[{"type":"tool_use","input":{"a":1}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":2}}"#, Finish::ToolCalls, true, false),
-        (Endpoint::AnthropicMessages, r#"{"content":[],"stop_reason":"refusal","usage":{"input_tokens":1,"output_tokens":2}}"#, Finish::Refusal, false, true),
-        (Endpoint::OpenAiResponses, r#"{"status":"completed","output":[{"type":"function_call","arguments":"{}"}],"usage":{"input_tokens":1,"output_tokens":2}}"#, Finish::ToolCalls, true, false),
-        (Endpoint::OpenAiResponses, r#"{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"output":[],"usage":{"input_tokens":1,"output_tokens":2}}"#, Finish::Length, false, false),
-        (Endpoint::Gemini, r#"[{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"SAFETY"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2}}]"#, Finish::ContentFilter, false, true),
+        (
+            Endpoint::OpenAiChat,
+            r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            Finish::Length,
+            false,
+            false,
+        ),
+        (
+            Endpoint::OpenAiChat,
+            r#"{"choices":[{"message":{"content":null,"refusal":"no"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            Finish::Stop,
+            false,
+            true,
+        ),
+        (
+            Endpoint::OpenAiCompletions,
+            r#"{"choices":[{"text":"hi","finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            Finish::Stop,
+            false,
+            false,
+        ),
+        (
+            Endpoint::AnthropicMessages,
+            r#"{"content":[{"type":"tool_use","input":{"a":1}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":2}}"#,
+            Finish::ToolCalls,
+            true,
+            false,
+        ),
+        (
+            Endpoint::AnthropicMessages,
+            r#"{"content":[],"stop_reason":"refusal","usage":{"input_tokens":1,"output_tokens":2}}"#,
+            Finish::Refusal,
+            false,
+            true,
+        ),
+        (
+            Endpoint::OpenAiResponses,
+            r#"{"status":"completed","output":[{"type":"function_call","arguments":"{}"}],"usage":{"input_tokens":1,"output_tokens":2}}"#,
+            Finish::ToolCalls,
+            true,
+            false,
+        ),
+        (
+            Endpoint::OpenAiResponses,
+            r#"{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"output":[],"usage":{"input_tokens":1,"output_tokens":2}}"#,
+            Finish::Length,
+            false,
+            false,
+        ),
+        (
+            Endpoint::Gemini,
+            r#"[{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"SAFETY"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2}}]"#,
+            Finish::ContentFilter,
+            false,
+            true,
+        ),
     ] {
         let mut watch = Watch::new(false);
         watch.body(Some(endpoint), body);

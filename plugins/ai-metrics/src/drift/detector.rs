@@ -265,7 +265,12 @@ mod tests {
     }
 
     /// Requests after the change until it was found.
-    fn delay(kind: Kind, seed: u64, usual: usize, mut draw: impl FnMut(&mut Random, bool) -> f64) -> Option<usize> {
+    fn delay(
+        kind: Kind,
+        seed: u64,
+        usual: usize,
+        mut draw: impl FnMut(&mut Random, bool) -> f64,
+    ) -> Option<usize> {
         let (mut detector, mut random) = (Detector::default(), Random(seed));
         for _ in 0..usual {
             let value = draw(&mut random, false);
@@ -338,7 +343,8 @@ mod tests {
         for _ in 0..2000 {
             assert_eq!(detector.observe(Kind::Level, random.latency(1.0), SETTINGS), None);
         }
-        let found = (0..300).find_map(|_| detector.observe(Kind::Level, random.latency(2.0), SETTINGS));
+        let found =
+            (0..300).find_map(|_| detector.observe(Kind::Level, random.latency(2.0), SETTINGS));
         let change = found.unwrap();
         assert!(change.up);
         assert!((change.before.exp() - 1000.0).abs() < 50.0, "{}", change.before.exp());

@@ -70,10 +70,7 @@ impl Drift {
         }
         Ok(Drift {
             enabled: config.enabled,
-            settings: Settings {
-                warm_up: f64::from(config.warm_up),
-                tolerance: config.tolerance,
-            },
+            settings: Settings { warm_up: f64::from(config.warm_up), tolerance: config.tolerance },
             max: config.max_subjects,
             known: RefCell::default(),
             local: RefCell::default(),

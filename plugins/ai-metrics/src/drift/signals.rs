@@ -5,7 +5,7 @@ use crate::language::Language;
 use crate::record::{Ending, Record};
 
 /// What is watched of a model's answers.
-pub const MODEL: [Signal; 7] = [
+pub(crate) const MODEL: [Signal; 7] = [
     Signal { name: "first_token", kind: Kind::Level, of: |r| level(millis(r.first_token?)) },
     Signal {
         name: "duration",
@@ -33,7 +33,7 @@ pub const MODEL: [Signal; 7] = [
 ];
 
 /// What is watched of a route's requests.
-pub const ROUTE: [Signal; 5] = [
+pub(crate) const ROUTE: [Signal; 5] = [
     Signal {
         name: "prompt_length",
         kind: Kind::Level,
@@ -62,7 +62,7 @@ pub const ROUTE: [Signal; 5] = [
 
 /// One thing that is watched.
 #[derive(Clone, Copy, Debug)]
-pub struct Signal {
+pub(crate) struct Signal {
     /// Its name.
     pub name: &'static str,
     /// What kind of numbers it gives.
@@ -73,7 +73,7 @@ pub struct Signal {
 
 impl Signal {
     /// A mean as people read it: levels are watched as logarithms.
-    pub fn readable(&self, mean: f64) -> f64 {
+    pub(crate) fn readable(&self, mean: f64) -> f64 {
         let value = match self.kind {
             Kind::Level => mean.exp() - 1.0,
             Kind::Rate => mean,

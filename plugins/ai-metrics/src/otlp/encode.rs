@@ -303,7 +303,8 @@ fn numbers(out: &mut JsonWriter, r: &Record) {
             });
         }
     }
-    let seconds = [("ai.time_to_first_chunk", r.first_event), ("ai.time_to_first_token", r.first_token)];
+    let seconds =
+        [("ai.time_to_first_chunk", r.first_event), ("ai.time_to_first_token", r.first_token)];
     for (name, nanos) in seconds {
         if let Some(nanos) = nanos {
             attribute(out, name, |out| {
@@ -313,7 +314,8 @@ fn numbers(out: &mut JsonWriter, r: &Record) {
             });
         }
     }
-    for (name, value) in [("gen_ai.request.stream", r.stream), ("ai.usage.estimated", r.estimated)] {
+    for (name, value) in [("gen_ai.request.stream", r.stream), ("ai.usage.estimated", r.estimated)]
+    {
         attribute(out, name, |out| {
             out.key("boolValue");
             out.value(value);

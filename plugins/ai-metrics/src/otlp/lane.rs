@@ -75,7 +75,8 @@ impl Lane {
             None | Some(429 | 502 | 503 | 504) => Verdict::Again,
             Some(_) => Verdict::Refused,
         };
-        let failures = if verdict == Verdict::Ok { 0 } else { self.failures.get().saturating_add(1) };
+        let failures =
+            if verdict == Verdict::Ok { 0 } else { self.failures.get().saturating_add(1) };
         self.failures.set(failures);
         let mut pause = period;
         for _ in 1..failures {

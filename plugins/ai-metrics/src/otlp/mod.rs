@@ -127,7 +127,7 @@ impl Exporter {
                 match host.call(&call) {
                     Ok(id) => self.lane(what).started(host.now_nanos(), Some(id)),
                     // As a collector that is not there.
-                    Err(_) => self.ended(host, series, what, &nothing()),
+                    Err(_) => self.ended(host, series, what, &CallReply::failed()),
                 }
             }
         }
@@ -148,9 +148,9 @@ impl Exporter {
         {
             return None;
         }
-        let found = [What::Metrics, What::Traces].into_iter().find_map(|what| {
-            Some((what, self.due(host, series, what)?))
-        });
+        let found = [What::Metrics, What::Traces]
+            .into_iter()
+            .find_map(|what| Some((what, self.due(host, series, what)?)));
         let (what, call) = found?;
         self.on_request.set(Some(what));
         self.lane(what).started(host.now_nanos(), None);
@@ -227,10 +227,3 @@ impl Exporter {
         series.add(host, &names::EXPORTS, Labels(&labels), true, 1);
     }
 }
-
-fn nothing() -> CallReply {
-    CallReply { status: None, content_type: String::new(), retry_after: None, body: Vec::new() }
-}
-
-#[cfg(test)]
-mod tests;

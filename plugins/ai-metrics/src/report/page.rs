@@ -22,7 +22,9 @@ color:#e6edf3}th,td{border-color:#3d444d}small,.none{color:#9198a1}.on{color:#ff
 pub fn page(contents: &Contents<'_>) -> String {
     let tally = contents.tally;
     let mut out = String::from("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">");
-    out.push_str("<meta name=\"viewport\" content=\"width=device-width\"><title>AI gateway report</title>");
+    out.push_str(
+        "<meta name=\"viewport\" content=\"width=device-width\"><title>AI gateway report</title>",
+    );
     let _ = write!(out, "<style>{STYLE}</style><h1>AI gateway report</h1>");
     let since = if tally.since == 0 { "no request yet".into() } else { timestamp(tally.since) };
     let _ = write!(
@@ -80,7 +82,11 @@ fn cell(out: &mut String, figure: Figure, places: usize) {
             figure.n
         ),
         None => {
-            write!(out, "<td class=\"none\">not enough data<small>n&nbsp;=&nbsp;{}</small>", figure.n)
+            write!(
+                out,
+                "<td class=\"none\">not enough data<small>n&nbsp;=&nbsp;{}</small>",
+                figure.n
+            )
         }
     };
 }
@@ -183,13 +189,14 @@ fn savings(out: &mut String, models: &BTreeMap<String, Group>) {
 
 fn drift(out: &mut String, contents: &Contents<'_>) {
     out.push_str("<h2>Drift</h2><p>A score of 1 is drift; it stays marked until it is reset.</p>");
-    let mut shown: Vec<_> =
-        contents.drift.iter().filter(|s| s.active || s.score >= 0.1).collect();
+    let mut shown: Vec<_> = contents.drift.iter().filter(|s| s.active || s.score >= 0.1).collect();
     if shown.is_empty() {
         out.push_str("<p class=\"none\">None.</p>");
         return;
     }
-    shown.sort_by(|a, b| (b.active, b.score).partial_cmp(&(a.active, a.score)).unwrap_or(std::cmp::Ordering::Equal));
+    shown.sort_by(|a, b| {
+        (b.active, b.score).partial_cmp(&(a.active, a.score)).unwrap_or(std::cmp::Ordering::Equal)
+    });
     out.push_str("<table><tr><th>Where<th>What<th>Score<th>Drifted");
     for standing in shown {
         let state = if standing.active { "<td class=\"on\">yes" } else { "<td>no" };

@@ -42,7 +42,10 @@ impl Mean {
         let mean = self.sum / count;
         let variance = ((self.squares - self.sum * mean) / (count - 1.0)).max(0.0);
         let error = Z * (variance / count).sqrt();
-        Figure { n: self.count, known: Some(Known { value: mean, low: mean - error, high: mean + error }) }
+        Figure {
+            n: self.count,
+            known: Some(Known { value: mean, low: mean - error, high: mean + error }),
+        }
     }
 }
 

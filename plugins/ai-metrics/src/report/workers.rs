@@ -27,7 +27,7 @@ struct Slot {
 
 /// A worker's place among the others.
 #[derive(Debug, Default)]
-pub struct Worker {
+pub(crate) struct Worker {
     id: u64,
     slot: Option<u32>,
     /// It was seen to be its own after it was taken; two may take the same at once.
@@ -37,7 +37,7 @@ pub struct Worker {
 
 impl Worker {
     /// Shows the others what there is; `changed`: since it was last shown.
-    pub fn show(&mut self, host: &dyn Host, tally: &mut Tally, changed: bool) {
+    pub(crate) fn show(&mut self, host: &dyn Host, tally: &mut Tally, changed: bool) {
         let now = host.now_nanos();
         if !host.can(Capability::SharedData)
             || (!changed && self.slot.is_some() && now.saturating_sub(self.shown) < BEAT)
@@ -85,7 +85,7 @@ impl Worker {
     }
 
     /// What all workers have, this one's own as it is.
-    pub fn all(&self, host: &dyn Host, own: &Tally) -> Tally {
+    pub(crate) fn all(&self, host: &dyn Host, own: &Tally) -> Tally {
         let mut all = own.clone();
         for slot in (0..SLOTS).filter(|slot| self.slot != Some(*slot)) {
             let Some(shared) = host.shared(&key(slot)) else { break };

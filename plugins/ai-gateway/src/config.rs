@@ -1,0 +1,16 @@
+//! What can be configured.
+
+use serde::Deserialize;
+
+/// Configuration of the bundle. A plugin without a section does not run.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What every request uses, costs and how it fares.
+    #[serde(rename = "ai-metrics", default)]
+    pub ai_metrics: Option<ai_metrics::config::Config>,
+    /// One API over all providers.
+    #[serde(rename = "ai-proxy")]
+    pub ai_proxy: ai_proxy::config::Config,
+}
