@@ -5,6 +5,7 @@
 //! or more need: framing, protocols, token counts, errors, facts and config.
 
 pub mod chain;
+pub mod client;
 pub mod config;
 pub mod errors;
 pub mod eventstream;
@@ -16,6 +17,7 @@ pub mod host;
 pub mod json;
 pub mod multipart;
 pub mod pick;
+pub mod pattern;
 pub mod place;
 pub mod plugin;
 pub mod protocol;
@@ -25,6 +27,7 @@ pub mod sse;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod texts;
+pub mod time;
 pub mod tokens;
 pub mod usage;
 pub mod view;

@@ -5,7 +5,7 @@ use shared::facts::Fact;
 
 use super::ask::Ask;
 use super::config::{self, Need, Range};
-use super::pattern::Pattern;
+use shared::pattern::Pattern;
 
 /// Most header and query conditions of one rule.
 const MAX_NAMED: usize = 32;

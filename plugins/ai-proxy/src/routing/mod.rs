@@ -10,7 +10,6 @@ pub mod condition;
 pub mod config;
 pub mod health;
 pub mod order;
-pub mod pattern;
 pub mod price;
 
 use std::collections::BTreeMap;

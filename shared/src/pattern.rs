@@ -1,7 +1,7 @@
 //! Patterns of texts: exact, by prefix, by regular expression.
 
 use regex_lite::Regex;
-use shared::config::ConfigError;
+use crate::config::ConfigError;
 
 /// `text`, `prefix*` or `~regex`.
 #[derive(Debug)]

@@ -1,0 +1,132 @@
+//! Points in time as people write them, RFC 3339, without a calendar library.
+
+/// Seconds since the Unix epoch of `2026-12-31T23:59:59Z`, with a fraction and an offset if need be;
+/// a day by itself is its first second in UTC. `None` if it is no such thing.
+pub fn parse(text: &str) -> Option<i64> {
+    let (date, time) = match text.split_once(['T', 't', ' ']) {
+        Some((date, time)) => (date, Some(time)),
+        None => (text, None),
+    };
+    let mut parts = date.splitn(3, '-');
+    let (year, month, day) =
+        (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
+        return None;
+    }
+    let days = days_since_epoch(year, month, day);
+    let seconds = match time {
+        None => 0,
+        Some(time) => time_of_day(time)?,
+    };
+    Some(days * 86_400 + seconds)
+}
+
+/// Seconds from midnight in UTC, the offset taken off.
+fn time_of_day(text: &str) -> Option<i64> {
+    let split = text.find(['Z', 'z', '+', '-'])?;
+    let (clock, zone) = text.split_at_checked(split)?;
+    let clock = clock.split_once('.').map_or(Some(clock), |(whole, fraction)| {
+        let ok = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+        ok.then_some(whole)
+    })?;
+    let mut parts = clock.splitn(3, ':');
+    let (hour, minute, second) =
+        (digits(parts.next()?, 2)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    // A leap second counts as the one after it.
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    Some(hour * 3600 + minute * 60 + second - offset(zone)?)
+}
+
+/// Seconds east of Greenwich of `Z`, `+08:00` or `-03:30`.
+pub fn offset(zone: &str) -> Option<i64> {
+    if zone.eq_ignore_ascii_case("z") {
+        return Some(0);
+    }
+    let (sign, rest) = match zone.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let (hours, minutes) = (digits(hours, 2)?, digits(minutes, 2)?);
+    (hours <= 23 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+/// Days from the Unix epoch to a day of the Gregorian calendar
+/// (<https://howardhinnant.github.io/date_algorithms.html#days_from_civil>).
+pub fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// Year, month and day of a number of days from the Unix epoch
+/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>).
+pub fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+/// How many days a month has.
+pub fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+fn digits(text: &str, count: usize) -> Option<i64> {
+    let ok = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    ok.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn points_in_time_are_read() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2026-11-23", 1_795_392_000),
+            ("2026-11-23T08:00:00+08:00", 1_795_392_000),
+            ("2026-11-22T20:30:00.123-03:30", 1_795_392_000),
+            ("2024-02-29T23:59:60Z", 1_709_251_200),
+            ("1969-12-31T23:59:59z", -1),
+        ] {
+            assert_eq!(parse(text), Some(expected), "{text}");
+        }
+        for bad in ["", "2026", "2026-13-01", "2025-02-29", "2026-11-23T", "2026-11-23T10:00:00",
+                    "2026-11-23T24:00:00Z", "2026-11-23T10:00:00+8", "26-11-23", "2026-11-23T1:00:00Z"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn days_and_dates_are_the_same_thing() {
+        for day in (-200_000..200_000).step_by(37) {
+            let (year, month, of_month) = date(day);
+            assert_eq!(days_since_epoch(year, month, of_month), day);
+            assert!((1..=12).contains(&month) && of_month <= days_in(year, month));
+        }
+    }
+}
