@@ -1,7 +1,7 @@
 //! Patterns of texts: exact, by prefix, by regular expression.
 
-use regex_lite::Regex;
 use crate::config::ConfigError;
+use regex_lite::Regex;
 
 /// `text`, `prefix*` or `~regex`.
 #[derive(Debug)]

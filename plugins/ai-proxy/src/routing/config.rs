@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use shared::config::list;
+use shared::hours::Time;
 
 use crate::config::Key;
 use crate::overrides::Overrides;
@@ -101,23 +102,6 @@ pub struct Range {
     pub min: Option<u64>,
     /// At most.
     pub max: Option<u64>,
-}
-
-/// Hours of the day.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Time {
-    /// `HH:MM`.
-    pub from: String,
-    /// `HH:MM`, not included; before `from` it is that of the next day.
-    pub to: String,
-    /// `mon` to `sun`; every day unless said. After midnight it is still the day that `from` was on.
-    #[serde(default, deserialize_with = "list")]
-    pub days: Vec<String>,
-    /// The clock's distance from UTC, `+08:00`.
-    #[serde(default)]
-    pub utc_offset: String,
 }
 
 /// Something that not every model can do.
