@@ -1,9 +1,9 @@
 # Every target is a line or two; `make help` lists them.
-PLUGINS := ai-metrics ai-proxy
+PLUGINS := ai-metrics ai-auth ai-proxy
 PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 WASM := cargo build --quiet --release --locked --target wasm32-wasip1
 
-.PHONY: help setup wasm mock demo up down test test-native test-wasm test-emulator test-e2e \
+.PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e \
         conformance bench-translate features lint fmt fuzz schema clean
 
 help: ## List the targets
@@ -38,6 +38,9 @@ demo: wasm mock ## Three requests through real Envoy, printed, everything stoppe
 up: wasm mock ## Start the gateway in the background [UPSTREAM=https://... KEY=... PROTOCOL=openai|anthropic] [EXAMPLE=full-chain.yaml]
 	@test-harness/setup.sh run
 	@UPSTREAM="$(UPSTREAM)" KEY="$(KEY)" PROTOCOL="$(PROTOCOL)" $(PYTHON) -m gateway up
+
+key: ## Mint a key for a consumer and print its entry [ID=name] [PREFIX=sk-aigw] [PEPPER=secret]
+	@cargo run --quiet --locked -p test-harness --bin key -- "$(ID)" "$(PREFIX)" "$(PEPPER)"
 
 down: ## Stop it
 	@$(PYTHON) -m gateway down

@@ -10,6 +10,9 @@ pub struct Config {
     /// What every request uses, costs and how it fares.
     #[serde(rename = "ai-metrics", default)]
     pub ai_metrics: Option<ai_metrics::config::Config>,
+    /// Who may ask, and for what.
+    #[serde(rename = "ai-auth", default)]
+    pub ai_auth: Option<ai_auth::config::Config>,
     /// One API over all providers.
     #[serde(rename = "ai-proxy")]
     pub ai_proxy: ai_proxy::config::Config,

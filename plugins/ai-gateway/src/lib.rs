@@ -38,13 +38,19 @@ impl AiGateway {
         // Bodies are read once, and ai-proxy is the one that cannot do without.
         let settings = ai_proxy.settings();
         let mut plugins: Vec<Rc<dyn Plugin>> = Vec::new();
-        // Close to the provider there is nothing to be done but to translate.
-        if !settings.upstream
-            && let Some(section) = config.ai_metrics
-        {
-            let plugin = ai_metrics::AiMetrics::new(section);
-            plugins.push(Rc::new(plugin.map_err(|error| error.within("ai-metrics"))?));
+        macro_rules! add {
+            ($section:expr, $name:literal, $plugin:path) => {
+                if let Some(section) = $section {
+                    let plugin = <$plugin>::new(section).map_err(|error| error.within($name))?;
+                    // Close to the provider there is nothing to be done but to translate.
+                    if !settings.upstream {
+                        plugins.push(Rc::new(plugin));
+                    }
+                }
+            };
         }
+        add!(config.ai_metrics, "ai-metrics", ai_metrics::AiMetrics);
+        add!(config.ai_auth, "ai-auth", ai_auth::AiAuth);
         plugins.push(Rc::new(ai_proxy));
         Ok(AiGateway { plugins, settings })
     }

@@ -19,6 +19,7 @@ fn check<T: JsonSchema>(plugin: &str) {
 
 #[test]
 fn the_schemas_that_are_checked_in_are_current() {
+    check::<ai_auth::config::Config>("ai-auth");
     check::<ai_metrics::config::Config>("ai-metrics");
     check::<ai_proxy::config::Config>("ai-proxy");
     check::<ai_gateway::Config>("ai-gateway");
