@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use shared::config::{Mode, Secret, Secrets, list};
+use shared::price::Price;
 
 /// Configuration of ai-metrics. All of it has defaults: `{}` counts everything and shows it in the
 /// proxy's metrics.
@@ -239,33 +240,4 @@ impl Default for Report {
             repeats: 20_000,
         }
     }
-}
-
-/// What a model costs, in US dollars per million tokens.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// The model as the provider knows it, or the beginning of its name and `*`.
-    pub model: String,
-    /// The provider, if the price is not everybody's.
-    #[serde(default)]
-    pub provider: Option<String>,
-    /// Of input.
-    pub input: f64,
-    /// Of output.
-    pub output: f64,
-    /// Of input from the provider's cache; as other input unless said.
-    #[serde(default)]
-    pub cached: Option<f64>,
-    /// Of input written to the provider's cache; as other input unless said.
-    #[serde(default)]
-    pub cache_write: Option<f64>,
-    /// Whether it is to be considered where the report says what a cheaper model would save.
-    #[serde(default)]
-    pub alternative: bool,
-    /// What it can do, of `tools`, `vision` and `json_schema`. A request that needs more is not counted
-    /// as one that this model could serve.
-    #[serde(default, deserialize_with = "list")]
-    pub can: Vec<String>,
 }

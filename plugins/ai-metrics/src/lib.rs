@@ -18,7 +18,6 @@ pub mod metrics;
 pub mod names;
 mod nginx;
 pub mod otlp;
-pub mod price;
 pub mod record;
 pub mod report;
 pub mod request;

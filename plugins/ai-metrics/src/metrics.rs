@@ -12,10 +12,10 @@ use crate::config::{Config, Inputs};
 use crate::drift::Drift;
 use crate::emit::emit;
 use crate::otlp::Exporter;
-use crate::price::Prices;
 use crate::record::{Record, Seen};
 use crate::report::Report;
 use crate::series::SeriesTable;
+use shared::price::Prices;
 
 /// All of it.
 #[derive(Debug)]

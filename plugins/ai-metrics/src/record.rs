@@ -8,9 +8,9 @@ use shared::protocol::Endpoint;
 use shared::usage::Usage;
 
 use crate::answer::{self, Finish, Watch};
-use crate::price::Prices;
 use crate::request::{Asked, Profile, is_language};
 use crate::trace::Trace;
+use shared::price::Prices;
 
 /// What a label says where there is nothing to say.
 pub const NONE: &str = "none";
@@ -137,7 +137,7 @@ impl Record {
                 let stated = fact(Fact::Cost).parse().ok();
                 let cost = stated.or_else(|| prices.cost(&provider, &model, usage));
                 let cheaper = cost.and_then(|cost| {
-                    let found = prices.cheaper(cost, usage, &seen.asked.profile)?;
+                    let found = prices.cheaper(cost, usage, seen.asked.profile.needs())?;
                     Some((found.model.to_owned(), found.cost))
                 });
                 (cost, cheaper)

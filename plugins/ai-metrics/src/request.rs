@@ -30,6 +30,14 @@ pub struct Profile {
     pub hash: u64,
 }
 
+impl Profile {
+    /// What a model must be able to, to take its place.
+    pub fn needs(&self) -> shared::price::Needs {
+        let Profile { tools, attachments: vision, schema, .. } = *self;
+        shared::price::Needs { tools, vision, schema }
+    }
+}
+
 /// What a body tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {

@@ -1,10 +1,50 @@
 //! What answers cost.
 
-use shared::config::ConfigError;
-use shared::usage::Usage;
+use serde::Deserialize;
 
-use crate::config::Price;
-use crate::request::Profile;
+use crate::config::{ConfigError, list};
+use crate::models;
+use crate::usage::Usage;
+
+/// What a model costs, in US dollars per million tokens.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// The model as the provider knows it, or the beginning of its name and `*`.
+    pub model: String,
+    /// The provider, if the price is not everybody's.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// Of input.
+    pub input: f64,
+    /// Of output.
+    pub output: f64,
+    /// Of input from the provider's cache; as other input unless said.
+    #[serde(default)]
+    pub cached: Option<f64>,
+    /// Of input written to the provider's cache; as other input unless said.
+    #[serde(default)]
+    pub cache_write: Option<f64>,
+    /// Whether it is to be considered where the report says what a cheaper model would save.
+    #[serde(default)]
+    pub alternative: bool,
+    /// What it can do, of `tools`, `vision` and `json_schema`. A request that needs more is not counted
+    /// as one that this model could serve.
+    #[serde(default, deserialize_with = "list")]
+    pub can: Vec<String>,
+}
+
+/// What a request needs of a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// To call tools.
+    pub tools: bool,
+    /// To see pictures.
+    pub vision: bool,
+    /// To answer by a JSON schema.
+    pub schema: bool,
+}
 
 /// Prices of models, ready to be looked up.
 #[derive(Debug, Default)]
@@ -52,21 +92,25 @@ impl Prices {
         Ok(Prices { list })
     }
 
-    /// What these tokens cost, in billionths of a US dollar; `None` if the model has no price.
+    /// What these tokens cost, in billionths of a US dollar: by the list, else by what is commonly
+    /// known; `None` if the model has no price.
     pub fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<u64> {
         let entry = self.list.iter().find(|entry| {
             entry.names(model) && entry.provider.as_ref().is_none_or(|named| named == provider)
-        })?;
-        Some(entry.cost(usage))
+        });
+        match entry {
+            Some(entry) => Some(entry.cost(usage)),
+            None => entry_of(models::find(model)?.price).map(|entry| entry.cost(usage)),
+        }
     }
 
     /// The cheapest of the alternatives that could serve this request for less than `cost`.
-    pub fn cheaper(&self, cost: u64, usage: &Usage, asked: &Profile) -> Option<Alternative<'_>> {
+    pub fn cheaper(&self, cost: u64, usage: &Usage, needs: Needs) -> Option<Alternative<'_>> {
         let able = self.list.iter().filter(|entry| {
             entry.alternative
-                && (entry.tools || !asked.tools)
-                && (entry.vision || !asked.attachments)
-                && (entry.schema || !asked.schema)
+                && (entry.tools || !needs.tools)
+                && (entry.vision || !needs.vision)
+                && (entry.schema || !needs.schema)
         });
         let costs = able.map(|entry| Alternative { model: &entry.model, cost: entry.cost(usage) });
         costs.min_by_key(|found| found.cost).filter(|found| found.cost < cost)
@@ -92,6 +136,11 @@ impl Entry {
             .fold(0, u128::saturating_add);
         u64::try_from(thousandths / 1000).unwrap_or(u64::MAX)
     }
+}
+
+/// The table has no mistakes.
+fn entry_of(price: Price) -> Option<Entry> {
+    entry(price, "").ok()
 }
 
 fn entry(price: Price, path: &str) -> Result<Entry, ConfigError> {
@@ -140,6 +189,9 @@ fn entry(price: Price, path: &str) -> Result<Entry, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn prices(text: &str) -> Result<Prices, ConfigError> {
@@ -177,14 +229,14 @@ mod tests {
     #[test]
     fn a_cheaper_model_must_be_able_to_do_it() {
         let prices = prices(LIST).unwrap();
-        let asked = Profile { tools: true, ..Profile::default() };
-        let cheaper = prices.cheaper(1_000_000, &used(1000, 0, 0), &asked).unwrap();
+        let asked = Needs { tools: true, ..Needs::default() };
+        let cheaper = prices.cheaper(1_000_000, &used(1000, 0, 0), asked).unwrap();
         assert_eq!(cheaper, Alternative { model: "small", cost: 50_000 });
-        let picture = Profile { attachments: true, ..Profile::default() };
-        assert_eq!(prices.cheaper(1_000_000, &used(1000, 0, 0), &picture).unwrap().model, "large");
-        let schema = Profile { schema: true, ..Profile::default() };
-        assert_eq!(prices.cheaper(1_000_000, &used(1000, 0, 0), &schema), None);
-        assert_eq!(prices.cheaper(50_000, &used(1000, 0, 0), &asked), None);
+        let picture = Needs { vision: true, ..Needs::default() };
+        assert_eq!(prices.cheaper(1_000_000, &used(1000, 0, 0), picture).unwrap().model, "large");
+        let schema = Needs { schema: true, ..Needs::default() };
+        assert_eq!(prices.cheaper(1_000_000, &used(1000, 0, 0), schema), None);
+        assert_eq!(prices.cheaper(50_000, &used(1000, 0, 0), asked), None);
     }
 
     #[test]
