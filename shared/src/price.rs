@@ -223,7 +223,8 @@ mod tests {
         assert_eq!(cost, 900 * 1250 + 100 * 125 + 10 * 10_000);
         assert_eq!(prices.cost("azure", "gpt-5", &used(1, 0, 0)), Some(2000));
         assert_eq!(prices.cost("openai", "gpt-4.1", &used(1, 0, 0)), Some(1000));
-        assert_eq!(prices.cost("openai", "o3", &used(1, 0, 0)), None);
+        assert_eq!(prices.cost("openai", "o3", &used(1, 0, 0)), Some(2000), "commonly known");
+        assert_eq!(prices.cost("openai", "my-own", &used(1, 0, 0)), None);
     }
 
     #[test]

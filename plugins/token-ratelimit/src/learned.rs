@@ -1,0 +1,88 @@
+//! How long the answers of a model usually are.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Most models that are told apart.
+const MAX_MODELS: usize = 1_000;
+
+/// Answers that are needed before something is known.
+const ENOUGH: u64 = 20;
+
+/// The share of answers that are no longer than what is expected.
+const QUANTILE: f64 = 0.95;
+
+/// What was learned, by model.
+#[derive(Debug, Default)]
+pub struct Learned {
+    models: RefCell<HashMap<String, Quantile>>,
+}
+
+/// An estimate of a quantile that forgets slowly, by stochastic approximation: up by much when a value
+/// is above it, down by little when below, so that it rests where it should.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quantile {
+    value: f64,
+    count: u64,
+}
+
+impl Learned {
+    /// An answer of a model had so many tokens.
+    pub fn add(&self, model: &str, tokens: u64) {
+        let mut models = self.models.borrow_mut();
+        if !models.contains_key(model) && models.len() >= MAX_MODELS {
+            return;
+        }
+        let quantile = models.entry(model.to_owned()).or_default();
+        let tokens = tokens as f64;
+        if quantile.count == 0 {
+            quantile.value = tokens;
+        }
+        // Large steps at first, then a twentieth of where it stands.
+        let step = quantile.value.max(8.0) * (1.0 / (quantile.count as f64 + 1.0)).max(0.05);
+        if tokens > quantile.value {
+            quantile.value += step * QUANTILE;
+        } else {
+            quantile.value = (quantile.value - step * (1.0 - QUANTILE)).max(1.0);
+        }
+        quantile.count = quantile.count.saturating_add(1);
+    }
+
+    /// How many tokens 19 of 20 answers of a model do not exceed, if enough were seen.
+    pub fn expected(&self, model: &str) -> Option<u64> {
+        let models = self.models.borrow();
+        let quantile = models.get(model).filter(|quantile| quantile.count >= ENOUGH)?;
+        // Positive, and no longer than an answer.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let tokens = quantile.value.ceil() as u64;
+        Some(tokens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nineteen_of_twenty_answers_are_covered() {
+        let learned = Learned::default();
+        let mut state = 7_u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % 1000
+        };
+        for _ in 0..5_000 {
+            learned.add("m", next());
+        }
+        let expected = learned.expected("m").unwrap();
+        assert!((880..=1_020).contains(&expected), "{expected}");
+        assert_eq!(learned.expected("other"), None);
+        // It follows when answers get longer.
+        for _ in 0..2_000 {
+            learned.add("m", next() + 2_000);
+        }
+        assert!(learned.expected("m").unwrap() > 2_500);
+    }
+}

@@ -1,0 +1,60 @@
+//! token-ratelimit: limits and budgets that hold, however many ask at once.
+//!
+//! Before a request goes on, what it will probably use is reserved of every rule that fits it; when it is
+//! over, however it ended, the reservation is corrected to what was really used. So requests that run at
+//! the same time see each other's use before it has happened.
+
+pub mod account;
+pub mod admin;
+pub mod ask;
+pub mod config;
+mod filter;
+pub mod headers;
+pub mod learned;
+pub mod limiter;
+pub mod rule;
+pub mod store;
+pub mod window;
+
+use std::rc::Rc;
+
+use shared::config::{ConfigError, Mode, parse};
+use shared::exchange::Settings;
+use shared::filter::Filter;
+use shared::plugin::{Plugin, Setup};
+
+use limiter::Limiter;
+
+/// The configured plugin.
+#[derive(Debug)]
+pub struct TokenRatelimit {
+    limiter: Rc<Limiter>,
+}
+
+/// Reads the configuration.
+pub fn configure(setup: Setup<'_>) -> Result<Rc<dyn Plugin>, ConfigError> {
+    Ok(Rc::new(TokenRatelimit::new(parse(setup.config)?)?))
+}
+
+impl TokenRatelimit {
+    /// Checks a configuration.
+    pub fn new(config: config::Config) -> Result<TokenRatelimit, ConfigError> {
+        Ok(TokenRatelimit { limiter: Rc::new(Limiter::new(config)?) })
+    }
+}
+
+impl Plugin for TokenRatelimit {
+    fn settings(&self) -> Settings {
+        self.limiter.settings()
+    }
+
+    fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>> {
+        if self.limiter.mode == Mode::Off {
+            return Vec::new();
+        }
+        vec![Box::new(filter::LimitFilter::new(Rc::clone(&self.limiter)))]
+    }
+}
+
+#[cfg(feature = "entry")]
+shared::register!(configure);

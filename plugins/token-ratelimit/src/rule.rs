@@ -1,0 +1,320 @@
+//! One rule, compiled: for whom it is, what it counts, and how much there is.
+
+use std::collections::BTreeMap;
+
+use shared::client::Cidr;
+use shared::config::ConfigError;
+use shared::pattern::Pattern;
+use shared::time;
+use shared::usage::Usage;
+
+use crate::account::{Kind, Terms};
+use crate::ask::Ask;
+use crate::config::{self, Exceeded, Override, Unit, Word};
+use crate::window::Window;
+
+/// Billionths of a US dollar in one.
+const NANO: f64 = 1e9;
+
+/// A part of a rule's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The consumer.
+    Consumer,
+    /// Its first group.
+    Group,
+    /// The key that was used.
+    KeyId,
+    /// The model that was asked for.
+    Model,
+    /// The API.
+    Endpoint,
+    /// The client's address.
+    Ip,
+    /// The provider that answers; not known before.
+    Provider,
+    /// A header.
+    Header(String),
+    /// A parameter of the path.
+    Query(String),
+    /// A cookie.
+    Cookie(String),
+    /// A tag of the consumer's.
+    Tag(String),
+    /// A claim of its token's.
+    Claim(String),
+    /// `user`, or a member of `metadata`.
+    Body(String),
+}
+
+impl Part {
+    fn parse(text: &str) -> Option<Part> {
+        if let Some((kind, name)) = text.split_once(':') {
+            let name = name.to_owned();
+            let part = match kind {
+                "header" => Part::Header(name.to_ascii_lowercase()),
+                "query" => Part::Query(name),
+                "cookie" => Part::Cookie(name),
+                "tag" => Part::Tag(name),
+                "claim" => Part::Claim(name),
+                "body" => Part::Body(name),
+                _ => return None,
+            };
+            return (!text.ends_with(':')).then_some(part);
+        }
+        Some(match text {
+            "consumer" => Part::Consumer,
+            "group" => Part::Group,
+            "key_id" => Part::KeyId,
+            "model" => Part::Model,
+            "endpoint" => Part::Endpoint,
+            "ip" => Part::Ip,
+            "provider" => Part::Provider,
+            _ => return None,
+        })
+    }
+}
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// What each has a count of its own.
+    pub key: Vec<Part>,
+    /// What is counted.
+    pub unit: Unit,
+    /// What happens to who has used it up.
+    pub exceeded: Exceeded,
+    /// Shares of the limit at which it warns, the lowest first.
+    pub soft: Vec<f64>,
+    /// Of a key with a provider: those that may be left out.
+    pub providers: Vec<String>,
+    /// The window as it is written, for people.
+    pub window_name: String,
+    /// How long the window is, in seconds; 0 of places.
+    pub window_seconds: u64,
+    kind: Kind,
+    limit: u64,
+    overrides: BTreeMap<String, Override>,
+    weights: Vec<(Pattern, f64)>,
+    cached_weight: f64,
+    completion_weight: f64,
+    models: Vec<Pattern>,
+    consumers: Vec<Pattern>,
+    groups: Vec<Pattern>,
+    paths: Vec<Pattern>,
+    headers: Vec<(String, Pattern)>,
+    ips: Vec<Cidr>,
+}
+
+/// What holds for one key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Allowance {
+    /// These terms.
+    Terms(Terms),
+    /// No limit.
+    Unlimited,
+    /// Nothing at all.
+    Blocked,
+}
+
+impl Rule {
+    /// Compiles one; `path` is where it stands.
+    pub fn new(config: config::Rule, path: &str) -> Result<Rule, ConfigError> {
+        let bad = |field: &str, message: &str| ConfigError::new(format!("{path}.{field}"), message);
+        let name_ok = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if !(1..=64).contains(&config.name.len()) || !config.name.chars().all(name_ok) {
+            return Err(bad("name", "must have 1 to 64 letters, digits, `-`, `_` or `.`"));
+        }
+        let mut key = Vec::new();
+        for (index, part) in config.key.iter().enumerate() {
+            let message = "expected consumer, group, key_id, model, endpoint, ip, provider, or \
+                           header:, query:, cookie:, tag:, claim: or body: and a name";
+            key.push(Part::parse(part).ok_or_else(|| bad(&format!("key[{index}]"), message))?);
+        }
+        if key.contains(&Part::Provider) && config.providers.is_empty() {
+            return Err(bad("providers", "name those that a count of providers may leave out"));
+        }
+        let unit = config.unit;
+        let amount = |field: &str, value: f64| {
+            let scaled = if unit == Unit::Cost { value * NANO } else { value };
+            let whole = unit == Unit::Cost || value.fract() == 0.0;
+            if !(0.0..=1e18).contains(&scaled) || !whole {
+                return Err(bad(field, "must be a whole number of 0 or more (of `cost` any)"));
+            }
+            // Below 2^63, as was just checked.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            Ok(scaled.round() as u64)
+        };
+        let limit = amount("limit", config.limit)?;
+        let offset = match &config.utc_offset {
+            None => 0,
+            Some(text) => {
+                time::offset(text).ok_or_else(|| bad("utc_offset", "write `+HH:MM` or `-HH:MM`"))?
+            }
+        };
+        let (kind, window_seconds) = match (unit, &config.window) {
+            (Unit::Concurrent, Some(_)) => {
+                return Err(bad("window", "requests under way have none; leave it out"));
+            }
+            (Unit::Concurrent, None) => (Kind::Places, 0),
+            (_, None) => return Err(bad("window", "say for how long, as `1m` or `month`")),
+            (_, Some(text)) => {
+                let window = Window::parse(text).ok_or_else(|| {
+                    bad(
+                        "window",
+                        "write `30s`, `1m`, `5h`, `7d`, or second, minute, hour, day, week, month",
+                    )
+                })?;
+                let burst = config.burst.map_or(Ok(limit), |burst| amount("burst", burst))?;
+                let kind = Kind::new(config.algorithm, window, offset, burst);
+                (kind, window.length())
+            }
+        };
+        if config.burst.is_some() && config.algorithm != config::Algorithm::TokenBucket {
+            return Err(bad("burst", "is for `token_bucket`"));
+        }
+        if config.exceeded != Exceeded::Refuse && unit == Unit::Concurrent {
+            return Err(bad("exceeded", "of `concurrent` only `refuse` makes sense"));
+        }
+        let patterns =
+            |field: &str, texts: &[String]| Pattern::all(texts, &format!("{path}.when.{field}"));
+        let mut weights = Vec::new();
+        for (model, weight) in &config.weights {
+            let path = format!("{path}.weights.{model}");
+            if !(0.0..=1e6).contains(weight) {
+                return Err(ConfigError::new(path, "must be 0 or more"));
+            }
+            weights.push((Pattern::new(model, &path)?, *weight));
+        }
+        let shares = config.soft.iter().enumerate();
+        for (index, share) in shares {
+            if !(0.0..=1.0).contains(share) {
+                return Err(bad(&format!("soft[{index}]"), "must be between 0 and 1"));
+            }
+        }
+        for (field, weight) in [
+            ("cached_weight", config.cached_weight),
+            ("completion_weight", config.completion_weight),
+        ] {
+            if !(0.0..=1e6).contains(&weight) {
+                return Err(bad(field, "must be 0 or more"));
+            }
+        }
+        for (key, other) in &config.overrides {
+            if let Override::Limit(limit) = other {
+                amount(&format!("overrides.{key}"), *limit)?;
+            }
+        }
+        let headers = config.when.headers.iter().map(|(name, text)| {
+            let path = format!("{path}.when.headers.{name}");
+            Ok((name.to_ascii_lowercase(), Pattern::new(text, &path)?))
+        });
+        let ips = config.when.ips.iter().enumerate().map(|(index, range)| {
+            Cidr::parse(range).map_err(|error| bad(&format!("when.ips[{index}]"), error))
+        });
+        let mut soft = config.soft;
+        soft.sort_by(f64::total_cmp);
+        Ok(Rule {
+            key,
+            unit,
+            exceeded: config.exceeded,
+            soft,
+            providers: config.providers,
+            window_name: config.window.clone().unwrap_or_default(),
+            window_seconds,
+            kind,
+            limit,
+            overrides: config.overrides,
+            weights,
+            cached_weight: config.cached_weight,
+            completion_weight: config.completion_weight,
+            models: patterns("models", &config.when.models)?,
+            consumers: patterns("consumers", &config.when.consumers)?,
+            groups: patterns("groups", &config.when.groups)?,
+            paths: patterns("paths", &config.when.paths)?,
+            headers: headers.collect::<Result<_, ConfigError>>()?,
+            ips: ips.collect::<Result<_, _>>()?,
+            name: config.name,
+        })
+    }
+
+    /// Whether it is for a request.
+    pub fn fits(&self, ask: &mut Ask<'_, '_>) -> bool {
+        let any = |patterns: &[Pattern], text: &str| patterns.iter().any(|p| p.fits(text));
+        (self.models.is_empty() || any(&self.models, ask.model))
+            && (self.consumers.is_empty() || any(&self.consumers, &ask.part(&Part::Consumer)))
+            && (self.groups.is_empty()
+                || ask.groups().split(',').any(|group| any(&self.groups, group)))
+            && (self.paths.is_empty() || any(&self.paths, &ask.path()))
+            && self.headers.iter().all(|(name, pattern)| pattern.fits(&ask.header(name)))
+            && (self.ips.is_empty()
+                || ask.address().is_some_and(|ip| self.ips.iter().any(|range| range.contains(ip))))
+    }
+
+    /// What holds for a key.
+    pub fn allowance(&self, key: &str) -> Allowance {
+        let limit = match self.overrides.get(key) {
+            Some(Override::Word(Word::Unlimited)) => return Allowance::Unlimited,
+            Some(Override::Word(Word::Blocked)) => return Allowance::Blocked,
+            Some(Override::Limit(limit)) => self.scaled(*limit),
+            None => self.limit,
+        };
+        let kind = match self.kind {
+            // What can be saved up grows with the limit.
+            Kind::Bucket { seconds, burst } if limit != self.limit => {
+                let burst = u128::from(burst) * u128::from(limit) / u128::from(self.limit.max(1));
+                Kind::Bucket { seconds, burst: u64::try_from(burst).unwrap_or(u64::MAX) }
+            }
+            kind => kind,
+        };
+        Allowance::Terms(Terms { kind, limit })
+    }
+
+    fn scaled(&self, value: f64) -> u64 {
+        let scaled = if self.unit == Unit::Cost { value * NANO } else { value };
+        // Checked when it was configured.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let scaled = scaled.round() as u64;
+        scaled
+    }
+
+    /// How much a request counts, with these tokens, this cost in billionths of a dollar, and under way
+    /// or not.
+    pub fn amount(&self, model: &str, usage: &Usage, cost: u64, over: bool) -> u64 {
+        let tokens = match self.unit {
+            Unit::TotalTokens => usage.total_tokens(),
+            Unit::PromptTokens => usage.prompt_tokens,
+            Unit::CompletionTokens => usage.completion_tokens,
+            Unit::WeightedTokens => {
+                let cached = usage.cached_tokens.min(usage.prompt_tokens);
+                let fresh = usage.prompt_tokens.saturating_sub(cached);
+                return self.weighted(
+                    model,
+                    fresh as f64
+                        + cached as f64 * self.cached_weight
+                        + usage.completion_tokens as f64 * self.completion_weight,
+                );
+            }
+            Unit::Requests => return 1,
+            Unit::Concurrent => return u64::from(!over),
+            Unit::Cost => return cost,
+        };
+        self.weighted(model, tokens as f64)
+    }
+
+    fn weighted(&self, model: &str, tokens: f64) -> u64 {
+        let weight = self.weights.iter().find(|(pattern, _)| pattern.fits(model));
+        let tokens = tokens * weight.map_or(1.0, |(_, weight)| *weight);
+        // A float beyond the range of an integer is its end.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let tokens = tokens.ceil() as u64;
+        tokens
+    }
+
+    /// Whether its key has the provider, which is known only when there is an answer.
+    pub fn is_of_provider(&self) -> bool {
+        self.key.contains(&Part::Provider)
+    }
+}
