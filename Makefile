@@ -1,5 +1,5 @@
 # Every target is a line or two; `make help` lists them.
-PLUGINS := ai-metrics ai-auth ai-proxy
+PLUGINS := ai-metrics ai-auth token-ratelimit ai-proxy
 PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 WASM := cargo build --quiet --release --locked --target wasm32-wasip1
 

@@ -13,6 +13,9 @@ pub struct Config {
     /// Who may ask, and for what.
     #[serde(rename = "ai-auth", default)]
     pub ai_auth: Option<ai_auth::config::Config>,
+    /// Limits and budgets.
+    #[serde(rename = "token-ratelimit", default)]
+    pub token_ratelimit: Option<token_ratelimit::config::Config>,
     /// One API over all providers.
     #[serde(rename = "ai-proxy")]
     pub ai_proxy: ai_proxy::config::Config,

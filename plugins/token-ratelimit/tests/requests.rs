@@ -1,0 +1,358 @@
+//! What is admitted and what is charged, on a scripted host.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::rc::Rc;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use shared::host::script::ScriptHost;
+use shared::host::{Body, Host, Map};
+use shared::plugin::Plugin;
+use shared::testing::{answer, chat_host, exchange_of, head, plugin, refused, send, sent};
+use token_ratelimit::configure;
+
+/// 4 tokens of prompt, about.
+const BODY: &str = r#"{"model":"gpt-4o","max_tokens":10,"messages":[{"role":"user","content":"one two three four"}]}"#;
+
+fn with(rules: Value) -> Rc<dyn Plugin> {
+    plugin(configure, &json!({"rules": rules, "admin_key": "adm"}).to_string())
+}
+
+fn rule(more: Value) -> Value {
+    let mut rule = json!({"name": "r", "unit": "total_tokens", "limit": 100, "window": "1h",
+                          "algorithm": "fixed_window"});
+    rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    rule
+}
+
+/// All requests of a test share what the workers share.
+struct World {
+    shared: std::collections::BTreeMap<String, shared::host::Shared>,
+}
+
+impl World {
+    fn new() -> World {
+        World { shared: Default::default() }
+    }
+
+    fn run<T>(&mut self, run: impl FnOnce(&ScriptHost) -> T) -> T {
+        let host = chat_host();
+        *host.shared.borrow_mut() = std::mem::take(&mut self.shared);
+        let result = run(&host);
+        self.shared = std::mem::take(&mut host.shared.borrow_mut());
+        result
+    }
+
+    fn used(&mut self, limits: &Rc<dyn Plugin>, rule: &str, key: &str) -> u64 {
+        self.run(|host| {
+            host.put(Map::Request, ":method", "GET");
+            host.put(Map::Request, ":path", &format!("/_ai/limits?rule={rule}&key={key}"));
+            host.put(Map::Request, "authorization", "Bearer adm");
+            exchange_of(limits).request_headers(host, true);
+            let body: Value = serde_json::from_str(&sent(host).1).unwrap();
+            body["used"].as_u64().unwrap()
+        })
+    }
+}
+
+fn fact(host: &ScriptHost, name: &str, value: &str) {
+    host.set_property(&[&format!("ai.{name}")], value.as_bytes()).unwrap();
+}
+
+fn usage(prompt: u64, completion: u64) -> String {
+    json!({"prompt_tokens": prompt, "completion_tokens": completion}).to_string()
+}
+
+/// A whole exchange; `None` if it was refused.
+fn ask(world: &mut World, limits: &Rc<dyn Plugin>, used: (u64, u64)) -> Option<()> {
+    world.run(|host| {
+        let mut exchange = exchange_of(limits);
+        if !send(&mut exchange, host, BODY) {
+            return None;
+        }
+        fact(host, "provider", "openai");
+        fact(host, "attempts", "openai");
+        answer(&mut exchange, host, 200, "application/json", r#"{"choices":[]}"#);
+        fact(host, "usage", &usage(used.0, used.1));
+        exchange.done(host);
+        Some(())
+    })
+}
+
+#[test]
+fn what_was_really_used_is_charged() {
+    let (mut world, limits) = (World::new(), with(json!([rule(json!({}))])));
+    ask(&mut world, &limits, (30, 15)).unwrap();
+    assert_eq!(world.used(&limits, "r", ""), 45);
+    ask(&mut world, &limits, (40, 10)).unwrap();
+    assert_eq!(world.used(&limits, "r", ""), 95);
+    assert!(ask(&mut world, &limits, (1, 1)).is_none(), "5 are left, and it may use 14");
+    assert_eq!(world.used(&limits, "r", ""), 95);
+}
+
+#[test]
+fn requests_at_the_same_time_see_each_other() {
+    let limits = with(json!([rule(json!({}))]));
+    let host = chat_host();
+    let mut open = Vec::new();
+    for _ in 0..50 {
+        let mut exchange = exchange_of(&limits);
+        host.sent.take();
+        if send(&mut exchange, &host, BODY) {
+            open.push(exchange);
+        }
+    }
+    assert!((6..=7).contains(&open.len()), "14 or 15 tokens each: {}", open.len());
+    // They all end without having used anything.
+    for mut exchange in open {
+        answer(&mut exchange, &host, 503, "application/json", "{}");
+        exchange.done(&host);
+    }
+    let mut world = World { shared: host.shared.take() };
+    assert_eq!(world.used(&limits, "r", ""), 0);
+}
+
+#[test]
+fn a_refusal_says_which_limit_when_and_what_is_left() {
+    let limits = with(json!([rule(json!({"limit": 5}))]));
+    for (path, pointer) in [
+        ("/v1/chat/completions", "/error/message"),
+        ("/v1/messages", "/error/message"),
+        ("/v1beta/models/g:generateContent", "/error/message"),
+    ] {
+        let host = chat_host();
+        host.put(Map::Request, ":path", path);
+        assert!(!send(&mut exchange_of(&limits), &host, BODY));
+        let (status, body) = sent(&host);
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(status, 429);
+        assert!(body.pointer(pointer).unwrap().as_str().unwrap().contains("limit `r`"), "{body}");
+        let headers = host.sent.borrow().as_ref().unwrap().1.clone();
+        let get = |name: &str| headers.iter().find(|(key, _)| key == name).unwrap().1.clone();
+        assert!(get("retry-after").parse::<u64>().unwrap() > 0);
+        assert_eq!(get("x-ratelimit-limit-tokens"), "5");
+        assert_eq!(get("ratelimit-policy"), "\"r\";q=5;w=3600");
+        assert_eq!(fact_of(&host, "limit"), "r");
+    }
+}
+
+fn fact_of(host: &ScriptHost, name: &str) -> String {
+    let value = host.properties.borrow().get(&format!("ai.{name}")).cloned().unwrap_or_default();
+    String::from_utf8(value).unwrap()
+}
+
+#[test]
+fn what_one_rule_refuses_the_others_give_back() {
+    let rules = json!([rule(json!({"name": "wide"})), rule(json!({"name": "tight", "limit": 5}))]);
+    let (mut world, limits) = (World::new(), with(rules));
+    assert!(ask(&mut world, &limits, (1, 1)).is_none());
+    assert_eq!(world.used(&limits, "wide", ""), 0);
+}
+
+#[test]
+fn a_stream_without_usage_or_that_is_left_is_charged_for_what_came() {
+    for left in [false, true] {
+        let (mut world, limits) = (World::new(), with(json!([rule(json!({}))])));
+        world.run(|host| {
+            let mut exchange = exchange_of(&limits);
+            assert!(send(&mut exchange, host, BODY));
+            fact(host, "attempts", "openai");
+            head(&mut exchange, host, 200, "text/event-stream");
+            let text = "eight words of an answer are in here";
+            let chunk = json!({"choices": [{"index": 0, "delta": {"content": text}}]});
+            let event = format!("data: {chunk}\n\n");
+            host.put_body(Body::Response, event.as_bytes());
+            exchange.response_body(host, event.len(), false);
+            if !left {
+                host.put_body(Body::Response, b"data: [DONE]\n\n");
+                exchange.response_body(host, 14, true);
+            }
+            exchange.done(host);
+        });
+        let used = world.used(&limits, "r", "");
+        assert!((10..=18).contains(&used), "left: {left}: {used}");
+    }
+}
+
+#[test]
+fn keys_have_counts_of_their_own_and_limits_of_their_own() {
+    let overrides = json!({"bob": 1000, "carol": "unlimited", "mallory": "blocked"});
+    let rules = json!([rule(json!({"key": ["consumer"], "limit": 20, "overrides": overrides}))]);
+    let limits = with(rules);
+    let mut world = World::new();
+    let mut turn = |name: &str| {
+        world.run(|host| {
+            fact(host, "consumer", name);
+            let mut exchange = exchange_of(&limits);
+            let went = send(&mut exchange, host, BODY);
+            if went {
+                fact(host, "attempts", "a");
+                answer(&mut exchange, host, 200, "application/json", "{}");
+                fact(host, "usage", &usage(10, 8));
+                exchange.done(host);
+            }
+            went
+        })
+    };
+    assert!(turn("alice") && !turn("alice"), "18 of 20 are used");
+    assert!(turn("dave"), "another has a count of its own");
+    assert!((0..10).all(|_| turn("bob")) && (0..10).all(|_| turn("carol")));
+    assert!(!turn("mallory"));
+}
+
+#[test]
+fn every_unit_counts_its_own() {
+    // 1000 prompt tokens, 500 of the answer; gpt-4o costs 2.5 and 10 dollars per million.
+    for (unit, used) in [
+        ("total_tokens", 1500),
+        ("prompt_tokens", 1000),
+        ("completion_tokens", 500),
+        ("requests", 1),
+    ] {
+        let limits = with(json!([rule(json!({"unit": unit, "limit": 100_000}))]));
+        let mut world = World::new();
+        ask(&mut world, &limits, (1000, 500)).unwrap();
+        assert_eq!(world.used(&limits, "r", ""), used, "{unit}");
+    }
+    let limits = with(json!([rule(json!({"unit": "cost", "limit": 0.0076}))]));
+    let mut world = World::new();
+    ask(&mut world, &limits, (1000, 500)).unwrap();
+    assert!(ask(&mut world, &limits, (1000, 500)).is_none(), "0.0075 dollars are used");
+    let weighted = json!({"unit": "weighted_tokens", "limit": 100_000, "completion_weight": 4.0,
+                          "weights": {"gpt-*": 0.5}});
+    let limits = with(json!([rule(weighted)]));
+    let mut world = World::new();
+    ask(&mut world, &limits, (1000, 500)).unwrap();
+    assert_eq!(world.used(&limits, "r", ""), 1500);
+}
+
+#[test]
+fn requests_under_way_are_limited() {
+    let concurrent = json!([{"name": "c", "unit": "concurrent", "limit": 2}]);
+    let limits = with(concurrent);
+    let host = chat_host();
+    let mut open: Vec<_> = (0..2).map(|_| exchange_of(&limits)).collect();
+    assert!(open.iter_mut().all(|exchange| send(exchange, &host, BODY)));
+    assert!(!send(&mut exchange_of(&limits), &host, BODY));
+    host.sent.take();
+    open.pop().unwrap().done(&host);
+    assert!(send(&mut exchange_of(&limits), &host, BODY));
+}
+
+#[test]
+fn a_budget_warns_then_asks_for_a_cheaper_model() {
+    let rules = json!([rule(json!({"soft": [0.5, 0.8], "exceeded": "downgrade"}))]);
+    let (mut world, limits) = (World::new(), with(rules));
+    ask(&mut world, &limits, (80, 15)).unwrap();
+    world.run(|host| {
+        let mut exchange = exchange_of(&limits);
+        assert!(send(&mut exchange, host, BODY));
+        assert_eq!(fact_of(host, "downgrade"), "r");
+        head(&mut exchange, host, 200, "application/json");
+        assert_eq!(host.text(Map::Response, "x-ai-budget").unwrap(), "r=0.8");
+    });
+}
+
+#[test]
+fn providers_that_are_used_up_are_left_out() {
+    let rules = json!([rule(json!({"key": ["provider"], "providers": ["openai", "azure"]}))]);
+    let (mut world, limits) = (World::new(), with(rules));
+    ask(&mut world, &limits, (90, 30)).unwrap();
+    world.run(|host| {
+        assert!(send(&mut exchange_of(&limits), host, BODY));
+        assert_eq!(fact_of(host, "exhausted"), "openai=*");
+    });
+}
+
+#[test]
+fn an_admin_resets_and_tops_up() {
+    let (mut world, limits) = (World::new(), with(json!([rule(json!({}))])));
+    ask(&mut world, &limits, (80, 15)).unwrap();
+    let mut post = |path: &str, key: &str| {
+        world.run(|host| {
+            host.put(Map::Request, ":path", path);
+            host.put(Map::Request, "authorization", &format!("Bearer {key}"));
+            exchange_of(&limits).request_headers(host, true);
+            (sent(host).0, sent(host).1)
+        })
+    };
+    assert_eq!(post("/_ai/limits/reset?rule=r", "wrong").0, 401);
+    let (status, body) = post("/_ai/budgets/topup?rule=r&amount=50", "adm");
+    assert!(status == 200 && body.contains("\"limit\":150"), "{body}");
+    let (_, body) = post("/_ai/limits/reset?rule=r", "adm");
+    assert!(body.contains("\"used\":0"), "{body}");
+    assert_eq!(post("/_ai/limits/reset?rule=x", "adm").0, 404);
+}
+
+#[test]
+fn a_dry_run_refuses_nothing_and_counts() {
+    let config =
+        json!({"mode": "dry_run", "admin_key": "adm", "rules": [rule(json!({"limit": 5}))]});
+    let (mut world, limits) = (World::new(), plugin(configure, &config.to_string()));
+    ask(&mut world, &limits, (10, 10)).unwrap();
+    assert_eq!(world.used(&limits, "r", ""), 20);
+}
+
+#[test]
+fn mistakes_are_named() {
+    let wrong = |rule: Value| refused(configure, &json!({"rules": [rule]}).to_string());
+    for (more, place) in [
+        (json!({"name": "a b"}), "rules[0].name: "),
+        (json!({"key": ["consumer", "shoe"]}), "rules[0].key[1]: "),
+        (json!({"key": ["provider"]}), "rules[0].providers: "),
+        (json!({"window": "1y"}), "rules[0].window: "),
+        (json!({"limit": -1}), "rules[0].limit: "),
+        (json!({"limit": 1.5}), "rules[0].limit: "),
+        (json!({"burst": 5}), "rules[0].burst: "),
+        (json!({"unit": "concurrent"}), "rules[0].window: "),
+        (json!({"utc_offset": "8"}), "rules[0].utc_offset: "),
+        (json!({"soft": [0.5, 1.5]}), "rules[0].soft[1]: "),
+        (json!({"overrides": {"x": "free"}}), "rules[0].overrides.x: "),
+        (json!({"when": {"ips": ["x"]}}), "rules[0].when.ips[0]: "),
+    ] {
+        let error = wrong(rule(more.clone()));
+        assert!(error.starts_with(place), "{more}: {error}");
+    }
+}
+
+proptest! {
+    /// However requests end, and in whatever order, nothing stays reserved that was not used.
+    #[test]
+    fn no_reservation_leaks(steps in proptest::collection::vec((0_u8..6, 0_u64..50, 0_u64..50), 1..60)) {
+        let limits = with(json!([rule(json!({"limit": 100_000}))]));
+        let host = chat_host();
+        let (mut open, mut truth) = (Vec::new(), 0);
+        for (step, prompt, completion) in steps {
+            host.sent.take();
+            if step < 3 || open.is_empty() {
+                let mut exchange = exchange_of(&limits);
+                prop_assert!(send(&mut exchange, &host, BODY));
+                open.push(exchange);
+                continue;
+            }
+            let mut exchange = open.swap_remove(usize::try_from(prompt).unwrap() % open.len());
+            host.properties.borrow_mut().clear();
+            match step {
+                3 => {
+                    fact(&host, "attempts", "a");
+                    answer(&mut exchange, &host, 200, "application/json", "{}");
+                    fact(&host, "usage", &usage(prompt, completion));
+                    truth += prompt + completion;
+                }
+                4 => {
+                    answer(&mut exchange, &host, 500, "application/json", "{}");
+                }
+                // Nobody was asked.
+                _ => {}
+            }
+            exchange.done(&host);
+        }
+        for mut exchange in open {
+            host.properties.borrow_mut().clear();
+            exchange.done(&host);
+        }
+        let mut world = World { shared: host.shared.take() };
+        prop_assert_eq!(world.used(&limits, "r", ""), truth);
+    }
+}
