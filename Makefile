@@ -4,7 +4,7 @@ PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 WASM := cargo build --quiet --release --locked --target wasm32-wasip1
 
 .PHONY: help setup wasm mock demo up down test test-native test-wasm test-emulator test-e2e \
-        conformance lint fmt fuzz schema clean
+        conformance bench-translate features lint fmt fuzz schema clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -60,6 +60,16 @@ test-e2e: ## The examples in real Envoy
 conformance: ## Compare with recorded pairs of other gateways VECTORS=folder [CASE=name]
 	@$(if $(VECTORS),,echo 'give the folder of the recorded pairs: make conformance VECTORS=/path' >&2; exit 2)
 	@cargo run --quiet --locked --profile tools -p conformance -- "$(VECTORS)" $(CASE)
+
+bench-translate: ## What translating costs, in Wasm instructions and native time
+	@test-harness/setup.sh build
+	@$(WASM) -p bench --lib
+	@test-harness/optimize.sh target/wasm32-wasip1/release/bench.wasm target/bench.wasm
+	@cargo run --quiet --locked -p test-harness --bin count-fuel -- target/bench.wasm
+	@cargo run --quiet --release --locked -p bench
+
+features: ## Write the table of what is translated anew, from the golden files
+	UPDATE=1 cargo test --quiet --locked -p ai-proxy --test features
 
 fuzz: ## Every fuzz target for a fixed number of inputs [RUNS=20000 SEED=1]
 	test-harness/fuzz/run.sh

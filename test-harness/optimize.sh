@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a module smaller and faster with Binaryen's wasm-opt: `optimize.sh <in.wasm> <out.wasm>`. One
+# Makes a module smaller with Binaryen's wasm-opt: `optimize.sh <in.wasm> <out.wasm>`. One
 # that has not changed since the last time is left as it is. Without Node.js and without a wasm-opt on
 # PATH the module is taken as it was compiled, which works as well and is an eighth larger.
 set -eu
@@ -14,7 +14,7 @@ optimizer=target/tools/node_modules/.bin/wasm-opt
 [ -x "$optimizer" ] || optimizer=$(command -v wasm-opt || true)
 if [ -n "$optimizer" ]; then
     # No other features than those that Rust's own target has.
-    "$optimizer" -O3 --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext \
+    "$optimizer" -Oz --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext \
         --enable-mutable-globals --enable-multivalue --enable-reference-types "$in" -o "$out.new"
     mv "$out.new" "$out"
 else

@@ -67,6 +67,12 @@ pub enum Fact {
     Exhausted,
     /// A budget that asks for a cheaper model.
     Downgrade,
+    /// The Envoy cluster that the next attempt goes to; Envoy's routing reads it as the filter state
+    /// `wasm.ai.cluster`.
+    Cluster,
+    /// What came of the attempts: lines of their number, status, microseconds to the first byte and
+    /// seconds of `retry-after`, separated by spaces; `-` for what is not known.
+    Outcomes,
     /// The route that was taken.
     Route,
     /// The experiment's variant, `experiment=variant`.
@@ -83,7 +89,7 @@ pub enum Fact {
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Fact; 30] = [
+    pub const ALL: [Fact; 32] = [
         Fact::RequestedModel,
         Fact::Targets,
         Fact::Provider,
@@ -108,6 +114,8 @@ impl Fact {
         Fact::Limit,
         Fact::Exhausted,
         Fact::Downgrade,
+        Fact::Cluster,
+        Fact::Outcomes,
         Fact::Route,
         Fact::Variant,
         Fact::Region,
@@ -143,6 +151,8 @@ impl Fact {
             Fact::Limit => "limit",
             Fact::Exhausted => "exhausted",
             Fact::Downgrade => "downgrade",
+            Fact::Cluster => "cluster",
+            Fact::Outcomes => "outcomes",
             Fact::Route => "route",
             Fact::Variant => "variant",
             Fact::Region => "region",
@@ -214,8 +224,10 @@ impl Facts {
             return;
         }
         self.read_header(host);
-        let by_name: BTreeMap<&str, &str> =
-            self.known.iter().map(|(fact, value)| (fact.name(), value.as_str())).collect();
+        let mut by_name: BTreeMap<&str, &str> = BTreeMap::new();
+        for (fact, value) in &self.known {
+            by_name.insert(fact.name(), value);
+        }
         if let Ok(json) = serde_json::to_string(&by_name)
             && json.len() <= MAX_HEADER
             && json.is_ascii()

@@ -99,7 +99,12 @@ pub struct Cx<'a> {
     pub(crate) body_wanted: bool,
 }
 
-impl Cx<'_> {
+impl<'a> Cx<'a> {
+    /// For what is called outside of an exchange: tests and tools.
+    pub fn new(host: &'a dyn Host, facts: &'a mut Facts, endpoint: Option<Endpoint>) -> Cx<'a> {
+        Cx { host, facts, endpoint, body_wanted: false }
+    }
+
     /// Asks for the request's body; in [`Filter::request_head`] only.
     pub fn read_body(&mut self) {
         self.body_wanted = true;

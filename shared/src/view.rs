@@ -43,11 +43,34 @@ where
     map.next_value()
 }
 
+/// Which of a view's fields a key names.
+pub(crate) fn field(keys: &[(&str, u8)], key: &str) -> Option<u8> {
+    keys.iter().find(|(name, _)| *name == key).map(|(_, field)| *field)
+}
+
+/// Marks a field as seen; one that is there twice is an error.
+pub(crate) fn once<E: serde::de::Error>(
+    seen: &mut u64,
+    keys: &'static [(&'static str, u8)],
+    field: u8,
+) -> Result<(), E> {
+    let bit = 1u64.checked_shl(u32::from(field)).unwrap_or(0);
+    if *seen & bit != 0 {
+        let name = keys.iter().find(|key| key.1 == field).map_or("", |key| key.0);
+        return Err(E::duplicate_field(name));
+    }
+    *seen |= bit;
+    Ok(())
+}
+
 /// Declares a view: every field an `Option` (absent and `null` are `None`), a named field given
 /// twice is an error, and what is not named goes to `rest` in the order of the document.
 ///
 /// `field = "key": Type` where the key is no identifier (`kind = "type"`), and
-/// `field = "key" | "other_key": Type` where it may be spelt either way.
+/// `field = "key" | "other_key": Type` where it may be spelt either way. At most 64 fields.
+///
+/// There are a hundred views, so what they expand to is kept small: keys are looked up in a table, and
+/// the fields are those of one value, which an error drops in one call.
 macro_rules! view {
     (
         $(#[$meta:meta])*
@@ -67,6 +90,12 @@ macro_rules! view {
             fn deserialize<D: serde::de::Deserializer<'de>>(
                 deserializer: D,
             ) -> Result<Self, D::Error> {
+                const KEYS: &[(&str, u8)] = &[$(
+                    ($crate::view::view!(@key $field $($key)?), Field::$field as u8),
+                    $($( ($alias, Field::$field as u8), )*)?
+                )*];
+                #[allow(non_camel_case_types, dead_code)]
+                enum Field { $( $field, )* Rest }
                 struct Read<$life>(std::marker::PhantomData<&$life ()>);
                 impl<'de: $life, $life> serde::de::Visitor<'de> for Read<$life> {
                     type Value = $name<$life>;
@@ -77,22 +106,26 @@ macro_rules! view {
                         self,
                         mut map: A,
                     ) -> Result<$name<$life>, A::Error> {
-                        $( let mut $field: Option<Option<$type>> = None; )*
-                        let mut rest = Vec::new();
+                        #[allow(unused_mut)]
+                        let mut view = $name::default();
+                        let mut seen = 0;
                         while let Some($crate::view::Key(key)) = map.next_key()? {
-                            match &*key {
-                                $( $crate::view::view!(@key $field $($key)?) $($(| $alias)*)? => {
-                                    let value = $crate::view::value(&mut map)?;
-                                    if $field.replace(value).is_some() {
-                                        return Err(serde::de::Error::duplicate_field(
-                                            $crate::view::view!(@key $field $($key)?),
-                                        ));
-                                    }
-                                } )*
-                                _ => rest.push((key, map.next_value()?)),
-                            }
+                            let field = match $crate::view::field(KEYS, &key) {
+                                Some(field) => field,
+                                None => {
+                                    view.rest.push((key, map.next_value()?));
+                                    continue;
+                                }
+                            };
+                            $crate::view::once(&mut seen, KEYS, field)?;
+                            $(
+                                if field == Field::$field as u8 {
+                                    view.$field = $crate::view::value(&mut map)?;
+                                    continue;
+                                }
+                            )*
                         }
-                        Ok($name { $( $field: $field.flatten(), )* rest })
+                        Ok(view)
                     }
                 }
                 deserializer.deserialize_map(Read(std::marker::PhantomData))

@@ -10,6 +10,67 @@ pub struct JsonWriter {
     out: String,
 }
 
+/// A number or a truth value.
+#[derive(Clone, Copy, Debug)]
+pub enum Scalar {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A count.
+    Unsigned(u64),
+    /// A whole number.
+    Signed(i64),
+    /// Any number.
+    Float(f64),
+}
+
+impl From<bool> for Scalar {
+    fn from(value: bool) -> Scalar {
+        Scalar::Bool(value)
+    }
+}
+
+impl From<u8> for Scalar {
+    fn from(value: u8) -> Scalar {
+        Scalar::Unsigned(u64::from(value))
+    }
+}
+
+impl From<u32> for Scalar {
+    fn from(value: u32) -> Scalar {
+        Scalar::Unsigned(u64::from(value))
+    }
+}
+
+impl From<i32> for Scalar {
+    fn from(value: i32) -> Scalar {
+        Scalar::Signed(i64::from(value))
+    }
+}
+
+impl From<u64> for Scalar {
+    fn from(value: u64) -> Scalar {
+        Scalar::Unsigned(value)
+    }
+}
+
+impl From<usize> for Scalar {
+    fn from(value: usize) -> Scalar {
+        Scalar::Unsigned(u64::try_from(value).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<i64> for Scalar {
+    fn from(value: i64) -> Scalar {
+        Scalar::Signed(value)
+    }
+}
+
+impl From<f64> for Scalar {
+    fn from(value: f64) -> Scalar {
+        Scalar::Float(value)
+    }
+}
+
 impl JsonWriter {
     /// An empty document that has room for so many bytes.
     pub fn with_capacity(bytes: usize) -> JsonWriter {
@@ -61,12 +122,23 @@ impl JsonWriter {
         self.out.push_str(braces);
     }
 
-    /// A number, `true`, `false` or whatever else prints as JSON.
+    /// A number or a truth value.
+    pub fn value(&mut self, value: impl Into<Scalar>) {
+        self.scalar(value.into());
+    }
+
     #[inline(never)]
-    pub fn value(&mut self, value: impl std::fmt::Display) {
-        use std::fmt::Write as _;
-        self.comma();
-        let _ = write!(self.out, "{value}");
+    fn scalar(&mut self, value: Scalar) {
+        let text = match value {
+            Scalar::Bool(true) => return self.raw("true"),
+            Scalar::Bool(false) => return self.raw("false"),
+            Scalar::Unsigned(value) => serde_json::to_string(&value),
+            Scalar::Signed(value) => serde_json::to_string(&value),
+            Scalar::Float(value) => serde_json::to_string(&value),
+        };
+        let text = text.unwrap_or_default();
+        // `1` says as much as `1.0`, and some APIs take no other where a whole number is meant.
+        self.raw(text.strip_suffix(".0").unwrap_or(&text));
     }
 
     /// A text, to be encoded.

@@ -6,6 +6,7 @@ import httpx
 import openai
 import pytest
 
+from gateway.config import PROVIDERS
 from gateway.stack import KEYS, Stack
 
 # What clients send; it must never get past the gateway.
@@ -41,11 +42,14 @@ class Gateway:
 
     def reset(self):
         """Makes the stand-ins forget."""
-        for provider in ("openai", "anthropic"):
+        for provider in PROVIDERS:
             httpx.post(f"{self.stack.mock_url(provider)}/_mock/reset").raise_for_status()
 
 
-@pytest.fixture(scope="session", params=["full-chain.yaml", "bundle.yaml"])
+EXAMPLES = ["full-chain.yaml", "bundle.yaml"]
+
+
+@pytest.fixture(scope="session", params=EXAMPLES)
 def running(request, tmp_path_factory):
     """The separate plugins, then the bundle; one at a time."""
     with Stack(request.param, directory=tmp_path_factory.mktemp("gateway")) as stack:
@@ -61,6 +65,30 @@ def gateway(running):
     """A running gateway whose stand-ins have seen nothing yet."""
     running.reset()
     return running
+
+
+@pytest.fixture(params=EXAMPLES)
+def fresh(request, tmp_path):
+    """A gateway that has seen nothing yet, where what it learns would spoil the next test."""
+    with Stack(request.param, directory=tmp_path) as stack:
+        yield Gateway(stack)
+
+
+@pytest.fixture(params=EXAMPLES)
+def with_routes(request, tmp_path):
+    """Starts a gateway with these routes; those of its models stay."""
+    stacks = []
+
+    def start(routes, more="", **options):
+        text = f'"routes": {json.dumps(routes)}, {more} "models": ['
+        stack = Stack(request.param, directory=tmp_path,
+                      edit=lambda example: example.replace('"models": [', text), **options)
+        stacks.append(stack)
+        return Gateway(stack.start())
+
+    yield start
+    for stack in stacks:
+        stack.stop()
 
 
 @pytest.fixture

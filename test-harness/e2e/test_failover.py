@@ -12,35 +12,35 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_the_next_provider_answers(gateway, ask, failure):
-    answer = gateway.post(ask("best"), {"on": {"openai": failure}})
+def test_the_next_provider_answers(fresh, ask, failure):
+    answer = fresh.post(ask("best"), {"on": {"openai": failure}})
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-ai-provider"] == "anthropic"
     assert answer.headers["x-ai-model"] == "claude-sonnet-4-5"
     assert answer.json()["object"] == "chat.completion"
-    first, second = gateway.received("openai")[0], gateway.received("anthropic")[0]
+    first, second = fresh.received("openai")[0], fresh.received("anthropic")[0]
     assert (first["path"], second["path"]) == ("/v1/chat/completions", "/v1/messages")
     # What the first attempt has set is gone.
     assert "authorization" not in dict(second["headers"])
 
 
-def test_a_streamed_request_fails_over_too(gateway, ask):
-    client = gateway.client({"text": "here", "on": {"openai": {"status": 500}}})
+def test_a_streamed_request_fails_over_too(fresh, ask):
+    client = fresh.client({"text": "here", "on": {"openai": {"status": 500}}})
     chunks = list(client.chat.completions.create(**ask("best"), stream=True))
     assert "".join(c.choices[0].delta.content or "" for c in chunks) == "here"
 
 
-def test_a_mistake_of_the_client_is_not_tried_again(gateway, ask):
-    answer = gateway.post(ask("best", temperature=9), {})
+def test_a_mistake_of_the_client_is_not_tried_again(fresh, ask):
+    answer = fresh.post(ask("best", temperature=9), {})
     assert answer.status_code == 400
-    assert gateway.received("anthropic") == []
+    assert fresh.received("anthropic") == []
 
 
-def test_when_all_fail_the_last_failure_is_told_in_the_clients_form(gateway, ask):
-    answer = gateway.post(ask("best"), {"status": 529, "error_message": "Overloaded"})
+def test_when_all_fail_the_last_failure_is_told_in_the_clients_form(fresh, ask):
+    answer = fresh.post(ask("best"), {"status": 529, "error_message": "Overloaded"})
     assert answer.status_code == 529
     assert "Overloaded" in answer.json()["error"]["message"]
-    assert len(gateway.received("openai")) == 2 and len(gateway.received("anthropic")) == 1
+    assert len(fresh.received("openai")) == 1 and len(fresh.received("anthropic")) == 2
 
 
 def test_a_providers_failure_is_told_in_the_clients_form(gateway, ask):

@@ -44,7 +44,13 @@ if [ $# -eq 0 ]; then
 fi
 for target in "$@"; do
     mkdir "$corpus/$target"
-    if ! $fixed "$bin/$target" "$corpus/$target" "seeds/$target" -runs="$runs" -seed="$seed" \
+    # The golden cases are good seeds; they stay where they are.
+    case $target in
+    requests) golden=../../plugins/ai-proxy/tests/golden/requests ;;
+    answers | streams) golden=../../plugins/ai-proxy/tests/golden/answers ;;
+    *) golden= ;;
+    esac
+    if ! $fixed "$bin/$target" "$corpus/$target" "seeds/$target" $golden -runs="$runs" -seed="$seed" \
         -max_len="$max_len" -rss_limit_mb=1024 -timeout=10 -verbosity=0 -print_final_stats=1 \
         -artifact_prefix="artifacts/$target-" >"$corpus/log" 2>&1; then
         cat "$corpus/log" >&2

@@ -60,6 +60,9 @@ def with_upstream(text, url, protocol):
         }}}}]}]
     if parts.scheme == "https":
         cluster["transport_socket"] = tls(parts.hostname)
+    for route in routes(config):
+        del route["inline_cluster_specifier_plugin"]
+        route["cluster"] = "upstream"
     provider = {"name": "upstream", "protocol": protocol, "base_url": url,
                 "api_key": "$env://UPSTREAM_KEY", "cluster": "upstream"}
     plugin = {"providers": [provider],
@@ -84,6 +87,15 @@ def tls(host):
             "common_tls_context": {"validation_context": context},
         },
     }
+
+
+def routes(config):
+    """The actions of all routes of a configuration."""
+    for listener in config["static_resources"]["listeners"]:
+        for chain in listener["filter_chains"]:
+            for network in chain["filters"]:
+                hosts = network["typed_config"]["route_config"]["virtual_hosts"]
+                yield from (route["route"] for host in hosts for route in host["routes"])
 
 
 def wasm_configs(node):

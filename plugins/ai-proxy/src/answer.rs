@@ -13,9 +13,11 @@ use shared::usage::{Report, Usage};
 use crate::asked::{Asked, Operation};
 use crate::attempt::Attempt;
 use crate::config::Protocol;
+use crate::document::Document;
 use crate::keys::KeyPool;
 use crate::provider::{Cloud, Provider};
 use crate::translate::client::{Client, Context, Send, StreamWriter};
+use crate::translate::count;
 use crate::translate::ir::Delta;
 use crate::translate::provider::{self, StreamReader};
 
@@ -54,6 +56,8 @@ enum Form {
     },
     /// It speaks another.
     Translated { reader: Box<dyn StreamReader>, writer: Box<dyn StreamWriter>, context: Context },
+    /// The same, of what is no chat: one document.
+    Document(Document),
 }
 
 impl Answer {
@@ -67,8 +71,9 @@ impl Answer {
         passthrough: bool,
     ) -> Answer {
         let protocol = attempt.wire.protocol;
-        let form = match asked.operation {
-            Operation::Chat(client) if !attempt.wire.same => {
+        let form = match (asked.operation, &attempt.document) {
+            (_, Some(document)) => Form::Document(document.clone()),
+            (Operation::Chat(client), _) if !attempt.wire.same => {
                 let context = Context {
                     model: model.to_owned(),
                     created: host.now_nanos() / 1_000_000_000,
@@ -83,7 +88,7 @@ impl Answer {
                     context,
                 }
             }
-            operation => Form::Same { unfinished: matches!(operation, Operation::Chat(_)) },
+            (operation, _) => Form::Same { unfinished: matches!(operation, Operation::Chat(_)) },
         };
         Answer {
             provider: provider.name.clone(),
@@ -130,6 +135,9 @@ impl Answer {
             json_headers(head);
             return Interest::Rewrite;
         }
+        if let Form::Document(Document::Vectors(pending)) = &mut self.form {
+            pending.head(head.headers);
+        }
         match (&self.form, self.kind) {
             (Form::Same { .. }, BodyKind::Encoded | BodyKind::Other) => Interest::Ignore,
             (Form::Same { .. }, BodyKind::Json) if !self.array => Interest::Observe,
@@ -162,24 +170,35 @@ impl Answer {
             return Some(self.error(head, body));
         }
         let text = std::str::from_utf8(body).unwrap_or_default();
-        match &self.form {
+        let translated = match &self.form {
             Form::Same { .. } => {
                 self.observe(text);
-                self.array.then(|| format!("[{text}]").into_bytes())
+                return self.array.then(|| format!("[{text}]").into_bytes());
             }
-            Form::Translated { context, .. } => match provider::read(self.protocol, text) {
-                Ok(response) => {
-                    self.report.set(response.usage);
+            Form::Translated { context, .. } => {
+                provider::read(self.protocol, text).map(|response| {
                     let client = self.client.unwrap_or(Client::OpenAiChat);
                     let text = client.write(&response, context);
-                    Some(if self.array { format!("[{text}]") } else { text }.into_bytes())
-                }
-                Err(error) => {
-                    log::warn!("provider {} sent no readable answer: {error}", self.provider);
-                    let message = format!("provider `{}` sent no readable answer", self.provider);
-                    Some(self.fail(head, &ApiError::new(ErrorKind::BadGateway, message)))
-                }
-            },
+                    let text = if self.array { format!("[{text}]") } else { text };
+                    (text, response.usage)
+                })
+            }
+            Form::Document(Document::Vectors(pending)) => pending.answer(text),
+            // A count of tokens costs none.
+            Form::Document(Document::Count(client)) => {
+                count::read(text).map(|tokens| (client.write(tokens), None))
+            }
+        };
+        match translated {
+            Ok((text, usage)) => {
+                self.report.set(usage);
+                Some(text.into_bytes())
+            }
+            Err(error) => {
+                log::warn!("provider {} sent no readable answer: {error}", self.provider);
+                let message = format!("provider `{}` sent no readable answer", self.provider);
+                Some(self.fail(head, &ApiError::new(ErrorKind::BadGateway, message)))
+            }
         }
     }
 
@@ -193,7 +212,9 @@ impl Answer {
         }
         let text = std::str::from_utf8(body).unwrap_or_default();
         let told = match self.form {
-            Form::Translated { .. } => provider::read_error(self.protocol, text),
+            Form::Translated { .. } | Form::Document(_) => {
+                provider::read_error(self.protocol, text)
+            }
             Form::Same { .. } => None,
         };
         let kind = ErrorKind::of_status(self.status);
@@ -247,6 +268,8 @@ impl Answer {
                 self.report = reader.progress().report;
                 true
             }
+            // None was asked for.
+            Form::Document(_) => true,
         }
     }
 
@@ -264,6 +287,7 @@ impl Answer {
                 }
                 return;
             }
+            Form::Document(_) => return,
         };
         let ended = reader.progress().ended;
         if !ended && !reader.finish(&mut |delta| writer.write(&delta, send)) {
@@ -333,6 +357,6 @@ fn json_headers(head: &mut ResponseHead<'_>) {
 }
 
 /// A header's value may not have just anything.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(256).collect()
 }

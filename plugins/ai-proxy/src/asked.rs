@@ -15,6 +15,7 @@ use shared::request::RequestBody;
 
 use crate::percent;
 use crate::translate::client::Client;
+use crate::translate::{count, embed};
 
 /// A request whose body has been read.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Asked {
     pub include_usage: bool,
     /// Whether `stream_options` were given.
     pub stream_options: bool,
+    /// Most tokens of the answer, if the client says.
+    pub max_tokens: Option<u64>,
     /// In whose form errors are told.
     pub vendor: Vendor,
     /// What follows the version in the path, with its query (`/files/file-1?x=y`).
@@ -45,14 +48,10 @@ pub struct Asked {
 pub enum Operation {
     /// A chat completion, in this protocol.
     Chat(Client),
-    /// Vectors of texts, in OpenAI's protocol.
-    Embeddings,
-    /// Vectors of texts, in Gemini's protocol.
-    GeminiEmbed,
-    /// The number of tokens of a Messages request.
-    CountTokens,
-    /// The number of tokens of a Gemini request.
-    GeminiCountTokens,
+    /// Vectors of texts, in this protocol.
+    Embed(embed::Client),
+    /// The number of a request's tokens, in this protocol.
+    Count(count::Client),
     /// Anthropic's batches.
     AnthropicBatches,
     /// A service whose bodies pass as they are.
@@ -76,16 +75,23 @@ impl Asked {
             _ => None,
         }
     }
+
+    /// What a client of Gemini's calls: `embedContent` of `.../models/{model}:embedContent`.
+    pub fn method(&self) -> &str {
+        let path = self.tail.split('?').next().unwrap_or_default();
+        path.rsplit_once(':').map(|(_, method)| method).unwrap_or_default()
+    }
 }
 
 impl Operation {
     /// That of an endpoint, if it is served here and concerns a provider.
     pub fn of(endpoint: Endpoint) -> Option<Operation> {
         match endpoint {
-            Endpoint::OpenAiEmbeddings => Some(Operation::Embeddings),
-            Endpoint::GeminiEmbed => Some(Operation::GeminiEmbed),
-            Endpoint::AnthropicCountTokens => Some(Operation::CountTokens),
-            Endpoint::GeminiCountTokens => Some(Operation::GeminiCountTokens),
+            Endpoint::OpenAiEmbeddings => Some(Operation::Embed(embed::Client::OpenAi)),
+            Endpoint::GeminiEmbed => Some(Operation::Embed(embed::Client::Gemini)),
+            Endpoint::AnthropicCountTokens => Some(Operation::Count(count::Client::Anthropic)),
+            Endpoint::GeminiCountTokens => Some(Operation::Count(count::Client::Gemini)),
+            Endpoint::OpenAiInputTokens => Some(Operation::Count(count::Client::OpenAi)),
             Endpoint::AnthropicBatches => Some(Operation::AnthropicBatches),
             Endpoint::Service(service) => Some(Operation::Service(service)),
             endpoint => Client::of(endpoint).map(Operation::Chat),
@@ -95,11 +101,7 @@ impl Operation {
     /// Whether a model must be named.
     fn needs_model(self) -> bool {
         match self {
-            Operation::Chat(_)
-            | Operation::Embeddings
-            | Operation::GeminiEmbed
-            | Operation::CountTokens
-            | Operation::GeminiCountTokens => true,
+            Operation::Chat(_) | Operation::Embed(_) | Operation::Count(_) => true,
             Operation::Service(service) => !keeps(service),
             Operation::AnthropicBatches => false,
         }
@@ -178,6 +180,7 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
         array: false,
         include_usage: false,
         stream_options: false,
+        max_tokens: None,
         vendor: cx.endpoint.map_or(Vendor::OpenAi, Endpoint::vendor),
         tail: tail(path).unwrap_or_default().to_owned(),
     };
@@ -207,6 +210,7 @@ fn read_json(asked: &mut Asked, body: &RequestBody) -> Result<(), ApiError> {
         return Err(missing(field));
     }
     asked.stream = head.stream.unwrap_or(false);
+    asked.max_tokens = head.max_tokens();
     asked.stream_options = head.stream_options.is_some();
     let options = head.stream_options.unwrap_or_default();
     asked.include_usage = options.include_usage.unwrap_or(false);
@@ -225,11 +229,12 @@ fn lacking(operation: Operation, head: &Head<'_>) -> Option<&'static str> {
     }
     let given = |value: Option<&RawValue>| value.is_some();
     match operation {
-        Operation::Chat(Client::OpenAiChat | Client::Anthropic) | Operation::CountTokens => {
+        Operation::Chat(Client::OpenAiChat | Client::Anthropic)
+        | Operation::Count(count::Client::Anthropic) => {
             (!given(head.messages)).then_some("messages")
         }
         Operation::Chat(Client::OpenAiCompletions) => (!given(head.prompt)).then_some("prompt"),
-        Operation::Embeddings => (!given(head.input)).then_some("input"),
+        Operation::Embed(_) => (!given(head.input)).then_some("input"),
         _ => None,
     }
 }

@@ -5,19 +5,20 @@ use std::ops::Range;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts;
 use shared::host::{Host, HostError, Map};
-use shared::json::JsonStr;
 use shared::request::RequestBody;
 
 use crate::asked::{Asked, ModelAt, Operation};
 use crate::auth::{self, CLIENT_HEADERS, Unsigned};
 use crate::config::{OnUnsupported, Protocol};
+use crate::document::{self, Asking, Document};
 use crate::gateway::Gateway;
 use crate::overrides::{Edit, Overrides, apply};
 use crate::provider::{Cloud, Provider};
+use crate::renamed;
 use crate::translate::client::Client;
 use crate::translate::ir::Unsupported;
 use crate::translate::provider::{Options, write};
-use crate::wire::Wire;
+use crate::wire::{Wanted, Wire};
 
 /// Headers of the client, besides those with its key, that no provider gets, and those of a signature
 /// that an attempt before this one has made.
@@ -56,6 +57,8 @@ pub struct Attempt {
     pub echo: String,
     /// Names of the tools that take any text.
     pub custom_tools: Vec<String>,
+    /// What the answer is to become, if it is one document and no chat.
+    pub document: Option<Document>,
 }
 
 /// What an attempt is made in.
@@ -81,10 +84,11 @@ pub enum NewBody {
 }
 
 impl Attempt {
-    /// Puts a request into the provider's form.
+    /// Puts a request into the provider's form; `changes` are made to it besides the provider's own.
     pub fn new(
         circumstances: &Circumstances<'_>,
         provider: &Provider,
+        changes: Option<&Overrides>,
         model: &str,
         asked: &Asked,
         text: &str,
@@ -98,24 +102,23 @@ impl Attempt {
             dropped: Vec::new(),
             echo: String::new(),
             custom_tools: Vec::new(),
+            document: None,
             wire,
         };
-        match asked.operation {
-            Operation::Chat(client) if !attempt.wire.same => {
+        let options = Options {
+            model,
+            default_max_tokens: provider.default_max_tokens,
+            quirks: provider.quirks,
+            cloud: provider.cloud,
+        };
+        match (asked.operation, attempt.wire.service) {
+            (Operation::Chat(client), _) if !attempt.wire.same => {
                 let mut request = client.read(text)?;
                 // Gemini's clients say it in the path.
                 request.stream |= asked.stream;
-                let options = Options {
-                    model,
-                    default_max_tokens: provider.default_max_tokens,
-                    quirks: provider.quirks,
-                    cloud: provider.cloud,
-                };
                 let body = write(attempt.wire.protocol, &mut request, &options)
                     .map_err(|Unsupported(what)| unsupported(what, &provider.name))?;
-                let edits = provider.body.edits(&body);
-                attempt.body =
-                    NewBody::Whole(if edits.is_empty() { body } else { apply(&body, &edits) });
+                attempt.body = NewBody::Whole(overridden(provider, changes, body));
                 attempt.dropped = request.dropped;
                 let fields = request.unsupported.iter();
                 attempt.dropped.extend(fields.map(|f| client.name_of(*f).to_owned()));
@@ -123,9 +126,17 @@ impl Attempt {
                 let custom = request.tools.iter().filter(|tool| tool.custom);
                 attempt.custom_tools = custom.map(|t| t.name.decode().into_owned()).collect();
             }
+            (Operation::Embed(client), Wanted::Vectors(dialect)) if !attempt.wire.same => {
+                let asked = document::vectors(provider, changes, model, client, dialect, text)?;
+                attempt.ask(asked);
+            }
+            (Operation::Count(client), Wanted::Count(counter)) if !attempt.wire.same => {
+                let asked = document::count(provider, client, counter, text, &options)?;
+                attempt.ask(asked);
+            }
             _ => {
                 attempt.usage_added = circumstances.rewrites && lacks_usage(provider, asked);
-                let edits = edits(provider, model, asked, attempt.usage_added, text);
+                let edits = edits(provider, changes, model, asked, attempt.usage_added, text);
                 if !edits.is_empty() {
                     attempt.body = NewBody::Edits(edits);
                 }
@@ -139,6 +150,13 @@ impl Attempt {
             return Err(ApiError::new(ErrorKind::InvalidRequest, message).param(field));
         }
         Ok(attempt)
+    }
+
+    /// Asks for one document.
+    fn ask(&mut self, asked: Asking) {
+        self.body = NewBody::Whole(asked.body);
+        self.dropped = asked.dropped;
+        self.document = Some(asked.document);
     }
 
     /// Applies the body's change.
@@ -189,13 +207,21 @@ fn lacks_usage(provider: &Provider, asked: &Asked) -> bool {
 /// What changes in a body that is in the provider's protocol already.
 fn edits(
     provider: &Provider,
+    changes: Option<&Overrides>,
     model: &str,
     asked: &Asked,
     add_usage: bool,
     text: &str,
 ) -> Vec<Edit> {
     let chat = matches!(asked.operation, Operation::Chat(_));
-    let mut overrides = provider.body.clone();
+    let mut overrides = match changes {
+        Some(changes) => provider.body.and(changes),
+        None => provider.body.clone(),
+    };
+    if matches!(asked.operation, Operation::Count(_)) {
+        // What is said of answers no counter knows.
+        overrides = Overrides::default();
+    }
     if add_usage {
         let options = serde_json::json!({ "include_usage": true });
         overrides.set.insert("stream_options".into(), options);
@@ -211,12 +237,11 @@ fn edits(
         _ if overrides.is_empty() => Vec::new(),
         _ => overrides.edits(text),
     };
-    if let Some(ModelAt::Json(range)) = &asked.model_at
-        && asked.model != model
-        && !edits.iter().any(|(edit, _)| edit.start < range.end && range.start < edit.end)
-    {
-        let at = edits.partition_point(|(edit, _)| edit.start < range.start);
-        edits.insert(at, (range.clone(), JsonStr::encode(model).quoted().to_owned()));
+    for (range, name) in renamed::edits(asked, model, text) {
+        if !edits.iter().any(|(edit, _)| edit.start < range.end && range.start < edit.end) {
+            let at = edits.partition_point(|(edit, _)| edit.start < range.start);
+            edits.insert(at, (range, name));
+        }
     }
     edits
 }
@@ -236,7 +261,17 @@ fn cloud_overrides(cloud: Cloud) -> Overrides {
     overrides
 }
 
-fn unsupported(what: &str, provider: &str) -> ApiError {
+/// With the configuration's changes.
+pub fn overridden(provider: &Provider, changes: Option<&Overrides>, body: String) -> String {
+    let edits = match changes {
+        Some(changes) => provider.body.and(changes).edits(&body),
+        None => provider.body.edits(&body),
+    };
+    if edits.is_empty() { body } else { apply(&body, &edits) }
+}
+
+/// What a client is told of something that the provider does not take.
+pub fn unsupported(what: &str, provider: &str) -> ApiError {
     let message =
         format!("provider `{provider}` does not take {what}; leave it out or ask another model");
     ApiError::new(ErrorKind::InvalidRequest, message).code("unsupported_by_provider")

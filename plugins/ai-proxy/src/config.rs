@@ -6,6 +6,7 @@ use serde::Deserialize;
 use shared::config::{Mode, Secret, SecretText, Secrets, list};
 
 use crate::overrides::Overrides;
+use crate::routing::config as routing;
 use crate::translate::client::Client;
 
 /// Configuration of ai-proxy.
@@ -29,13 +30,25 @@ pub struct Config {
     /// Who answers.
     #[serde(deserialize_with = "list")]
     pub providers: Vec<Provider>,
+    /// Rules, in the order they are tried. What none of them fits is found in `models`.
+    #[serde(default, deserialize_with = "list")]
+    pub routes: Vec<routing::Route>,
     /// Which models there are and who has them. An exact name goes before an alias, an alias before
     /// a prefix, and the longest prefix before a shorter one.
-    #[serde(deserialize_with = "list")]
+    #[serde(default, deserialize_with = "list")]
     pub models: Vec<Model>,
     /// Further names for models: what clients ask for, and what they get.
     #[serde(default)]
     pub aliases: BTreeMap<String, String>,
+    /// When a target rests.
+    #[serde(default)]
+    pub circuit: routing::Circuit,
+    /// How much carbon dioxide electricity makes, for the strategy `carbon`.
+    #[serde(default)]
+    pub carbon: routing::Carbon,
+    /// What makes a request demanding, for the strategy `auto`.
+    #[serde(default)]
+    pub auto: routing::AutoTiers,
     /// What happens to fields that a provider has nothing for.
     #[serde(default)]
     pub on_unsupported: OnUnsupported,

@@ -1,16 +1,20 @@
 //! The configuration, checked and made ready: who answers, and which model is whose.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::config::{ConfigError, Mode};
 use shared::errors::{ApiError, ErrorKind};
 use shared::exchange::{Limits, Settings};
+use shared::host::Host;
 
 use crate::asked::{Asked, unknown_model};
 use crate::auth::access::Access;
-use crate::config::{Config, Inline, Key, Model, OnUnsupported, Role, Target};
+use crate::config::{Config, Inline, Key, Model, OnUnsupported, Role};
+use crate::overrides::Overrides;
 use crate::provider::Provider;
+use crate::routing::ask::Ask;
+use crate::routing::{self, Decision, Route, Routing};
 use crate::wire;
 
 /// A checked configuration.
@@ -28,18 +32,13 @@ pub struct Gateway {
     pub call_timeout: Duration,
     limits: Limits,
     providers: Vec<Provider>,
-    rules: Vec<Rule>,
+    routing: Routing,
+    /// How many of the rules are `routes`; the others are entries of `models`.
+    listed: usize,
     exact: BTreeMap<String, usize>,
     /// Longest first.
     prefixes: Vec<(String, usize)>,
     aliases: BTreeMap<String, String>,
-}
-
-#[derive(Debug)]
-struct Rule {
-    targets: Vec<(usize, Option<String>)>,
-    cluster: Option<String>,
-    key: Key,
 }
 
 /// Where a request may go.
@@ -47,10 +46,12 @@ struct Rule {
 pub struct Choice<'g> {
     /// In order of preference, never empty: the provider and its name of the model.
     pub targets: Vec<(&'g Provider, String)>,
-    /// The Envoy cluster that reaches them.
+    /// The Envoy cluster that reaches the first of them, or all.
     pub cluster: Option<&'g str>,
     /// Whose key they get.
     pub key: Key,
+    /// The rule that it was found by.
+    pub decision: Option<Decision<'g>>,
 }
 
 impl Gateway {
@@ -81,15 +82,23 @@ impl Gateway {
                 response: config.max_response_bytes,
             },
             providers,
-            rules: Vec::new(),
+            routing: Routing::new(config.carbon, config.circuit, config.auto)?,
+            listed: config.routes.len(),
             exact: BTreeMap::new(),
             prefixes: Vec::new(),
             aliases: BTreeMap::new(),
         };
+        for (index, route) in config.routes.into_iter().enumerate() {
+            gateway.add_route(route, &format!("routes[{index}]"))?;
+        }
+        if let Some((number, before)) = gateway.routing.unreached() {
+            let message = format!("is never reached: `{before}` before it fits every request");
+            return Err(ConfigError::new(format!("routes[{number}]"), message));
+        }
         for (index, model) in config.models.into_iter().enumerate() {
             gateway.add_model(model, &format!("models[{index}]"))?;
         }
-        if gateway.rules.is_empty() {
+        if gateway.routing.is_empty() {
             return Err(ConfigError::new("models", "give at least one model, `*` for all"));
         }
         for (alias, model) in config.aliases {
@@ -98,15 +107,22 @@ impl Gateway {
         Ok(gateway)
     }
 
+    fn add_route(
+        &mut self,
+        route: routing::config::Route,
+        path: &str,
+    ) -> Result<usize, ConfigError> {
+        let names: Vec<_> = self.providers.iter().map(|p| p.name.as_str()).collect();
+        self.routing.add(route, path, &|provider, path| {
+            names.iter().position(|name| *name == provider).ok_or_else(|| {
+                let message = format!("no provider `{provider}`; there are {}", names.join(", "));
+                ConfigError::new(format!("{path}.provider"), message)
+            })
+        })
+    }
+
     fn add_model(&mut self, model: Model, path: &str) -> Result<(), ConfigError> {
-        let targets = model.targets.iter().enumerate();
-        let targets = targets
-            .map(|(index, target)| self.target(target, &format!("{path}.targets[{index}]")))
-            .collect::<Result<Vec<_>, _>>()?;
-        if targets.is_empty() {
-            return Err(ConfigError::new(format!("{path}.targets"), "give at least one target"));
-        }
-        let index = self.rules.len();
+        let index = self.routing.len();
         let (prefix, wild) = match model.name.strip_suffix('*') {
             Some(prefix) => (prefix, true),
             None => (model.name.as_str(), false),
@@ -127,20 +143,9 @@ impl Gateway {
         if taken {
             return Err(ConfigError::new(name_path, "is there already; names must differ"));
         }
-        self.rules.push(Rule { targets, cluster: model.cluster, key: model.key });
-        Ok(())
-    }
-
-    fn target(&self, target: &Target, path: &str) -> Result<(usize, Option<String>), ConfigError> {
-        match self.providers.iter().position(|provider| provider.name == target.provider) {
-            Some(provider) => Ok((provider, target.model.clone())),
-            None => {
-                let names: Vec<_> = self.providers.iter().map(|p| p.name.as_str()).collect();
-                let message =
-                    format!("no provider `{}`; there are {}", target.provider, names.join(", "));
-                Err(ConfigError::new(format!("{path}.provider"), message))
-            }
-        }
+        let targets = model.targets.into_iter().map(Into::into).collect();
+        let route = routing::config::Route::plain(model.name, targets, model.cluster, model.key);
+        self.add_route(route, path).map(|_| ())
     }
 
     fn add_alias(&mut self, alias: String, model: String) -> Result<(), ConfigError> {
@@ -149,7 +154,7 @@ impl Gateway {
             let message = "is the name of a model as well; an alias needs a name of its own";
             return Err(ConfigError::new(path, message));
         }
-        if self.rule(&model).is_none() {
+        if self.rule(&model).is_none() && self.listed == 0 {
             let message = format!("no entry of `models` fits `{model}`; aliases do not chain");
             return Err(ConfigError::new(path, message));
         }
@@ -165,12 +170,62 @@ impl Gateway {
 
     /// Who does what is asked for; `wanted` is the provider that the client names for what names no
     /// model.
-    pub fn choose(&self, asked: &Asked, wanted: Option<&str>) -> Result<Choice<'_>, ApiError> {
+    pub fn choose(
+        &self,
+        asked: &Asked,
+        wanted: Option<&str>,
+        ask: &mut Ask<'_, '_>,
+        host: &dyn Host,
+    ) -> Result<Choice<'_>, ApiError> {
         if asked.model.is_empty() {
             return self.choose_service(asked, wanted);
         }
-        self.choose_model(&asked.model)
-            .ok_or_else(|| unknown_model(&asked.model, &self.model_names()))
+        let model = self.real_name(&asked.model);
+        let listed = (self.listed > 0).then(|| self.routing.find(self.listed, ask)).flatten();
+        let number = listed.or_else(|| self.rule(model));
+        let number = number.ok_or_else(|| unknown_model(&asked.model, &self.model_names()))?;
+        let decision = self.routing.decide(number, ask, host)?;
+        let targets = decision.targets.iter().filter_map(|index| {
+            let target = decision.route.target(*index)?;
+            let provider = self.providers.get(target.provider)?;
+            let name = target.model.clone().unwrap_or_else(|| provider.models.of(model));
+            Some((provider, name))
+        });
+        let targets: Vec<_> = targets.collect();
+        let first = decision.targets.first();
+        Ok(Choice {
+            targets,
+            cluster: first.and_then(|first| self.cluster(number, *first)),
+            key: decision.route.key,
+            decision: Some(decision),
+        })
+    }
+
+    /// What an alias stands for.
+    pub fn real_name<'a>(&'a self, model: &'a str) -> &'a str {
+        match self.aliases.get(model) {
+            Some(real) if !self.exact.contains_key(model) => real,
+            _ => model,
+        }
+    }
+
+    /// The Envoy cluster that reaches a rule's target.
+    pub fn cluster(&self, rule: usize, target: usize) -> Option<&str> {
+        let route = self.routing.route(rule)?;
+        let target = route.target(target)?;
+        let own = || self.providers.get(target.provider)?.cluster.as_deref();
+        route.cluster.as_deref().or(target.cluster.as_deref()).or_else(own)
+    }
+
+    /// The changes that a rule's target makes to a request's body.
+    pub fn changes(&self, rule: usize, target: usize) -> Option<&Overrides> {
+        let target = self.routing.route(rule)?.target(target)?;
+        Some(&target.body).filter(|body| !body.is_empty())
+    }
+
+    /// The rules.
+    pub fn routing(&self) -> &Routing {
+        &self.routing
     }
 
     /// The provider that is wanted, or the first that has the service.
@@ -188,36 +243,17 @@ impl Gateway {
             targets: vec![(provider, String::new())],
             cluster: provider.cluster.as_deref(),
             key: Key::Provider,
+            decision: None,
         })
     }
 
-    /// Who has this model.
-    pub fn choose_model(&self, model: &str) -> Option<Choice<'_>> {
-        let model = match self.aliases.get(model) {
-            Some(real) if !self.exact.contains_key(model) => real.as_str(),
-            _ => model,
-        };
-        let rule = self.rule(model)?;
-        let targets: Vec<_> = rule
-            .targets
-            .iter()
-            .filter_map(|(index, name)| {
-                let provider = self.providers.get(*index)?;
-                let name = name.clone().unwrap_or_else(|| provider.models.of(model));
-                Some((provider, name))
-            })
-            .collect();
-        let own = targets.first().and_then(|(provider, _)| provider.cluster.as_deref());
-        Some(Choice { targets, cluster: rule.cluster.as_deref().or(own), key: rule.key })
-    }
-
-    fn rule(&self, model: &str) -> Option<&Rule> {
+    /// The entry of `models` for this name.
+    fn rule(&self, model: &str) -> Option<usize> {
         let by_prefix = || {
             let found = self.prefixes.iter().find(|(prefix, _)| model.starts_with(prefix.as_str()));
             found.map(|(_, index)| *index)
         };
-        let index = self.exact.get(model).copied().or_else(by_prefix)?;
-        self.rules.get(index)
+        self.exact.get(model).copied().or_else(by_prefix)
     }
 
     /// The provider of this name.
@@ -238,18 +274,39 @@ impl Gateway {
 
     /// All names that clients can ask for, but for families of them, and who has each.
     pub fn all_names(&self) -> Vec<(&str, &str)> {
-        let names: BTreeSet<_> = self.exact.keys().chain(self.aliases.keys()).collect();
-        let owner = |name: &str| {
-            let choice = self.choose_model(name);
-            choice.and_then(|choice| Some(choice.targets.first()?.0.name.as_str()))
+        let owner = |route: &Route| {
+            let target = route.targets.first()?;
+            Some(self.providers.get(target.provider)?.name.as_str())
         };
-        names.into_iter().filter_map(|name| Some((name.as_str(), owner(name)?))).collect()
+        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+        for name in self.exact.keys().chain(self.aliases.keys()) {
+            let number = self.rule(self.real_name(name));
+            let route = number.and_then(|number| self.routing.route(number));
+            if let Some(owner) = route.and_then(owner) {
+                names.insert(name, owner);
+            }
+        }
+        for (name, route) in self.routing.model_names() {
+            if let Some(owner) = owner(route) {
+                names.insert(name, owner);
+            }
+        }
+        names.into_iter().collect()
+    }
+
+    /// The provider that is asked first for a model, if nothing else about the request matters.
+    pub fn owner(&self, model: &str) -> Option<&str> {
+        let named = self.routing.model_names().find(|(name, _)| *name == model);
+        let entry = || self.routing.route(self.rule(self.real_name(model))?);
+        let route = named.map(|(_, route)| route).or_else(entry)?;
+        Some(self.providers.get(route.targets.first()?.provider)?.name.as_str())
     }
 
     /// A few of the names that clients can ask for, for error messages.
     pub fn model_names(&self) -> Vec<&str> {
-        let names: BTreeSet<_> = self.exact.keys().chain(self.aliases.keys()).collect();
-        names.into_iter().map(String::as_str).take(10).collect()
+        let mut names = self.all_names();
+        names.truncate(10);
+        names.into_iter().map(|(name, _)| name).collect()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod attempt;
 pub mod auth;
 pub mod base_url;
 pub mod config;
+pub mod document;
 pub mod filters;
 pub mod gateway;
 pub mod keys;
@@ -18,6 +19,8 @@ pub mod overrides;
 pub mod percent;
 pub mod presets;
 pub mod provider;
+pub mod renamed;
+pub mod routing;
 pub mod translate;
 pub mod wire;
 

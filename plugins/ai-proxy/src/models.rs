@@ -37,11 +37,10 @@ pub fn reply(gateway: &Gateway, form: Form, path: &str) -> Result<Reply, ApiErro
         list(gateway, form)
     } else {
         let wanted = percent::decode(wanted.trim_end_matches('/'));
-        let Some(choice) = gateway.choose_model(&wanted) else {
+        let Some(owner) = gateway.owner(&wanted) else {
             let message = "no such model here; GET /v1/models lists those that there are";
             return Err(ApiError::new(ErrorKind::NotFound, message).code("model_not_found"));
         };
-        let owner = choice.targets.first().map_or("", |(provider, _)| provider.name.as_str());
         one(form, &wanted, owner)
     };
     Ok(Reply {

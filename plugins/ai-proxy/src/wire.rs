@@ -8,6 +8,8 @@ use crate::config::Protocol;
 use crate::percent;
 use crate::provider::{Cloud, Provider};
 use crate::translate::client::Client;
+use crate::translate::count::Counter;
+use crate::translate::embed::{self, Dialect};
 
 /// A provider's API, as one request uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,14 +20,28 @@ pub struct Wire {
     pub same: bool,
     /// Path and query.
     pub path: String,
+    /// Which of the provider's services that is.
+    pub service: Wanted,
+}
+
+/// A provider's service, where it has a form of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Chat, or what passes as it is.
+    Plain,
+    /// Vectors.
+    Vectors(Dialect),
+    /// The number of a request's tokens.
+    Count(Counter),
 }
 
 impl Wire {
     /// The API of `provider` for what is asked; an error if it has none for it.
     pub fn of(provider: &Provider, model: &str, asked: &Asked) -> Result<Wire, ApiError> {
-        let wire = |protocol, same, path: &str| {
-            Ok(Wire { protocol, same, path: provider.url(path, model) })
+        let service = |protocol, same, path: &str, service| {
+            Ok(Wire { protocol, same, path: provider.url(path, model), service })
         };
+        let wire = |protocol, same, path: &str| service(protocol, same, path, Wanted::Plain);
         match asked.operation {
             Operation::Chat(client) => {
                 let (protocol, same) = protocol(provider, client);
@@ -38,28 +54,22 @@ impl Wire {
                     &chat_path(provider, protocol, client, same, model, asked.stream),
                 )
             }
-            Operation::Embeddings => match (provider.protocol, provider.paths.embeddings) {
-                (Protocol::Openai | Protocol::OpenaiResponses, Some(path)) => {
-                    wire(provider.protocol, true, path)
-                }
-                _ => Err(has_no(provider, "embeddings")),
-            },
-            Operation::GeminiEmbed | Operation::GeminiCountTokens => match provider.protocol {
-                Protocol::Gemini => {
-                    let method = asked.tail.rsplit_once(':').map(|(_, method)| method);
-                    let method = method.and_then(|method| method.split('?').next());
-                    let model = percent::encode(model);
-                    let path = format!("/models/{model}:{}", method.unwrap_or_default());
-                    wire(Protocol::Gemini, true, &path)
-                }
-                _ => Err(has_no(provider, "this API of Gemini's")),
-            },
-            Operation::CountTokens => match (provider.protocol, provider.cloud) {
-                (Protocol::Anthropic, Cloud::Own) => {
-                    wire(Protocol::Anthropic, true, "/v1/messages/count_tokens")
-                }
-                _ => Err(has_no(provider, "counting of tokens")),
-            },
+            Operation::Embed(client) => {
+                let dialect = Dialect::of(provider, model);
+                let dialect = dialect.ok_or_else(|| has_no(provider, "embeddings"))?;
+                let same = dialect.is_that_of(client, asked.method());
+                let method =
+                    Some(asked.method()).filter(|_| same && client == embed::Client::Gemini);
+                let path = dialect.path(provider, model, method);
+                service(embed_protocol(provider), same, &path, Wanted::Vectors(dialect))
+            }
+            Operation::Count(client) => {
+                let counter = Counter::of(provider, model);
+                let counter = counter.ok_or_else(|| has_no(provider, "counting of tokens"))?;
+                let same = counter.is_that_of(client);
+                let path = counter.path(provider, model);
+                service(provider.protocol, same, &path, Wanted::Count(counter))
+            }
             Operation::AnthropicBatches => match (provider.protocol, provider.cloud) {
                 (Protocol::Anthropic, Cloud::Own) => {
                     wire(Protocol::Anthropic, true, &format!("/v1{}", asked.tail))
@@ -72,6 +82,14 @@ impl Wire {
                 wire(provider.protocol, true, &path)
             }
         }
+    }
+}
+
+/// That of its errors and token counts. Responses' are not those of OpenAI's embeddings.
+fn embed_protocol(provider: &Provider) -> Protocol {
+    match provider.protocol {
+        Protocol::OpenaiResponses => Protocol::Openai,
+        protocol => protocol,
     }
 }
 
@@ -161,6 +179,11 @@ pub fn name_of(service: Service) -> &'static str {
         Service::Batches => "batches",
         Service::StoredResponses => "stored responses",
     }
+}
+
+/// Whether what is asked for is a number of tokens that this provider cannot be asked for.
+pub fn must_estimate(provider: &Provider, model: &str, operation: Operation) -> bool {
+    matches!(operation, Operation::Count(_)) && Counter::of(provider, model).is_none()
 }
 
 /// Whether the provider has this service at all.

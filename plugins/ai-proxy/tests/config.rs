@@ -2,14 +2,32 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use ai_proxy::configure;
 use ai_proxy::gateway::Gateway;
+use ai_proxy::routing::ask::Ask;
+use ai_proxy::{asked, configure};
 use serde_json::{Value, json};
 use shared::config::parse;
+use shared::facts::Facts;
+use shared::filter::Cx;
+use shared::host::script::ScriptHost;
 use shared::plugin::Setup;
+use shared::request::RequestBody;
 
 fn gateway(config: &Value) -> Gateway {
     Gateway::new(parse(config.to_string().as_bytes()).unwrap(), b"").unwrap()
+}
+
+/// What the route role decides: the provider's name of the model, and the cluster.
+fn chosen(gateway: &Gateway, model: &str) -> Option<(String, String)> {
+    let host = ScriptHost::post("/v1/chat/completions");
+    let mut facts = Facts::new(false);
+    let mut cx = Cx::new(&host, &mut facts, None);
+    let body = json!({"model": model, "messages": []}).to_string();
+    let asked = asked::read(&cx, "/v1/chat/completions", &RequestBody::new(body.into()).unwrap());
+    let asked = asked.unwrap();
+    let mut ask = Ask::new(&mut cx, "/v1/chat/completions", "", model, false);
+    let choice = gateway.choose(&asked, None, &mut ask, &host).ok()?;
+    Some((choice.targets[0].1.clone(), choice.cluster.unwrap_or_default().to_owned()))
 }
 
 fn refused(config: &Value) -> String {
@@ -45,11 +63,10 @@ fn an_exact_name_goes_before_an_alias_and_that_before_the_longest_prefix() {
         ("gpt-3", "prefix", "ca"),
         ("other", "prefix", "ca"),
         ("gpt", "any", "ca"),
-        ("", "any", "ca"),
     ] {
-        let choice = gateway.choose_model(asked).unwrap();
-        assert_eq!(choice.targets[0].1, model, "{asked}");
-        assert_eq!(choice.cluster, Some(cluster), "{asked}");
+        let (found, reached) = chosen(&gateway, asked).unwrap();
+        assert_eq!(found, model, "{asked}");
+        assert_eq!(reached, cluster, "{asked}");
     }
 }
 
@@ -57,7 +74,7 @@ fn an_exact_name_goes_before_an_alias_and_that_before_the_longest_prefix() {
 fn a_model_nobody_has_is_none() {
     let mut config = good();
     config["models"][0]["name"] = "gpt-4".into();
-    assert!(gateway(&config).choose_model("gpt-4o").is_none());
+    assert!(chosen(&gateway(&config), "gpt-4o").is_none());
 }
 
 #[test]
@@ -83,7 +100,7 @@ fn every_mistake_is_named_with_its_place() {
             "mode: unknown variant `on`, expected one of `off`, `dry_run`, `enforce`",
         ),
         ("/max_request_bytes", json!(-1), "max_request_bytes: invalid value"),
-        ("/aliases", json!({"x": 1}), "aliases.x: invalid type: integer"),
+        ("/aliases", json!({"x": 1}), "aliases.x: invalid type: a number, expected a string"),
     ] {
         let found = set(path, value);
         assert!(found.starts_with(mistake), "{found}");
@@ -122,7 +139,11 @@ fn every_mistake_is_named_with_its_place() {
     };
     let target = json!([{"provider": "a"}]);
     for (list, aliases, mistake) in [
-        (json!([{"name": "x", "targets": []}]), json!({}), "models[0].targets: give at least one"),
+        (
+            json!([{"name": "x", "targets": []}]),
+            json!({}),
+            "models[0].targets: give 1 to 256 targets",
+        ),
         (
             json!([{"name": "x", "targets": [{"provider": "c"}]}]),
             json!({}),

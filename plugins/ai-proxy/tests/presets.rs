@@ -211,7 +211,7 @@ fn documentation() -> String {
                 protocol(preset.protocol),
                 preset.base_url,
                 auth(preset.auth),
-                services(preset).map(|(service, _)| service).collect::<Vec<_>>().join(", "),
+                names_of_services(preset).join(", "),
                 notes.join("; "),
             )
             .unwrap();
@@ -239,6 +239,20 @@ fn auth(auth: Auth) -> String {
         Auth::GoogleServiceAccount => "service account".into(),
         Auth::None => "none".into(),
     }
+}
+
+/// Those of paths of their own, and what belongs to the protocol.
+fn names_of_services(preset: &Preset) -> Vec<&'static str> {
+    let mut names: Vec<_> = services(preset).map(|(service, _)| service).collect();
+    let protocol = preset.protocol;
+    if matches!(protocol, Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere) {
+        names.push("embeddings");
+    }
+    let counts = matches!(protocol, Protocol::Anthropic | Protocol::Gemini | Protocol::Bedrock);
+    if counts || preset.paths.input_tokens.is_some() {
+        names.push("token counts");
+    }
+    names
 }
 
 fn services(preset: &Preset) -> impl Iterator<Item = (&'static str, &'static str)> {

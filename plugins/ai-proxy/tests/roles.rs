@@ -25,9 +25,9 @@ fn error(host: &ScriptHost) -> (u16, Value) {
 #[test]
 fn route_chooses_the_cluster_states_the_targets_and_leaves_the_body() {
     for (model, cluster, targets) in [
-        ("gpt-4", "co", "o=gpt-4"),
-        ("fast", "ca", "a=claude-haiku"),
-        ("best", "both", "o=gpt-5\na=claude-5"),
+        ("gpt-4", "co", "o=gpt-4\t0.0"),
+        ("fast", "ca", "a=claude-haiku\t1.0"),
+        ("best", "both", "o=gpt-5\t2.0\na=claude-5\t2.1"),
     ] {
         let host = chat_host();
         host.put(Map::Request, "x-ai-cluster", "spoofed");

@@ -4,17 +4,20 @@
 //! string. APISIX re-encodes objects, which turns empty lists into `{}`; [`list`] takes both.
 
 mod list;
+mod node;
 mod secret;
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 pub use list::list;
 pub use secret::{Secret, SecretText, Secrets};
 
 use crate::json;
+use node::Node;
 
 /// Why a configuration was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,27 +78,13 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
     if text.trim().is_empty() {
         return Err(ConfigError::new("", "the configuration is empty; give a JSON object"));
     }
-    serde_json::from_str(text).map_err(|error| {
-        let (path, words) = json::place(text, &error);
-        let words = message(json::without_line(&path, &words));
-        ConfigError::new(path, words)
-    })
-}
-
-/// serde's words without the values that it quotes, which may be secrets: `invalid type: string
-/// "sk-...", expected a map`. Its names of fields stand in backticks and stay.
-fn message(text: &str) -> String {
-    let text = text.replace("string \"", "\u{0}\"");
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some((before, after)) = rest.split_once('\u{0}') {
-        out.push_str(before);
-        out.push_str("a string");
-        // The quoted value may hold quotes itself, so the last one ends it.
-        rest = after.rsplit_once('"').map_or("", |(_, tail)| tail);
-    }
-    out.push_str(rest);
-    out
+    let whole: &RawValue = json::parse(text).map_err(|error| {
+        ConfigError::new(
+            error.path,
+            format!("the configuration is not valid JSON: {}", error.message),
+        )
+    })?;
+    T::deserialize(Node::new(whole))
 }
 
 #[cfg(test)]

@@ -216,11 +216,11 @@ view! {
         /// `message_delta`, `message_stop`, `ping` or `error`.
         kind = "type": JsonStr<'a>,
         /// Of `message_start`.
-        message: Response<'a>,
+        message: Box<Response<'a>>,
         /// Of the `content_block_*`: which block.
         index: u32,
         /// Of `content_block_start`.
-        content_block: Block<'a>,
+        content_block: Box<Block<'a>>,
         /// Of `content_block_delta` and `message_delta`.
         delta: Delta<'a>,
         /// Of `message_delta`: the counts so far.

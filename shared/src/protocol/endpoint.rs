@@ -7,6 +7,9 @@ pub enum Endpoint {
     OpenAiChat,
     /// `POST /v1/responses`, <https://platform.openai.com/docs/api-reference/responses>.
     OpenAiResponses,
+    /// `POST /v1/responses/input_tokens`,
+    /// <https://platform.openai.com/docs/api-reference/responses/input-tokens>.
+    OpenAiInputTokens,
     /// `POST /v1/completions`, <https://platform.openai.com/docs/api-reference/completions>.
     OpenAiCompletions,
     /// `POST /v1/embeddings`, <https://platform.openai.com/docs/api-reference/embeddings>.
@@ -105,6 +108,7 @@ impl Endpoint {
         let rest = tail(path)?;
         match rest {
             "/responses" => return Some(Endpoint::OpenAiResponses),
+            "/responses/input_tokens" => return Some(Endpoint::OpenAiInputTokens),
             "/completions" => return Some(Endpoint::OpenAiCompletions),
             "/embeddings" => return Some(Endpoint::OpenAiEmbeddings),
             "/models" => return Some(Endpoint::Models),
@@ -126,6 +130,7 @@ impl Endpoint {
         match self {
             Endpoint::OpenAiChat
             | Endpoint::OpenAiResponses
+            | Endpoint::OpenAiInputTokens
             | Endpoint::OpenAiCompletions
             | Endpoint::OpenAiEmbeddings
             | Endpoint::Models
@@ -230,6 +235,7 @@ mod tests {
             ("/v1/chat/completions/", Some(Endpoint::OpenAiChat)),
             ("/v1/completions", Some(Endpoint::OpenAiCompletions)),
             ("/v1/responses", Some(Endpoint::OpenAiResponses)),
+            ("/v1/responses/input_tokens", Some(Endpoint::OpenAiInputTokens)),
             ("/v1/responses/resp_1/cancel", Some(Endpoint::Service(Service::StoredResponses))),
             ("/v1/embeddings", Some(Endpoint::OpenAiEmbeddings)),
             ("/v1/models", Some(Endpoint::Models)),

@@ -7,6 +7,7 @@ pub mod anthropic;
 pub mod bedrock;
 pub mod cohere;
 pub mod content;
+pub mod embeddings;
 pub mod endpoint;
 pub mod gemini;
 pub mod head;

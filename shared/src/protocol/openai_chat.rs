@@ -318,6 +318,8 @@ view! {
         message: JsonStr<'a>,
         /// `invalid_request_error` ...
         kind = "type": JsonStr<'a>,
+        /// What exactly: a text, a number or null.
+        code: &'a RawValue,
     }
 }
 

@@ -8,6 +8,7 @@ mod gather;
 mod normal;
 mod ours;
 mod report;
+mod services;
 mod snap;
 mod vectors;
 
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use adjudications::Adjudication;
+use ai_proxy::asked::Operation;
 use diff::Difference;
 use report::{Report, Verdict};
 use serde_json::{Value, json};
@@ -116,7 +118,8 @@ fn compared(task: Task) -> Result<(Value, Value), String> {
     Ok(match task {
         Task::Request { client, provider, body, mut expected } => {
             let configured = ours::configure(provider)?;
-            let mut ours = match ours::request(&configured, client, &body) {
+            let ours = ours::request(&configured, Operation::Chat(client), &body, None);
+            let mut ours = match ours {
                 Ok(ours) => ours,
                 Err(why) => return refused(why),
             };
@@ -146,6 +149,25 @@ fn compared(task: Task) -> Result<(Value, Value), String> {
             let answer = String::from_utf8_lossy(&body);
             normal::drop_made_up_ids(&mut ours, &mut theirs, &answer);
             (ours, theirs)
+        }
+        Task::Asked { operation, provider, model, body, mut expected } => {
+            let configured = ours::configure(provider)?;
+            let ours = ours::request(&configured, operation, &body, Some(&model));
+            let mut ours = match ours {
+                Ok(ours) => ours,
+                Err(why) => return refused(why),
+            };
+            for document in [&mut ours, &mut expected] {
+                services::open(document);
+                services::drop_usual_task(document);
+            }
+            (ours, expected)
+        }
+        Task::Vectors { dialect, model, body, expected } => {
+            match ours::vectors(dialect, &model, &body) {
+                Ok(ours) => (ours, expected),
+                Err(why) => return refused(why),
+            }
         }
         Task::Framing { kind, pieces, expected } => {
             (json!({ "events": framing::ours(kind, &pieces) }), json!({ "events": expected }))

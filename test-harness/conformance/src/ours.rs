@@ -7,12 +7,15 @@ use ai_proxy::gateway::Gateway;
 use ai_proxy::presets;
 use ai_proxy::provider::Provider as Configured;
 use ai_proxy::translate::client::{Client, Context};
+use ai_proxy::translate::embed::{self, Dialect, Pending};
 use ai_proxy::translate::provider;
 use serde_json::{Value, json};
 use shared::filter::BodyKind;
 use shared::frames::Framer;
+use shared::protocol::Vendor;
 
 use crate::gather::Event;
+use crate::services;
 use crate::vectors::Provider;
 
 /// Seconds since the Unix epoch, as recorded.
@@ -21,29 +24,33 @@ const NOW: u64 = 123;
 /// The model that was asked for, as recorded, where the provider names none.
 const MODEL: &str = "input-model";
 
-/// The request as the provider gets it, or our gateway's refusal.
+/// The request as the provider gets it, or our gateway's refusal. `target` is the provider's name of the
+/// model, if the configuration has one.
 pub(crate) fn request(
     (gateway, configured): &(Gateway, Configured),
-    client: Client,
+    operation: Operation,
     text: &str,
+    target: Option<&str>,
 ) -> Result<Value, String> {
     let circumstances = Circumstances { gateway, rewrites: true, now: NOW };
     let body: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let model = body.get("model").and_then(Value::as_str).unwrap_or(MODEL);
+    let given = body.get("model").and_then(Value::as_str).unwrap_or(MODEL);
+    let model = target.unwrap_or(given);
     let flag = |name: &str| body.get(name).and_then(Value::as_bool).unwrap_or(false);
     let asked = Asked {
-        operation: Operation::Chat(client),
+        operation,
         model: model.into(),
+        max_tokens: None,
         // It is not renamed.
         model_at: None,
         stream: flag("stream"),
         array: false,
         include_usage: false,
         stream_options: body.get("stream_options").is_some(),
-        vendor: client.vendor(),
+        vendor: Vendor::OpenAi,
         tail: String::new(),
     };
-    let attempt = Attempt::new(&circumstances, configured, model, &asked, text);
+    let attempt = Attempt::new(&circumstances, configured, None, model, &asked, text);
     let mut attempt = attempt.map_err(|error| error.message)?;
     let sent = attempt.take_body(text.as_bytes());
     serde_json::from_slice(&sent).map_err(|error| format!("no JSON was written: {error}"))
@@ -86,6 +93,17 @@ pub(crate) fn answer(provider: Provider, client: Client, text: &str) -> Result<V
     }
     let response = provider::read(provider.protocol, text).map_err(|error| error.to_string())?;
     let written = client.write(&response, &context());
+    serde_json::from_str(&written).map_err(|error| format!("no JSON was written: {error}"))
+}
+
+/// Vectors as a client of OpenAI's gets them.
+pub(crate) fn vectors(dialect: Dialect, model: &str, text: &str) -> Result<Value, String> {
+    let told: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let asked = services::request_for(&told).to_string();
+    let client = embed::Client::OpenAi;
+    let request = client.read(&asked).map_err(|error| error.message)?;
+    let pending = Pending::new(client, dialect, model, &request);
+    let (written, _) = pending.answer(text).map_err(|error| error.to_string())?;
     serde_json::from_str(&written).map_err(|error| format!("no JSON was written: {error}"))
 }
 

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use ai_proxy::asked::Operation;
 use ai_proxy::config::Protocol;
 use ai_proxy::provider::Cloud;
 use ai_proxy::translate::client::Client;
+use ai_proxy::translate::embed::Dialect;
 use serde_json::Value;
 use shared::filter::BodyKind;
 
 use crate::snap::{self, Recorded};
-use crate::{files, framing};
+use crate::{files, framing, services};
 
 /// One recorded pair.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ pub(crate) enum Task {
     Answer { provider: Provider, client: Client, body: String, expected: Value },
     /// The same, streamed.
     Stream { provider: Provider, client: Client, kind: BodyKind, body: Vec<u8>, expected: String },
+    /// A client's request for something else than chat, and what the provider got.
+    Asked { operation: Operation, provider: Provider, model: String, body: String, expected: Value },
+    /// A provider's answer with vectors, and what a client of OpenAI's got.
+    Vectors { dialect: Dialect, model: String, body: String, expected: Value },
     /// A stream in pieces, and its events.
     Framing { kind: BodyKind, pieces: Vec<Vec<u8>>, expected: Value },
 }
@@ -109,27 +115,6 @@ fn client(name: &str) -> Option<Client> {
     })
 }
 
-/// What is not translated at all, by the folder or the case.
-fn service(folder: &str, case: &str) -> Option<&'static str> {
-    match (folder, case) {
-        ("embeddings", _) | (_, "embeddings") => Some("embeddings"),
-        ("rerank", _) | (_, "rerank") => Some("rerank"),
-        ("count-tokens", _) | (_, "count_tokens") => Some("count_tokens"),
-        ("policies", _) => Some("policies"),
-        _ => None,
-    }
-}
-
-/// A service's case. One that is translated some day gets its task here.
-fn service_work(service: &str) -> Work {
-    Work::Unsupported(match service {
-        "embeddings" => "embeddings are not translated".into(),
-        "rerank" => "reranking is not translated".into(),
-        "policies" => "a policy's own prompts, no translation".into(),
-        _ => "counting of tokens is not translated".into(),
-    })
-}
-
 /// All cases below the folder, in order.
 pub(crate) fn all(folder: &Path) -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
@@ -162,8 +147,8 @@ fn collect(group: &Path, kind: &str, cases: &mut Vec<Case>) -> Result<(), String
             continue;
         }
         let name = format!("{kind}/{folder}/{name}");
-        let (pair, work) = if let Some(service) = service(&folder, case) {
-            (service.to_owned(), Ok(service_work(service)))
+        let (pair, work) = if let Some(service) = services::of(&folder, case) {
+            (service.to_owned(), services::work(service, group, case, other))
         } else if kind == "requests" {
             request(group, &folder, case, other)
         } else {
@@ -220,7 +205,7 @@ fn answer(group: &Path, case: &str, other: &str) -> (String, Result<Work, String
     (pair(client, provider), work().map(Work::Compare))
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", file_name(path)))
 }
 

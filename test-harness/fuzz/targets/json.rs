@@ -4,7 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use shared::json::{JsonStr, parse};
-use shared::protocol::{anthropic, openai_chat};
+use shared::protocol::{
+    anthropic, bedrock, cohere, gemini, head, openai_chat, openai_completions, openai_responses,
+};
 
 fuzz_target!(|text: &str| {
     if let Ok(request) = parse::<openai_chat::Request<'_>>(text) {
@@ -13,11 +15,21 @@ fuzz_target!(|text: &str| {
             let _ = JsonStr::encode(key);
         }
     }
-    let _ = parse::<openai_chat::Head<'_>>(text);
+    let _ = parse::<head::Head<'_>>(text);
     let _ = parse::<openai_chat::Response<'_>>(text);
     let _ = parse::<anthropic::Request<'_>>(text);
     let _ = parse::<anthropic::Response<'_>>(text);
     let _ = parse::<anthropic::Event<'_>>(text);
+    let _ = parse::<openai_completions::Request<'_>>(text);
+    let _ = parse::<openai_responses::Request<'_>>(text);
+    let _ = parse::<openai_responses::Response<'_>>(text);
+    let _ = parse::<openai_responses::Event<'_>>(text);
+    let _ = parse::<gemini::Request<'_>>(text);
+    let _ = parse::<gemini::Response<'_>>(text);
+    let _ = parse::<bedrock::Response<'_>>(text);
+    let _ = parse::<bedrock::Event<'_>>(text);
+    let _ = parse::<cohere::Response<'_>>(text);
+    let _ = parse::<cohere::Event<'_>>(text);
     if let Err(error) = parse::<Vec<anthropic::Block<'_>>>(text) {
         let _ = error.to_string();
     }

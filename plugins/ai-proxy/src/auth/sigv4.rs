@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use shared::config::Secret;
+use shared::sort;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SECONDS_A_DAY: u64 = 86_400;
@@ -122,7 +123,7 @@ fn canonical_request(request: &Signable<'_>, headers: &[(&str, &str)]) -> (Strin
             None => all.push((name, value)),
         }
     }
-    all.sort();
+    sort::few(&mut all, |a, b| a < b);
     let signed = all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";");
     let lines: String = all.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
     let hash = hex(&Sha256::digest(request.body));
@@ -161,7 +162,7 @@ fn canonical_query(query: &str) -> String {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| (encoded_once(name), encoded_once(value)))
         .collect();
-    pairs.sort();
+    sort::few(&mut pairs, |a, b| a < b);
     let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     pairs.join("&")
 }

@@ -14,9 +14,10 @@ use shared::request::RequestBody;
 use shared::sse;
 
 use super::route::proxy_error;
+use super::track::{Track, Trial};
 use super::{
-    answer_head, asked_path, attempting, choose, circumstances, finish, forward, head, passthrough,
-    state_usage,
+    answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward, head,
+    passthrough, state_usage, tell_route,
 };
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
@@ -33,6 +34,11 @@ pub(super) struct InlineFilter {
     gateway: Rc<Gateway>,
     answer: Option<Answer>,
     calls: Option<Calls>,
+    track: Option<Track>,
+    trial: Option<Trial>,
+    status: u16,
+    /// Name of the rule and variant, for the client.
+    told: Option<(String, Option<String>)>,
 }
 
 /// The plugin's own calls to providers, one after the other.
@@ -40,40 +46,78 @@ struct Calls {
     asked: Asked,
     /// The request's body; the host's copy is gone when the first call ends.
     body: Vec<u8>,
-    /// Provider and model, the next one last.
-    left: Vec<(String, String)>,
+    /// The next one last.
+    left: Vec<Next>,
+    /// How many were asked.
+    made: usize,
+}
+
+/// Who is asked next.
+#[derive(Clone)]
+struct Next {
+    provider: String,
+    model: String,
+    /// Numbers of the rule and its target.
+    numbers: Option<(usize, usize)>,
 }
 
 impl InlineFilter {
     pub(super) fn new(gateway: Rc<Gateway>) -> InlineFilter {
-        InlineFilter { gateway, answer: None, calls: None }
+        InlineFilter {
+            gateway,
+            answer: None,
+            calls: None,
+            track: None,
+            trial: None,
+            status: 0,
+            told: None,
+        }
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
         let path = asked_path(cx);
         let asked = asked::read(cx, &path, body)?;
-        let choice = choose(&gateway, &asked, cx)?;
+        let choice = choose(&gateway, &asked, &path, body.text(), cx)?;
         if gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
             log::info!("dry run: would ask {}", names.join(", then "));
             return Ok(Flow::Continue);
         }
-        let several = choice.targets.len() > 1;
-        let targets: Vec<_> =
-            choice.targets.into_iter().map(|(p, model)| (p.name.clone(), model)).collect();
-        let Some((provider, model)) = targets.first() else {
+        self.track = Track::begin(&gateway, &choice, cx.host.now_nanos());
+        let decision = choice.decision.as_ref();
+        self.told = decision.map(|d| (d.route.name.clone(), d.variant.clone()));
+        let numbers =
+            |place: usize| decision.and_then(|d| Some((d.number, *d.targets.get(place)?)));
+        let mut targets: Vec<_> = choice
+            .targets
+            .iter()
+            .enumerate()
+            .map(|(place, (provider, model))| Next {
+                provider: provider.name.clone(),
+                model: model.clone(),
+                numbers: numbers(place),
+            })
+            .collect();
+        let Some(Next { provider, model, numbers }) = targets.first() else {
             return Err(asked::unknown_model(&asked.model, &[]));
         };
         let Some(provider) = gateway.provider(provider) else {
             return Err(asked::unknown_model(&asked.model, &[]));
         };
+        if let Some(reply) = estimated(provider, model, &asked, body.text())? {
+            return Ok(Flow::Respond(Box::new(reply)));
+        }
+        let several = targets.len() > 1;
         let circumstances = circumstances(&gateway, cx);
-        let mut attempt = Attempt::new(&circumstances, provider, model, &asked, body.text())?;
+        let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
+        let mut attempt =
+            Attempt::new(&circumstances, provider, changes, model, &asked, body.text())?;
         match way(gateway.inline, cx.host, &attempt, several && !asked.stream) {
             Inline::Call => {
-                let left = targets.into_iter().rev().collect();
-                self.calls = Some(Calls { asked, body: body.bytes().to_vec(), left });
+                targets.reverse();
+                let body = body.bytes().to_vec();
+                self.calls = Some(Calls { asked, body, left: targets, made: 0 });
                 Ok(self.call_next(cx))
             }
             Inline::Pass if attempt.body != NewBody::Same => {
@@ -83,6 +127,7 @@ impl InlineFilter {
             }
             _ => {
                 let passthrough = passthrough(cx);
+                self.trial = Some(Trial::begin(0, cx.host.now_nanos()));
                 attempting(cx, &provider.name, model);
                 attempt.change(body)?;
                 address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
@@ -97,7 +142,7 @@ impl InlineFilter {
     fn call_next(&mut self, cx: &mut Cx<'_>) -> Flow {
         let gateway = Rc::clone(&self.gateway);
         let Some(calls) = &mut self.calls else { return Flow::Continue };
-        let Some((name, model)) = calls.left.pop() else {
+        let Some(Next { provider: name, model, numbers }) = calls.left.pop() else {
             let error = ApiError::new(ErrorKind::Overloaded, "no provider could be reached");
             return cx.refuse(&error);
         };
@@ -105,19 +150,26 @@ impl InlineFilter {
         let circumstances = circumstances(&gateway, cx);
         let passthrough = passthrough(cx);
         let text = std::str::from_utf8(&calls.body).unwrap_or_default();
-        let called = Attempt::new(&circumstances, provider, &model, &calls.asked, text).and_then(
-            |mut attempt| {
-                let answer =
-                    Answer::new(cx.host, provider, &model, &calls.asked, &attempt, passthrough);
-                let call = call(&gateway, provider, &mut attempt, calls, passthrough, cx.host)?;
-                Ok((answer, call))
-            },
-        );
+        match estimated(provider, &model, &calls.asked, text) {
+            Ok(None) => {}
+            Ok(Some(reply)) => return Flow::Respond(Box::new(reply)),
+            Err(error) => return cx.refuse(&error),
+        }
+        let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
+        let attempt = Attempt::new(&circumstances, provider, changes, &model, &calls.asked, text);
+        let called = attempt.and_then(|mut attempt| {
+            let answer =
+                Answer::new(cx.host, provider, &model, &calls.asked, &attempt, passthrough);
+            let call = call(&gateway, provider, &mut attempt, calls, passthrough, cx.host)?;
+            Ok((answer, call))
+        });
         match called {
             Err(error) if calls.left.is_empty() => cx.refuse(&error),
             // The next one may have something for it.
             Err(_) => self.call_next(cx),
             Ok((answer, call)) => {
+                self.trial = Some(Trial::begin(calls.made, cx.host.now_nanos()));
+                calls.made += 1;
                 attempting(cx, &name, &model);
                 self.answer = Some(answer);
                 Flow::Call(Box::new(call))
@@ -137,6 +189,7 @@ impl InlineFilter {
         let mut headers = ReplyHeaders { status, list };
         let kind = BodyKind::of(&headers);
         let mut head = ResponseHead { status, kind, headers: &mut headers };
+        tell_route(self.told.as_ref(), &mut head);
         let interest = answer_head(&self.gateway, answer, cx, &mut head);
         let body = if kind.is_stream() && interest != Interest::Ignore {
             stream(answer, kind, &reply.body)
@@ -243,6 +296,9 @@ impl Filter for InlineFilter {
     }
 
     fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
+        if let Some(trial) = &mut self.trial {
+            trial.state(cx, reply.status.unwrap_or(0), reply.retry_after.as_deref());
+        }
         let more = self.calls.as_ref().is_some_and(|calls| !calls.left.is_empty());
         if more && retriable(reply.status) {
             return self.call_next(cx);
@@ -251,6 +307,14 @@ impl Filter for InlineFilter {
     }
 
     fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
+        self.status = head.status;
+        tell_route(self.told.as_ref(), head);
+        if let Some(trial) = &mut self.trial
+            && head.status >= 400
+        {
+            let after = head.headers.get("retry-after");
+            trial.state(cx, head.status, after.as_deref());
+        }
         match &mut self.answer {
             Some(answer) => answer_head(&self.gateway, answer, cx, head),
             None => Interest::Ignore,
@@ -258,6 +322,9 @@ impl Filter for InlineFilter {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
+        if let Some(trial) = &mut self.trial {
+            trial.state(cx, self.status, None);
+        }
         match &mut self.answer {
             Some(answer) => forward(answer, cx, event, out),
             None => out.send(cx, event),
@@ -276,6 +343,9 @@ impl Filter for InlineFilter {
         head: &mut ResponseHead<'_>,
         body: &[u8],
     ) -> Option<Vec<u8>> {
+        if let Some(trial) = &mut self.trial {
+            trial.state(cx, self.status, None);
+        }
         let answer = self.answer.as_mut()?;
         let changed = answer.body(head, body);
         state_usage(cx, answer);
@@ -285,6 +355,9 @@ impl Filter for InlineFilter {
     fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
         if let (Some(answer), Outcome::Aborted) = (&self.answer, outcome) {
             state_usage(cx, answer);
+        }
+        if let Some(track) = self.track.take() {
+            track.end(&self.gateway, cx, outcome);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod inline;
 mod route;
+mod track;
 mod translate;
 
 use std::rc::Rc;
@@ -9,22 +10,29 @@ use std::rc::Rc;
 use shared::config::Mode;
 use shared::errors::ApiError;
 use shared::facts::Fact;
-use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, ResponseHead};
+use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, Reply, ResponseHead};
 use shared::host::{Capability, Map};
 use shared::protocol::Endpoint;
 
-use crate::answer::Answer;
-use crate::asked::{self, Asked};
+use crate::answer::{Answer, printable};
+use crate::asked::{self, Asked, Operation};
 use crate::attempt::Circumstances;
 use crate::config::{Key, Role};
 use crate::gateway::{Choice, Gateway};
 use crate::models;
+use crate::provider::Provider;
+use crate::routing::ask::Ask;
+use crate::translate::count::estimate::estimate;
+use crate::wire;
 
 /// The value of [`Fact::Key`] where the provider gets the client's own key.
 const PASSTHROUGH: &str = "passthrough";
 
 /// By which a client names the provider for what names no model (files, batches).
 const PROVIDER_HEADER: &str = "x-ai-provider";
+
+/// Says that a number of tokens is the gateway's own estimate.
+const ESTIMATED_HEADER: &str = "x-ai-estimated";
 
 /// The filter for this configuration's role.
 pub fn filter(gateway: Rc<Gateway>) -> Box<dyn Filter> {
@@ -39,20 +47,47 @@ pub fn filter(gateway: Rc<Gateway>) -> Box<dyn Filter> {
 fn choose<'g>(
     gateway: &'g Gateway,
     asked: &Asked,
+    path: &str,
+    body: &str,
     cx: &mut Cx<'_>,
 ) -> Result<Choice<'g>, ApiError> {
-    let choice = gateway.choose(asked, wanted_provider(cx).as_deref())?;
-    let targets: Vec<_> =
-        choice.targets.iter().map(|(p, model)| format!("{}={model}", p.name)).collect();
+    let wanted = wanted_provider(cx);
+    let host = cx.host;
+    let model = gateway.real_name(&asked.model);
+    let mut ask = Ask::new(cx, path, body, model, asked.stream || asked.array);
+    ask.max_tokens = asked.max_tokens;
+    let choice = gateway.choose(asked, wanted.as_deref(), &mut ask, host)?;
+    let mut targets = String::new();
+    for (place, (provider, model)) in choice.targets.iter().enumerate() {
+        let decision = choice.decision.as_ref();
+        let numbers = decision.and_then(|d| Some((d.number, d.targets.get(place)?)));
+        let numbers = numbers.map_or(String::new(), |(rule, target)| format!("\t{rule}.{target}"));
+        targets.push_str(&format!("{}={model}{numbers}\n", provider.name));
+    }
     cx.facts.set(cx.host, Fact::RequestedModel, asked.model.as_str());
-    cx.facts.set(cx.host, Fact::Targets, targets.join("\n"));
+    cx.facts.set(cx.host, Fact::Targets, targets.trim_end());
     if choice.key == Key::Passthrough {
         cx.facts.set(cx.host, Fact::Key, PASSTHROUGH);
+    }
+    if let Some(decision) = &choice.decision {
+        cx.facts.set(cx.host, Fact::Route, decision.route.name.as_str());
+        if let Some(variant) = &decision.variant {
+            cx.facts.set(cx.host, Fact::Variant, variant.as_str());
+        }
     }
     if let Some(path) = cx.host.path() {
         cx.facts.set(cx.host, Fact::Path, path);
     }
     Ok(choice)
+}
+
+/// Tells the client which rule has decided, and which variant of an experiment it got.
+fn tell_route(told: Option<&(String, Option<String>)>, head: &mut ResponseHead<'_>) {
+    let Some((route, variant)) = told else { return };
+    head.headers.set("x-ai-route", &printable(route));
+    if let Some(variant) = variant {
+        head.headers.set("x-ai-variant", &printable(variant));
+    }
 }
 
 /// The provider that the client names for what names no model.
@@ -97,6 +132,28 @@ fn models_form(cx: &Cx<'_>) -> Option<models::Form> {
         }),
         _ => None,
     }
+}
+
+/// The number of a request's tokens, if that is asked for and the provider cannot be asked.
+fn estimated(
+    provider: &Provider,
+    model: &str,
+    asked: &Asked,
+    text: &str,
+) -> Result<Option<Reply>, ApiError> {
+    let Operation::Count(client) = asked.operation else { return Ok(None) };
+    if !wire::must_estimate(provider, model, asked.operation) {
+        return Ok(None);
+    }
+    let tokens = estimate(&client.read(text)?);
+    Ok(Some(Reply {
+        status: 200,
+        headers: vec![
+            ("content-type".into(), "application/json".into()),
+            (ESTIMATED_HEADER.into(), "true".into()),
+        ],
+        body: client.write(tokens).into_bytes(),
+    }))
 }
 
 /// What attempts are made in here.

@@ -6,6 +6,13 @@ use crate::config::Protocol;
 const OPENAI_QUIRKS: Quirks =
     Quirks { max_completion_tokens: true, safety_identifier: true, no_top_k: true, ..Quirks::NONE };
 
+const OPENAI_PATHS: Paths = Paths {
+    responses: Some("/responses"),
+    input_tokens: Some("/responses/input_tokens"),
+    rerank: None,
+    ..Paths::OPENAI
+};
+
 pub(super) static TABLE: &[Preset] = &[
     Preset {
         name: "ai21",
@@ -123,7 +130,7 @@ pub(super) static TABLE: &[Preset] = &[
         title: "OpenAI",
         docs: "https://platform.openai.com/docs/api-reference",
         base_url: "https://api.openai.com/v1",
-        paths: Paths { responses: Some("/responses"), rerank: None, ..Paths::OPENAI },
+        paths: OPENAI_PATHS,
         quirks: OPENAI_QUIRKS,
         ..Preset::COMPATIBLE
     },
@@ -133,7 +140,7 @@ pub(super) static TABLE: &[Preset] = &[
         docs: "https://platform.openai.com/docs/api-reference/responses",
         protocol: Protocol::OpenaiResponses,
         base_url: "https://api.openai.com/v1",
-        paths: Paths { responses: Some("/responses"), rerank: None, ..Paths::OPENAI },
+        paths: OPENAI_PATHS,
         quirks: OPENAI_QUIRKS,
         ..Preset::COMPATIBLE
     },

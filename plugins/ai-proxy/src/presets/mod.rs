@@ -6,6 +6,8 @@ mod hosts;
 mod makers;
 mod self_hosted;
 
+use shared::sort;
+
 use crate::config::Protocol;
 
 /// All presets: what a group has in common, and its members by name.
@@ -78,6 +80,8 @@ pub struct Paths {
     pub chat: &'static str,
     /// OpenAI's Responses.
     pub responses: Option<&'static str>,
+    /// OpenAI's count of a Responses request's tokens.
+    pub input_tokens: Option<&'static str>,
     /// OpenAI's older Completions.
     pub completions: Option<&'static str>,
     /// OpenAI's embeddings.
@@ -103,6 +107,7 @@ impl Paths {
     pub const CHAT: Paths = Paths {
         chat: "/chat/completions",
         responses: None,
+        input_tokens: None,
         completions: None,
         embeddings: None,
         images: None,
@@ -223,7 +228,7 @@ pub fn find(name: &str) -> Option<&'static Preset> {
 /// The names of all, in alphabetical order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let mut names: Vec<_> = all().map(|preset| preset.name).collect();
-    names.sort_unstable();
+    sort::few(&mut names, |a, b| a < b);
     names.into_iter()
 }
 

@@ -2,6 +2,8 @@
 //! cannot be missing.
 
 pub mod client;
+pub mod count;
+pub mod embed;
 pub mod ir;
 mod media;
 pub mod provider;

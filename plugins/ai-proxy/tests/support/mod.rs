@@ -2,11 +2,13 @@
 // What follows are helpers of tests, outside of the functions that clippy knows as tests.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+use std::rc::Rc;
+
 use ai_proxy::configure;
 use shared::exchange::{Action, Exchange};
 use shared::host::script::ScriptHost;
 use shared::host::{Body, Map};
-use shared::plugin::Setup;
+use shared::plugin::{Plugin, Setup};
 
 /// OpenAI as `o`, Anthropic as `a`; `best` is both, in this order.
 pub const CONFIG: &str = r#"{
@@ -26,10 +28,17 @@ pub const CONFIG: &str = r#"{
 
 /// An exchange of a gateway with this configuration in this role.
 pub fn exchange(config: &str, role: &str) -> Exchange {
-    let setup = Setup { config: config.as_bytes(), vm_config: role.as_bytes() };
-    let plugin = configure(setup).unwrap();
-    let settings = plugin.settings();
-    Exchange::new(plugin.filters(), settings)
+    exchange_of(&plugin(config, role))
+}
+
+/// A gateway with this configuration in this role.
+pub fn plugin(config: &str, role: &str) -> Rc<dyn Plugin> {
+    configure(Setup { config: config.as_bytes(), vm_config: role.as_bytes() }).unwrap()
+}
+
+/// One of its exchanges.
+pub fn exchange_of(plugin: &Rc<dyn Plugin>) -> Exchange {
+    Exchange::new(Rc::clone(plugin).filters(), plugin.settings())
 }
 
 /// A host with a JSON request for a chat completion.

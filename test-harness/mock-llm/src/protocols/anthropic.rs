@@ -29,6 +29,9 @@ impl Protocol for Anthropic {
             Some(Endpoint::Chat)
         } else if path.ends_with("/v1/messages/count_tokens") {
             Some(Endpoint::CountTokens)
+        } else if path.ends_with("/publishers/anthropic/models/count-tokens:rawPredict") {
+            // Vertex AI's.
+            Some(Endpoint::CountTokens)
         } else {
             None
         }

@@ -1,8 +1,9 @@
-//! The Converse protocol of Amazon Bedrock.
+//! The Converse protocol of Amazon Bedrock, its vectors and its count of tokens.
 //!
 //! The model stands in the path, percent-encoded, and so does whether the answer is a stream, which
 //! comes in Amazon's own framing.
 
+mod invoke;
 mod validate;
 
 use base64::Engine;
@@ -33,7 +34,10 @@ const IN_STREAM: [&str; 5] = [
 
 impl Protocol for Bedrock {
     fn route(&self, method: &Method, path: &str) -> Option<Endpoint> {
-        let head = path.strip_suffix(STREAM).or_else(|| path.strip_suffix("/converse"))?;
+        let head = path.strip_suffix(STREAM).or_else(|| path.strip_suffix("/converse"));
+        let Some(head) = head else {
+            return invoke::route(path).filter(|_| *method == Method::POST);
+        };
         let (before, model) = head.rsplit_once('/')?;
         let found = *method == Method::POST && before.ends_with("/model") && !model.is_empty();
         found.then_some(Endpoint::Chat)
@@ -44,6 +48,9 @@ impl Protocol for Bedrock {
     }
 
     fn answer(&self, call: &Call<'_>, rng: &mut Rng) -> Answer {
+        if call.endpoint != Endpoint::Chat {
+            return Answer::Body(invoke::answer(call));
+        }
         let config = call.body.get("inferenceConfig");
         let stops = config.and_then(|config| config.get("stopSequences"));
         let stops = stops.and_then(Value::as_array).into_iter().flatten();

@@ -37,7 +37,12 @@ impl Protocol for Gemini {
         match (method, model_and_method(path)?.1) {
             (&Method::POST, "generateContent" | "streamGenerateContent") => Some(Endpoint::Chat),
             (&Method::POST, "countTokens") => Some(Endpoint::CountTokens),
-            (&Method::POST, "embedContent" | "batchEmbedContents") => Some(Endpoint::Embeddings),
+            // Vertex AI has no batches of this kind, and others have no predictions.
+            (&Method::POST, "batchEmbedContents") if on_vertex(path) => None,
+            (&Method::POST, "predict") if !on_vertex(path) => None,
+            (&Method::POST, "embedContent" | "batchEmbedContents" | "predict") => {
+                Some(Endpoint::Embeddings)
+            }
             _ => None,
         }
     }
@@ -112,6 +117,10 @@ fn defaults(status: u16) -> (&'static str, &'static str) {
 fn model_and_method(path: &str) -> Option<(&str, &str)> {
     let (_, end) = path.rsplit_once("/models/")?;
     end.split_once(':').filter(|(model, _)| !model.is_empty() && !model.contains('/'))
+}
+
+fn on_vertex(path: &str) -> bool {
+    path.contains("/publishers/google/")
 }
 
 /// The model of a request.
@@ -198,11 +207,32 @@ fn embeddings(call: &Call<'_>) -> Json {
         let values: Vec<Json> = vector(&text.into(), size).into_iter().map(Json::Float).collect();
         object! { "values": Json::Array(values) }
     };
+    let usage = |tokens: u64| object! { "promptTokenCount": tokens, "totalTokenCount": tokens };
+    let said = |request: &Value| {
+        let text = field(request, "content").map(text_of).unwrap_or_default();
+        tokens::count(&text)
+    };
+    if call.path.ends_with(":predict") {
+        let parameters = field(call.body, "parameters").cloned().unwrap_or_default();
+        let instances = list(field(call.body, "instances")).into_iter();
+        let all = instances.map(|instance| {
+            let text = instance.get("content").cloned().unwrap_or_default();
+            let size = field(&parameters, "outputDimensionality").and_then(Value::as_u64);
+            let size = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(768).min(1 << 16);
+            let values: Vec<Json> = vector(&text, size).into_iter().map(Json::Float).collect();
+            let count = tokens::count(text.as_str().unwrap_or_default());
+            let statistics = object! { "truncated": false, "token_count": count };
+            let embeddings = object! { "statistics": statistics, "values": Json::Array(values) };
+            object! { "embeddings": embeddings }
+        });
+        return object! { "predictions": all.collect::<Vec<_>>() };
+    }
     if call.path.ends_with(":batchEmbedContents") {
+        let tokens = list(field(call.body, "requests")).into_iter().map(said).sum();
         let all: Vec<Json> = list(field(call.body, "requests")).into_iter().map(one).collect();
-        object! { "embeddings": all }
+        object! { "embeddings": all, "usageMetadata": usage(tokens) }
     } else {
-        object! { "embedding": one(call.body) }
+        object! { "embedding": one(call.body), "usageMetadata": usage(said(call.body)) }
     }
 }
 

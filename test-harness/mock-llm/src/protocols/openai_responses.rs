@@ -27,6 +27,9 @@ impl Protocol for Responses {
         if *method == Method::POST && path.ends_with("/v1/responses") {
             return Some(Endpoint::Chat);
         }
+        if *method == Method::POST && path.ends_with("/v1/responses/input_tokens") {
+            return Some(Endpoint::CountTokens);
+        }
         // One answer that was kept; none ever is.
         (*method == Method::GET && path.contains("/v1/responses/")).then_some(Endpoint::Model)
     }
@@ -38,6 +41,12 @@ impl Protocol for Responses {
     fn answer(&self, call: &Call<'_>, rng: &mut Rng) -> Answer {
         if call.endpoint == Endpoint::Model {
             return Answer::Body(object! {});
+        }
+        if call.endpoint == Endpoint::CountTokens {
+            let tokens = input_tokens(call.body);
+            return Answer::Body(
+                object! { "object": "response.input_tokens", "input_tokens": tokens },
+            );
         }
         let wish = Wish {
             last_user: last_user(call.body),

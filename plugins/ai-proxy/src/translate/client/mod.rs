@@ -1,7 +1,7 @@
 //! The clients' side: reads requests, writes answers.
 
 pub mod anthropic;
-mod bad;
+pub(super) mod bad;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_completions;

@@ -59,7 +59,14 @@ pub(super) fn request(call: &Call<'_>) -> Check {
     if key.is_none() && call.bearer().is_none() {
         return Err(ApiError::status(401).message("x-api-key header is required"));
     }
+    // On Vertex AI the version stands in the body.
+    let vertex = call.path.ends_with(":rawPredict");
+    let version = call.body.get("anthropic_version").and_then(Value::as_str);
     let current = match call.header("anthropic-version") {
+        _ if vertex => match version {
+            Some("vertex-2023-10-16") => false,
+            _ => return required("anthropic_version"),
+        },
         Some(CURRENT) => true,
         Some("2023-06-01" | "2023-01-01") => false,
         Some(other) => {
@@ -76,6 +83,7 @@ pub(super) fn request(call: &Call<'_>) -> Check {
     let answers = call.endpoint == Endpoint::Chat;
     let known: Vec<&str> =
         COMMON.iter().chain(MESSAGES.iter().filter(|_| answers)).copied().collect();
+    let known: Vec<&str> = known.into_iter().chain(vertex.then_some("anthropic_version")).collect();
     only(fields, &known, "")?;
     if current && let Some(field) = SAMPLING.iter().find(|field| fields.contains_key(**field)) {
         return invalid(format!("{field}: Extra inputs are not permitted"));

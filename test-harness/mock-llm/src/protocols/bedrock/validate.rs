@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::protocols::{ApiError, Call};
+use super::invoke;
+use crate::protocols::{ApiError, Call, Endpoint};
 
 type Check = Result<(), ApiError>;
 type Fields = Map<String, Value>;
@@ -33,6 +34,9 @@ pub(super) fn request(call: &Call<'_>) -> Check {
     let Value::Object(fields) = call.body else {
         return invalid("Malformed input request: #: expected an object");
     };
+    if call.endpoint != Endpoint::Chat {
+        return invoke::check(call, fields);
+    }
     only(fields, &FIELDS, "#")?;
     let Some(Value::Array(messages)) = fields.get("messages") else {
         return invalid("1 validation error detected: Value null at 'messages' is not valid");
@@ -118,7 +122,7 @@ fn tools(fields: &Fields) -> Result<bool, ApiError> {
     if known { Ok(true) } else { invalid("The toolChoice is not valid").map(|()| true) }
 }
 
-fn conversation(messages: &[Value], tools: bool) -> Check {
+pub(super) fn conversation(messages: &[Value], tools: bool) -> Check {
     if messages.is_empty() {
         return invalid("The messages field is empty. Add a message and try again.");
     }
@@ -304,7 +308,7 @@ fn valid_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(valid)
 }
 
-fn only(fields: &Fields, known: &[&str], path: &str) -> Check {
+pub(super) fn only(fields: &Fields, known: &[&str], path: &str) -> Check {
     match fields.keys().find(|field| !known.contains(&field.as_str())) {
         None => Ok(()),
         Some(field) => extraneous(path, field),
@@ -318,7 +322,7 @@ fn extraneous(path: &str, key: &str) -> Check {
     ))
 }
 
-fn invalid(message: impl Into<String>) -> Check {
+pub(super) fn invalid(message: impl Into<String>) -> Check {
     Err(ApiError::invalid(message))
 }
 

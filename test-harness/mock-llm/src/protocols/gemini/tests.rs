@@ -327,3 +327,35 @@ fn a_key_is_demanded_in_one_of_three_places() {
     headers.insert("x-goog-api-key", "k".parse().unwrap());
     assert_eq!(check(&headers, ""), None);
 }
+
+#[test]
+fn vertex_predicts_and_has_no_batches() {
+    let on = |method: &str| format!("/v1/projects/p/locations/l/publishers/google/models/{method}");
+    let predict = on("text-embedding-005:predict");
+    let asked = json!({"instances": [{"content": "a", "task_type": "RETRIEVAL_QUERY"}, {"content": "b"}],
+                       "parameters": {"outputDimensionality": 8}});
+    assert_eq!(refusal(&predict, &asked), None);
+    let told = body(answer(&predict, "", &asked, json!({})));
+    let first = &told["predictions"][0]["embeddings"];
+    assert_eq!(first["values"].as_array().unwrap().len(), 8);
+    assert_eq!(first["statistics"], json!({"truncated": false, "token_count": 1}));
+    assert!(refusal(&on("gemini-embedding-001:predict"), &asked).is_some());
+    assert!(refusal(&predict, &json!({"instances": [{"content": ["a"]}]})).is_some());
+    assert!(refusal(&predict, &json!({"instances": [{"text": "a"}]})).is_some());
+    let route = |path: &str| Gemini.route(&Method::POST, path);
+    assert_eq!(route(&on("m:batchEmbedContents")), None);
+    assert_eq!(route("/v1beta/models/m:predict"), None);
+    let count = on("gemini-2.5-flash:countTokens");
+    let inner = json!({"generateContentRequest": request(json!({}))});
+    assert!(refusal(&count, &inner).is_some());
+    assert_eq!(refusal(&count, &request(json!({}))), None);
+}
+
+#[test]
+fn a_batch_names_the_paths_model_and_is_not_endless() {
+    let path = "/v1beta/models/e:batchEmbedContents";
+    let one = |model: &str| json!({"model": model, "content": {"parts": [{"text": "a"}]}});
+    assert!(refusal(path, &json!({"requests": [one("models/f")]})).is_some());
+    assert!(refusal(path, &json!({"requests": vec![one("models/e"); 101]})).is_some());
+    assert_eq!(refusal(path, &json!({"requests": vec![one("models/e"); 100]})), None);
+}

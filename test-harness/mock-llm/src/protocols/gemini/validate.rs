@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::tools::{schema, tool_config, tools};
-use super::{camel, contents, field, is_three, list, model_of};
+use super::{camel, contents, field, is_three, list, model_of, on_vertex};
 use crate::protocols::{ApiError, Call, Endpoint};
 
 pub(super) type Check = Result<(), ApiError>;
@@ -64,6 +64,18 @@ pub(super) fn request(call: &Call<'_>) -> Check {
     }
     match call.endpoint {
         Endpoint::Chat => generate(call.body, model_of(call)),
+        Endpoint::CountTokens if on_vertex(call.path) => {
+            let known = [
+                "contents",
+                "generationConfig",
+                "instances",
+                "model",
+                "systemInstruction",
+                "tools",
+            ];
+            only(call.body, &known, "")?;
+            contents::check(call.body, false)
+        }
         Endpoint::CountTokens => match field(call.body, "generateContentRequest") {
             Some(request) => generate(request, model_of(call)),
             None => {
@@ -76,7 +88,13 @@ pub(super) fn request(call: &Call<'_>) -> Check {
 }
 
 fn embed(call: &Call<'_>) -> Check {
-    let known = ["content", "model", "outputDimensionality", "taskType", "title"];
+    if call.path.ends_with(":predict") {
+        return predict(call);
+    }
+    let both = ["content", "model", "outputDimensionality", "taskType", "title"];
+    let vertex = ["autoTruncate", "embedContentConfig"];
+    let vertex = vertex.iter().filter(|_| on_vertex(call.path));
+    let known: Vec<&str> = both.iter().chain(vertex).copied().collect();
     let one = |request: &Value, path: &str| {
         only(request, &known, path)?;
         match field(request, "content") {
@@ -92,14 +110,46 @@ fn embed(call: &Call<'_>) -> Check {
     if requests.is_empty() {
         return invalid("* BatchEmbedContentsRequest.requests: requests is not specified");
     }
+    if requests.len() > 100 {
+        return invalid(
+            "* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch",
+        );
+    }
+    let named = format!("models/{}", model_of(call));
     requests.into_iter().enumerate().try_for_each(|(index, request)| {
-        if field(request, "model").is_none() {
+        if field(request, "model").is_none_or(|model| *model != named) {
             return invalid(format!(
-                "* BatchEmbedContentsRequest.requests[{index}].model: model is required"
+                "* BatchEmbedContentsRequest.requests[{index}].model: unexpected model name format \
+                 or model"
             ));
         }
         one(request, &format!("requests[{index}]"))
     })
+}
+
+/// <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>
+fn predict(call: &Call<'_>) -> Check {
+    only(call.body, &["instances", "parameters"], "")?;
+    let instances = list(field(call.body, "instances"));
+    let most = if model_of(call).starts_with("gemini-embedding") { 1 } else { 250 };
+    if instances.is_empty() || instances.len() > most {
+        return invalid(format!(
+            "{} instance(s) is not allowed per prediction. Please use at least 1 and at most {most}.",
+            instances.len()
+        ));
+    }
+    for (index, instance) in instances.into_iter().enumerate() {
+        only(instance, &["content", "taskType", "title"], &format!("instances[{index}]"))?;
+        if instance.get("content").is_none_or(|content| !content.is_string()) {
+            return invalid("The text content is empty.");
+        }
+    }
+    match field(call.body, "parameters") {
+        Some(parameters) => {
+            only(parameters, &["autoTruncate", "outputDimensionality"], "parameters")
+        }
+        None => Ok(()),
+    }
 }
 
 fn generate(body: &Value, model: &str) -> Check {

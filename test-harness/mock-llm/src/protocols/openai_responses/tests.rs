@@ -146,3 +146,18 @@ fn errors_come_twice() {
     assert_eq!(data(&events[0])["error"]["message"], "slow");
     assert_eq!(data(&events[1])["response"]["error"]["code"], "rate_limit_exceeded");
 }
+
+#[test]
+fn tokens_are_counted() {
+    let path = "/v1/responses/input_tokens";
+    let (_, endpoint) = crate::protocols::find(&Method::POST, path).unwrap();
+    let asked = json!({"model": "gpt-5", "input": "hi", "instructions": "Be brief."});
+    let told = body(answer(&Responses, endpoint, &asked, json!({})));
+    assert_eq!(told["object"], "response.input_tokens");
+    assert!(told["input_tokens"].as_u64().unwrap() > 4);
+    let headers = crate::protocols::testing::headers();
+    let check =
+        |body: &Value| crate::protocols::testing::check(&Responses, endpoint, &headers, body);
+    assert_eq!(check(&asked), Ok(()));
+    assert!(check(&json!({"model": "gpt-5", "input": "hi", "stream": true})).is_err());
+}

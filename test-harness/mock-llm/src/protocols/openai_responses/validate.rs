@@ -7,7 +7,7 @@ use crate::protocols::openai::validate::{
     Check, Fields, decimal, head, integer, list, missing, model, name, one_of, only, present,
     wrong_type,
 };
-use crate::protocols::{ApiError, Call};
+use crate::protocols::{ApiError, Call, Endpoint};
 
 const KNOWN: [&str; 34] = [
     "background",
@@ -44,6 +44,21 @@ const KNOWN: [&str; 34] = [
     "client_metadata",
     "access_programs",
     "image",
+];
+/// Those that are counted.
+const COUNTED: [&str; 12] = [
+    "conversation",
+    "input",
+    "instructions",
+    "model",
+    "parallel_tool_calls",
+    "personality",
+    "previous_response_id",
+    "reasoning",
+    "text",
+    "tool_choice",
+    "tools",
+    "truncation",
 ];
 const INCLUDE: [&str; 8] = [
     "code_interpreter_call.outputs",
@@ -83,7 +98,8 @@ pub(super) fn request(call: &Call<'_>) -> Check {
         let message = format!("Response with id '{id}' not found.");
         return Err(ApiError::status(404).message(message).param("id"));
     };
-    if let Some(field) = fields.keys().find(|field| !KNOWN.contains(&field.as_str())) {
+    let known = if call.endpoint == Endpoint::CountTokens { &COUNTED[..] } else { &KNOWN };
+    if let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) {
         let message = format!("Unknown parameter: '{field}'.");
         return Err(ApiError::invalid(message).param(field).code("unknown_parameter"));
     }

@@ -4,7 +4,7 @@ mod request;
 mod response;
 mod stream;
 
-pub use request::read;
+pub use request::{read, read_to_count};
 pub use response::write;
 pub use stream::StreamWriter;
 

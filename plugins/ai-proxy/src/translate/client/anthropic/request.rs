@@ -23,9 +23,18 @@ const HARMLESS: [&str; 2] = ["service_tier", "inference_geo"];
 
 /// Reads the request.
 pub fn read(text: &str) -> Result<Request<'_>> {
+    let request = read_to_count(text)?;
+    match request.max_tokens {
+        Some(_) => Ok(request),
+        None => Err(required("", "max_tokens")),
+    }
+}
+
+/// The same where no answer is wanted, so that its length has no limit.
+pub fn read_to_count(text: &str) -> Result<Request<'_>> {
     let api: ApiRequest<'_> = parse(text).map_err(|error| bad("", &error))?;
     let mut request = Request {
-        max_tokens: Some(api.max_tokens.ok_or_else(|| required("", "max_tokens"))?),
+        max_tokens: api.max_tokens,
         temperature: api.temperature,
         top_p: api.top_p,
         top_k: api.top_k,
@@ -163,7 +172,7 @@ fn source<'a>(source: Option<ApiSource<'a>>, path: &str) -> Result<Source<'a>> {
             let plain = |text: Option<JsonStr<'a>>, field: &str| match text {
                 Some(JsonStr::Borrowed(raw)) => {
                     let inner = raw.get().strip_prefix('"').and_then(|s| s.strip_suffix('"'));
-                    inner.ok_or_else(|| required(&path, field))
+                    inner.filter(|inner| !inner.is_empty()).ok_or_else(|| required(&path, field))
                 }
                 _ => Err(required(&path, field)),
             };

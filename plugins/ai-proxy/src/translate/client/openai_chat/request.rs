@@ -251,6 +251,7 @@ pub(in crate::translate::client) fn audio_source<'a>(
         }
         _ => None,
     };
+    let data = data.filter(|data| !data.is_empty());
     let data = data.ok_or_else(|| invalid(&format!("{path}.data"), "is required"))?;
     Ok(Source::Base64 { media_type, data: data.into() })
 }
@@ -266,6 +267,9 @@ pub(in crate::translate::client) fn source<'a>(url: JsonStr<'a>, path: &str) -> 
         Some((media_type, data)) => {
             // Parameters (`;charset=...`) are no part of what providers take.
             let media_type = media_type.split(';').next().unwrap_or_default();
+            if media_type.is_empty() || data.is_empty() {
+                return Err(invalid(path, "expected `data:<media type>;base64,<data>`"));
+            }
             Ok(Source::Base64 { media_type, data: data.into() })
         }
         None => Err(invalid(path, "expected `data:<media type>;base64,<data>`")),

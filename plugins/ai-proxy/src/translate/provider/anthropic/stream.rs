@@ -54,7 +54,7 @@ impl provider::StreamReader for StreamReader {
                 }
                 step(Delta::Start { id: message.id, model: message.model });
             }
-            "content_block_start" => self.block_start(event.content_block, step),
+            "content_block_start" => self.block_start(event.content_block.map(|block| *block), step),
             "content_block_delta" => self.block_delta(event.delta, step),
             "content_block_stop" => self.block_stop(step),
             "message_delta" => {

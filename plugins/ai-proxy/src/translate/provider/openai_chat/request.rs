@@ -20,7 +20,7 @@ const COLDEST: f64 = 0.01;
 /// Writes the request. A stream is always asked for its token counts. Names what has no place in it in
 /// `request.unsupported`.
 pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String, Unsupported> {
-    check(request)?;
+    check(request, &options.quirks)?;
     if options.quirks.no_n && request.n.is_some_and(|n| n != 1) {
         return Err(Unsupported("more than one answer"));
     }
@@ -62,7 +62,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     Ok(w.finish())
 }
 
-fn check(request: &Request<'_>) -> Result<(), Unsupported> {
+fn check(request: &Request<'_>, quirks: &Quirks) -> Result<(), Unsupported> {
     let several = request.n.is_some_and(|n| n != 1);
     if several && request.stream {
         return Err(Unsupported("a stream of more than one answer"));
@@ -72,6 +72,11 @@ fn check(request: &Request<'_>) -> Result<(), Unsupported> {
         match &part.body {
             Body::Audio(source) if audio(source).is_none() => {
                 return Err(Unsupported("audio other than WAV or MP3, sent inline,"));
+            }
+            // OpenAI itself, by what only it demands, takes them in Responses only; other servers
+            // take addresses.
+            Body::Document { source: Source::Url(_), .. } if quirks.max_completion_tokens => {
+                return Err(Unsupported("documents by URL"));
             }
             _ => {}
         }

@@ -70,14 +70,19 @@ fn read_message(message: Message<'_>) -> Result<Vec<Part<'_>>, BadJson> {
     if let Some(refusal) = message.refusal.filter(|refusal| !refusal.is_empty()) {
         parts.push(Body::Refusal(refusal).into());
     }
-    parts.extend(message.tool_calls.into_iter().flatten().filter_map(read_call));
+    let calls = message.tool_calls.into_iter().flatten().enumerate();
+    parts.extend(calls.filter_map(|(index, call)| read_call(index, call)));
     Ok(parts)
 }
 
-fn read_call(call: ToolCall<'_>) -> Option<Part<'_>> {
+/// Results name their calls, so one that has no id gets one that no other has.
+fn read_call(index: usize, call: ToolCall<'_>) -> Option<Part<'_>> {
     let function = call.function?;
-    let id = call.id.unwrap_or_else(|| JsonStr::encode("call_0"));
-    let arguments = function.arguments.unwrap_or_else(|| JsonStr::encode("{}"));
+    let id = call.id.filter(|id| !id.is_empty());
+    let id = id.unwrap_or_else(|| JsonStr::encode(&format!("call_{index}")));
+    // Clients parse the arguments, and nothing is no JSON.
+    let arguments = function.arguments.filter(|arguments| !arguments.is_empty());
+    let arguments = arguments.unwrap_or_else(|| JsonStr::encode("{}"));
     Some(Body::ToolCall { id, name: function.name?, arguments: Arguments::Text(arguments) }.into())
 }
 
@@ -94,7 +99,11 @@ pub fn observe(text: &str, report: &mut Report) {
 /// The type and the words of an error's body.
 pub fn read_error(text: &str) -> Option<(String, String)> {
     let api: ApiResponse<'_> = parse(text).ok()?;
-    read_error_value(api.error?.get())
+    match api.error {
+        Some(error) => read_error_value(error.get()),
+        // vLLM's older servers put nothing around it.
+        None => read_error_value(text),
+    }
 }
 
 /// The same of the value of `error`.
@@ -104,6 +113,13 @@ pub(super) fn read_error_value(text: &str) -> Option<(String, String)> {
         return Some(("server_error".into(), message.decode().into_owned()));
     }
     let error: Error<'_> = parse(text).ok()?;
-    let kind = error.kind.map_or_else(|| "server_error".into(), |kind| kind.decode().into_owned());
+    let kind = error.kind.map(|kind| kind.decode().into_owned());
+    // Azure has a code alone.
+    let kind = kind.or_else(|| {
+        let code = error.code?.get();
+        let text = parse::<JsonStr<'_>>(code).map(|code| code.decode().into_owned());
+        Some(text.unwrap_or_else(|_| code.to_owned())).filter(|code| code != "null")
+    });
+    let kind = kind.unwrap_or_else(|| "server_error".into());
     Some((kind, error.message?.decode().into_owned()))
 }

@@ -6,7 +6,7 @@ use shared::protocol::openai_chat::{Choice, Message, Part as ApiPart, Response, 
 
 use super::response::{read_error_value, read_logprobs};
 use super::{error_kind, stop_reason};
-use crate::translate::ir::Delta;
+use crate::translate::ir::{Delta, StopReason};
 use crate::translate::provider::{self, Progress};
 
 /// What is known between the chunks of one stream.
@@ -14,10 +14,14 @@ use crate::translate::provider::{self, Progress};
 pub struct StreamReader {
     progress: Progress,
     started: bool,
+    /// The model will not answer.
+    refused: bool,
     /// `finish_reason` has come.
     finished: bool,
-    /// The call whose arguments are being streamed.
-    call: Option<u32>,
+    /// The call whose arguments are being streamed: its place and, if it has one, its id.
+    call: Option<(u32, Option<String>)>,
+    /// How many calls have begun.
+    calls: u32,
     /// It has got some.
     arguments: bool,
 }
@@ -87,7 +91,8 @@ impl StreamReader {
         if let Some(reason) = choice.finish_reason.filter(|_| !self.finished) {
             self.finished = true;
             self.close_call(step);
-            step(Delta::Stop(stop_reason(&reason)));
+            let stop = if self.refused { StopReason::Filter } else { stop_reason(&reason) };
+            step(Delta::Stop(stop));
         }
         Ok(())
     }
@@ -108,6 +113,7 @@ impl StreamReader {
             Some(Form::Text(_)) | None => {}
         }
         if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
+            self.refused = true;
             step(Delta::Refusal(text));
         }
         for call in delta.tool_calls.into_iter().flatten() {
@@ -123,16 +129,18 @@ impl StreamReader {
     ) -> Result<(), BadJson> {
         let index = call.index.unwrap_or(0);
         let function = call.function.unwrap_or_default();
-        if self.call != Some(index) {
+        let id = call.id.filter(|id| !id.is_empty());
+        if self.is_another(index, id.as_ref()) {
             // A piece of a call that is over cannot be put anywhere.
             let Some(name) = function.name.filter(|name| !name.is_empty()) else {
                 let message = "calls are mixed up".to_owned();
                 return Err(BadJson { path: "choices[0].delta.tool_calls".into(), message });
             };
             self.close_call(step);
-            self.call = Some(index);
+            self.call = Some((index, id.as_ref().map(|id| id.decode().into_owned())));
             self.arguments = false;
-            let id = call.id.unwrap_or_else(|| JsonStr::encode(&format!("call_{index}")));
+            let id = id.unwrap_or_else(|| JsonStr::encode(&format!("call_{}", self.calls)));
+            self.calls = self.calls.saturating_add(1);
             step(Delta::ToolStart { id, name });
         }
         if let Some(piece) = function.arguments.filter(|piece| !piece.is_empty()) {
@@ -140,6 +148,14 @@ impl StreamReader {
             step(Delta::ToolArguments(piece));
         }
         Ok(())
+    }
+
+    /// Whether this is no piece of the call that is being streamed. Some servers give all calls the
+    /// same place and tell them apart by id alone; others repeat the id with every piece.
+    fn is_another(&self, index: u32, id: Option<&JsonStr<'_>>) -> bool {
+        let Some((current, current_id)) = &self.call else { return true };
+        *current != index
+            || matches!((id, current_id), (Some(id), Some(current)) if *id != **current)
     }
 
     /// Clients parse the arguments, and nothing is no JSON.

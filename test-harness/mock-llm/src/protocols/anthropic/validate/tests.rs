@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocols::Protocol as _;
 use crate::protocols::anthropic::Anthropic;
 use crate::protocols::testing::{check, headers};
 use serde_json::json;
@@ -117,4 +118,26 @@ fn counting_takes_no_limit() {
     assert_eq!(message.message.unwrap(), "max_tokens: Extra inputs are not permitted");
     body.as_object_mut().unwrap().remove("max_tokens");
     assert_eq!(check(&Anthropic, Endpoint::CountTokens, &headers(), &body), Ok(()));
+}
+
+#[test]
+fn on_vertex_the_version_stands_in_the_body() {
+    let path = "/v1/projects/p/locations/l/publishers/anthropic/models/count-tokens:rawPredict";
+    let (_, endpoint) = crate::protocols::find(&hyper::Method::POST, path).unwrap();
+    assert_eq!(endpoint, Endpoint::CountTokens);
+    let mut body = json!({"model": "claude-x", "messages": [{"role": "user", "content": "hi"}],
+                          "anthropic_version": "vertex-2023-10-16"});
+    let (headers, script) = (headers(), crate::script::Script::default());
+    let validate = |body: &Value| {
+        let (listener, query, number) = ("a", "", 0);
+        let (headers, script) = (&headers, &script);
+        Anthropic.validate(&Call { endpoint, listener, path, query, headers, body, script, number })
+    };
+    assert_eq!(validate(&body), Ok(()));
+    body["max_tokens"] = json!(1);
+    assert!(validate(&body).is_err());
+    body.as_object_mut()
+        .unwrap()
+        .retain(|key, _| key != "max_tokens" && key != "anthropic_version");
+    assert!(validate(&body).is_err());
 }

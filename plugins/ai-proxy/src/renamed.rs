@@ -1,0 +1,54 @@
+//! A model's other name, wherever a request says the client's.
+
+use std::ops::Range;
+
+use serde_json::value::RawValue;
+use shared::json::{JsonStr, fields, parse};
+
+use crate::asked::{Asked, ModelAt, Operation};
+use crate::overrides::Edit;
+use crate::translate::{count, embed};
+
+/// The changes that give a JSON body the provider's name of the model, in order.
+pub fn edits(asked: &Asked, model: &str, text: &str) -> Vec<Edit> {
+    if asked.model == model {
+        return Vec::new();
+    }
+    if let Some(ModelAt::Json(range)) = &asked.model_at {
+        return vec![(range.clone(), JsonStr::encode(model).quoted().to_owned())];
+    }
+    match asked.operation {
+        // The body of these may repeat what the path says, and Google refuses another name there.
+        Operation::Embed(embed::Client::Gemini) | Operation::Count(count::Client::Gemini) => {
+            let name = JsonStr::encode(&format!("models/{model}"));
+            let mut found = Vec::new();
+            find(text, text, &mut found);
+            found.into_iter().map(|range| (range, name.quoted().to_owned())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The places of `model` in an object of Google's and in the requests within it.
+fn find(object: &str, text: &str, found: &mut Vec<Range<usize>>) {
+    for (key, value) in fields(object).unwrap_or_default() {
+        match &*key {
+            "model" if value.get().starts_with('"') => found.extend(range_of(value.get(), text)),
+            "generateContentRequest" | "generate_content_request" => {
+                find(value.get(), text, found);
+            }
+            "requests" => {
+                let requests: Vec<&RawValue> = parse(value.get()).unwrap_or_default();
+                requests.iter().for_each(|request| find(request.get(), text, found));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Where `part`, which was borrowed from `text`, stands in it.
+fn range_of(part: &str, text: &str) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    let end = start.checked_add(part.len())?;
+    (end <= text.len()).then_some(start..end)
+}

@@ -1,0 +1,199 @@
+//! A request as routes look at it. What costs something to find out is found out when it is asked for.
+
+use shared::facts::Fact;
+use shared::filter::Cx;
+use shared::host::Map;
+use shared::texts::{self, Role};
+
+use super::config::{AutoTiers, Need, Tier};
+use crate::percent;
+
+/// A request.
+pub struct Ask<'a, 'c> {
+    /// The model that is asked for.
+    pub model: &'a str,
+    /// Whether the answer is to be a stream.
+    pub stream: bool,
+    /// Nanoseconds since the Unix epoch.
+    pub now: u64,
+    /// Its body.
+    pub body: &'a str,
+    /// Most tokens of the answer, if the client says.
+    pub max_tokens: Option<u64>,
+    asked_path: &'a str,
+    cx: &'a mut Cx<'c>,
+    tokens: Option<u64>,
+}
+
+impl<'a, 'c> Ask<'a, 'c> {
+    /// What is asked for with this path and body.
+    pub fn new(
+        cx: &'a mut Cx<'c>,
+        path: &'a str,
+        body: &'a str,
+        model: &'a str,
+        stream: bool,
+    ) -> Ask<'a, 'c> {
+        let now = cx.host.now_nanos();
+        Ask { model, stream, now, body, max_tokens: None, asked_path: path, cx, tokens: None }
+    }
+
+    /// The path without its query.
+    pub fn path(&self) -> &'a str {
+        self.asked_path.split('?').next().unwrap_or_default()
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let value = self.cx.host.header(Map::Request, name)?;
+        Some(String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// A parameter of the query, decoded.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let (_, query) = self.asked_path.split_once('?')?;
+        query.split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (percent::decode(key) == name).then(|| percent::decode(value))
+        })
+    }
+
+    /// What another plugin has stated; empty if none has.
+    pub fn fact(&mut self, fact: Fact) -> String {
+        self.cx.facts.get(self.cx.host, fact).unwrap_or_default()
+    }
+
+    /// The regions that who asks is bound to.
+    pub fn regions(&mut self) -> Option<Vec<String>> {
+        let stated = self.cx.facts.get(self.cx.host, Fact::AllowedRegions)?;
+        Some(stated.split(',').map(|region| region.trim().to_owned()).collect())
+    }
+
+    /// Whether no other plugin has set limits to where it may go.
+    pub fn unlimited(&mut self) -> bool {
+        let limits = [Fact::AllowedRegions, Fact::Exhausted];
+        limits.into_iter().all(|fact| self.cx.facts.get(self.cx.host, fact).is_none())
+    }
+
+    /// A random number.
+    pub fn random(&self) -> u64 {
+        self.cx.host.random()
+    }
+
+    /// Size of the prompt in tokens: as token-ratelimit has estimated it, else by its length.
+    pub fn prompt_tokens(&mut self) -> u64 {
+        if let Some(tokens) = self.tokens {
+            return tokens;
+        }
+        let stated = self.fact(Fact::Estimate).parse().ok();
+        let tokens = stated.unwrap_or_else(|| {
+            let texts = texts::request(self.body).unwrap_or_default();
+            let sizes = texts.iter().map(|text| shared::tokens::estimate_escaped(text.raw.get()));
+            sizes.fold(0, u64::saturating_add)
+        });
+        *self.tokens.insert(tokens)
+    }
+
+    /// Whether the request needs this of a model.
+    ///
+    /// Told by names that only stand in JSON with both quotes where they are meant: within a text
+    /// their quotes are escaped.
+    pub fn needs(&self, need: Need) -> bool {
+        let has = |names: &[&str]| names.iter().any(|name| self.body.contains(name));
+        match need {
+            Need::Tools => has(&["\"tools\"", "\"functions\""]),
+            Need::Vision => has(&["\"image_url\"", "\"input_image\"", "\"image\"", "\"image/"]),
+            Need::Audio => has(&["\"input_audio\"", "\"audio/"]),
+            Need::Documents => {
+                has(&["\"input_file\"", "\"file\"", "\"document\"", "\"application/pdf\""])
+            }
+            Need::JsonSchema => has(&[
+                "\"json_schema\"",
+                "\"responseSchema\"",
+                "\"response_schema\"",
+                "\"responseJsonSchema\"",
+            ]),
+            Need::Reasoning => has(&[
+                "\"reasoning_effort\"",
+                "\"reasoning\"",
+                "\"thinking\"",
+                "\"thinkingConfig\"",
+            ]),
+        }
+    }
+
+    /// How demanding the request is, and by which signs.
+    pub fn tier(&mut self, tiers: &AutoTiers) -> (Tier, Vec<&'static str>) {
+        let mut tier = Tier::Small;
+        let mut signs = Vec::new();
+        let mut sign = |holds: bool, at_least: Tier, name| {
+            if holds && at_least > Tier::Small {
+                tier = tier.max(at_least);
+                signs.push(name);
+            }
+        };
+        let tokens = self.prompt_tokens();
+        sign(tokens >= tiers.large_tokens, Tier::Large, "long");
+        sign(
+            (tiers.medium_tokens..tiers.large_tokens).contains(&tokens),
+            Tier::Medium,
+            "medium_length",
+        );
+        sign(self.needs(Need::Tools), tiers.tools, "tools");
+        sign(self.needs(Need::Reasoning), tiers.reasoning, "reasoning");
+        let attached = [Need::Vision, Need::Audio, Need::Documents];
+        sign(attached.into_iter().any(|need| self.needs(need)), tiers.attachments, "attachments");
+        let texts = texts::request(self.body).unwrap_or_default();
+        let question = texts.iter().rev().find(|text| text.role == Role::User);
+        let question = question.map(|text| text.raw.get()).unwrap_or_default();
+        sign(is_code(question), tiers.code, "code");
+        sign(is_mathematics(question), tiers.mathematics, "mathematics");
+        let turns = texts.last().map_or(0, |text| text.message);
+        sign(u64::from(turns) >= tiers.many_turns, Tier::Medium, "many_turns");
+        (tier, signs)
+    }
+}
+
+/// Signs of code in a text, escaped as in JSON.
+fn is_code(text: &str) -> bool {
+    const SIGNS: [&str; 14] = [
+        "```",
+        "def ",
+        "class ",
+        "import ",
+        "fn ",
+        "func ",
+        "function ",
+        "#include",
+        "SELECT ",
+        "select * from",
+        "public static",
+        "Traceback",
+        "stack trace",
+        "regex",
+    ];
+    text.contains("```") || SIGNS.iter().filter(|sign| text.contains(**sign)).count() >= 2
+}
+
+/// Signs of mathematics in a text, escaped as in JSON.
+fn is_mathematics(text: &str) -> bool {
+    const SIGNS: [&str; 16] = [
+        "\\\\frac",
+        "\\\\int",
+        "\\\\sum",
+        "\\\\sqrt",
+        "∫",
+        "∑",
+        "√",
+        "prove ",
+        "Prove ",
+        "theorem",
+        "equation",
+        "integral",
+        "derivative",
+        "证明",
+        "方程",
+        "积分",
+    ];
+    SIGNS.iter().any(|sign| text.contains(sign))
+}
