@@ -23,9 +23,7 @@ pub fn length(text: &[u8]) -> Option<usize> {
 pub fn may_begin(text: &[u8]) -> bool {
     let inner = text.get(1..).unwrap_or_default();
     let name = inner.iter().take_while(|byte| is_name(**byte)).count();
-    text.len() < MAX_LEN
-        && inner.first().is_none_or(u8::is_ascii_uppercase)
-        && name == inner.len()
+    text.len() < MAX_LEN && inner.first().is_none_or(u8::is_ascii_uppercase) && name == inner.len()
 }
 
 fn is_name(byte: u8) -> bool {
@@ -52,7 +50,9 @@ mod tests {
         let text = "a [EMAIL_1] [b] [[CN_ID_12] [EMAIL] [_1] [X_1234567] [Email_1]";
         let found: Vec<&str> = find_all(text).map(|(start, end)| &text[start..end]).collect();
         assert_eq!(found, ["[EMAIL_1]", "[CN_ID_12]"]);
-        for (text, may) in [("[", true), ("[EM", true), ("[EMAIL_", true), ("[e", false), ("[A b", false)] {
+        for (text, may) in
+            [("[", true), ("[EM", true), ("[EMAIL_", true), ("[e", false), ("[A b", false)]
+        {
             assert_eq!(may_begin(text.as_bytes()), may, "{text}");
         }
     }

@@ -75,7 +75,8 @@ impl Number {
             number.count = number.count.saturating_add(1);
             number.end = at_byte;
             let separator = at(text, at_byte);
-            let more = matches!(separator, b' ' | b'-' | b'.') && at(text, at_byte + 1).is_ascii_digit();
+            let more =
+                matches!(separator, b' ' | b'-' | b'.') && at(text, at_byte + 1).is_ascii_digit();
             if !more || number.len > MAX_DIGITS || number.count > 8 {
                 return number;
             }
@@ -113,7 +114,9 @@ impl Number {
     /// The value of some of the digits.
     pub(super) fn value(&self, from: usize, len: usize) -> u32 {
         let digits = self.digits().get(from..from.saturating_add(len)).unwrap_or_default();
-        digits.iter().fold(0, |value, digit| value.saturating_mul(10).saturating_add(u32::from(*digit)))
+        digits
+            .iter()
+            .fold(0, |value, digit| value.saturating_mul(10).saturating_add(u32::from(*digit)))
     }
 }
 

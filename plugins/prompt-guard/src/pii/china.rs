@@ -29,8 +29,12 @@ pub(super) fn id_card(text: &[u8], start: usize, number: &Number) -> Option<Foun
         return None;
     }
     let born = (number.value(6, 4), number.value(10, 2), number.value(12, 2));
-    let sum: u32 =
-        number.digits().iter().zip(ID_WEIGHTS).map(|(digit, weight)| u32::from(*digit) * weight).sum();
+    let sum: u32 = number
+        .digits()
+        .iter()
+        .zip(ID_WEIGHTS)
+        .map(|(digit, weight)| u32::from(*digit) * weight)
+        .sum();
     let valid = (12 - sum % 11) % 11 == check
         && PROVINCES.contains(&number.value(0, 2))
         && is_day(born.0, born.1, born.2);
@@ -50,7 +54,8 @@ pub(super) fn mobile(text: &[u8], start: usize) -> Option<Found> {
         }
     }
     let coded = from != start;
-    let plain = national(text, from).or_else(|| if coded { national(text, start) } else { None })?;
+    let plain =
+        national(text, from).or_else(|| if coded { national(text, start) } else { None })?;
     Some(Found { entity: Entity::CnPhone, start, end: plain })
 }
 
@@ -79,14 +84,14 @@ fn national(text: &[u8], start: usize) -> Option<usize> {
 
 /// The characters of a unified social credit code: no I, O, S, V, Z.
 const USCC: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
-const USCC_WEIGHTS: [u32; 17] =
-    [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
+const USCC_WEIGHTS: [u32; 17] = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
 
 /// A unified social credit code.
 pub(super) fn uscc(text: &[u8], start: usize) -> Option<Found> {
     let end = start + 18;
     let code = text.get(start..end)?;
-    let kind = matches!(at(code, 0), b'1' | b'5' | b'9') && matches!(at(code, 1), b'1'..=b'3' | b'9');
+    let kind =
+        matches!(at(code, 0), b'1' | b'5' | b'9') && matches!(at(code, 1), b'1'..=b'3' | b'9');
     if !kind || is_word(at(text, end)) || !code.get(2..8)?.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -98,8 +103,11 @@ pub(super) fn uscc(text: &[u8], start: usize) -> Option<Found> {
     for (byte, weight) in code.iter().zip(USCC_WEIGHTS) {
         sum += value(byte)? * weight;
     }
-    ((31 - sum % 31) % 31 == value(code.last()?)?)
-        .then_some(Found { entity: Entity::CnUscc, start, end })
+    ((31 - sum % 31) % 31 == value(code.last()?)?).then_some(Found {
+        entity: Entity::CnUscc,
+        start,
+        end,
+    })
 }
 
 const PASSPORT_WORDS: [&str; 5] = ["护照", "護照", "passport", "通行证", "通行證"];
@@ -157,6 +165,9 @@ pub(super) fn plate(text: &[u8], letter: usize) -> Option<Found> {
     let legal = !rest.iter().any(|byte| matches!(byte, b'I' | b'O'));
     let numbered = rest.iter().any(u8::is_ascii_digit)
         || near(text, start, end, Reach { before: 18, after: 18 }, &["车", "牌"]);
-    (legal && numbered && !is_word(at(text, end)))
-        .then_some(Found { entity: Entity::CnPlate, start, end })
+    (legal && numbered && !is_word(at(text, end))).then_some(Found {
+        entity: Entity::CnPlate,
+        start,
+        end,
+    })
 }

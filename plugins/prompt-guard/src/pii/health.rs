@@ -7,17 +7,50 @@ use super::entity::Entity;
 
 /// Words, what they stand for.
 const RECORD: [&str; 9] = [
-    "mrn", "medical record", "patient id", "patient number", "chart number", "病历号", "病案号",
-    "住院号", "门诊号",
+    "mrn",
+    "medical record",
+    "patient id",
+    "patient number",
+    "chart number",
+    "病历号",
+    "病案号",
+    "住院号",
+    "门诊号",
 ];
 const INSURANCE: [&str; 14] = [
-    "member id", "insurance id", "insurance number", "insurance no", "policy number", "health plan",
-    "subscriber id", "medicare", "medicaid", "mbi", "health insurance", "医保号", "医保卡号", "社保号",
+    "member id",
+    "insurance id",
+    "insurance number",
+    "insurance no",
+    "policy number",
+    "health plan",
+    "subscriber id",
+    "medicare",
+    "medicaid",
+    "mbi",
+    "health insurance",
+    "医保号",
+    "医保卡号",
+    "社保号",
 ];
 const BIRTH: [&str; 17] = [
-    "dob", "d.o.b", "date of birth", "born", "birth date", "birthdate", "birthday", "geburtsdatum",
-    "geboren", "date de naissance", "né le", "née le", "fecha de nacimiento", "data di nascita",
-    "出生日期", "生日", "生年月日",
+    "dob",
+    "d.o.b",
+    "date of birth",
+    "born",
+    "birth date",
+    "birthdate",
+    "birthday",
+    "geburtsdatum",
+    "geboren",
+    "date de naissance",
+    "né le",
+    "née le",
+    "fecha de nacimiento",
+    "data di nascita",
+    "出生日期",
+    "生日",
+    "生年月日",
 ];
 
 /// How far a value may stand behind its words.
@@ -64,12 +97,14 @@ fn value_after(text: &[u8], end: usize) -> Option<usize> {
             return Some(end + place);
         }
         if byte.is_ascii_alphabetic() {
-            let word = run(window, place, REACH, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let word =
+                run(window, place, REACH, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
             let token = window.get(place..place + word)?;
             if token.iter().any(u8::is_ascii_digit) {
                 return Some(end + place);
             }
-            let filler = [&b"is"[..], b"was", b"no", b"number", b"on", b"id", b"card", b"num", b"the"];
+            let filler =
+                [&b"is"[..], b"was", b"no", b"number", b"on", b"id", b"card", b"num", b"the"];
             if !filler.iter().any(|known| token.eq_ignore_ascii_case(known)) {
                 return None;
             }
@@ -94,7 +129,9 @@ fn date(text: &[u8], start: usize) -> Option<usize> {
         place += count;
         if index < 2 {
             let rest = text.get(place..)?;
-            let skip = ["年", "月", "-", "/", ".", " "].into_iter().find(|s| rest.starts_with(s.as_bytes()));
+            let skip = ["年", "月", "-", "/", ".", " "]
+                .into_iter()
+                .find(|s| rest.starts_with(s.as_bytes()));
             place += skip?.len();
         }
     }

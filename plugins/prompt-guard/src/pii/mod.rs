@@ -150,7 +150,8 @@ impl Scanner {
     fn scan_signs(&self, text: &[u8], found: &mut Vec<Found>) {
         let mut place = 0;
         while let Some(rest) = text.get(place..) {
-            let Some(skip) = rest.iter().position(|byte| SIGNS.get(usize::from(*byte)) == Some(&true))
+            let Some(skip) =
+                rest.iter().position(|byte| SIGNS.get(usize::from(*byte)) == Some(&true))
             else {
                 return;
             };
@@ -234,7 +235,8 @@ const SIGNS: [bool; 256] = {
     let mut signs = [false; 256];
     let mut byte = 0;
     while byte < 256 {
-        signs[byte] = matches!(byte as u8, b'0'..=b'9' | b'@' | b':' | b'-' | b'+' | b'(' | 0xe4..=0xe9);
+        signs[byte] =
+            matches!(byte as u8, b'0'..=b'9' | b'@' | b':' | b'-' | b'+' | b'(' | 0xe4..=0xe9);
         byte += 1;
     }
     signs

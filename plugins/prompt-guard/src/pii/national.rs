@@ -22,9 +22,11 @@ pub(super) fn find(text: &[u8], start: usize, number: &Number) -> Option<Found> 
             named(&["aadhaar", "aadhar", "uidai", "आधार"])
         }
         // Korea: 900101-1234567.
-        ([6, 7], 13) => is_day(1900 + number.value(0, 2), number.value(2, 2), number.value(4, 2))
-            && (1..=8).contains(&number.value(6, 1))
-            && number.separator == b'-',
+        ([6, 7], 13) => {
+            is_day(1900 + number.value(0, 2), number.value(2, 2), number.value(4, 2))
+                && (1..=8).contains(&number.value(6, 1))
+                && number.separator == b'-'
+        }
         // United Kingdom: 943 476 5919.
         ([3, 3, 4] | [10], 10) if nhs(d) => named(&["nhs"]),
         // France: 1 84 12 76 451 089 46, of which the last two are the check.
@@ -40,7 +42,9 @@ pub(super) fn find(text: &[u8], start: usize, number: &Number) -> Option<Found> 
             named(&["personnummer", "samordningsnummer"])
         }
         // South Africa.
-        ([13], 13) if super::bytes::luhn(d) => named(&["south africa", "id number", "sa id", "rsa id"]),
+        ([13], 13) if super::bytes::luhn(d) => {
+            named(&["south africa", "id number", "sa id", "rsa id"])
+        }
         // Turkey.
         ([11], 11) if turkey(d) => named(&["tc kimlik", "kimlik", "t.c."]),
         _ => false,
@@ -76,13 +80,17 @@ pub(super) fn lettered(text: &[u8], digits: usize) -> Option<Found> {
             other => *byte == other,
         });
         let end = start + form.len();
-        (fits && !is_word(at(text, end)) && valid(value))
-            .then_some(Found { entity: Entity::NationalId, start, end })
+        (fits && !is_word(at(text, end)) && valid(value)).then_some(Found {
+            entity: Entity::NationalId,
+            start,
+            end,
+        })
     })
 }
 
 fn weighted(digits: &[u8], weights: &[u32], modulus: u32) -> bool {
-    let sum: u32 = digits.iter().zip(weights).map(|(digit, weight)| u32::from(*digit) * weight).sum();
+    let sum: u32 =
+        digits.iter().zip(weights).map(|(digit, weight)| u32::from(*digit) * weight).sum();
     sum.is_multiple_of(modulus) && digits.iter().any(|digit| Some(digit) != digits.first())
 }
 
@@ -105,7 +113,8 @@ fn nhs(digits: &[u8]) -> bool {
 }
 
 fn insee(number: &Number) -> bool {
-    let head = number.digits().iter().take(13).fold(0_u64, |all, digit| all * 10 + u64::from(*digit));
+    let head =
+        number.digits().iter().take(13).fold(0_u64, |all, digit| all * 10 + u64::from(*digit));
     let sex = matches!(number.value(0, 1), 1 | 2);
     let month = matches!(number.value(3, 2), 1..=12 | 20..=42 | 50..=99);
     sex && month && 97 - head % 97 == u64::from(number.value(13, 2))
@@ -142,9 +151,8 @@ fn verhoeff(digits: &[u8]) -> bool {
         _ => (a + 5 - b % 5) % 5,
     };
     let check = digits.iter().rev().enumerate().fold(0, |check, (place, digit)| {
-        let turned = (0..place % 8).fold(*digit, |digit, _| {
-            PERMUTATION.get(usize::from(digit)).copied().unwrap_or(0)
-        });
+        let turned = (0..place % 8)
+            .fold(*digit, |digit, _| PERMUTATION.get(usize::from(digit)).copied().unwrap_or(0));
         times(check, turned)
     });
     check == 0
@@ -193,7 +201,8 @@ fn pan(value: &[u8]) -> bool {
 /// The check letter of a codice fiscale.
 fn italy(value: &[u8]) -> bool {
     const ODD: [u32; 26] = [
-        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
+        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24,
+        23,
     ];
     let sum: u32 = value
         .iter()

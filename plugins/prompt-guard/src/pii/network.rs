@@ -34,9 +34,14 @@ pub(super) fn ipv6(text: &[u8], colon: usize) -> Option<Found> {
     let start = colon.checked_sub(run_back(text, colon, 4, |byte| byte.is_ascii_hexdigit()))?;
     let len = run(text, start, 46, is_ipv6);
     let token = text.get(start..start + len)?;
-    let ended = token.iter().rposition(|byte| *byte != b':' && *byte != b'.').map_or(0, |at| at + 1);
+    let ended =
+        token.iter().rposition(|byte| *byte != b':' && *byte != b'.').map_or(0, |at| at + 1);
     let end = start + ended;
-    if len > 45 || is_word(before(text, start)) || is_word(at(text, end)) || before(text, start) == b':' {
+    if len > 45
+        || is_word(before(text, start))
+        || is_word(at(text, end))
+        || before(text, start) == b':'
+    {
         return None;
     }
     let token = std::str::from_utf8(text.get(start..end)?).ok()?;
@@ -59,6 +64,9 @@ pub(super) fn mac(text: &[u8], first: usize) -> Option<Found> {
     let end = start + 17;
     let closed = |byte: u8| !is_word(byte) && byte != separator;
     let same = form.chunks(3).all(|pair| pair.get(..2) == form.get(..2));
-    (fits && !same && closed(before(text, start)) && closed(at(text, end)))
-        .then_some(Found { entity: Entity::Mac, start, end })
+    (fits && !same && closed(before(text, start)) && closed(at(text, end))).then_some(Found {
+        entity: Entity::Mac,
+        start,
+        end,
+    })
 }

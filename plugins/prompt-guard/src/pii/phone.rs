@@ -8,16 +8,57 @@ use super::entity::Entity;
 
 /// Words that say that a number is one to call.
 const WORDS: [&str; 46] = [
-    "phone", "tel", "telephone", "mobile", "cell", "cellphone", "fax", "office", "desk", "call",
-    "callback", "calling", "dial", "whatsapp", "sms", "reach me", "reach you", "answering at",
-    "hotline", "contact me", "text me", "telefon", "handy", "rufnummer", "anrufen", "téléphone",
-    "portable", "appeler", "teléfono", "telefono", "móvil", "llamar", "celular", "ligar", "telefone",
-    "cellulare", "телефон", "тел", "電話", "전화", "电话", "手机", "联系方式", "座机", "传真", "致电",
+    "phone",
+    "tel",
+    "telephone",
+    "mobile",
+    "cell",
+    "cellphone",
+    "fax",
+    "office",
+    "desk",
+    "call",
+    "callback",
+    "calling",
+    "dial",
+    "whatsapp",
+    "sms",
+    "reach me",
+    "reach you",
+    "answering at",
+    "hotline",
+    "contact me",
+    "text me",
+    "telefon",
+    "handy",
+    "rufnummer",
+    "anrufen",
+    "téléphone",
+    "portable",
+    "appeler",
+    "teléfono",
+    "telefono",
+    "móvil",
+    "llamar",
+    "celular",
+    "ligar",
+    "telefone",
+    "cellulare",
+    "телефон",
+    "тел",
+    "電話",
+    "전화",
+    "电话",
+    "手机",
+    "联系方式",
+    "座机",
+    "传真",
+    "致电",
 ];
 /// Words that say that it is something else.
 const NOT: [&str; 13] = [
-    "sku", "order", "ticket", "isbn", "version", "invoice", "订单", "编号", "serial", "commit", "id",
-    "ratio", "型号",
+    "sku", "order", "ticket", "isbn", "version", "invoice", "订单", "编号", "serial", "commit",
+    "id", "ratio", "型号",
 ];
 const NEAR: Reach = Reach { before: 28, after: 12 };
 const NOT_NEAR: Reach = Reach { before: 12, after: 0 };
@@ -66,7 +107,9 @@ fn is_american(text: &[u8], start: usize, number: &Dialled) -> bool {
     let form = number.form.get(..number.groups.min(8)).unwrap_or_default();
     let (coded, form) = match form {
         [1, rest @ ..] => (1, rest),
-        [3, rest @ ..] if rest.len() == 3 && text.get(start..).is_some_and(|t| t.starts_with(b"001")) => {
+        [3, rest @ ..]
+            if rest.len() == 3 && text.get(start..).is_some_and(|t| t.starts_with(b"001")) =>
+        {
             (3, rest)
         }
         all => (0, all),
@@ -82,7 +125,9 @@ fn is_american(text: &[u8], start: usize, number: &Dialled) -> bool {
 
 fn is_date(number: &Dialled) -> bool {
     let form = number.form.get(..number.groups.min(8)).unwrap_or_default();
-    !number.plus && number.area == 0 && matches!(form, [4, 2, 2] | [2, 2, 4] | [1, 2, 4] | [2, 1, 4] | [4, 4])
+    !number.plus
+        && number.area == 0
+        && matches!(form, [4, 2, 2] | [2, 2, 4] | [1, 2, 4] | [2, 1, 4] | [4, 4])
 }
 
 fn read(text: &[u8], start: usize) -> Option<Dialled> {

@@ -112,8 +112,23 @@ const MARKS: [(&str, Form); 75] = [
 
 /// Names to which secrets are assigned, in small letters, without what joins their words.
 const NAMES: [&str; 17] = [
-    "password", "passwd", "pwd", "passphrase", "secret", "api_key", "apikey", "api-key", "access_token",
-    "accesstoken", "auth_token", "private_key", "secret_key", "client_secret", "access_key", "密码", "密钥",
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "secret",
+    "api_key",
+    "apikey",
+    "api-key",
+    "access_token",
+    "accesstoken",
+    "auth_token",
+    "private_key",
+    "secret_key",
+    "client_secret",
+    "access_key",
+    "密码",
+    "密钥",
 ];
 
 /// Longest key block that is taken for one.
@@ -142,10 +157,13 @@ pub(super) fn find(text: &[u8], start: usize, end: usize, form: Form) -> Option<
         }
         Form::Path(least) => {
             let count = run(text, end, MAX_TOKEN, |b| is_token(b) || b"/+=.".contains(&b));
-            (count >= least && varied(text.get(end..end + count)?)).then_some(found(start, end + count))
+            (count >= least && varied(text.get(end..end + count)?))
+                .then_some(found(start, end + count))
         }
         Form::Token(least) => token(text, start, end, least, is_token),
-        Form::Dotted(least) => token(text, start, end, least, |byte| is_token(byte) || byte == b'.'),
+        Form::Dotted(least) => {
+            token(text, start, end, least, |byte| is_token(byte) || byte == b'.')
+        }
         Form::Upper(count) => {
             exactly(text, start, end, count, |b| b.is_ascii_uppercase() || b.is_ascii_digit())
         }
@@ -167,11 +185,20 @@ fn token(text: &[u8], start: usize, end: usize, least: usize, is: fn(u8) -> bool
     (real && !words).then_some(Found { entity: Entity::Secret, start, end: end + count })
 }
 
-fn exactly(text: &[u8], start: usize, end: usize, count: usize, is: fn(u8) -> bool) -> Option<Found> {
+fn exactly(
+    text: &[u8],
+    start: usize,
+    end: usize,
+    count: usize,
+    is: fn(u8) -> bool,
+) -> Option<Found> {
     let value = text.get(end..end + count)?;
     let closed = !is_word(at(text, end + count)) && !is_word(before(text, start));
-    (closed && value.iter().all(|byte| is(*byte)) && varied(value))
-        .then_some(Found { entity: Entity::Secret, start, end: end + count })
+    (closed && value.iter().all(|byte| is(*byte)) && varied(value)).then_some(Found {
+        entity: Entity::Secret,
+        start,
+        end: end + count,
+    })
 }
 
 /// Whether it is no placeholder: `xxxxxxxx`, `your-key-here`, `...EXAMPLE`.
@@ -182,7 +209,8 @@ fn varied(value: &[u8]) -> bool {
     }
     let small = value.get(..value.len().min(64)).unwrap_or_default().to_ascii_lowercase();
     let sample = [&b"example"[..], b"xxxx", b"your", b"placeholder", b"1234567890abcdef"];
-    seen.count_ones() >= 8 && !sample.iter().any(|word| memchr::memmem::find(&small, word).is_some())
+    seen.count_ones() >= 8
+        && !sample.iter().any(|word| memchr::memmem::find(&small, word).is_some())
 }
 
 fn pem(text: &[u8], start: usize, end: usize) -> Option<usize> {
@@ -224,14 +252,19 @@ fn jwt(text: &[u8], start: usize) -> Option<usize> {
 
 /// `scheme://user:password@host`: all of it up to the host's end.
 fn address(text: &[u8], colon: usize, end: usize) -> Option<(usize, usize)> {
-    let scheme = super::bytes::run_back(text, colon, 24, |b| b.is_ascii_alphanumeric() || b == b'+');
+    let scheme =
+        super::bytes::run_back(text, colon, 24, |b| b.is_ascii_alphanumeric() || b == b'+');
     let start = colon.checked_sub(scheme).filter(|_| scheme >= 2)?;
-    let user = run(text, end, 128, |b| !b.is_ascii_whitespace() && b.is_ascii() && !b":/@\"'<>?#".contains(&b));
+    let user = run(text, end, 128, |b| {
+        !b.is_ascii_whitespace() && b.is_ascii() && !b":/@\"'<>?#".contains(&b)
+    });
     if at(text, end + user) != b':' {
         return None;
     }
     let from = end + user + 1;
-    let count = run(text, from, 256, |b| !b.is_ascii_whitespace() && b.is_ascii() && !b"/@\"'<>".contains(&b));
+    let count = run(text, from, 256, |b| {
+        !b.is_ascii_whitespace() && b.is_ascii() && !b"/@\"'<>".contains(&b)
+    });
     let password = text.get(from..from + count)?;
     let sample = [&b"password"[..], b"pass", b"pwd", b"****", b"secret"];
     let real = at(text, from + count) == b'@'
@@ -241,20 +274,26 @@ fn address(text: &[u8], colon: usize, end: usize) -> Option<(usize, usize)> {
         && !sample.contains(&password)
         && !password.iter().all(|byte| matches!(byte, b'*' | b'x' | b'X'));
     let host = from + count + 1;
-    let host_end = host + run(text, host, 255, |b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b));
+    let host_end =
+        host + run(text, host, 255, |b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b));
     (real && host_end > host).then_some((start, host_end))
 }
 
 /// `password = "..."`, `"api_key": "..."`: the value, if it looks like a secret: twelve characters or
 /// more of three kinds, or eight in quotes after a name of a password.
 fn assigned(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
-    if is_word(at(text, end)) || before(text, start).is_ascii_alphabetic() && at(text, start).is_ascii() {
+    if is_word(at(text, end))
+        || before(text, start).is_ascii_alphabetic() && at(text, start).is_ascii()
+    {
         return None;
     }
     let mut place = end;
     place += run(text, place, 2, |b| b == b'"' || b == b'\'' || b == b' ');
     let rest = text.get(place..)?;
-    place += ["=>", ":=", "=", ":", "：", "是"].into_iter().find(|s| rest.starts_with(s.as_bytes()))?.len();
+    place += ["=>", ":=", "=", ":", "：", "是"]
+        .into_iter()
+        .find(|s| rest.starts_with(s.as_bytes()))?
+        .len();
     place += run(text, place, 3, |byte| byte == b' ');
     let quote = at(text, place);
     let quoted = matches!(quote, b'"' | b'\'' | b'`');
@@ -263,11 +302,20 @@ fn assigned(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
         b.is_ascii_graphic() && b != quote && !b"\"'`<>(){}[],;\\".contains(&b)
     });
     let value = text.get(from..from + count)?;
-    let kinds = [u8::is_ascii_lowercase, u8::is_ascii_uppercase, u8::is_ascii_digit, u8::is_ascii_punctuation];
+    let kinds = [
+        u8::is_ascii_lowercase,
+        u8::is_ascii_uppercase,
+        u8::is_ascii_digit,
+        u8::is_ascii_punctuation,
+    ];
     let kinds = kinds.into_iter().filter(|is| value.iter().any(is)).count();
     let digits = value.iter().any(u8::is_ascii_digit);
     let least = if quoted { 8 } else { 12 };
     let code = [&b"$"[..], b"process.", b"os.", b"env.", b"self.", b"config.", b"http"];
-    let real = count >= least && kinds >= 3 && digits && varied(value) && !code.iter().any(|c| value.starts_with(c));
+    let real = count >= least
+        && kinds >= 3
+        && digits
+        && varied(value)
+        && !code.iter().any(|c| value.starts_with(c));
     real.then_some((from, from + count))
 }

@@ -52,7 +52,10 @@ fn secrets_are_found_by_their_marks() {
     for (text, value) in [
         ("key AKIAQ3EGRT5WZLM7NPXK.", "AKIAQ3EGRT5WZLM7NPXK"),
         ("密钥sk-Qm3xT9vLk2RzW7bYc4Nd6Hf8Jg1Ps5Ua别泄露", "sk-Qm3xT9vLk2RzW7bYc4Nd6Hf8Jg1Ps5Ua"),
-        ("db postgres://app:s3cr3tPw@db.internal:5432/x", "postgres://app:s3cr3tPw@db.internal:5432"),
+        (
+            "db postgres://app:s3cr3tPw@db.internal:5432/x",
+            "postgres://app:s3cr3tPw@db.internal:5432",
+        ),
         ("password = \"tr0ub4dor&3X\"", "tr0ub4dor&3X"),
         (
             "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----\nbye",

@@ -5,9 +5,8 @@ use super::bytes::{Number, at, before, is_word, run, run_back};
 use super::context::{Reach, near};
 use super::entity::Entity;
 
-const SSN_WORDS: [&str; 8] = [
-    "ssn", "social", "itin", "taxpayer", "tax id", "tin", "ss#", "social-security",
-];
+const SSN_WORDS: [&str; 8] =
+    ["ssn", "social", "itin", "taxpayer", "tax id", "tin", "ss#", "social-security"];
 const OTHER_WORDS: [&str; 11] = [
     "ticket", "order", "sku", "part", "model", "isbn", "ratio", "invoice", "item", "serial", "ref",
 ];
@@ -43,8 +42,15 @@ pub(super) fn ssn(text: &[u8], start: usize, number: &Number) -> Option<Found> {
 }
 
 const PASSPORT_WORDS: [&str; 9] = [
-    "passport", "passeport", "reisepass", "pasaporte", "passaporto", "passaporte", "paszport",
-    "паспорт", "旅券",
+    "passport",
+    "passeport",
+    "reisepass",
+    "pasaporte",
+    "passaporto",
+    "passaporte",
+    "paszport",
+    "паспорт",
+    "旅券",
 ];
 
 /// A passport's number in its context: a letter or two and 6 to 8 digits, or 9 digits.

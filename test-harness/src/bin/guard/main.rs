@@ -1,6 +1,14 @@
-//! prompt-guard on the command line: `guard -- detect | pii < in.jsonl > out.jsonl`,
-//! `guard -- eval <folder>`, `guard -- train <folder>`.
+//! prompt-guard on the command line: `guard detect | pii < in.jsonl > out.jsonl`, `guard eval FOLDER`.
+// A tool for people talks to its terminal; its figures are small and its data its own.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
 
+mod detect;
+mod eval;
 mod pii;
 
 use std::io::{BufRead, BufWriter, Write};
@@ -8,13 +16,15 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 
-const USAGE: &str = "usage: guard pii < in.jsonl > out.jsonl";
+const USAGE: &str = "usage: guard detect [--profile NAME] | guard pii | guard eval FOLDER";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.split_first() {
+        Some((&"detect", rest)) => detect::run(rest),
         Some((&"pii", rest)) => pii::run(rest),
+        Some((&"eval", rest)) => eval::run(rest),
         _ => Err(USAGE.to_owned()),
     };
     match done {

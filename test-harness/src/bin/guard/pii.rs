@@ -28,7 +28,8 @@ fn scan(scanner: &Scanner, text: &str) -> (Vec<Value>, String) {
         let end = start + value.chars().count();
         masked.push_str(between);
         masked.push_str(&masks.placeholder(found.entity.name(), value));
-        spans.push(json!({"type": found.entity.name(), "start": start, "end": end, "value": value}));
+        spans
+            .push(json!({"type": found.entity.name(), "start": start, "end": end, "value": value}));
         (done, points) = (found.end, end);
     }
     masked.push_str(text.get(done..).unwrap_or_default());
