@@ -1,10 +1,10 @@
 # Every target is a line or two; `make help` lists them.
-PLUGINS := ai-metrics ai-auth token-ratelimit ai-proxy
+PLUGINS := ai-metrics ai-auth prompt-guard token-ratelimit ai-proxy
 PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 WASM := cargo build --quiet --release --locked --target wasm32-wasip1
 
 .PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e \
-        conformance bench-translate features lint fmt fuzz schema clean
+        conformance bench-translate guard-eval features lint fmt fuzz schema clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -70,6 +70,9 @@ bench-translate: ## What translating costs, in Wasm instructions and native time
 	@test-harness/optimize.sh target/wasm32-wasip1/release/bench.wasm target/bench.wasm
 	@cargo run --quiet --locked -p test-harness --bin count-fuel -- target/bench.wasm
 	@cargo run --quiet --release --locked -p bench
+
+guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
+	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
 
 features: ## Write the table of what is translated anew, from the golden files
 	UPDATE=1 cargo test --quiet --locked -p ai-proxy --test features

@@ -13,6 +13,9 @@ pub struct Config {
     /// Who may ask, and for what.
     #[serde(rename = "ai-auth", default)]
     pub ai_auth: Option<ai_auth::config::Config>,
+    /// What may pass.
+    #[serde(rename = "prompt-guard", default)]
+    pub prompt_guard: Option<prompt_guard::config::Config>,
     /// Limits and budgets.
     #[serde(rename = "token-ratelimit", default)]
     pub token_ratelimit: Option<token_ratelimit::config::Config>,

@@ -57,7 +57,9 @@ pub fn plain(text: &str) -> Cow<'_, str> {
             // Tags mirror ASCII.
             '\u{e0020}'..='\u{e007e}' => out.extend(char::from_u32(c as u32 - 0xe_0000)),
             '\u{e0000}'..='\u{e007f}' => {}
-            c => out.push(c),
+            c if c.is_ascii() => out.push(c),
+            // The automaton knows the case of ASCII only.
+            c => out.extend(c.to_lowercase()),
         }
     }
     if mixes_scripts(&out) {
@@ -372,12 +374,12 @@ mod tests {
             ("ｉｇｎｏｒｅ", "ignore"),
             ("ig\u{200b}no\u{200d}re", "ignore"),
             ("іgnоrе аll", "ignore all"),
-            ("i\u{301}gn\u{336}ore", "ignore"),
+            ("ig\u{336}no\u{335}re", "ignore"),
             ("\u{e0069}\u{e0067}\u{e006e}", "ign"),
         ] {
             assert_eq!(plain(hidden), shown);
         }
-        assert_eq!(plain("игнорируй"), "игнорируи", "a text in its own script keeps its letters");
+        assert_eq!(plain("Игнорируй"), "игнорируй", "a text in its own script keeps its letters");
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Detector {
     }
 
     fn judge(&self, text: &str, by: &str, verdict: &mut Verdict) {
-        let hits = self.hits(text);
+        let hits = self.hits(text, by == "spaced");
         let mut missing = 1.0 - verdict.score;
         for rule in RULES.iter().filter(|rule| fits(rule.steps, &hits)) {
             let name = match by {
@@ -112,7 +112,8 @@ impl Detector {
         verdict.score = 1.0 - missing;
     }
 
-    fn hits(&self, text: &str) -> Vec<Hit> {
+    /// `loose`: where words begin and end is not known.
+    fn hits(&self, text: &str, loose: bool) -> Vec<Hit> {
         let mut hits = Vec::new();
         let bytes = text.as_bytes();
         for found in self.automaton.find_iter(text) {
@@ -121,9 +122,9 @@ impl Detector {
             let letter = |at: Option<usize>| {
                 at.and_then(|at| bytes.get(at)).is_some_and(|byte| byte.is_ascii_alphanumeric())
             };
-            if (pattern.word && letter(start.checked_sub(1)))
-                || (pattern.closed && letter(Some(end)))
-            {
+            let torn = (pattern.word && letter(start.checked_sub(1)))
+                || (pattern.closed && letter(Some(end)));
+            if torn && !loose {
                 continue;
             }
             hits.push(Hit { class: pattern.class, start, end });

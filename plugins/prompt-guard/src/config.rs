@@ -1,0 +1,224 @@
+//! What can be configured.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use shared::config::{Mode, Secret, list};
+
+use crate::detect::Profile;
+
+/// Configuration of prompt-guard. All of it has defaults: `{}` blocks what is surely an attack.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `off` looks at nothing; `dry_run` looks and logs, but changes and refuses nothing.
+    pub mode: Mode,
+    /// Attempts to make a model do what it should not.
+    pub injection: Injection,
+    /// Personal data and secrets.
+    pub pii: Pii,
+    /// Words and expressions that are allowed or denied.
+    pub lists: Lists,
+    /// Bounds of a request.
+    pub limits: Limits,
+    /// What the model answers.
+    pub answers: Answers,
+    /// What happens to requests that cannot be looked into: compressed, binary, of an unknown type.
+    pub uninspected: Uninspected,
+    /// Names the text of a decision in the audit line, as the first half of its HMAC-SHA-256 under this
+    /// secret; without it the line has no such name.
+    pub audit_salt: Option<Secret>,
+    /// Largest request body that is read, in bytes; a larger one is answered with 413.
+    pub max_request_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            mode: Mode::default(),
+            injection: Injection::default(),
+            pii: Pii::default(),
+            lists: Lists::default(),
+            limits: Limits::default(),
+            answers: Answers::default(),
+            uninspected: Uninspected::default(),
+            audit_salt: None,
+            max_request_bytes: 50 << 20,
+        }
+    }
+}
+
+/// Attempts to make a model do what it should not.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Injection {
+    /// What happens to one.
+    pub action: Action,
+    /// How careful it is.
+    pub profile: Profile,
+    /// Whose texts are looked at: `system`, `user`, `assistant`, `tool`.
+    #[serde(deserialize_with = "list")]
+    pub roles: Vec<Role>,
+    /// Looks at the last so many messages only; all unless said.
+    pub last_messages: Option<u32>,
+}
+
+impl Default for Injection {
+    fn default() -> Injection {
+        Injection {
+            action: Action::Block,
+            profile: Profile::default(),
+            roles: vec![Role::User, Role::Tool],
+            last_messages: None,
+        }
+    }
+}
+
+/// Who says a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The application's operator.
+    System,
+    /// The user.
+    User,
+    /// The model.
+    Assistant,
+    /// A function's result or a document.
+    Tool,
+}
+
+/// What happens to what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// The request is refused.
+    Block,
+    /// It goes on; the facts `guard` and `guard_rules` tell the other plugins, as ai-proxy's routes.
+    Flag,
+    /// It goes on and is logged.
+    Log,
+    /// Nothing.
+    Allow,
+}
+
+/// Personal data and secrets.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Pii {
+    /// What happens to each kind: `{"EMAIL": "mask", "SECRET": "block"}`. See `docs/prompt-guard.md` for
+    /// the kinds. What is not named follows `preset`, or is allowed.
+    pub entities: BTreeMap<String, Treatment>,
+    /// Kinds that a regulation is about, masked.
+    pub preset: Option<Preset>,
+    /// Whether values come back in the answer where the model repeats their placeholders.
+    pub restore: bool,
+    /// The key of `hash`.
+    pub hash_key: Option<Secret>,
+    /// Kinds of your own: a name in capitals, and a regular expression (without look-around, linear).
+    pub custom: BTreeMap<String, String>,
+}
+
+impl Default for Pii {
+    fn default() -> Pii {
+        Pii {
+            entities: BTreeMap::new(),
+            preset: None,
+            restore: true,
+            hash_key: None,
+            custom: BTreeMap::new(),
+        }
+    }
+}
+
+/// What happens to a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Treatment {
+    /// The request is refused.
+    Block,
+    /// It becomes `[EMAIL_1]`, the same for the same value, and comes back in the answer.
+    Mask,
+    /// It becomes `[EMAIL:9f86d081884c7d65]`, an HMAC-SHA-256 under `hash_key`: the same in every
+    /// request, and nobody can turn it round.
+    Hash,
+    /// It becomes `[EMAIL]`, and is lost.
+    Replace,
+    /// It goes on; the fact `pii` names its kind.
+    Flag,
+    /// It goes on.
+    Allow,
+}
+
+/// Kinds of data that a regulation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// The EU's: whatever leads to a person.
+    Gdpr,
+    /// The US health sector's: its identifiers as far as they have a form.
+    Hipaa,
+    /// The card industry's.
+    PciDss,
+    /// China's.
+    Pipl,
+}
+
+/// Words and expressions.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Lists {
+    /// Words that are refused, in any case; a word of letters only as a whole word.
+    #[serde(deserialize_with = "list")]
+    pub deny: Vec<String>,
+    /// Regular expressions that are refused.
+    #[serde(deserialize_with = "list")]
+    pub deny_patterns: Vec<String>,
+    /// If there are any, a user's message must fit one of these regular expressions.
+    #[serde(deserialize_with = "list")]
+    pub allow_patterns: Vec<String>,
+}
+
+/// Bounds of a request.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most messages of the user's.
+    pub max_turns: Option<u32>,
+    /// Most characters of all texts together.
+    pub max_characters: Option<usize>,
+}
+
+/// What the model answers.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Answers {
+    /// Words that end an answer before they get out.
+    #[serde(deserialize_with = "list")]
+    pub deny: Vec<String>,
+    /// Texts that only a leaked system prompt has; they end an answer.
+    #[serde(deserialize_with = "list")]
+    pub canaries: Vec<String>,
+}
+
+/// What happens to what cannot be looked into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Uninspected {
+    /// Refused.
+    #[default]
+    Refuse,
+    /// It goes on.
+    Allow,
+}
