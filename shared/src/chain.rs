@@ -9,6 +9,8 @@ use crate::request::RequestBody;
 /// The filters of one exchange.
 pub struct Chain {
     filters: Vec<Box<dyn Filter>>,
+    /// Places of those that want nothing of the answer at hand.
+    ignoring: Vec<usize>,
 }
 
 /// Which part of a request is being shown to the filters.
@@ -32,7 +34,7 @@ pub enum Step {
 impl Chain {
     /// A chain of these filters, the one nearest to the client first.
     pub fn new(filters: Vec<Box<dyn Filter>>) -> Chain {
-        Chain { filters }
+        Chain { filters, ignoring: Vec::new() }
     }
 
     /// Whether there is nothing to run.
@@ -75,9 +77,15 @@ impl Chain {
         head: &mut ResponseHead<'_>,
     ) -> Interest {
         let mut interest = Interest::Ignore;
-        for filter in self.below(below).iter_mut().rev() {
-            interest = interest.max(filter.response_head(cx, head));
+        let mut ignoring = Vec::new();
+        for (index, filter) in self.below(below).iter_mut().enumerate().rev() {
+            let wish = filter.response_head(cx, head);
+            if wish == Interest::Ignore {
+                ignoring.push(index);
+            }
+            interest = interest.max(wish);
         }
+        self.ignoring = ignoring;
         interest
     }
 
@@ -104,7 +112,12 @@ impl Chain {
         body: &[u8],
     ) -> Option<Vec<u8>> {
         let mut changed: Option<Vec<u8>> = None;
-        for filter in self.below(below).iter_mut().rev() {
+        // What one of them wants of the answer is not for those that want nothing.
+        let ignoring = std::mem::take(&mut self.ignoring);
+        for (index, filter) in self.below(below).iter_mut().enumerate().rev() {
+            if ignoring.contains(&index) {
+                continue;
+            }
             let now = changed.as_deref().unwrap_or(body);
             if let Some(next) = filter.answer(cx, head, now) {
                 changed = Some(next);

@@ -8,8 +8,9 @@ import pytest
 
 from gateway.stack import KEYS, Stack
 
-# What clients send; it must never get past the gateway.
-CLIENT_KEY = "sk-the-clients-own-key"
+# Keys of the examples' consumers; they must never get past the gateway.
+CLIENT_KEY = "sk-aigw-demo-1dd2346586293333043183b40f80b27aa1d4cd64bf55439e564d08f493bfbdf4c897dccb"
+INTERN_KEY = "sk-aigw-intern-ef5792c428ff445676e2ba324efc7e69d1dacb4293f9e6d1598bd0a51afb48e5cd2ed049"
 
 
 class Gateway:
@@ -81,9 +82,9 @@ def with_routes(request, tmp_path):
     stacks = []
 
     def start(routes, more="", **options):
-        text = f'"routes": {json.dumps(routes)}, {more} "models": ['
+        text = f'"routes": {json.dumps(routes)}, {more} "models": [\n'
         stack = Stack(request.param, directory=tmp_path,
-                      edit=lambda example: example.replace('"models": [', text), **options)
+                      edit=lambda example: example.replace('"models": [\n', text), **options)
         stacks.append(stack)
         return Gateway(stack.start())
 

@@ -14,6 +14,8 @@ from google.genai import types as gemini
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
 
+from conftest import CLIENT_KEY
+
 PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\nnot really").decode()
 SCHEMA = {
     "type": "object",
@@ -23,7 +25,7 @@ SCHEMA = {
 
 
 # The key of every client; never one of a provider's.
-KEY = "client-key"
+KEY = CLIENT_KEY
 # One for all clients: to make one takes longer than most tests.
 HTTP = httpx.Client(timeout=60)
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gateway import config
-from gateway.stack import DidNotStart, Stack, find_envoy
+from gateway.stack import KEYS, DidNotStart, Stack, find_envoy
 
 
 def test_the_minimal_example(tmp_path, ask):
@@ -120,6 +120,6 @@ def test_one_upstream_over_tls_is_a_valid_configuration(tmp_path):
     path = tmp_path / "envoy.yaml"
     path.write_text(config.with_upstream(text, "https://api.openai.com/v1", None))
     done = subprocess.run([find_envoy(), "--mode", "validate", "-c", path], cwd=config.ROOT,
-                          env={**os.environ, "UPSTREAM_KEY": "sk-real"}, capture_output=True,
+                          env={**os.environ, **KEYS, "UPSTREAM_KEY": "sk-real"}, capture_output=True,
                           text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -68,8 +68,16 @@ def with_upstream(text, url, protocol):
     plugin = {"providers": [provider],
               "models": [{"name": "*", "targets": [{"provider": "upstream"}]}]}
     for wasm in wasm_configs(config):
-        wasm["configuration"]["value"] = json.dumps(plugin)
-        wasm["vm_config"]["environment_variables"] = {"host_env_keys": ["UPSTREAM_KEY"]}
+        if wasm["name"] == "ai-proxy":
+            wasm["configuration"]["value"] = json.dumps(plugin)
+        elif wasm["name"] == "ai-gateway":
+            sections = json.loads(wasm["configuration"]["value"])
+            wasm["configuration"]["value"] = json.dumps({**sections, "ai-proxy": plugin})
+        else:
+            continue
+        keys = wasm["vm_config"]["environment_variables"]["host_env_keys"]
+        admin = [key for key in keys if key == "AI_ADMIN_KEY"]
+        wasm["vm_config"]["environment_variables"] = {"host_env_keys": ["UPSTREAM_KEY", *admin]}
     return yaml.safe_dump(config, sort_keys=False)
 
 

@@ -22,6 +22,7 @@ KEYS = {
     "AWS_ACCESS_KEY_ID": "AKIDTEST",
     "AWS_SECRET_ACCESS_KEY": "aws-secret-test",
     "COHERE_API_KEY": "cohere-key-test",
+    "AI_ADMIN_KEY": "admin-key-test",
 }
 
 

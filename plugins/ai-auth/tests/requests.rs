@@ -262,6 +262,16 @@ fn nobody_is_somebody_if_the_configuration_says_so() {
 }
 
 #[test]
+fn endpoints_with_keys_of_their_own_pass_and_nothing_that_looks_like_them() {
+    let auth = with(json!({}));
+    for (path, ok) in
+        [("/_ai/limits?rule=r", true), ("/_ai/v1/chat/completions", false), ("/x", false)]
+    {
+        assert_eq!(ask(&auth, &ScriptHost::post(path), "{}"), ok, "{path}");
+    }
+}
+
+#[test]
 fn a_dry_run_refuses_nothing() {
     let auth = with(json!({"mode": "dry_run"}));
     let host = with_key("zz");

@@ -9,7 +9,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use ed25519_dalek::Signer as _;
 use hmac::{Hmac, KeyInit, Mac};
-use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use shared::host::script::ScriptHost;

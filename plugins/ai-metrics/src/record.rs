@@ -229,12 +229,12 @@ impl Ended {
             let details = text(host, &["response", "code_details"]).unwrap_or_default();
             // Hosts that say nothing of it: a broken provider is answered, so it was the client.
             let client = details.is_empty() || details.contains("downstream");
-            return if client && !(watch.ended && !watch.failed) {
-                is(Ending::Left, "client_disconnect")
-            } else if client {
-                Ended { ending: Ending::Ok, error: "", whole: true }
-            } else {
-                is(Ending::Failed, "upstream_reset")
+            // It has had all of it, and left before the connection was at its end.
+            let whole = watch.ended && !watch.failed;
+            return match (client, whole) {
+                (false, _) => is(Ending::Failed, "upstream_reset"),
+                (true, true) => Ended { ending: Ending::Ok, error: "", whole: true },
+                (true, false) => is(Ending::Left, "client_disconnect"),
             };
         }
         match seen.status {

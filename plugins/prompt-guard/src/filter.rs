@@ -202,27 +202,28 @@ impl Filter for GuardFilter {
         }
         if !matches!(header(cx.host, "content-encoding").as_str(), "" | "identity") {
             let message =
-                "the body is compressed, so that it cannot be inspected; send it as it is";
+                "compressed request bodies cannot be inspected; leave `content-encoding` out";
             return self.uninspected(cx, ErrorKind::UnsupportedMediaType, message);
         }
         let text = body.text().to_owned();
         let content_type = header(cx.host, "content-type");
         if text.is_empty() || !(content_type.contains("json") || content_type.is_empty()) {
-            let message = "only JSON bodies can be inspected; send one, or ask your administrator";
+            let message =
+                "only JSON can be inspected; send the header `content-type: application/json`";
             return self.uninspected(cx, ErrorKind::UnsupportedMediaType, message);
         }
         let found = match texts::request(body.text()) {
             Ok(found) => found,
             Err(error) => {
                 let refusal = Refusal {
-                    error: ApiError::new(ErrorKind::InvalidRequest, error.to_string()),
+                    error: ApiError::new(ErrorKind::InvalidRequest, malformed(&error)),
                     rule: "malformed".to_owned(),
                 };
                 return self.refuse(cx, &refusal, &Findings::default(), &text);
             }
         };
         if let Some(key) = twice(body.text()) {
-            let message = format!("the field `{key}` is there twice");
+            let message = format!("duplicate field `{key}`");
             let refusal = Refusal {
                 error: ApiError::new(ErrorKind::InvalidRequest, message).param(key),
                 rule: "malformed".to_owned(),
@@ -354,6 +355,12 @@ impl Filter for GuardFilter {
         out.push_str(text.get(done..)?);
         Some(out.into_bytes())
     }
+}
+
+/// As ai-proxy says it.
+fn malformed(error: &shared::json::BadJson) -> String {
+    let place = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
+    format!("{place}the request body is not valid JSON: {}", error.message)
 }
 
 /// A member of the body that is there twice: a provider might read the other one.

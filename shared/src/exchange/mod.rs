@@ -140,6 +140,11 @@ impl Exchange {
                 Action::Continue
             }
             Step::Passed if !host.body_follows(end) => self.run_body(host, Vec::new()),
+            // Told before it is sent; the proxy's own buffer may be no larger.
+            Step::Passed if announced(host) > self.settings.limits.request => {
+                self.state = State::Reading;
+                self.too_large(host)
+            }
             Step::Passed => {
                 self.state = State::Reading;
                 let _ = host.want_body(Body::Request);
@@ -151,13 +156,7 @@ impl Exchange {
     /// More of the request's body has come; `size` bytes can be read.
     pub fn request_body(&mut self, host: &dyn Host, size: usize, end: bool) -> Action {
         match self.state {
-            State::Reading if size > self.settings.limits.request => {
-                let error =
-                    ApiError::new(ErrorKind::TooLarge, too_large(self.settings.limits.request));
-                let reply = error.reply(self.endpoint);
-                let all = self.chain.len();
-                self.respond(host, all, reply)
-            }
+            State::Reading if size > self.settings.limits.request => self.too_large(host),
             State::Reading if end => {
                 let body = host.body(Body::Request, 0, size).unwrap_or_default();
                 self.run_body(host, body)
@@ -165,6 +164,13 @@ impl Exchange {
             State::Reading | State::Working | State::Answered => Action::Pause,
             State::Idle | State::Head | State::Sent => Action::Continue,
         }
+    }
+
+    fn too_large(&mut self, host: &dyn Host) -> Action {
+        let error = ApiError::new(ErrorKind::TooLarge, too_large(self.settings.limits.request));
+        let reply = error.reply(self.endpoint);
+        let all = self.chain.len();
+        self.respond(host, all, reply)
     }
 
     /// The request ends with trailers, so its last body callback did not say that it was the last.
@@ -507,6 +513,12 @@ impl Exchange {
         self.body_wanted = cx.body_wanted;
         result
     }
+}
+
+/// The length that a request's headers announce; 0 if they do not.
+fn announced(host: &dyn Host) -> usize {
+    let length = host.header(Map::Request, "content-length").unwrap_or_default();
+    std::str::from_utf8(&length).ok().and_then(|length| length.trim().parse().ok()).unwrap_or(0)
 }
 
 fn too_large(limit: usize) -> String {

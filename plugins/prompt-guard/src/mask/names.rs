@@ -42,6 +42,7 @@ fn matches(inner: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::string_slice)]
 mod tests {
     use super::*;
 

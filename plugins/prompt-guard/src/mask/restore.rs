@@ -78,9 +78,9 @@ impl Stream {
     /// What becomes of an event: `None` if it goes on as it is; else what is sent in its place.
     pub fn event(&mut self, masks: &Masks, name: Option<&str>, data: &str) -> Option<Vec<Sent>> {
         let found = texts::event(data);
-        // Whole texts again, or no text at all: what was held back goes out first. A stream's keep-alive
-        // says nothing of either.
-        let ends = found.iter().all(|text| text.again) && !is_ping(data);
+        // Whole texts again, or no text at all: what was held back goes out first. Neither a stream's
+        // keep-alive nor an empty piece says anything of it.
+        let ends = found.iter().all(|text| text.again) && !says_nothing(data);
         let mut out = if ends { self.flush(masks) } else { Vec::new() };
         let mut changed = String::new();
         let mut done = 0;
@@ -156,8 +156,14 @@ impl Stream {
     }
 }
 
-fn is_ping(data: &str) -> bool {
-    data.contains("\"ping\"")
+/// Whether an event without texts leaves open what comes next.
+fn says_nothing(data: &str) -> bool {
+    if data.contains("\"ping\"") {
+        return true;
+    }
+    let after = data.split_once("\"finish_reason\"").map_or("", |(_, after)| after);
+    let finished = after.trim_start_matches([':', ' ']).starts_with('"');
+    data.contains("\"\"") && !finished
 }
 
 /// Where a part that was borrowed from a text stands in it.
@@ -168,6 +174,7 @@ fn range_of(text: &str, part: &str) -> Option<(usize, usize)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::string_slice)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -221,6 +228,11 @@ mod tests {
         let text = whole(&masks(), r#"{"to":"[EMAIL_1]"}"#, true).unwrap();
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["to"], "a\"b@c.de");
+    }
+
+    #[test]
+    fn an_empty_piece_does_not_tear_a_placeholder() {
+        assert_eq!(run(&["[EMAIL_1", "", "]"]), "a\"b@c.de");
     }
 
     #[test]

@@ -119,11 +119,10 @@ pub(super) fn passport(text: &[u8], digits: usize) -> Option<Found> {
     let start = digits.checked_sub(letters)?;
     let count = run(text, digits, 10, |byte| byte.is_ascii_digit());
     let end = digits + count;
-    let form = match (at(text, start).to_ascii_uppercase(), letters, count) {
-        (b'E' | b'G' | b'D' | b'S' | b'P' | b'H' | b'C' | b'M' | b'K', 1, 8) => true,
-        (b'E', 2, 7) => true,
-        _ => false,
-    };
+    let form = matches!(
+        (at(text, start).to_ascii_uppercase(), letters, count),
+        (b'E' | b'G' | b'D' | b'S' | b'P' | b'H' | b'C' | b'M' | b'K', 1, 8) | (b'E', 2, 7)
+    );
     let reach = Reach { before: 30, after: 0 };
     (form
         && !is_word(before(text, start))

@@ -231,6 +231,8 @@ impl Scanner {
 
 /// Bytes at which something may be found: digits, signs, and the first bytes of characters of three
 /// bytes in the range of the Chinese ones.
+// The index is below the length, and the block runs when it is compiled.
+#[allow(clippy::indexing_slicing)]
 const SIGNS: [bool; 256] = {
     let mut signs = [false; 256];
     let mut byte = 0;
@@ -243,4 +245,5 @@ const SIGNS: [bool; 256] = {
 };
 
 #[cfg(test)]
+#[allow(clippy::string_slice)]
 mod tests;

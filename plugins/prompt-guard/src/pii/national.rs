@@ -8,6 +8,9 @@ use super::bytes::{Number, at, before, is_day, is_word, run_back};
 use super::context::{Reach, near};
 use super::entity::Entity;
 
+/// Whether digits have a form's checksum.
+type Check = fn(&[u8]) -> bool;
+
 const NEAR: Reach = Reach { before: 40, after: 0 };
 
 /// A number of digits only.
@@ -59,7 +62,7 @@ pub(super) fn lettered(text: &[u8], digits: usize) -> Option<Found> {
     if is_word(before(text, start)) {
         return None;
     }
-    let forms: [(&str, fn(&[u8]) -> bool); 6] = [
+    let forms: [(&str, Check); 6] = [
         // United Kingdom, national insurance.
         ("AA999999A", nino),
         ("AA 99 99 99 A", nino),

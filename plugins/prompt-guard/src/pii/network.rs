@@ -20,7 +20,8 @@ pub(super) fn ipv4(text: &[u8], start: usize) -> Option<Found> {
     let octets = address.octets();
     // Nobody's: this host, masks, `1.0.0.0`.
     let nobody = matches!(octets, [0 | 127, ..] | [255, 255, ..] | [_, 0, 0, 0]);
-    let alone = !is_word(at(text, end)) && !(at(text, end) == b'.' && is_word(at(text, end + 1)));
+    let goes_on = is_word(at(text, end)) || (at(text, end) == b'.' && is_word(at(text, end + 1)));
+    let alone = !goes_on;
     let version = near(text, start, end, Reach { before: 12, after: 0 }, &VERSION_WORDS);
     (!nobody && alone && !version).then_some(Found { entity: Entity::Ip, start, end })
 }

@@ -30,7 +30,7 @@ pub(super) fn ssn(text: &[u8], start: usize, number: &Number) -> Option<Found> {
         && !near(text, start, end, Reach { before: 14, after: 0 }, &OTHER_WORDS);
     // The number of a well-known advertisement, and such as are in every example.
     let sample = matches!((area, group, serial), (78, 5, 1120) | (219, 9, 9999) | (123, 45, 6789));
-    if !(named || dashed) || (sample && !named) {
+    if !named && (sample || !dashed) {
         return None;
     }
     let entity = match (area, group) {

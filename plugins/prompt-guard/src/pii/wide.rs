@@ -39,6 +39,7 @@ pub(super) fn narrow(text: &str) -> Option<(String, Places)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::string_slice)]
 mod tests {
     use super::*;
 
