@@ -6,12 +6,7 @@ import httpx
 import openai
 import pytest
 
-from gateway.stack import KEYS, Stack
-
-# Keys of the examples' consumers; they must never get past the gateway.
-CLIENT_KEY = "sk-aigw-demo-1dd2346586293333043183b40f80b27aa1d4cd64bf55439e564d08f493bfbdf4c897dccb"
-INTERN_KEY = "sk-aigw-intern-ef5792c428ff445676e2ba324efc7e69d1dacb4293f9e6d1598bd0a51afb48e5cd2ed049"
-
+from gateway.stack import CLIENT_KEY, KEYS, Stack
 
 class Gateway:
     """A running gateway as a test sees it."""

@@ -14,7 +14,7 @@ from google.genai import types as gemini
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
 
-from conftest import CLIENT_KEY
+from gateway.stack import CLIENT_KEY
 
 PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\nnot really").decode()
 SCHEMA = {

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from conftest import CLIENT_KEY
+from gateway.stack import CLIENT_KEY
 
 MODELS = ["gpt-4o", "claude-haiku-4-5"]
 TOOL = {

@@ -3,7 +3,7 @@
 import json
 import urllib.request
 
-from .stack import Stack
+from .stack import CLIENT_KEY, Stack
 
 
 def show(title, text):
@@ -21,7 +21,7 @@ def pretty(data):
 def ask(stack, body, script=None):
     """Sends a chat completion and prints what comes, a stream as it comes."""
     show("POST /v1/chat/completions", pretty(body))
-    headers = {"content-type": "application/json", "authorization": "Bearer the-clients-own-key"}
+    headers = {"content-type": "application/json", "authorization": f"Bearer {CLIENT_KEY}"}
     if script:
         headers["x-mock-llm"] = json.dumps(script)
     request = urllib.request.Request(f"{stack.base_url}/chat/completions",

@@ -24,6 +24,9 @@ KEYS = {
     "COHERE_API_KEY": "cohere-key-test",
     "AI_ADMIN_KEY": "admin-key-test",
 }
+# Keys of the examples' consumers `demo` and `intern`; they must never get past the gateway.
+CLIENT_KEY = "sk-aigw-demo-1dd2346586293333043183b40f80b27aa1d4cd64bf55439e564d08f493bfbdf4c897dccb"
+INTERN_KEY = "sk-aigw-intern-ef5792c428ff445676e2ba324efc7e69d1dacb4293f9e6d1598bd0a51afb48e5cd2ed049"
 
 
 class DidNotStart(Exception):
