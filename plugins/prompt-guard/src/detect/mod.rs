@@ -5,12 +5,14 @@
 //! without what hides its words, and in its other readings ([`normalise`](crate::normalise)). What a
 //! rule costs is bounded by how far it looks, so the whole is linear in the length of the text.
 
+mod model;
 mod rules;
 mod words;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
 
 use crate::normalise;
+pub use model::features;
 use rules::RULES;
 use words::{Class, WORDS};
 
@@ -99,11 +101,16 @@ impl Detector {
     fn judge(&self, text: &str, by: &str, verdict: &mut Verdict) {
         let hits = self.hits(text, by == "spaced");
         let mut missing = 1.0 - verdict.score;
+        let name = |rule: &str| match by {
+            "" => rule.to_owned(),
+            by => format!("{by}:{rule}"),
+        };
+        if let Some(sure) = model::judge(text) {
+            missing *= 1.0 - sure.weight();
+            verdict.rules.push(name("model"));
+        }
         for rule in RULES.iter().filter(|rule| fits(rule.steps, &hits)) {
-            let name = match by {
-                "" => rule.name.to_owned(),
-                by => format!("{by}:{}", rule.name),
-            };
+            let name = name(rule.name);
             if !verdict.rules.contains(&name) {
                 missing *= 1.0 - rule.weight;
                 verdict.rules.push(name);

@@ -31,7 +31,8 @@ pub fn run(args: &[&str]) -> Result<(), String> {
     personal(&folder.join("pii_text/dev.jsonl"))
 }
 
-fn rows(path: &Path) -> Result<Vec<Value>, String> {
+/// The rows of a file of JSON lines.
+pub fn rows(path: &Path) -> Result<Vec<Value>, String> {
     let text =
         std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let rows = text.lines().filter(|line| !line.trim().is_empty());

@@ -1,4 +1,5 @@
-//! prompt-guard on the command line: `guard detect | pii < in.jsonl > out.jsonl`, `guard eval FOLDER`.
+//! prompt-guard on the command line: `guard detect | pii < in.jsonl > out.jsonl`, `guard eval FOLDER`,
+//! `guard train FOLDER OUT`.
 // A tool for people talks to its terminal; its figures are small and its data its own.
 #![allow(
     clippy::print_stdout,
@@ -10,13 +11,15 @@
 mod detect;
 mod eval;
 mod pii;
+mod train;
 
 use std::io::{BufRead, BufWriter, Write};
 use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 
-const USAGE: &str = "usage: guard detect [--profile NAME] | guard pii | guard eval FOLDER";
+const USAGE: &str =
+    "usage: guard detect [--profile NAME] | guard pii | guard eval FOLDER | guard train FOLDER OUT";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         Some((&"detect", rest)) => detect::run(rest),
         Some((&"pii", rest)) => pii::run(rest),
         Some((&"eval", rest)) => eval::run(rest),
+        Some((&"train", rest)) => train::run(rest),
         _ => Err(USAGE.to_owned()),
     };
     match done {
