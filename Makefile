@@ -18,11 +18,8 @@ wasm: ## Build all plugins into dist/
 	@for plugin in $(PLUGINS); do $(WASM) -p $$plugin || exit 1; done
 	@# Of its own, because the bundle links the plugins built without their entry points.
 	@$(WASM) --target-dir target/bundle -p ai-gateway
-	@for plugin in $(PLUGINS); do \
-	    file=$$(echo $$plugin | tr - _).wasm; \
-	    test-harness/optimize.sh target/wasm32-wasip1/release/$$file target/$$file & \
-	done; \
-	test-harness/optimize.sh target/bundle/wasm32-wasip1/release/ai_gateway.wasm target/ai_gateway.wasm; wait
+	@test-harness/optimize.sh target/bundle/wasm32-wasip1/release/ai_gateway.wasm target/ai_gateway.wasm \
+	    $(foreach file,$(subst -,_,$(PLUGINS)),target/wasm32-wasip1/release/$(file).wasm target/$(file).wasm)
 	@for plugin in $(PLUGINS) ai-gateway; do \
 	    install -m 644 target/$$(echo $$plugin | tr - _).wasm dist/$$plugin.wasm || exit 1; \
 	done
