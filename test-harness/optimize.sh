@@ -15,7 +15,7 @@ optimizer=target/tools/node_modules/.bin/wasm-opt
 
 optimize() {
     cmp -s "$1" "$2.in" && [ -f "$2" ] && return
-    if [ -n "$optimizer" ]; then
+    if [ "${OPTIMIZE:-}" != quick ] && [ -n "$optimizer" ]; then
         # No other features than those that Rust's own target has.
         "$optimizer" -Oz --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext \
             --enable-mutable-globals --enable-multivalue --enable-reference-types "$1" -o "$2.new"
