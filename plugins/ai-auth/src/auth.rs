@@ -116,7 +116,7 @@ impl Auth {
             host_identity: config.host_identity,
             lookup,
             anonymous,
-            settings: Settings { limits, upstream: false, trust_facts: false },
+            settings: Settings { limits, ..Settings::default() },
         })
     }
 

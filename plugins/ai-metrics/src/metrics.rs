@@ -53,7 +53,7 @@ impl Metrics {
             log: AccessLog::new(&config.access_log)?,
             otlp: config.otlp.map(|otlp| Exporter::new(otlp, &config.site)).transpose()?,
             team_tag: config.team_tag,
-            settings: Settings { limits, upstream: false, trust_facts: false },
+            settings: Settings { limits, ..Settings::default() },
         })
     }
 

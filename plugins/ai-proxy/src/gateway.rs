@@ -6,7 +6,8 @@ use std::time::Duration;
 use shared::config::{ConfigError, Mode};
 use shared::errors::{ApiError, ErrorKind};
 use shared::exchange::{Limits, Settings};
-use shared::host::Host;
+use shared::host::{Capability, Host};
+use shared::plugin::Need;
 
 use crate::asked::{Asked, unknown_model};
 use crate::auth::access::Access;
@@ -26,6 +27,8 @@ pub struct Gateway {
     pub role: Role,
     /// How the `inline` role reaches providers.
     pub inline: Inline,
+    /// The route has the functions of the body bridge (APISIX).
+    bridge: bool,
     /// What happens to fields that a provider has nothing for.
     pub on_unsupported: OnUnsupported,
     /// How long a call of the plugin's own may take.
@@ -75,6 +78,7 @@ impl Gateway {
             mode: config.mode,
             role,
             inline: config.inline,
+            bridge: config.bridge,
             on_unsupported: config.on_unsupported,
             call_timeout: Duration::from_millis(config.call_timeout_ms.clamp(1, 3_600_000)),
             limits: Limits {
@@ -165,7 +169,27 @@ impl Gateway {
     /// Settings of the exchanges.
     pub fn settings(&self) -> Settings {
         let upstream = self.role == Role::Translate;
-        Settings { limits: self.limits, upstream, trust_facts: false }
+        Settings { limits: self.limits, upstream, bridge: self.bridge }
+    }
+
+    /// What the proxy has to be able to do for this.
+    pub fn needs(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        if self.mode == Mode::Off {
+            return needs;
+        }
+        if self.role != Role::Inline {
+            let message = "this proxy has no upstream filters; leave `role` out";
+            let otherwise = ConfigError::new("role", message);
+            needs.push(Need { capability: Capability::Clusters, otherwise });
+        }
+        if self.inline == Inline::Rewrite {
+            let message = "on this proxy bodies can only be changed by the body bridge: give the route \
+                           its two functions and set `bridge: true`, or write `call`";
+            let otherwise = ConfigError::new("inline", message);
+            needs.push(Need { capability: Capability::RewriteRequestBody, otherwise });
+        }
+        needs
     }
 
     /// Who does what is asked for; `wanted` is the provider that the client names for what names no

@@ -104,7 +104,7 @@ impl Limiter {
             learned: Learned::default(),
             prices: Prices::new(config.prices)?,
             usual: config.usual_completion,
-            settings: Settings { limits, upstream: false, trust_facts: true },
+            settings: Settings { limits, ..Settings::default() },
         })
     }
 
