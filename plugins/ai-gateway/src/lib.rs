@@ -75,7 +75,7 @@ fn is_body(need: &Need) -> bool {
 
 impl Plugin for AiGateway {
     fn settings(&self) -> Settings {
-        self.settings
+        self.settings.clone()
     }
 
     fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>> {

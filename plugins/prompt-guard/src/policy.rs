@@ -10,6 +10,7 @@ use shared::config::{ConfigError, Mode, Secret};
 use shared::exchange::{Limits, Settings};
 use shared::host::Capability;
 use shared::plugin::Need;
+use shared::services::Services;
 use shared::texts::{Role, Text};
 
 use crate::config::{self, Action, Config, Preset, Treatment, Uninspected};
@@ -134,13 +135,17 @@ impl Policy {
             answer_longest: ends.iter().map(String::len).max().unwrap_or(0),
             answer_deny: words(&ends, "answers.deny")?,
             audit_salt: config.audit_salt,
-            settings: Settings { limits, ..Settings::default() },
+            settings: Settings {
+                limits,
+                services: Services::new(&config.services, "services")?,
+                ..Settings::default()
+            },
         })
     }
 
     /// Settings of its exchanges.
     pub fn settings(&self) -> Settings {
-        self.settings
+        self.settings.clone()
     }
 
     /// What the proxy has to be able to do for this.

@@ -88,12 +88,12 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        let exchange = match &self.plugin {
-            Some(plugin) => Exchange::new(Rc::clone(plugin).filters(), plugin.settings()),
-            None => Exchange::new(Vec::new(), Settings::default()),
+        let (filters, settings) = match &self.plugin {
+            Some(plugin) => (Rc::clone(plugin).filters(), plugin.settings()),
+            None => (Vec::new(), Settings::default()),
         };
-        let bridge = self.plugin.as_ref().is_some_and(|plugin| plugin.settings().bridge);
-        Some(Box::new(Http { exchange, host: WasmHost::of_route(bridge) }))
+        let host = WasmHost::of_route(settings.bridge);
+        Some(Box::new(Http { exchange: Exchange::new(filters, settings), host }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
