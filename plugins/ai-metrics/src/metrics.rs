@@ -16,6 +16,7 @@ use crate::record::{Record, Seen};
 use crate::report::Report;
 use crate::series::SeriesTable;
 use shared::price::Prices;
+use shared::services::Services;
 
 /// All of it.
 #[derive(Debug)]
@@ -53,12 +54,16 @@ impl Metrics {
             log: AccessLog::new(&config.access_log)?,
             otlp: config.otlp.map(|otlp| Exporter::new(otlp, &config.site)).transpose()?,
             team_tag: config.team_tag,
-            settings: Settings { limits, upstream: false, trust_facts: false },
+            settings: Settings {
+                limits,
+                services: Services::new(&config.services, "services")?,
+                ..Settings::default()
+            },
         })
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        self.settings
+        self.settings.clone()
     }
 
     pub(crate) fn filter(self: &Rc<Self>) -> crate::filter::MetricsFilter {

@@ -172,7 +172,10 @@ async fn handle(
 
     let reads_body = !matches!(endpoint, Endpoint::Models | Endpoint::Model);
     let parsed = if reads_body { protocols::parse(&body) } else { Ok(Value::Null) };
-    let problem = parsed.as_ref().err().map(|error| protocol.malformed(error));
+    // A file that is sent is no JSON.
+    let must_parse = endpoint != Endpoint::Object;
+    let problem = parsed.as_ref().err().filter(|_| must_parse);
+    let problem = problem.map(|error| protocol.malformed(error));
     let parsed = parsed.unwrap_or_default();
     let call = Call {
         endpoint,
