@@ -104,20 +104,20 @@ def test_bridge_translates_masks_limits_and_streams(example, ask):
     assert sent["path"] == "/v1/messages" and "anna" not in sent["body_text"]
     assert dict(sent["headers"])["x-api-key"] == "sk-ant-test"
     assert gateway.post(ask("fast"), headers={"authorization": "Bearer wrong"}).status_code == 401
-    statuses = {gateway.post(ask("fast"), {"tokens": 15_000}).status_code for _ in range(3)}
+    statuses = {gateway.post(ask("fast"), {"tokens": 15_000}).status_code for _ in range(7)}
     assert statuses == {200, 429}
 
 
 def test_callout_fails_over_and_masks(example, ask):
     gateway = example("callout.yaml")
     script = {"text": "To [EMAIL_1]", "on": {"openai": {"status": 503}}}
-    answer = gateway.post(ask("best", "secret-prompt: anna@example.com"), script)
+    answer = gateway.post(ask("best", "Please write to anna@example.com"), script)
     assert answer.headers["x-ai-provider"] == "anthropic"
     assert answer.json()["choices"][0]["message"]["content"] == "To anna@example.com"
     assert "anna" not in gateway.received("anthropic")[-1]["body_text"]
     # In one piece, but a stream.
     chat = gateway.client(script).chat.completions
-    stream = chat.create(**ask("best", "anna@example.com"), stream=True)
+    stream = chat.create(**ask("best", "Please write to anna@example.com"), stream=True)
     assert text_of(stream) == "To anna@example.com"
 
 

@@ -46,7 +46,8 @@ impl AiGateway {
             ($section:expr, $name:literal, $plugin:path) => {
                 if let Some(section) = $section {
                     let plugin = <$plugin>::new(section).map_err(|error| error.within($name))?;
-                    let of_plugin = plugin.needs().into_iter().filter(|need| !(calls && is_body(need)));
+                    let of_plugin =
+                        plugin.needs().into_iter().filter(|need| !(calls && is_body(need)));
                     needs.extend(within($name, of_plugin.collect()));
                     // Close to the provider there is nothing to be done but to translate.
                     if !settings.upstream {
@@ -84,6 +85,12 @@ impl Plugin for AiGateway {
 
     fn needs(&self) -> Vec<Need> {
         self.needs.clone()
+    }
+
+    fn started(&self, host: &dyn Host) {
+        for plugin in &self.plugins {
+            plugin.started(host);
+        }
     }
 
     /// The shortest of theirs. Each looks for itself whether something is due.

@@ -72,7 +72,7 @@ impl Metrics {
 
     /// Whether there is anything to be done outside of requests.
     pub(crate) fn needs_tick(&self) -> bool {
-        self.otlp.is_some() || self.report.enabled()
+        self.otlp.is_some() || self.report.enabled() || self.drift.enabled()
     }
 
     pub(crate) fn trace_ratio(&self) -> Option<f64> {
@@ -98,6 +98,7 @@ impl Metrics {
 
     pub(crate) fn tick(&self, host: &dyn Host) {
         self.report.tick(host);
+        self.drift.tick(host, &self.series);
         if let Some(otlp) = &self.otlp {
             otlp.tick(host, &self.series);
         }

@@ -212,8 +212,13 @@ async fn handle(
         return Ok(reply.body(status, JSON, body.clone().into(), &script, guard));
     }
     Ok(match protocol.answer(&call, &mut rng) {
-        Answer::Body(json) => reply.body(status, JSON, json.text().into(), &script, guard),
+        Answer::Body(json) => {
+            let body: Vec<u8> = json.text().into();
+            guard.states(&body);
+            reply.body(status, JSON, body, &script, guard)
+        }
         Answer::Stream { content_type, framing, events } => {
+            events.iter().for_each(|event| guard.states(&event.data));
             // Most providers fail in mid-stream because of load.
             let error = protocol.error_event(&ApiError::scripted(&script, 503));
             let steps = stream::plan(events, framing, &script, error);

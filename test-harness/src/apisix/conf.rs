@@ -38,7 +38,8 @@ mod tests {
 
     #[test]
     fn an_object_passes_through_lua_and_a_string_does_not() {
-        let conf = json!({"a": [], "b": null, "c": [1, {"d": 0.5}], "e": 123_456_789_012_345_678_u64});
+        let conf =
+            json!({"a": [], "b": null, "c": [1, {"d": 0.5}], "e": 123_456_789_012_345_678_u64});
         let text = String::from_utf8(bytes(&conf).unwrap()).unwrap();
         assert_eq!(text, r#"{"a":{},"b":{},"c":[1,{"d":0.5}],"e":1.2345678901234568e17}"#);
         assert_eq!(bytes(&json!("{ \"a\": [] }")).unwrap(), b"{ \"a\": [] }");

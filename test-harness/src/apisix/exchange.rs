@@ -219,15 +219,13 @@ fn wasm(
             exchange.set_property(&[name], value);
         }
         exchange.request_headers(headers, empty);
-    })
-    ;
+    });
     calls(shared, open, id, received);
     if !empty {
         let body = received.body.clone();
         open.with(id, move |exchange| {
             exchange.request_body(body, true);
-        })
-        ;
+        });
         calls(shared, open, id, received);
     }
     open.with(id, |exchange| {
@@ -239,20 +237,16 @@ fn wasm(
         let sent = exchange.upstream_request().expect("a request is let go or answered");
         Ok((sent.headers, exchange.properties().into_iter().collect()))
     })
-    
 }
 
 /// Makes a plugin's calls, one after the other, until it wants no more.
 fn calls(shared: &Arc<Shared>, open: &Open, id: u64, received: &Received) {
-    while let Some(callout) =
-        open.with(id, |exchange| exchange.callouts().into_iter().next())
-    {
+    while let Some(callout) = open.with(id, |exchange| exchange.callouts().into_iter().next()) {
         let reply = call(shared, &callout, received.headers.bytes(SCRIPT));
         open.with(id, move |exchange| match reply {
             Ok((headers, body)) => exchange.answer_callout(callout.id, headers, body),
             Err(_) => exchange.fail_callout(callout.id),
-        })
-        ;
+        });
     }
 }
 
@@ -339,27 +333,18 @@ fn head_through(open: &Open, id: u64, headers: Headers) -> Headers {
         exchange.response_to_unseen_request(headers, false);
         exchange.client_response().message.headers
     })
-    
 }
 
 /// Shows a piece of an answer to every plugin; what goes out.
-fn piece_through(
-    route: &Route,
-    open: &Open,
-    ids: &[u64],
-    piece: Vec<u8>,
-    end: bool,
-) -> Vec<u8> {
+fn piece_through(route: &Route, open: &Open, ids: &[u64], piece: Vec<u8>, end: bool) -> Vec<u8> {
     let mut variables = Variables::new();
     for id in ids {
         let piece = piece.clone();
-        let set = open
-            .with(*id, move |exchange| {
-                exchange.response_body(piece, end);
-                ["wasm_resp_body", "wasm_resp_body_set"]
-                    .map(|name| exchange.property(&[name]).map(|value| (name.to_owned(), value)))
-            })
-            ;
+        let set = open.with(*id, move |exchange| {
+            exchange.response_body(piece, end);
+            ["wasm_resp_body", "wasm_resp_body_set"]
+                .map(|name| exchange.property(&[name]).map(|value| (name.to_owned(), value)))
+        });
         variables.extend(set.into_iter().flatten());
     }
     let instead = route.bridges_answers.then(|| bridge::instead(&variables, "wasm_resp_body"));

@@ -124,8 +124,11 @@ impl Site {
     }
 
     fn read_config(&mut self, config: &Fields) -> Result<(), SiteError> {
-        only(config, "config.yaml", &["deployment", "apisix", "wasm", "nginx_config", "plugins",
-            "plugin_attr"])?;
+        only(
+            config,
+            "config.yaml",
+            &["deployment", "apisix", "wasm", "nginx_config", "plugins", "plugin_attr"],
+        )?;
         let nginx = map(config.get("nginx_config"));
         only(nginx, "nginx_config", &["http_server_location_configuration_snippet", "envs"])?;
         let snippet = text(nginx, "http_server_location_configuration_snippet").unwrap_or_default();
@@ -178,15 +181,31 @@ impl Site {
     }
 
     fn read_route(&self, route: &Fields, all: &Fields) -> Result<Route, SiteError> {
-        only(route, "routes", &["id", "name", "desc", "uri", "uris", "methods", "priority", "plugins",
-            "plugin_config_id", "upstream", "upstream_id"])?;
+        only(
+            route,
+            "routes",
+            &[
+                "id",
+                "name",
+                "desc",
+                "uri",
+                "uris",
+                "methods",
+                "priority",
+                "plugins",
+                "plugin_config_id",
+                "upstream",
+                "upstream_id",
+            ],
+        )?;
         let mut uris = strings(route.get("uris"));
         uris.extend(text(route, "uri").map(Into::into));
         if uris.is_empty() || uris.iter().any(|uri| !uri.starts_with('/')) {
             return Err(SiteError("routes: `uri` or `uris`, beginning with /".into()));
         }
         let mut plugins = map(by_id(all, "plugin_configs", route.get("plugin_config_id"))?
-            .and_then(|found| found.get("plugins"))).clone();
+            .and_then(|found| found.get("plugins")))
+        .clone();
         plugins.extend(map(route.get("plugins")).clone());
         let upstream = match by_id(all, "upstreams", route.get("upstream_id"))? {
             Some(found) => Some(read_upstream(found)?),
@@ -264,8 +283,22 @@ impl Route {
 }
 
 fn read_upstream(fields: &Fields) -> Result<Upstream, SiteError> {
-    only(fields, "upstream", &["id", "name", "desc", "type", "nodes", "scheme", "pass_host", "timeout",
-        "retries", "upstream_host"])?;
+    only(
+        fields,
+        "upstream",
+        &[
+            "id",
+            "name",
+            "desc",
+            "type",
+            "nodes",
+            "scheme",
+            "pass_host",
+            "timeout",
+            "retries",
+            "upstream_host",
+        ],
+    )?;
     let nodes = match fields.get("nodes") {
         Some(Value::Object(nodes)) => nodes.keys().next().cloned(),
         Some(Value::Array(nodes)) => nodes.first().map(|node| {
@@ -287,10 +320,7 @@ fn read_upstream(fields: &Fields) -> Result<Upstream, SiteError> {
     Ok(Upstream { scheme, node, pass_host, read_timeout_ms: (seconds * 1000.0) as u64 })
 }
 
-fn read_split(
-    fields: &Fields,
-    all: &Fields,
-) -> Result<Vec<(String, String, Upstream)>, SiteError> {
+fn read_split(fields: &Fields, all: &Fields) -> Result<Vec<(String, String, Upstream)>, SiteError> {
     let mut targets = Vec::new();
     for rule in list(fields.get("rules")) {
         let rule = map(Some(rule));
@@ -305,7 +335,8 @@ fn read_split(
         };
         for condition in list(rule.get("match")) {
             for vars in list(map(Some(condition)).get("vars")) {
-                let [Value::String(name), Value::String(operator), Value::String(value)] = list(Some(vars))
+                let [Value::String(name), Value::String(operator), Value::String(value)] =
+                    list(Some(vars))
                 else {
                     return Err(SiteError("traffic-split: vars of three strings".into()));
                 };
@@ -330,7 +361,9 @@ fn function(
     let functions = strings(fields.get("functions"));
     let one = matches!(functions.as_slice(), [source] if known(source));
     if text(fields, "phase") != Some(phase) || !one {
-        return Err(SiteError(format!("{name}: only the bridge's function is played here, in {phase}")));
+        return Err(SiteError(format!(
+            "{name}: only the bridge's function is played here, in {phase}"
+        )));
     }
     Ok(())
 }

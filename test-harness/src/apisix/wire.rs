@@ -68,7 +68,11 @@ fn line(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
 
 impl Body {
     /// The body that follows a head; `until_end`: one without a length lasts as long as the connection.
-    pub(super) fn of(from: BufReader<TcpStream>, headers: &Headers, until_end: bool) -> io::Result<Body> {
+    pub(super) fn of(
+        from: BufReader<TcpStream>,
+        headers: &Headers,
+        until_end: bool,
+    ) -> io::Result<Body> {
         let left = match (headers.get("transfer-encoding"), headers.get("content-length")) {
             (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => Left::Chunks(0),
             (Some(_), _) => return Err(bad("transfer-encoding")),
@@ -147,7 +151,12 @@ pub(super) fn of_connection(name: &str) -> bool {
 }
 
 /// Writes a head; pseudo headers and those of the connection are left out.
-pub(super) fn write_head(to: &mut impl Write, first: &str, headers: &Headers, more: &str) -> io::Result<()> {
+pub(super) fn write_head(
+    to: &mut impl Write,
+    first: &str,
+    headers: &Headers,
+    more: &str,
+) -> io::Result<()> {
     let mut out = format!("{first}\r\n{more}").into_bytes();
     for (name, value) in headers.iter() {
         if name.starts_with(':') || of_connection(name) {
