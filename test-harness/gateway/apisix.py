@@ -75,6 +75,9 @@ class ApisixStack(Stack):
     def admin_url(self):
         raise NotImplementedError("there is no Envoy")
 
+    def host_of(self, provider):
+        return self.mock_url(provider).removeprefix("http://")
+
     def start_gateway(self):
         name = self.example.removeprefix("apisix/")
         text = with_ports((EXAMPLES / name).read_text(), self.ports)

@@ -133,6 +133,10 @@ class Stack:
         """A stand-in's address."""
         return f"http://127.0.0.1:{self.ports[config.PROVIDERS[name]]}"
 
+    def host_of(self, provider):
+        """The host name that a provider is asked under: that of its `base_url`."""
+        return f"api.{provider}.com"
+
     @property
     def log(self):
         """The proxy's log so far."""

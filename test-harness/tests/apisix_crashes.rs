@@ -98,7 +98,7 @@ fn requests() -> Vec<(Headers, Vec<u8>)> {
         post(path, b"\xff\xfe\x00"),
         post(path, &b"[".repeat(5000)),
         post("/", b"{}"),
-        post("//v1//chat?x=\xc3\xa4&y=%ff", b"{}"),
+        post("//v1//chat?x=ä&y=%ff", b"{}"),
         post("/_ai/limits?rule=a&key=", b"{}"),
         // HTTP/1.0 has no Host, HTTP/2 no need of a length.
         changed(&|headers| headers.remove(":authority")),
@@ -111,9 +111,18 @@ fn requests() -> Vec<(Headers, Vec<u8>)> {
         changed(&|headers| headers.set("content-encoding", "gzip")),
         changed(&|headers| headers.set("upgrade", "websocket")),
     ];
-    for name in ["content-type", "authorization", "x-api-key", "x-consumer-username", "cookie",
-        "content-length", "user-agent", "x-forwarded-for", "anthropic-version", "x-ai-provider"]
-    {
+    for name in [
+        "content-type",
+        "authorization",
+        "x-api-key",
+        "x-consumer-username",
+        "cookie",
+        "content-length",
+        "user-agent",
+        "x-forwarded-for",
+        "anthropic-version",
+        "x-ai-provider",
+    ] {
         all.push(changed(&|headers| headers.set(name, b"\xff\xfe\x80")));
         all.push(changed(&|headers| headers.set(name, "")));
         all.push(changed(&|headers| headers.add(name, "twice")));
@@ -144,11 +153,25 @@ fn answers() -> Vec<(Headers, Vec<&'static [u8]>)> {
     odd.0.set("content-type", b"\xff");
     odd.0.set("content-length", b"\xfe");
     vec![
-        of(&[(":status", "200"), json], &[br#"{"id":"x","choices":[{"index":0,"message":{"role":"#,
-            br#""assistant","content":"[EMAIL_1] forbidden"},"finish_reason":"stop"}]}"#]),
-        of(&[(":status", "200"), ("content-type", "text/event-stream")],
-            &[b"data: {\"choices\":[{\"delta\":{\"content\":\"forb", b"idden\"}}]}\n\ndata: [DO", b"NE]\n\n"]),
-        of(&[(":status", "200"), ("content-type", "text/event-stream")], &[b"data: \xff\xfe\n\n", b"\n"]),
+        of(
+            &[(":status", "200"), json],
+            &[
+                br#"{"id":"x","choices":[{"index":0,"message":{"role":"#,
+                br#""assistant","content":"[EMAIL_1] forbidden"},"finish_reason":"stop"}]}"#,
+            ],
+        ),
+        of(
+            &[(":status", "200"), ("content-type", "text/event-stream")],
+            &[
+                b"data: {\"choices\":[{\"delta\":{\"content\":\"forb",
+                b"idden\"}}]}\n\ndata: [DO",
+                b"NE]\n\n",
+            ],
+        ),
+        of(
+            &[(":status", "200"), ("content-type", "text/event-stream")],
+            &[b"data: \xff\xfe\n\n", b"\n"],
+        ),
         of(&[(":status", "200"), json, ("content-encoding", "gzip")], &[b"\x1f\x8b"]),
         of(&[(":status", "500")], &[b"<html>"]),
         of(&[(":status", "401"), json, ("content-length", "2")], &[b"{}"]),
@@ -192,7 +215,11 @@ fn serve(ex: &Exchange, turn: &mut usize) {
             1 => ex.answer_callout(call.id, [(":status", "200")], ""),
             2 => ex.answer_callout(call.id, odd, b"\xff\xfe"),
             3 => ex.answer_callout(call.id, [(":status", "503")], "<html>"),
-            _ => ex.answer_callout(call.id, [(":status", "200"), ("content-type", "application/json")], "{}"),
+            _ => ex.answer_callout(
+                call.id,
+                [(":status", "200"), ("content-type", "application/json")],
+                "{}",
+            ),
         };
     }
 }
