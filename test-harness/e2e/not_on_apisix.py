@@ -34,3 +34,12 @@ def cannot(test):
         if plain == name or ("[" not in name and plain.startswith(name + "[")):
             return reason
     return None
+
+
+def table():
+    """The reasons as docs/apisix.md has them: the tests that share one in one row."""
+    by_reason = {}
+    for test, reason in REASONS.items():
+        by_reason.setdefault(reason, []).append(f"`{test.split('::')[1]}`")
+    rows = [f"| {'<br>'.join(tests)} | {reason} |" for reason, tests in by_reason.items()]
+    return "\n".join(["| scenario | why |", "| --- | --- |", *rows])

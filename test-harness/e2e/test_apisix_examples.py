@@ -18,6 +18,7 @@ from conftest import Gateway
 from gateway.apisix import EXAMPLES
 from gateway.config import PROVIDERS, ROOT
 from gateway.stack import CLIENT_KEY, INTERN_KEY, Stack
+from not_on_apisix import REASONS, table
 
 FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml")
                if path.name not in ("config.yaml", "kubernetes.yaml"))
@@ -301,3 +302,21 @@ def test_the_manifests_have_the_same_as_the_file():
     jsonschema.validate(conf, schema)
     bridge = routes("bridge.yaml")[0]["plugins"]
     assert found == {name: bridge[name] for name in found} and len(found) == 2
+
+
+def test_the_page_has_what_cannot_be_run():
+    page = ROOT / "docs/apisix.md"
+    text = page.read_text()
+    begin, end = "<!-- reasons -->\n", "\n<!-- end of reasons -->"
+    before, rest = text.split(begin)
+    whole = before + begin + table() + end + rest.split(end.strip())[1]
+    if os.environ.get("UPDATE"):
+        page.write_text(whole)
+    assert page.read_text() == whole, "run this test with UPDATE=1"
+
+
+def test_what_cannot_be_run_is_a_test_of_the_suite():
+    folder = ROOT / "test-harness/e2e"
+    for name in REASONS:
+        file, test = name.split("::")
+        assert f"def {test.split('[')[0]}(" in (folder / file).read_text()
