@@ -8,6 +8,9 @@ use regex_lite::Regex;
 use sha2::Sha256;
 use shared::config::{ConfigError, Mode, Secret};
 use shared::exchange::{Limits, Settings};
+use shared::host::Capability;
+use shared::plugin::Need;
+use shared::services::Services;
 use shared::texts::{Role, Text};
 
 use crate::config::{self, Action, Config, Preset, Treatment, Uninspected};
@@ -132,13 +135,41 @@ impl Policy {
             answer_longest: ends.iter().map(String::len).max().unwrap_or(0),
             answer_deny: words(&ends, "answers.deny")?,
             audit_salt: config.audit_salt,
-            settings: Settings { limits, upstream: false, trust_facts: true },
+            settings: Settings {
+                limits,
+                services: Services::new(&config.services, "services")?,
+                ..Settings::default()
+            },
         })
     }
 
     /// Settings of its exchanges.
     pub fn settings(&self) -> Settings {
-        self.settings
+        self.settings.clone()
+    }
+
+    /// What the proxy has to be able to do for this.
+    pub fn needs(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        if self.mode != Mode::Enforce {
+            return needs;
+        }
+        let changes = |treatment: &Treatment| {
+            matches!(treatment, Treatment::Mask | Treatment::Replace | Treatment::Hash)
+        };
+        if self.treatments.values().any(changes) || !self.custom.is_empty() {
+            let message = "this proxy cannot change bodies, so nothing can be masked here; write `block` \
+                           or `flag`, or use ai-gateway, which has this plugin as its section `prompt-guard`";
+            let otherwise = ConfigError::new("pii", message);
+            needs.push(Need { capability: Capability::RewriteRequestBody, otherwise });
+        }
+        if self.ends_answers() {
+            let message = "this proxy cannot change answers, so none can be ended here; leave it out, or \
+                           use ai-gateway, which has this plugin as its section `prompt-guard`";
+            let otherwise = ConfigError::new("answers", message);
+            needs.push(Need { capability: Capability::RewriteResponseBody, otherwise });
+        }
+        needs
     }
 
     /// Whether a text is looked at for attempts; `last`: the number of the last message.

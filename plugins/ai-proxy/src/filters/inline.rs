@@ -17,7 +17,7 @@ use super::route::proxy_error;
 use super::track::{Track, Trial};
 use super::{
     answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward, head,
-    passthrough, state_usage, tell_route,
+    passthrough, read, sealing, state_usage, tell_route,
 };
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
@@ -77,7 +77,7 @@ impl InlineFilter {
     fn begin(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
         let path = asked_path(cx);
-        let asked = asked::read(cx, &path, body)?;
+        let asked = read(&gateway, cx, &path, body)?;
         let choice = choose(&gateway, &asked, &path, body.text(), cx)?;
         if gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
@@ -113,14 +113,15 @@ impl InlineFilter {
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
         let mut attempt =
             Attempt::new(&circumstances, provider, changes, model, &asked, body.text())?;
-        match way(gateway.inline, cx.host, &attempt, several && !asked.stream) {
+        let changed = body.change().is_some() || cx.answer_is_rewritten();
+        match way(gateway.inline, cx.host, &attempt, several && !asked.stream, changed) {
             Inline::Call => {
                 targets.reverse();
                 let body = body.bytes().to_vec();
                 self.calls = Some(Calls { asked, body, left: targets, made: 0 });
                 Ok(self.call_next(cx))
             }
-            Inline::Pass if attempt.body != NewBody::Same => {
+            Inline::Pass if attempt.body != NewBody::Same || (changed && !rewrites(cx.host)) => {
                 let message = "this route can only pass requests through, and this model's provider \
                                needs another body";
                 Err(ApiError::new(ErrorKind::Internal, message))
@@ -132,7 +133,8 @@ impl InlineFilter {
                 attempt.change(body)?;
                 address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
                 let answer = Answer::new(cx.host, provider, model, &asked, &attempt, passthrough);
-                self.answer = Some(answer);
+                let sealing = sealing(&gateway, cx, provider, &asked, &attempt);
+                self.answer = Some(answer.sealed(sealing).counted(gateway.service(&asked)));
                 Ok(Flow::Continue)
             }
         }
@@ -159,7 +161,9 @@ impl InlineFilter {
         let attempt = Attempt::new(&circumstances, provider, changes, &model, &calls.asked, text);
         let called = attempt.and_then(|mut attempt| {
             let answer =
-                Answer::new(cx.host, provider, &model, &calls.asked, &attempt, passthrough);
+                Answer::new(cx.host, provider, &model, &calls.asked, &attempt, passthrough)
+                    .sealed(sealing(&gateway, cx, provider, &calls.asked, &attempt))
+                    .counted(gateway.service(&calls.asked));
             let call = call(&gateway, provider, &mut attempt, calls, passthrough, cx.host)?;
             Ok((answer, call))
         });
@@ -203,16 +207,28 @@ impl InlineFilter {
     }
 }
 
-fn way(wanted: Inline, host: &dyn Host, attempt: &Attempt, failover: bool) -> Inline {
+/// `changed`: another filter has changed the request, or will change the answer.
+fn way(
+    wanted: Inline,
+    host: &dyn Host,
+    attempt: &Attempt,
+    failover: bool,
+    changed: bool,
+) -> Inline {
     // Where the proxy does not hold answers back, it does not retry across providers either.
     let failover = failover && !host.can(Capability::HoldResponse);
     match wanted {
         Inline::Auto if failover => Inline::Call,
+        Inline::Auto if !rewrites(host) && changed => Inline::Call,
         Inline::Auto if attempt.body == NewBody::Same => Inline::Pass,
-        Inline::Auto if !host.can(Capability::RewriteRequestBody) => Inline::Call,
+        Inline::Auto if !rewrites(host) => Inline::Call,
         Inline::Auto => Inline::Rewrite,
         wanted => wanted,
     }
+}
+
+fn rewrites(host: &dyn Host) -> bool {
+    host.can(Capability::RewriteRequestBody) && host.can(Capability::RewriteResponseBody)
 }
 
 fn call(
