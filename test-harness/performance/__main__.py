@@ -17,9 +17,10 @@ OUT = ROOT / "target" / "bench"
 
 
 def main():
-    """All cases, or with `QUICK=1` the base case only."""
+    """All cases, or with `QUICK=1` the base case only; all variants, or those that `ONLY` names."""
     quick = os.environ.get("QUICK") == "1"
-    chosen = variants()
+    only = os.environ.get("ONLY", "").split()
+    chosen = [variant for variant in variants() if not only or variant.name in ("plain", *only)]
     results = {}
     with Bench(chosen) as bench:
         for case in cases.warm_up(bench.directory):
@@ -34,7 +35,7 @@ def main():
     summary = report.summary(about, results, memory, starts)
     (OUT / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     print(report.table(summary))
-    if not quick:
+    if not quick and not only:
         Path(ROOT / "docs" / "performance.svg").write_text(report.plot(summary))
 
 

@@ -18,7 +18,7 @@ def summary(about, results, memory, starts):
     cases = {name: case(rounds) for name, rounds in results.items()}
     ratios = {name: row["cpu_ratio"]["median"] for name, row in cases["base"].items()}
     return {"about": about,
-            "cpu_ratio_to_plain_envoy": {name: ratios[name] for name in PROMISED},
+            "cpu_ratio_to_plain_envoy": {name: ratios.get(name) for name in PROMISED},
             "all_ratios": ratios, "cases": cases, "memory_kb": memory, "start_cpu_seconds": starts}
 
 
