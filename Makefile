@@ -7,7 +7,7 @@ WASM := cargo build --quiet --profile $(PROFILE) --locked --target wasm32-wasip1
 BUILT := wasm32-wasip1/$(PROFILE)
 
 .PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e \
-        conformance bench-translate metrics-cost soak guard-eval tokens-eval features lint fmt fuzz schema clean
+        conformance bench-translate metrics-cost soak guard-eval bench-limits tokens-eval features lint fmt fuzz schema clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -79,6 +79,9 @@ soak: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000
 
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
 	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
+
+bench-limits: ## What a check of token-ratelimit's local store costs natively
+	@cargo run --quiet --release --locked -p token-ratelimit --features shared/testing --example check
 
 tokens-eval: ## How far the estimate of tokens is from o200k_base [DATA=folder of english, chinese, code, json]
 	@cargo run --quiet --locked -p tokens-eval -- "$(DATA)"
