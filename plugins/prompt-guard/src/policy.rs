@@ -119,7 +119,7 @@ impl Policy {
             uninspected: config.uninspected,
             restore: config.pii.restore,
             limits: config.limits,
-            detector: Detector::new().map_err(|error| built(error, "injection"))?,
+            detector: Detector::new(),
             roles: config.injection.roles,
             last_messages: config.injection.last_messages,
             scanner: Scanner::new(entities).map_err(|error| built(error, "pii"))?,
