@@ -8,6 +8,10 @@ import pytest
 
 from gateway.stack import CLIENT_KEY, KEYS, Stack
 
+# The gateway that the tests of the metrics look at.
+pytest_plugins = ["observed"]
+
+
 class Gateway:
     """A running gateway as a test sees it."""
 
@@ -32,10 +36,10 @@ class Gateway:
         content = body if isinstance(body, (bytes, str)) else json.dumps(body)
         return self.http.post(path, content=content, headers=headers, **options)
 
-    def received(self, provider):
-        """The requests that a stand-in got in this test."""
-        url = f"{self.stack.mock_url(provider)}/_mock/requests"
-        return self.control.get(url, params={"listener": provider}).json()
+    def received(self, provider=None):
+        """The requests that a stand-in got in this test, or all in the order of their arrival."""
+        url = f"{self.stack.mock_url(provider or 'openai')}/_mock/requests"
+        return self.control.get(url, params={"listener": provider} if provider else {}).json()
 
     def reset(self):
         """Makes the stand-ins forget."""

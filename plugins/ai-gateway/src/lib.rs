@@ -60,11 +60,17 @@ impl AiGateway {
 
 impl Plugin for AiGateway {
     fn settings(&self) -> Settings {
-        self.settings
+        self.settings.clone()
     }
 
     fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>> {
         self.plugins.iter().flat_map(|plugin| Rc::clone(plugin).filters()).collect()
+    }
+
+    fn started(&self, host: &dyn Host) {
+        for plugin in &self.plugins {
+            plugin.started(host);
+        }
     }
 
     /// The shortest of theirs. Each looks for itself whether something is due.
