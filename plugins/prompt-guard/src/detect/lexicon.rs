@@ -70,6 +70,12 @@ pub struct Lexicon {
     vocabulary: Vec<Box<str>>,
 }
 
+impl Default for Lexicon {
+    fn default() -> Lexicon {
+        Lexicon::new()
+    }
+}
+
 impl Lexicon {
     /// Reads the phrases.
     pub fn new() -> Lexicon {

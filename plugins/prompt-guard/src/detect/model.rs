@@ -31,7 +31,7 @@ static DATA: &[u8] = include_bytes!("model.bin");
 
 /// The weights.
 #[derive(Debug)]
-pub struct Model {
+pub(super) struct Model {
     bias: f32,
     /// What one step of a weight is worth.
     scale: f32,
@@ -45,7 +45,7 @@ pub struct Model {
 
 impl Model {
     /// The model that comes with the plugin.
-    pub fn new() -> Model {
+    pub(super) fn new() -> Model {
         let (head, words) = DATA.split_at_checked(HEAD).unwrap_or((&[], &[]));
         let number = |at: usize| {
             let bytes = head.get(4 * at..4 * at + 4).and_then(|bytes| bytes.try_into().ok());
@@ -62,7 +62,7 @@ impl Model {
     }
 
     /// What a text's words and the rules (bits) that it fits come to.
-    pub fn sum(&self, text: &str, words: &[Token], rules: u64) -> Sum {
+    pub(super) fn sum(&self, text: &str, words: &[Token], rules: u64) -> Sum {
         let (mut sum, mut count) = (0_i64, 0_usize);
         features(text, words, |feature| {
             sum += self.words.get(feature).map_or(0, |weight| i64::from(weight.cast_signed()));
@@ -81,12 +81,12 @@ impl Model {
     }
 
     /// What a rule is worth.
-    pub fn rule(&self, number: usize) -> f32 {
+    pub(super) fn rule(&self, number: usize) -> f32 {
         self.rules.get(number).copied().unwrap_or(0.0)
     }
 
     /// How sure a sum is, 0 to 1: at the thresholds as much as the profiles ask for.
-    pub fn sure(&self, sum: f32) -> f32 {
+    pub(super) fn sure(&self, sum: f32) -> f32 {
         let [strict, balanced, low] = self.thresholds;
         let between = |from: f32, to: f32, least: f32, most: f32| {
             least + (most - least) * (sum - from) / (to - from).max(f32::EPSILON)
@@ -103,7 +103,7 @@ impl Model {
     }
 
     /// How much sooner what was hidden counts: as one profile more careful.
-    pub fn hidden(&self) -> f32 {
+    pub(super) fn hidden(&self) -> f32 {
         let [strict, balanced, _] = self.thresholds;
         balanced - strict
     }
@@ -111,23 +111,23 @@ impl Model {
 
 /// A text's score and where it comes from.
 #[derive(Clone, Copy, Debug)]
-pub struct Sum {
+pub(super) struct Sum {
     /// Of its words.
-    pub words: f32,
+    pub(super) words: f32,
     /// Of the rules that it fits.
-    pub rules: f32,
+    pub(super) rules: f32,
     bias: f32,
 }
 
 impl Sum {
     /// The whole.
-    pub fn all(self) -> f32 {
+    pub(super) fn all(self) -> f32 {
         self.words + self.rules + self.bias
     }
 }
 
 /// The features of a text, in order: a word by itself, then with the word before it.
-pub fn features(text: &str, words: &[Token], mut add: impl FnMut(usize)) {
+pub(super) fn features(text: &str, words: &[Token], mut add: impl FnMut(usize)) {
     let tail = if text.len() <= 2 * PART { 0 } else { text.len() - PART };
     let mut before = 0_u64;
     for word in words {

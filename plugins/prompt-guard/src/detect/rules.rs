@@ -105,14 +105,14 @@ pub const RULES: &[Rule] = &[
 
 /// Which rules a text fits, as bits, and how many steps each class is part of.
 #[derive(Debug)]
-pub struct Matcher {
+pub(super) struct Matcher {
     /// By class: rule and step.
     places: Vec<Vec<(u16, u16)>>,
 }
 
 impl Matcher {
     /// A matcher for all rules.
-    pub fn new() -> Matcher {
+    pub(super) fn new() -> Matcher {
         let mut places = vec![Vec::new(); Class::ALL.len()];
         for (number, rule) in (0_u16..).zip(RULES) {
             for (step, (class, _)) in (0_u16..).zip(rule.steps) {
@@ -130,7 +130,7 @@ impl Matcher {
 
     /// The rules that these finds fit. For each step the latest place is kept, since it is the nearest
     /// to all that follow; so each find is looked at once.
-    pub fn fitting(&self, hits: &[Hit]) -> u64 {
+    pub(super) fn fitting(&self, hits: &[Hit]) -> u64 {
         let mut ends = [[0_usize; 2]; RULES.len()];
         let mut fitting = 0_u64;
         for hit in hits {
@@ -164,7 +164,7 @@ impl Matcher {
 }
 
 /// The rules of a set of bits.
-pub fn of_bits(bits: u64) -> impl Iterator<Item = (usize, &'static Rule)> {
+pub(super) fn of_bits(bits: u64) -> impl Iterator<Item = (usize, &'static Rule)> {
     RULES.iter().enumerate().filter(move |(number, _)| bits >> number & 1 == 1)
 }
 

@@ -84,7 +84,8 @@ impl Signs {
             }
             parted += 1;
             single += usize::from(word.letters == 1);
-            mixed += usize::from(word.digits > 0 && word.digits < word.letters);
+            mixed +=
+                usize::from(word.letters >= 3 && word.digits > 0 && word.digits < word.letters);
             if word.letters < 3 || word.digits > 0 {
                 continue;
             }

@@ -17,6 +17,8 @@ const DECAY: f64 = 2e-5;
 const RULE_EPOCHS: u32 = 200;
 const RULE_DECAY: f64 = 1e-4;
 const FOLDS: usize = 5;
+/// What is added to the weight of a rule that is to be enough by itself.
+const CERTAIN: (&str, f64) = ("ignore-instructions", 1.2);
 /// What words count for beside rules. They know the texts of training better than any others.
 const TRUST: f64 = 0.6;
 /// What a text in a script without words gets instead of what words would say.
@@ -207,6 +209,9 @@ fn fit<'a>(rows: impl Iterator<Item = &'a Row>) -> Learned {
         }
     }
     learned.words.iter_mut().for_each(|weight| *weight *= TRUST);
+    for (rule, weight) in RULES.iter().zip(&mut learned.rules) {
+        *weight += if rule.name == CERTAIN.0 { CERTAIN.1 } else { 0.0 };
+    }
     learned
 }
 
