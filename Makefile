@@ -6,8 +6,8 @@ PROFILE := release
 WASM := cargo build --quiet --profile $(PROFILE) --locked --target wasm32-wasip1
 BUILT := wasm32-wasip1/$(PROFILE)
 
-.PHONY: help setup wasm wasm-plugins wasm-bundle mock demo up down key test test-native test-wasm test-emulator test-e2e \
-        conformance bench-translate metrics-cost soak guard-eval features lint fmt fuzz schema clean
+# No target is a file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -85,6 +85,9 @@ soak: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000
 
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
 	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
+
+tokens-eval: ## How far the estimate of tokens is from o200k_base [DATA=folder of english, chinese, code, json]
+	@cargo run --quiet --locked -p tokens-eval -- "$(DATA)"
 
 features: ## Write the table of what is translated anew, from the golden files
 	UPDATE=1 cargo test --quiet --locked -p ai-proxy --test features
