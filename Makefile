@@ -63,8 +63,14 @@ test-wasm: ## The shared crate's tests as wasm, in Node
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked -p test-harness
 
-test-e2e: ## The examples in real Envoy
+test-e2e: ## The examples in real Envoy; those for APISIX in the emulated one
+	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
 	$(PYTHON) -m pytest -q test-harness/e2e
+
+test-apisix: wasm mock ## The end-to-end tests on the emulated APISIX [TESTS=file ...]
+	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
+	@test-harness/setup.sh test
+	EXAMPLES=apisix/bundle.yaml $(PYTHON) -m pytest -q -k "apisix" $(or $(TESTS),test-harness/e2e)
 
 conformance: ## Compare with recorded pairs of other gateways VECTORS=folder [CASE=name]
 	@$(if $(VECTORS),,echo 'give the folder of the recorded pairs: make conformance VECTORS=/path' >&2; exit 2)
