@@ -7,7 +7,7 @@ WASM := cargo build --quiet --profile $(PROFILE) --locked --target wasm32-wasip1
 BUILT := wasm32-wasip1/$(PROFILE)
 
 .PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e \
-        conformance bench-translate guard-eval features lint fmt fuzz schema clean
+        conformance bench-translate guard-eval features lint fmt fuzz schema docs clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -89,6 +89,10 @@ lint: ## rustfmt and clippy, warnings are errors
 schema: ## Write the JSON Schemas of all configurations anew
 	UPDATE=1 cargo test --quiet --locked -p ai-gateway --features schema --test schema
 	UPDATE=1 cargo test --quiet --locked -p ai-metrics --test examples
+	@$(MAKE) --no-print-directory docs
+
+docs: ## Write the tables of configuration fields anew, from the schemas
+	@PYTHONPATH=test-harness python3 -m pages
 
 clean: ## Remove what was built and installed here
 	rm -rf target dist .run test-harness/fuzz/target
