@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from . import config
+from . import certificates, config
 
 MOCK = config.ROOT / "target" / "tools" / "mock-llm"
 KEYS = {
@@ -22,6 +23,7 @@ KEYS = {
     "AWS_ACCESS_KEY_ID": "AKIDTEST",
     "AWS_SECRET_ACCESS_KEY": "aws-secret-test",
     "COHERE_API_KEY": "cohere-key-test",
+    "ONPREM_API_KEY": "onprem-key-test",
     "AI_ADMIN_KEY": "admin-key-test",
 }
 # Keys of the examples' consumers `demo` and `intern`; they must never get past the gateway.
@@ -95,10 +97,14 @@ def answers(url):
 
 
 class Stack:
-    """A running gateway. `ports` maps the example's ports to those in use."""
+    """A running gateway. `ports` maps the example's ports to those in use; `second` is the file of a
+    second Envoy."""
 
-    def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True):
+    def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True,
+                 second=None, workers=2):
         self.example = example
+        self.second = second
+        self.workers = workers
         self.directory = Path(directory or tempfile.mkdtemp(prefix="gateway-"))
         self.directory.mkdir(parents=True, exist_ok=True)
         self.ports = ports or dict(zip(config.PORTS, config.free_ports(len(config.PORTS))))
@@ -131,7 +137,10 @@ class Stack:
         try:
             if self.mock_wanted:
                 self.start_mock()
+                self.start_tls()
             self.start_envoy()
+            if self.second:
+                self.start_envoy(self.second, "second", config.SECOND_ADMIN)
         except BaseException:
             self.stop()
             raise
@@ -148,17 +157,33 @@ class Stack:
         self.processes["mock"] = process
         wait_for(lambda: b"listeners" in log.read_bytes(), process, log, "mock-llm")
 
-    def start_envoy(self):
-        """Starts Envoy with two workers."""
-        text = config.with_ports(self.example, self.ports)
-        path = self.directory / "envoy.yaml"
+    def start_tls(self):
+        """Starts what speaks TLS before the stand-in `openai`, if the example asks a provider by it."""
+        text = (config.EXAMPLES / self.example).read_text()
+        if certificates.AUTHORITY not in text:
+            return
+        names = re.findall(r"^ *sni: (\S+)", text, re.M)
+        certificates.make(config.ROOT / certificates.FOLDER, names)
+        log = self.directory / "tls.log"
+        ports = (self.ports[config.TLS], self.ports[config.PROVIDERS["openai"]])
+        command = [sys.executable, "-m", "gateway.tls", *map(str, ports)]
+        process = start(command, log, cwd=config.ROOT / "test-harness")
+        self.processes["tls"] = process
+        wait_for(lambda: b"ready" in log.read_bytes(), process, log, "the stand-in with TLS")
+
+    def start_envoy(self, example=None, name="envoy", admin=config.ADMIN):
+        """Starts Envoy, with two workers unless said."""
+        text = config.copied(example or self.example, self.ports, self.directory)
+        path = self.directory / f"{name}.yaml"
         path.write_text(self.edit(text) if self.edit else text)
-        log = self.directory / "envoy.log"
-        command = [find_envoy(), "-c", str(path), "--concurrency", "2", "--log-level", "warning",
-                   "--component-log-level", "wasm:info", "--disable-hot-restart"]
+        log = self.directory / f"{name}.log"
+        command = [find_envoy(), "-c", str(path), "--concurrency", str(self.workers),
+                   "--log-level", "warning", "--component-log-level", "wasm:info",
+                   "--disable-hot-restart"]
         process = start(command, log, cwd=config.ROOT, env=self.env)
-        self.processes["envoy"] = process
-        wait_for(lambda: answers(f"{self.admin_url}/ready"), process, log, "Envoy")
+        self.processes[name] = process
+        url = f"http://127.0.0.1:{self.ports[admin]}/ready"
+        wait_for(lambda: answers(url), process, log, "Envoy")
 
     def stop(self):
         """Stops everything."""
