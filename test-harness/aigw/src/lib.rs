@@ -9,4 +9,5 @@ pub mod doctor;
 pub mod hosts;
 pub mod live;
 pub mod policy;
+pub mod update;
 pub mod yaml;

@@ -42,7 +42,7 @@ fn get(url: &str, key: Option<&str>) -> Result<Yaml, String> {
 /// Puts the parts of a dump together.
 pub fn from_dump(dump: &Yaml) -> Result<Yaml, String> {
     let configs = dump.get("configs").map(Yaml::items).ok_or("the dump has no `configs`")?;
-    let part = |kind: &str| {
+    let part = |kind: &'static str| {
         configs.iter().filter(move |config| {
             config.get("@type").and_then(Yaml::text).is_some_and(|name| name.ends_with(kind))
         })

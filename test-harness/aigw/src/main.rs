@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use aigw::check::{Checked, check};
 use aigw::hosts::{File, Host, render};
 use aigw::yaml::Yaml;
-use aigw::{diff, doctor, live};
+use aigw::{diff, doctor, live, update};
 
 const USAGE: &str = "\
 aigw: one policy file, every host
@@ -22,6 +22,9 @@ aigw: one policy file, every host
                                              policy, Envoy's admin interface or APISIX's Admin API
   aigw doctor --host envoy|apisix (--live URL [--key KEY] | FILE)
                                              what would hurt in a configuration
+  aigw update URL --sha256 HEX --folder FOLDER FILE...
+                                             fetches a module, checks it, and names it in Envoy's files
+  aigw version --live URL                    which modules an Envoy runs
 
 HOST: envoy, apisix, istio, envoy-gateway, higress. KEY also from APISIX_ADMIN_KEY.
 Exit status: 0 nothing to tell, 1 mistakes, differences or findings, 2 it could not be done.";
@@ -35,7 +38,9 @@ struct Arguments {
     against: Option<String>,
     live: Option<String>,
     key: Option<String>,
-    file: Option<String>,
+    sha256: Option<String>,
+    folder: Option<String>,
+    files: Vec<String>,
 }
 
 impl Arguments {
@@ -52,11 +57,11 @@ impl Arguments {
                 "--against" => &mut read.against,
                 "--live" => &mut read.live,
                 "--key" => &mut read.key,
+                "--sha256" => &mut read.sha256,
+                "--folder" => &mut read.folder,
                 other if other.starts_with('-') => return Err(format!("unknown option {other}")),
                 _ => {
-                    if read.file.replace(argument).is_some() {
-                        return Err("one file at a time".into());
-                    }
+                    read.files.push(argument);
                     continue;
                 }
             };
@@ -68,12 +73,21 @@ impl Arguments {
         Ok(read)
     }
 
+    /// The one file.
+    fn file(&self) -> Result<&str, String> {
+        match self.files.as_slice() {
+            [file] => Ok(file),
+            [] => Err("the file is missing".into()),
+            _ => Err("one file at a time".into()),
+        }
+    }
+
     fn host(&self) -> Result<Host, String> {
         Host::named(self.host.as_deref().ok_or("--host is missing")?)
     }
 
     fn policy(&self) -> Result<Checked, String> {
-        let path = self.file.as_deref().ok_or("the policy file is missing")?;
+        let path = self.file()?;
         check(&text(path)?).map_err(|error| format!("{path}: {error}"))
     }
 }
@@ -86,6 +100,8 @@ fn main() -> ExitCode {
         "render" => render_policy(&arguments),
         "diff" => compare(&arguments),
         "doctor" => examine(&arguments),
+        "update" => bring_in(&arguments),
+        "version" => tell_version(&arguments),
         "" | "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(true)
@@ -107,7 +123,7 @@ fn text(path: &str) -> Result<String, String> {
 }
 
 fn check_policy(arguments: &Arguments) -> Result<bool, String> {
-    let path = arguments.file.as_deref().ok_or("the policy file is missing")?;
+    let path = arguments.file()?;
     let checked = match check(&text(path)?) {
         Ok(checked) => checked,
         Err(error) => {
@@ -199,10 +215,10 @@ fn documents(text: &str) -> Result<Yaml, String> {
 
 fn examine(arguments: &Arguments) -> Result<bool, String> {
     let host = arguments.host()?;
-    let config = match (&arguments.live, &arguments.file, host) {
-        (Some(url), None, Host::Envoy) => live::envoy(url)?,
-        (Some(url), None, Host::Apisix) => live::apisix(url, arguments.key.as_deref())?,
-        (None, Some(path), _) => documents(&text(path)?).map_err(|error| format!("{path}: {error}"))?,
+    let config = match (&arguments.live, arguments.file(), host) {
+        (Some(url), Err(_), Host::Envoy) => live::envoy(url)?,
+        (Some(url), Err(_), Host::Apisix) => live::apisix(url, arguments.key.as_deref())?,
+        (None, Ok(path), _) => documents(&text(path)?).map_err(|error| format!("{path}: {error}"))?,
         _ => return Err("give a file or --live".into()),
     };
     let found = match host {
@@ -215,4 +231,20 @@ fn examine(arguments: &Arguments) -> Result<bool, String> {
         println!("nothing found");
     }
     Ok(found.is_empty())
+}
+
+fn bring_in(arguments: &Arguments) -> Result<bool, String> {
+    let (url, files) = arguments.files.split_first().ok_or("the module's URL is missing")?;
+    let sha256 = arguments.sha256.as_deref().ok_or("--sha256 is missing")?;
+    let folder = arguments.folder.as_deref().ok_or("--folder is missing")?;
+    let path = update::update(url, sha256, folder, files)?;
+    println!("fetched {}", path.display());
+    Ok(true)
+}
+
+fn tell_version(arguments: &Arguments) -> Result<bool, String> {
+    let url = arguments.live.as_deref().ok_or("--live is missing")?;
+    let found = update::modules(&live::envoy(url)?);
+    found.iter().for_each(|line| println!("{line}"));
+    Ok(!found.is_empty())
 }
