@@ -85,8 +85,8 @@ fn endpoints(bundle: &Yaml) -> Result<Vec<Endpoint>, String> {
     let mut found = Vec::new();
     for (index, given) in list.iter().enumerate() {
         let path = format!("providers[{index}]");
-        let config = parse(given.json().as_bytes())
-            .map_err(|error| error.within(&path).to_string())?;
+        let config =
+            parse(given.json().as_bytes()).map_err(|error| error.within(&path).to_string())?;
         let provider = Provider::new(config, &path).map_err(|error| error.to_string())?;
         let (host, port) = split(&provider.base_url.address(), &path)?;
         found.push(Endpoint {
@@ -163,61 +163,112 @@ impl Checked {
         let many = self.providers.len() > 1;
         match host {
             Host::Apisix => {
-                say(many, "providers: APISIX's route has one upstream, so that with several providers \
+                say(
+                    many,
+                    "providers: APISIX's route has one upstream, so that with several providers \
                     the plugin makes the call itself (`inline: call`): answers come whole, a stream \
-                    in one piece");
-                say(has(&["token-ratelimit"]), "limits: workers share nothing with Wasm; each counts \
+                    in one piece",
+                );
+                say(
+                    has(&["token-ratelimit"]),
+                    "limits: workers share nothing with Wasm; each counts \
                     for itself, so divide limits by `worker_processes`, or set it to 1, unless the \
-                    counts are kept in a service");
-                say(has(&["ai-metrics", "otlp"])
-                        && bundle.at(&["ai-metrics", "otlp", "on_requests"]) != Some(&Yaml::Bool(true)),
+                    counts are kept in a service",
+                );
+                say(
+                    has(&["ai-metrics", "otlp"])
+                        && bundle.at(&["ai-metrics", "otlp", "on_requests"])
+                            != Some(&Yaml::Bool(true)),
                     "metrics.otlp: APISIX has no timer for Wasm; set `on_requests: true`, and requests \
-                     make the exports");
-                say(has(&["ai-metrics"]), "metrics: Prometheus has what APISIX counts itself \
-                    (apisix_llm_*); the plugin's own series go out by OTLP");
-                say(self.policy.variables().iter().any(|_| true), "secrets: `$env://` needs APISIX \
-                    3.17 or newer, and the variables under `nginx_config.envs`");
+                     make the exports",
+                );
+                say(
+                    has(&["ai-metrics"]),
+                    "metrics: Prometheus has what APISIX counts itself \
+                    (apisix_llm_*); the plugin's own series go out by OTLP",
+                );
+                say(
+                    self.policy.variables().iter().any(|_| true),
+                    "secrets: `$env://` needs APISIX \
+                    3.17 or newer, and the variables under `nginx_config.envs`",
+                );
                 let from = bundle.at(&["ai-auth", "host_identity", "from"]).and_then(Yaml::text);
-                say(from.is_some_and(|from| from != "apisix_consumer"), "auth.host_identity: APISIX \
-                    knows `apisix_consumer` only");
-                say(bundle.at(&["ai-proxy", "providers"]).is_some_and(|list| {
+                say(
+                    from.is_some_and(|from| from != "apisix_consumer"),
+                    "auth.host_identity: APISIX \
+                    knows `apisix_consumer` only",
+                );
+                say(
+                    bundle.at(&["ai-proxy", "providers"]).is_some_and(|list| {
                         list.items().iter().any(|provider| provider.get("google").is_some())
-                    }), "providers: a Google service account's token is fetched by a timer, which \
-                    APISIX does not have for Wasm; give a key, or let APISIX bring the credentials");
-                say(has(&["prompt-guard"]), "guard: what a provider has begun to send cannot be \
-                    replaced by a refusal, only ended");
+                    }),
+                    "providers: a Google service account's token is fetched by a timer, which \
+                    APISIX does not have for Wasm; give a key, or let APISIX bring the credentials",
+                );
+                say(
+                    has(&["prompt-guard"]),
+                    "guard: what a provider has begun to send cannot be \
+                    replaced by a refusal, only ended",
+                );
             }
             Host::Istio => {
-                say(true, "the module: WasmPlugin cannot set `allow_on_headers_stop_iteration`, without \
+                say(
+                    true,
+                    "the module: WasmPlugin cannot set `allow_on_headers_stop_iteration`, without \
                     which requests hang; an EnvoyFilter loads the module instead. Needs Istio 1.27 or \
-                    newer (Envoy 1.35)");
-                say(has(&["ai-metrics"]), "metrics: labels need `stats_config` in the bootstrap, which \
+                    newer (Envoy 1.35)",
+                );
+                say(
+                    has(&["ai-metrics"]),
+                    "metrics: labels need `stats_config` in the bootstrap, which \
                     only a custom bootstrap (`sidecar.istio.io/bootstrapOverride`) can give; without \
-                    it they stay part of the names");
-                say(!self.policy.variables().is_empty(), "secrets: the variables must be in the \
-                    gateway's pod, from a Secret (`env` of its Deployment)");
+                    it they stay part of the names",
+                );
+                say(
+                    !self.policy.variables().is_empty(),
+                    "secrets: the variables must be in the \
+                    gateway's pod, from a Secret (`env` of its Deployment)",
+                );
             }
             Host::EnvoyGateway => {
-                say(true, "the module: EnvoyExtensionPolicy can set neither \
+                say(
+                    true,
+                    "the module: EnvoyExtensionPolicy can set neither \
                     `allow_on_headers_stop_iteration` nor filters in clusters; an EnvoyPatchPolicy does, \
                     which must be enabled (`extensionApis.enableEnvoyPatchPolicy: true`). Needs Envoy \
-                    Gateway 1.5 or newer (Envoy 1.35)");
-                say(has(&["ai-metrics"]), "metrics: labels need `stats_config`: see `bootstrap` of the \
-                    EnvoyProxy below");
-                say(!self.policy.variables().is_empty(), "secrets: the variables must be in the proxy's \
-                    container, from a Secret: see the EnvoyProxy below");
+                    Gateway 1.5 or newer (Envoy 1.35)",
+                );
+                say(
+                    has(&["ai-metrics"]),
+                    "metrics: labels need `stats_config`: see `bootstrap` of the \
+                    EnvoyProxy below",
+                );
+                say(
+                    !self.policy.variables().is_empty(),
+                    "secrets: the variables must be in the proxy's \
+                    container, from a Secret: see the EnvoyProxy below",
+                );
             }
             Host::Higress => {
-                say(many, "providers: Higress's Wasm cannot run in clusters, so the plugin makes the \
-                    calls itself where there are several providers: answers come whole");
+                say(
+                    many,
+                    "providers: Higress's Wasm cannot run in clusters, so the plugin makes the \
+                    calls itself where there are several providers: answers come whole",
+                );
                 say(has(&["ai-metrics"]), "metrics: labels stay part of the names; export by OTLP");
-                say(!self.policy.variables().is_empty(), "secrets: `$env://` reads the gateway pod's \
+                say(
+                    !self.policy.variables().is_empty(),
+                    "secrets: `$env://` reads the gateway pod's \
                     variables, and WasmPlugin cannot name them; the values stand in the WasmPlugin: \
-                    replace `$env://...` when you apply it, and keep it as you keep a Secret");
+                    replace `$env://...` when you apply it, and keep it as you keep a Secret",
+                );
             }
-            Host::Envoy => say(self.policy.gateway.admin.starts_with("0.0.0.0"), "gateway.admin: who \
+            Host::Envoy => say(
+                self.policy.gateway.admin.starts_with("0.0.0.0"),
+                "gateway.admin: who \
                 reaches the admin interface can read the configuration and stop Envoy; keep it on \
-                loopback"),
+                loopback",
+            ),
         }
         said
     }

@@ -102,6 +102,9 @@ mod tests {
     fn a_plugins_configuration_is_compared_inside_and_no_secret_is_shown() {
         let before = yaml(r#"value: '{"api_key": "sk-1", "mode": "off"}'"#);
         let after = yaml(r#"value: '{"mode": "enforce", "api_key": "sk-2"}'"#);
-        assert_eq!(diff(&before, &after), ["~ value.api_key: *** -> ***", "~ value.mode: off -> enforce"]);
+        assert_eq!(
+            diff(&before, &after),
+            ["~ value.api_key: *** -> ***", "~ value.mode: off -> enforce"]
+        );
     }
 }

@@ -19,7 +19,8 @@ pub fn envoy(config: &Yaml) -> Vec<String> {
     let mut found = Vec::new();
     admin(config, &mut found);
     let resources = config.get("static_resources");
-    let list = |key: &str| resources.and_then(|all| all.get(key)).map(Yaml::items).unwrap_or_default();
+    let list =
+        |key: &str| resources.and_then(|all| all.get(key)).map(Yaml::items).unwrap_or_default();
     let mut modules = Vec::new();
     for listener in list("listeners") {
         let name = format!("listener `{}`", named(listener));
@@ -75,7 +76,8 @@ fn plugins(part: &Yaml) -> Vec<&Yaml> {
 }
 
 fn admin(config: &Yaml, found: &mut Vec<String>) {
-    let address = config.at(&["admin", "address", "socket_address", "address"]).and_then(Yaml::text);
+    let address =
+        config.at(&["admin", "address", "socket_address", "address"]).and_then(Yaml::text);
     if address.is_some_and(|address| !matches!(address, "127.0.0.1" | "::1" | "localhost")) {
         found.push(
             "admin: listens beyond loopback; who reaches it can read the configuration and stop Envoy: \
@@ -125,7 +127,9 @@ fn order(plugins: &[&Yaml], place: &str, found: &mut Vec<String>) {
         }
     }
     if names.contains(&"ai-gateway") && !ours.is_empty() {
-        found.push(format!("{place}: has the bundle and single plugins: each request is counted twice"));
+        found.push(format!(
+            "{place}: has the bundle and single plugins: each request is counted twice"
+        ));
     }
 }
 
@@ -308,7 +312,9 @@ pub fn apisix(config: &Yaml) -> Vec<String> {
             ));
         }
         if bridge && route.at(&["upstream", "pass_host"]).and_then(Yaml::text) != Some("pass") {
-            found.push(format!("{place}: upstream.pass_host must be `pass`: the plugin sets the host name"));
+            found.push(format!(
+                "{place}: upstream.pass_host must be `pass`: the plugin sets the host name"
+            ));
         }
         if plugins.get("proxy-buffering").is_some() {
             found.push(format!(
@@ -316,7 +322,9 @@ pub fn apisix(config: &Yaml) -> Vec<String> {
             ));
         }
         if plugins.get("ai-proxy").is_some() || plugins.get("ai-proxy-multi").is_some() {
-            found.push(format!("{place}: APISIX's own ai-proxy runs as well; one of the two must go"));
+            found.push(format!(
+                "{place}: APISIX's own ai-proxy runs as well; one of the two must go"
+            ));
         }
     }
     if !any && found.is_empty() {

@@ -65,14 +65,17 @@ pub fn from_dump(dump: &Yaml) -> Result<Yaml, String> {
         }
         found
     };
-    let listeners = collect(".ListenersConfigDump", &[
-        ("static_listeners", &["listener"]),
-        ("dynamic_listeners", &["active_state", "listener"]),
-    ]);
-    let clusters = collect(".ClustersConfigDump", &[
-        ("static_clusters", &["cluster"]),
-        ("dynamic_active_clusters", &["cluster"]),
-    ]);
+    let listeners = collect(
+        ".ListenersConfigDump",
+        &[
+            ("static_listeners", &["listener"]),
+            ("dynamic_listeners", &["active_state", "listener"]),
+        ],
+    );
+    let clusters = collect(
+        ".ClustersConfigDump",
+        &[("static_clusters", &["cluster"]), ("dynamic_active_clusters", &["cluster"])],
+    );
     let extensions = collect(".EcdsConfigDump", &[("ecds_filters", &["ecds_filter"])]);
     let mut resources = Map::new().with("listeners", listeners).with("clusters", clusters);
     if !extensions.is_empty() {

@@ -218,13 +218,19 @@ fn examine(arguments: &Arguments) -> Result<bool, String> {
     let config = match (&arguments.live, arguments.file(), host) {
         (Some(url), Err(_), Host::Envoy) => live::envoy(url)?,
         (Some(url), Err(_), Host::Apisix) => live::apisix(url, arguments.key.as_deref())?,
-        (None, Ok(path), _) => documents(&text(path)?).map_err(|error| format!("{path}: {error}"))?,
+        (None, Ok(path), _) => {
+            documents(&text(path)?).map_err(|error| format!("{path}: {error}"))?
+        }
         _ => return Err("give a file or --live".into()),
     };
     let found = match host {
         Host::Envoy => doctor::envoy(&config),
         Host::Apisix => doctor::apisix(&config),
-        _ => return Err("doctor reads Envoy and APISIX; of Kubernetes ask the proxy with --live".into()),
+        _ => {
+            return Err(
+                "doctor reads Envoy and APISIX; of Kubernetes ask the proxy with --live".into()
+            );
+        }
     };
     found.iter().for_each(|line| println!("{line}"));
     if found.is_empty() {

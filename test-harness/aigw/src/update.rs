@@ -90,7 +90,9 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), String> {
 pub fn modules(config: &Yaml) -> Vec<String> {
     let mut found = Vec::new();
     let resources = config.get("static_resources");
-    for (kind, list) in [("listener", "listeners"), ("filter", "extensions"), ("cluster", "clusters")] {
+    for (kind, list) in
+        [("listener", "listeners"), ("filter", "extensions"), ("cluster", "clusters")]
+    {
         let items = resources.and_then(|all| all.get(list)).map(Yaml::items).unwrap_or_default();
         for item in items {
             let name = item.get("name").and_then(Yaml::text).unwrap_or("?");

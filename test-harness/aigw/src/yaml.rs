@@ -215,7 +215,7 @@ fn block(value: &Yaml, depth: usize, out: &mut String) {
             for member in &map.0 {
                 out.push('\n');
                 for line in member.comment.iter().flat_map(|comment| comment.lines()) {
-                    let _ = write!(out, "{indent}# {line}\n");
+                    let _ = writeln!(out, "{indent}# {line}");
                 }
                 let _ = write!(out, "{indent}{}:", scalar(&member.key));
 
@@ -229,7 +229,9 @@ fn block(value: &Yaml, depth: usize, out: &mut String) {
                 block(item, depth + 1, &mut inner);
                 match item {
                     // The first member stands beside the dash, unless it has a comment.
-                    Yaml::Map(map) if map.0.first().is_some_and(|first| first.comment.is_none()) => {
+                    Yaml::Map(map)
+                        if map.0.first().is_some_and(|first| first.comment.is_none()) =>
+                    {
                         out.push(' ');
                         out.push_str(inner.trim_start());
                     }
@@ -272,7 +274,8 @@ fn flow(value: &Yaml) -> String {
 /// A text, in quotes where it would be read as something else without.
 fn scalar(text: &str) -> String {
     let first = text.chars().next();
-    let plain = first.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '$' | '_' | '.'))
+    let plain = first
+        .is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '$' | '_' | '.'))
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "/$_.-+:@|=() ".contains(c))
         && !text.contains(": ")
         && !text.ends_with([':', ' '])
@@ -336,7 +339,9 @@ impl<'de> Deserialize<'de> for Yaml {
                 Ok(Yaml::Int(value))
             }
             fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Yaml, E> {
-                i64::try_from(value).map(Yaml::Int).map_err(|_| E::custom("the number is too large"))
+                i64::try_from(value)
+                    .map(Yaml::Int)
+                    .map_err(|_| E::custom("the number is too large"))
             }
             fn visit_f64<E>(self, value: f64) -> Result<Yaml, E> {
                 Ok(Yaml::Float(value))
@@ -380,12 +385,16 @@ mod tests {
             .with("empty", Vec::<Yaml>::new())
             .with("lines", "{\n  \"a\": 1\n}\n")
             .with("no end", "a\nb")
-            .with("list", vec![Yaml::from(Map::new().with("x", 1).with("y", vec!["z", "*"])), Yaml::Null])
+            .with(
+                "list",
+                vec![Yaml::from(Map::new().with("x", 1).with("y", vec!["z", "*"])), Yaml::Null],
+            )
             .with("nested", vec![Yaml::from(vec![1, 2]), Map::new().why("why", "k", true).into()])
             .with("float", Yaml::Float(0.5))
             .into();
         let text = value.to_string();
-        let read: Yaml = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let read: Yaml =
+            serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         // Comments are not read.
         assert_eq!(read.json(), value.json(), "{text}");
         assert!(text.contains("# why"), "{text}");

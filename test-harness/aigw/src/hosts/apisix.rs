@@ -29,7 +29,11 @@ pub(super) fn render(checked: &Checked, patch: bool) -> Vec<File> {
         let document = Map::new().with("plugins", plugins(checked));
         return vec![
             File::new("apisix-patch.yaml", about, vec![document.into()]),
-            File::new("config-patch.yaml", "Into conf/config.yaml.", vec![settings(checked).into()]),
+            File::new(
+                "config-patch.yaml",
+                "Into conf/config.yaml.",
+                vec![settings(checked).into()],
+            ),
         ];
     }
     let deployment = Map::new()
@@ -49,9 +53,11 @@ pub(super) fn render(checked: &Checked, patch: bool) -> Vec<File> {
     // APISIX ignores a file without it.
     routes.end = "#END\n";
     vec![
-        File::new("config.yaml", "conf/config.yaml, written by `aigw render --host apisix`.", vec![
-            config.into(),
-        ]),
+        File::new(
+            "config.yaml",
+            "conf/config.yaml, written by `aigw render --host apisix`.",
+            vec![config.into()],
+        ),
         routes,
     ]
 }
@@ -81,9 +87,7 @@ fn settings(checked: &Checked) -> Map {
     if !variables.is_empty() {
         nginx = nginx.why("Variables that nginx passes on to its workers.", "envs", variables);
     }
-    Map::new()
-        .with("wasm", Map::new().with("plugins", vec![plugin]))
-        .with("nginx_config", nginx)
+    Map::new().with("wasm", Map::new().with("plugins", vec![plugin])).with("nginx_config", nginx)
 }
 
 fn route(checked: &Checked) -> Map {
@@ -97,10 +101,17 @@ fn route(checked: &Checked) -> Map {
             .why("The plugin sets the host name from `base_url`.", "pass_host", "pass")
             .with(
                 "timeout",
-                Map::new().with("connect", 5).with("send", 60).with("read", gateway.timeout_seconds),
+                Map::new()
+                    .with("connect", 5)
+                    .with("send", 60)
+                    .with("read", gateway.timeout_seconds),
             ),
         _ => Map::new()
-            .why("Never asked: the plugin makes the calls.", "nodes", Map::new().with("127.0.0.1:1", 1))
+            .why(
+                "Never asked: the plugin makes the calls.",
+                "nodes",
+                Map::new().with("127.0.0.1:1", 1),
+            )
             .with("type", "roundrobin"),
     };
     let paths: Vec<&str> = PATHS.to_vec();
@@ -129,8 +140,7 @@ fn plugins(checked: &Checked) -> Map {
             }
         }
     }
-    let mut plugins =
-        Map::new().with("wasm-ai-gateway", Map::new().with("conf", bundle));
+    let mut plugins = Map::new().with("wasm-ai-gateway", Map::new().with("conf", bundle));
     if single {
         plugins = plugins
             .why(

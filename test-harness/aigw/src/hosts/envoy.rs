@@ -33,7 +33,10 @@ pub(super) fn render(checked: &Checked, patch: bool) -> Vec<File> {
         variables_hint(checked)
     );
     let document = Map::new()
-        .with("node", Map::new().with("id", gateway.name.as_str()).with("cluster", gateway.name.as_str()))
+        .with(
+            "node",
+            Map::new().with("id", gateway.name.as_str()).with("cluster", gateway.name.as_str()),
+        )
         .with("admin", Map::new().with("address", socket(&gateway.admin)))
         .maybe("stats_config", stats(checked))
         .with(
@@ -75,28 +78,25 @@ fn listener(checked: &Checked) -> Map {
         Some(name) => vec![name.clone(), format!("{name}:*")],
         None => vec!["*".to_owned()],
     };
-    let host = Map::new()
-        .with("name", gateway.name.as_str())
-        .with("domains", domains)
-        .with("routes", vec![
-            Map::new()
-                .with("match", Map::new().with("prefix", "/"))
-                .with("route", action(checked)),
-        ]);
+    let host = Map::new().with("name", gateway.name.as_str()).with("domains", domains).with(
+        "routes",
+        vec![
+            Map::new().with("match", Map::new().with("prefix", "/")).with("route", action(checked)),
+        ],
+    );
     let router = Map::new()
         .with("name", "envoy.filters.http.router")
         .with("typed_config", typed("extensions.filters.http.router.v3.Router"));
-    let manager = typed(
-        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-    )
-    .with("stat_prefix", gateway.name.as_str())
-    .why(
-        "A client must not choose the cluster itself, whatever the plugins do.",
-        "early_header_mutation_extensions",
-        early_mutation(),
-    )
-    .with("route_config", Map::new().with("virtual_hosts", vec![host]))
-    .with("http_filters", vec![filter(checked), router]);
+    let manager =
+        typed("extensions.filters.network.http_connection_manager.v3.HttpConnectionManager")
+            .with("stat_prefix", gateway.name.as_str())
+            .why(
+                "A client must not choose the cluster itself, whatever the plugins do.",
+                "early_header_mutation_extensions",
+                early_mutation(),
+            )
+            .with("route_config", Map::new().with("virtual_hosts", vec![host]))
+            .with("http_filters", vec![filter(checked), router]);
     Map::new()
         .with("name", gateway.name.as_str())
         .with("address", socket(&gateway.listen))
@@ -105,15 +105,22 @@ fn listener(checked: &Checked) -> Map {
             "per_connection_buffer_limit_bytes",
             gateway.buffer_bytes,
         )
-        .with("filter_chains", vec![Map::new().with("filters", vec![
+        .with(
+            "filter_chains",
+            vec![Map::new().with(
+                "filters",
+                vec![
             Map::new()
                 .with("name", "envoy.filters.network.http_connection_manager")
                 .with("typed_config", manager),
-        ])])
+        ],
+            )],
+        )
 }
 
 pub(super) fn early_mutation() -> Yaml {
-    let removals: Vec<_> = OWN_HEADERS.iter().map(|name| Map::new().with("remove", *name)).collect();
+    let removals: Vec<_> =
+        OWN_HEADERS.iter().map(|name| Map::new().with("remove", *name)).collect();
     vec![
         Map::new().with("name", "envoy.http.early_header_mutation.header_mutation").with(
             "typed_config",
@@ -215,7 +222,10 @@ pub(super) fn wasm(checked: &Checked, role: &str, code: Map) -> Map {
         )
         .with("failure_policy", "FAIL_RELOAD")
         .with("vm_config", machine)
-        .with("configuration", text_value(&format!("{}\n", Yaml::from(checked.policy.bundle()).json())));
+        .with(
+            "configuration",
+            text_value(&format!("{}\n", Yaml::from(checked.policy.bundle()).json())),
+        );
     typed("extensions.filters.http.wasm.v3.Wasm").with("config", config)
 }
 
@@ -235,20 +245,19 @@ fn clusters(checked: &Checked) -> Vec<Map> {
     let mut clusters = Vec::new();
     for endpoint in &checked.providers {
         // Two providers may share a cluster, if its endpoints tell whose they are.
-        if clusters.iter().any(|one: &Map| one.get("name") == Some(&endpoint.cluster.as_str().into())) {
+        if clusters
+            .iter()
+            .any(|one: &Map| one.get("name") == Some(&endpoint.cluster.as_str().into()))
+        {
             continue;
         }
         let owner = Map::new().with("provider", endpoint.name.as_str());
         let metadata = Map::new().with("filter_metadata", Map::new().with("ai-gateway", owner));
-        clusters.push(
-            cluster(gateway, endpoint)
-                .with("metadata", metadata)
-                .why(
-                    "Runs once per attempt, after the host has been picked.",
-                    "typed_extension_protocol_options",
-                    upstream_filters(checked, local(gateway)),
-                ),
-        );
+        clusters.push(cluster(gateway, endpoint).with("metadata", metadata).why(
+            "Runs once per attempt, after the host has been picked.",
+            "typed_extension_protocol_options",
+            upstream_filters(checked, local(gateway)),
+        ));
     }
     // What the plugins call has no filters of theirs.
     clusters.extend(checked.services.iter().map(|service| cluster(gateway, service)));
@@ -275,9 +284,8 @@ fn cluster(gateway: &Gateway, endpoint: &Endpoint) -> Map {
 /// TLS to a host, its certificate checked.
 fn tls(gateway: &Gateway, host: &str) -> Map {
     let san_type = if host.parse::<IpAddr>().is_ok() { "IP_ADDRESS" } else { "DNS" };
-    let names = vec![
-        Map::new().with("san_type", san_type).with("matcher", Map::new().with("exact", host)),
-    ];
+    let names =
+        vec![Map::new().with("san_type", san_type).with("matcher", Map::new().with("exact", host))];
     let validation = Map::new()
         .with("trusted_ca", Map::new().with("filename", gateway.authorities.as_str()))
         .with("match_typed_subject_alt_names", names);

@@ -52,10 +52,9 @@ fn endpoints(checked: &Checked) -> impl Iterator<Item = &Endpoint> {
 fn proxy(checked: &Checked) -> Map {
     let gateway = &checked.policy.gateway;
     let image = gateway.image.trim_start_matches("oci://");
-    let volume = Map::new().with("name", "ai-gateway").with(
-        "image",
-        Map::new().with("reference", image).with("pullPolicy", "IfNotPresent"),
-    );
+    let volume = Map::new()
+        .with("name", "ai-gateway")
+        .with("image", Map::new().with("reference", image).with("pullPolicy", "IfNotPresent"));
     let mount =
         Map::new().with("name", "ai-gateway").with("mountPath", MOUNT).with("readOnly", true);
     let variables: Vec<Map> = checked
@@ -120,7 +119,8 @@ fn route(checked: &Checked) -> Map {
     let path = || Map::new().with("path", Map::new().with("type", "PathPrefix").with("value", "/"));
     let mut rules: Vec<Map> = Vec::new();
     for endpoint in endpoints(checked) {
-        let header = Map::new().with("name", "x-ai-cluster").with("value", cluster(checked, endpoint));
+        let header =
+            Map::new().with("name", "x-ai-cluster").with("value", cluster(checked, endpoint));
         rules.push(
             Map::new()
                 .with("matches", vec![path().with("headers", vec![header])])
@@ -152,15 +152,18 @@ fn backend_tls(checked: &Checked, endpoint: &Endpoint) -> Map {
         .with("wellKnownCACertificates", "System")
         .with("hostname", endpoint.host.as_str());
     let spec = Map::new().with("targetRefs", vec![target]).with("validation", validation);
-    resource(checked, "gateway.networking.k8s.io/v1", "BackendTLSPolicy", &dns(&endpoint.name), spec)
+    resource(
+        checked,
+        "gateway.networking.k8s.io/v1",
+        "BackendTLSPolicy",
+        &dns(&endpoint.name),
+        spec,
+    )
 }
 
 fn target(kind: &str, name: &str) -> Vec<Map> {
     vec![
-        Map::new()
-            .with("group", "gateway.networking.k8s.io")
-            .with("kind", kind)
-            .with("name", name),
+        Map::new().with("group", "gateway.networking.k8s.io").with("kind", kind).with("name", name),
     ]
 }
 
@@ -176,10 +179,7 @@ fn client_policy(checked: &Checked) -> Map {
         .why(
             "A client must not choose the cluster itself.",
             "headers",
-            Map::new().with(
-                "earlyRequestHeaders",
-                Map::new().with("remove", OWN_HEADERS.to_vec()),
-            ),
+            Map::new().with("earlyRequestHeaders", Map::new().with("remove", OWN_HEADERS.to_vec())),
         );
     resource(checked, OWN_API, "ClientTrafficPolicy", &gateway.name, spec)
 }
@@ -289,11 +289,7 @@ fn patches(named: &Checked) -> Map {
     for endpoint in &named.providers {
         let owner = Map::new().with("provider", endpoint.name.as_str());
         let metadata = Map::new().with("filter_metadata", Map::new().with("ai-gateway", owner));
-        all.push(patch(
-            "cluster.v3.Cluster",
-            &endpoint.cluster,
-            add("/metadata", metadata.into()),
-        ));
+        all.push(patch("cluster.v3.Cluster", &endpoint.cluster, add("/metadata", metadata.into())));
         all.push(patch(
             "cluster.v3.Cluster",
             &endpoint.cluster,

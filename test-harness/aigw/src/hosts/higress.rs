@@ -67,8 +67,7 @@ fn ingress(checked: &Checked) -> Map {
         .maybe("host", gateway.hostname.clone())
         .with("http", Map::new().with("paths", vec![path]));
     let spec = Map::new().with("ingressClassName", "higress").with("rules", vec![rule]);
-    let mut made =
-        resource(checked, "networking.k8s.io/v1", "Ingress", &gateway.name, spec);
+    let mut made = resource(checked, "networking.k8s.io/v1", "Ingress", &gateway.name, spec);
     if let Some(Yaml::Map(metadata)) = made.get_mut("metadata") {
         metadata.set("annotations", annotations);
     }
@@ -78,17 +77,25 @@ fn ingress(checked: &Checked) -> Map {
 fn plugin(checked: &Checked) -> Map {
     let gateway = &checked.policy.gateway;
     let mut bundle = with_clusters(checked, &cluster).policy.bundle();
-    if let Some(Yaml::Map(proxy)) = bundle.get_mut("ai-proxy") {
-        if proxy.get("inline").is_none() {
-            proxy.set("inline", if checked.providers.len() == 1 { "rewrite" } else { "call" });
-        }
+    if let Some(Yaml::Map(proxy)) = bundle.get_mut("ai-proxy")
+        && proxy.get("inline").is_none()
+    {
+        proxy.set("inline", if checked.providers.len() == 1 { "rewrite" } else { "call" });
     }
     let mut spec = Map::new()
         .with("defaultConfig", bundle)
         .with("defaultConfigDisable", false)
-        .why("A module that cannot run must not let everything through.", "failStrategy", "FAIL_CLOSE")
+        .why(
+            "A module that cannot run must not let everything through.",
+            "failStrategy",
+            "FAIL_CLOSE",
+        )
         .with("imagePullPolicy", "IfNotPresent")
-        .why("After Higress's own authentication, before what acts on the answer.", "phase", "AUTHZ")
+        .why(
+            "After Higress's own authentication, before what acts on the answer.",
+            "phase",
+            "AUTHZ",
+        )
         .with("priority", 100)
         .with("url", gateway.image.as_str());
     if let Some(sha256) = &gateway.sha256 {

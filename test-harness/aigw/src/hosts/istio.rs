@@ -56,7 +56,11 @@ fn virtual_service(checked: &Checked) -> Map {
     let spec = Map::new()
         .with("hosts", vec![gateway.hostname.clone().unwrap_or_else(|| "*".into())])
         .with("gateways", vec![gateway.name.clone()])
-        .why("The EnvoyFilter below has its action replaced: the plugin chooses.", "http", vec![route]);
+        .why(
+            "The EnvoyFilter below has its action replaced: the plugin chooses.",
+            "http",
+            vec![route],
+        );
     resource(checked, NETWORKING, "VirtualService", &gateway.name, spec)
 }
 
@@ -79,9 +83,11 @@ fn destination_rule(checked: &Checked, endpoint: &Endpoint) -> Map {
         Map::new()
             .with("mode", "SIMPLE")
             .with("sni", endpoint.host.as_str())
-            .why("The certificate must be for this name.", "subjectAltNames", vec![
-                endpoint.host.as_str(),
-            ])
+            .why(
+                "The certificate must be for this name.",
+                "subjectAltNames",
+                vec![endpoint.host.as_str()],
+            )
             .with("caCertificates", "system")
     } else {
         Map::new().with("mode", "DISABLE")
@@ -106,10 +112,15 @@ fn envoy_filter(checked: &Checked) -> Map {
     let to_manager =
         Map::new().with("name", manager).with("typed_config", connection_manager(checked));
     let limit = Map::new().with("per_connection_buffer_limit_bytes", gateway.buffer_bytes);
-    let named_route = Map::new()
-        .with("vhost", Map::new().with("route", Map::new().with("name", ROUTE)));
+    let named_route =
+        Map::new().with("vhost", Map::new().with("route", Map::new().with("name", ROUTE)));
     let mut patches = vec![
-        change("HTTP_FILTER", chain(before), "INSERT_BEFORE", wasm_filter(&named, "route", mounted())),
+        change(
+            "HTTP_FILTER",
+            chain(before),
+            "INSERT_BEFORE",
+            wasm_filter(&named, "route", mounted()),
+        ),
         change("NETWORK_FILTER", chain(Map::new().with("name", manager)), "MERGE", to_manager),
         change("LISTENER", Map::new(), "MERGE", limit.clone()),
         change(

@@ -11,7 +11,9 @@ pub(super) fn resource(checked: &Checked, version: &str, kind: &str, name: &str,
         .with("kind", kind)
         .with(
             "metadata",
-            Map::new().with("name", name).with("namespace", checked.policy.gateway.namespace.as_str()),
+            Map::new()
+                .with("name", name)
+                .with("namespace", checked.policy.gateway.namespace.as_str()),
         )
         .with("spec", spec)
 }
@@ -30,10 +32,7 @@ pub(super) fn dns(name: &str) -> String {
 pub(super) fn connection_manager(checked: &Checked) -> Map {
     typed("extensions.filters.network.http_connection_manager.v3.HttpConnectionManager")
         .with("early_header_mutation_extensions", super::envoy::early_mutation())
-        .with(
-            "stream_idle_timeout",
-            super::envoy::seconds(checked.policy.gateway.idle_seconds),
-        )
+        .with("stream_idle_timeout", super::envoy::seconds(checked.policy.gateway.idle_seconds))
 }
 
 /// The module as a file: the gateway's pod mounts the image there (a volume of kind `image`). In clusters
