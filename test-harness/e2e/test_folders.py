@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -277,12 +278,6 @@ class Server:
         self.thread.join()
 
 
-def remote(uri, sha256):
-    """Where a module comes from, and what it must be."""
-    return (f'code: {{ remote: {{ http_uri: {{ uri: "{uri}", cluster: modules, timeout: 30s }}, '
-            f'sha256: "{sha256}", retry_policy: {{ num_retries: 1 }} }} }}')
-
-
 def test_edge(run, ask):
     gateway = run("edge/envoy.yaml")
     stack, folder = gateway.stack, gateway.stack.directory
@@ -315,27 +310,31 @@ def test_edge(run, ask):
     finally:
         collector.close()
 
-    # An update of the module: first one that is not what it should be.
+    # Updates of the module: first one that is not what it should be, then one that is.
     module = (ROOT / "dist" / "ai-gateway.wasm").read_bytes() + b"\x00\x02\x01n"
     modules = Server(stack.ports[MODULES], {"/ai-gateway.wasm": module})
-    local = "code: { local: { filename: dist/ai-gateway.wasm } }"
-    uri = "http://modules/ai-gateway.wasm"
+    files = [str(folder / f"ai-gateway-{use}.yaml") for use in ("translate", "route")]
 
-    def update(old, new):
-        for use in ("translate", "route"):
-            replace(folder / f"ai-gateway-{use}.yaml", lambda text: text.replace(old, new))
+    def aigw(*arguments):
+        return subprocess.run([ROOT / "target/debug/aigw", *arguments], cwd=ROOT, text=True,
+                              capture_output=True, check=False)
 
-    wrong, right = remote(uri, "0" * 64), remote(uri, hashlib.sha256(module).hexdigest())
+    def update(sha256):
+        return aigw("update", f"http://127.0.0.1:{modules.port}/ai-gateway.wasm", "--sha256", sha256,
+                    "--folder", str(folder), *files)
+
+    def running():
+        return aigw("version", "--live", stack.admin_url).stdout
+
+    right = hashlib.sha256(module).hexdigest()
     try:
-        update(local, wrong)
-        time.sleep(8)
-        print(stack.log[-3000:])
-        print(httpx.get(f"{stack.admin_url}/config_dump?resource=ecds_filters", timeout=60).text[:800])
-        print("AFTER WRONG", gateway.post(ask("assistant")).status_code)
-        update(wrong, right)
-        time.sleep(8)
-        print("AFTER RIGHT", gateway.post(ask("assistant")).status_code)
-        print(stack.log[-3000:])
-        assert 0
+        refused = update("0" * 64)
+        assert refused.returncode == 2 and f"its sha256 is {right}" in refused.stderr
+        assert running().count(": dist/ai-gateway.wasm (sha256 ") == 2, running()
+        assert update(right).returncode == 0
+        until(lambda: running().count(f"ai-gateway-{right[:12]}.wasm (sha256 {right})") == 2,
+              what="the new module")
+        # It runs, and the count of the limit is still there.
+        assert gateway.post(ask("assistant")).status_code in (200, 429)
     finally:
         modules.close()
