@@ -7,7 +7,7 @@ WASM := cargo build --quiet --profile $(PROFILE) --locked --target wasm32-wasip1
 BUILT := wasm32-wasip1/$(PROFILE)
 
 .PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e \
-        conformance bench-translate guard-eval features lint fmt fuzz schema docs aigw clean
+        conformance bench-translate guard-eval features lint fmt fuzz schema docs clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -45,10 +45,10 @@ key: ## Mint a key for a consumer and print its entry [ID=name] [PREFIX=sk-aigw]
 down: ## Stop it
 	@$(PYTHON) -m gateway down
 
-test: setup wasm mock aigw test-native test-wasm test-emulator test-e2e fuzz ## Set up and run every test
+test: setup wasm mock test-native test-wasm test-emulator test-e2e fuzz ## Set up and run every test
 
 test-native: ## Unit, property and golden tests
-	cargo test --quiet --locked $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm conformance aigw) --features shared/testing,ai-gateway/schema
+	cargo test --quiet --locked $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm conformance) --features shared/testing,ai-gateway/schema
 
 test-wasm: ## The shared crate's tests as wasm, in Node
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner \
@@ -90,9 +90,6 @@ schema: ## Write the JSON Schemas of all configurations anew
 	UPDATE=1 cargo test --quiet --locked -p ai-gateway --features schema --test schema
 	UPDATE=1 cargo test --quiet --locked -p ai-metrics --test examples
 	@$(MAKE) --no-print-directory docs
-
-aigw: ## Build the tool that turns one policy file into any host's configuration: target/debug/aigw
-	@cargo build --quiet --locked -p aigw
 
 docs: ## Write the tables of configuration fields anew, from the schemas
 	@PYTHONPATH=test-harness python3 -m pages

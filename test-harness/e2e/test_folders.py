@@ -1,9 +1,7 @@
 """The examples that have a folder, each as it is shipped but for its ports."""
 
-import hashlib
 import json
 import shutil
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -13,7 +11,7 @@ import httpx
 import pytest
 
 from conftest import Gateway
-from gateway.config import COLLECTOR, MODULES, ROOT
+from gateway.config import COLLECTOR, ROOT
 from gateway.stack import CLIENT_KEY, KEYS, Stack
 
 
@@ -309,32 +307,3 @@ def test_edge(run, ask):
         assert len(set(ids)) == len(ids)
     finally:
         collector.close()
-
-    # Updates of the module: first one that is not what it should be, then one that is.
-    module = (ROOT / "dist" / "ai-gateway.wasm").read_bytes() + b"\x00\x02\x01n"
-    modules = Server(stack.ports[MODULES], {"/ai-gateway.wasm": module})
-    files = [str(folder / f"ai-gateway-{use}.yaml") for use in ("translate", "route")]
-
-    def aigw(*arguments):
-        return subprocess.run([ROOT / "target/debug/aigw", *arguments], cwd=ROOT, text=True,
-                              capture_output=True, check=False)
-
-    def update(sha256):
-        return aigw("update", f"http://127.0.0.1:{modules.port}/ai-gateway.wasm", "--sha256", sha256,
-                    "--folder", str(folder), *files)
-
-    def running():
-        return aigw("version", "--live", stack.admin_url).stdout
-
-    right = hashlib.sha256(module).hexdigest()
-    try:
-        refused = update("0" * 64)
-        assert refused.returncode == 2 and f"its sha256 is {right}" in refused.stderr
-        assert running().count(": dist/ai-gateway.wasm (sha256 ") == 2, running()
-        assert update(right).returncode == 0
-        until(lambda: running().count(f"ai-gateway-{right[:12]}.wasm (sha256 {right})") == 2,
-              what="the new module")
-        # It runs, and the count of the limit is still there.
-        assert gateway.post(ask("assistant")).status_code in (200, 429)
-    finally:
-        modules.close()
