@@ -6,8 +6,8 @@ PROFILE := release
 WASM := cargo build --quiet --profile $(PROFILE) --locked --target wasm32-wasip1
 BUILT := wasm32-wasip1/$(PROFILE)
 
-.PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e \
-        conformance bench-translate guard-eval features lint fmt fuzz schema docs clean
+.PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e test-apisix \
+        conformance bench-translate metrics-cost soak guard-eval tokens-eval features lint fmt fuzz schema docs clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -57,8 +57,14 @@ test-wasm: ## The shared crate's tests as wasm, in Node
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked -p test-harness
 
-test-e2e: ## The examples in real Envoy
+test-e2e: ## The examples in real Envoy; those for APISIX in the emulated one
+	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
 	$(PYTHON) -m pytest -q test-harness/e2e
+
+test-apisix: wasm mock ## The end-to-end tests on the emulated APISIX [TESTS=file ...]
+	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
+	@test-harness/setup.sh test
+	EXAMPLES=apisix/bundle.yaml $(PYTHON) -m pytest -q -k "apisix" $(or $(TESTS),test-harness/e2e)
 
 conformance: ## Compare with recorded pairs of other gateways VECTORS=folder [CASE=name]
 	@$(if $(VECTORS),,echo 'give the folder of the recorded pairs: make conformance VECTORS=/path' >&2; exit 2)
@@ -71,8 +77,17 @@ bench-translate: ## What translating costs, in Wasm instructions and native time
 	@cargo run --quiet --locked -p test-harness --bin count-fuel -- target/bench.wasm
 	@cargo run --quiet --release --locked -p bench
 
+metrics-cost: ## What ai-metrics adds to a request and to an event, in native time
+	@cargo run --quiet --release --locked -p ai-metrics --example cost --features shared/testing
+
+soak: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000]
+	@SOAK=$${SOAK:-200000} cargo test --quiet --release --locked -p test-harness --test ai_metrics_memory -- --nocapture
+
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
 	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
+
+tokens-eval: ## How far the estimate of tokens is from o200k_base [DATA=folder of english, chinese, code, json]
+	@cargo run --quiet --locked -p tokens-eval -- "$(DATA)"
 
 features: ## Write the table of what is translated anew, from the golden files
 	UPDATE=1 cargo test --quiet --locked -p ai-proxy --test features
