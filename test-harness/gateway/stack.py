@@ -99,10 +99,19 @@ def answers(url):
 
 class Stack:
     """A running gateway. `ports` maps the example's ports to those in use; `second` is the file of a
-    second Envoy."""
+    second Envoy.
+
+    An example `apisix/...` is one of apisix-examples, in the emulated APISIX; `connect_to` says where
+    connections to a `host:port` go there."""
+
+    def __new__(cls, example, *_, **__):
+        if cls is Stack and example.startswith("apisix/"):
+            from .apisix import ApisixStack
+            cls = ApisixStack
+        return object.__new__(cls)
 
     def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True,
-                 second=None, workers=2):
+                 connect_to=None, second=None, workers=2):
         self.example = example
         self.second = second
         self.workers = workers
@@ -111,6 +120,7 @@ class Stack:
         self.ports = ports or dict(zip(config.PORTS, config.free_ports(len(config.PORTS))))
         self.env = {**os.environ, **KEYS, **(env or {})}
         self.edit = edit
+        self.connect_to = connect_to or {}
         self.mock_wanted = mock
         self.processes = {}
 
@@ -128,20 +138,21 @@ class Stack:
         """A stand-in's address."""
         return f"http://127.0.0.1:{self.ports[config.PROVIDERS[name]]}"
 
+    def host_of(self, provider):
+        """The host name that a provider is asked under: that of its `base_url`."""
+        return f"api.{provider}.com"
+
     @property
     def log(self):
-        """Envoy's log so far."""
-        return (self.directory / "envoy.log").read_text(errors="replace")
+        """The proxy's log so far."""
+        return (self.directory / "gateway.log").read_text(errors="replace")
 
     def start(self):
         """Starts everything and waits until it is ready."""
         try:
             if self.mock_wanted:
                 self.start_mock()
-                self.start_tls()
-            self.start_envoy()
-            if self.second:
-                self.start_envoy(self.second, "second", config.SECOND_ADMIN)
+            self.start_gateway()
         except BaseException:
             self.stop()
             raise
@@ -172,17 +183,25 @@ class Stack:
         self.processes["tls"] = process
         wait_for(lambda: b"ready" in log.read_bytes(), process, log, "the stand-in with TLS")
 
-    def start_envoy(self, example=None, name="envoy", admin=config.ADMIN):
+    def start_gateway(self):
+        """Starts Envoy, or both."""
+        if self.mock_wanted:
+            self.start_tls()
+        self.start_envoy(self.example, "gateway", config.ADMIN)
+        if self.second:
+            self.start_envoy(self.second, "second", config.SECOND_ADMIN)
+
+    def start_envoy(self, example, name, admin):
         """Starts Envoy, with two workers unless said."""
-        text = config.copied(example or self.example, self.ports, self.directory)
-        path = self.directory / f"{name}.yaml"
+        text = config.copied(example, self.ports, self.directory)
+        path = self.directory / f"{name.replace('gateway', 'envoy')}.yaml"
         path.write_text(self.edit(text) if self.edit else text)
         log = self.directory / f"{name}.log"
         command = [find_envoy(), "-c", str(path), "--concurrency", str(self.workers),
                    "--log-level", "warning", "--component-log-level", "wasm:info",
                    "--disable-hot-restart"]
         process = start(command, log, cwd=config.ROOT, env=self.env)
-        self.processes[name] = process
+        self.processes[{"gateway": "envoy"}.get(name, name)] = process
         url = f"http://127.0.0.1:{self.ports[admin]}/ready"
         wait_for(lambda: answers(url), process, log, "Envoy")
 
