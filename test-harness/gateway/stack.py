@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import certificates, config
 
-MOCK = config.ROOT / "target" / "tools" / "mock-llm"
+MOCK = config.ROOT / "target" / "debug" / "mock-llm"
 KEYS = {
     "OPENAI_API_KEY": "sk-openai-test",
     "ANTHROPIC_API_KEY": "sk-ant-test",
