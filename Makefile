@@ -114,6 +114,10 @@ lint: ## rustfmt and clippy, warnings are errors
 schema: ## Write the JSON Schemas of all configurations anew
 	UPDATE=1 cargo test --quiet --locked -p ai-gateway --features schema --test schema
 	UPDATE=1 cargo test --quiet --locked -p ai-metrics --test examples
+	@$(MAKE) --no-print-directory docs
+
+docs: ## Write the tables of configuration fields anew, from the schemas
+	@PYTHONPATH=test-harness python3 -m pages
 
 clean: ## Remove what was built and installed here
 	rm -rf target dist .run test-harness/fuzz/target
