@@ -6,8 +6,8 @@ PROFILE := release
 WASM := cargo build --quiet --profile $(PROFILE) --locked --target wasm32-wasip1
 BUILT := wasm32-wasip1/$(PROFILE)
 
-.PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e test-apisix \
-        conformance bench bench-translate metrics-cost soak guard-eval tokens-eval features lint fmt fuzz schema clean
+# No target is a file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -18,9 +18,8 @@ setup: ## Install what running and testing needs, into target/ and .run/
 wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	@test-harness/setup.sh build
 	@mkdir -p dist
-	@for plugin in $(PLUGINS); do $(WASM) -p $$plugin || exit 1; done
-	@# Of its own, because the bundle links the plugins built without their entry points.
-	@$(WASM) --target-dir target/bundle -p ai-gateway
+	@# Side by side: the last step of each module has work for one core only.
+	@$(MAKE) --no-print-directory -j2 wasm-plugins wasm-bundle
 	@OPTIMIZE=$(PROFILE) test-harness/optimize.sh target/bundle/$(BUILT)/ai_gateway.wasm target/ai_gateway.wasm \
 	    $(foreach file,$(subst -,_,$(PLUGINS)),target/$(BUILT)/$(file).wasm target/$(file).wasm)
 	@for plugin in $(PLUGINS) ai-gateway; do \
@@ -28,8 +27,15 @@ wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	done
 	@cd dist && wc -c *.wasm | sed '$$d' | awk '{ printf "dist/%-20s %7.0f KB\n", $$2, $$1 / 1000 }'
 
+wasm-plugins:
+	@$(WASM) $(addprefix -p ,$(PLUGINS))
+
+# Of its own, because the bundle links the plugins built without their entry points.
+wasm-bundle:
+	@$(WASM) --target-dir target/bundle -p ai-gateway
+
 mock:
-	@cargo build --quiet --locked --profile tools -p mock-llm
+	@cargo build --quiet --locked -p mock-llm
 
 demo: wasm mock ## Three requests through real Envoy, printed, everything stopped again
 	@test-harness/setup.sh run
@@ -92,6 +98,10 @@ soak: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
 	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
 
+.PHONY: bench-limits
+bench-limits: ## What a check of token-ratelimit's local store costs natively
+	@cargo run --quiet --release --locked -p token-ratelimit --features shared/testing --example check
+
 tokens-eval: ## How far the estimate of tokens is from o200k_base [DATA=folder of english, chinese, code, json]
 	@cargo run --quiet --locked -p tokens-eval -- "$(DATA)"
 
@@ -110,6 +120,10 @@ lint: ## rustfmt and clippy, warnings are errors
 schema: ## Write the JSON Schemas of all configurations anew
 	UPDATE=1 cargo test --quiet --locked -p ai-gateway --features schema --test schema
 	UPDATE=1 cargo test --quiet --locked -p ai-metrics --test examples
+	@$(MAKE) --no-print-directory docs
+
+docs: ## Write the tables of configuration fields anew, from the schemas
+	@PYTHONPATH=test-harness python3 -m pages
 
 clean: ## Remove what was built and installed here
 	rm -rf target dist .run test-harness/fuzz/target
