@@ -1,5 +1,5 @@
 # Every target is a line or two; `make help` lists them.
-PLUGINS := ai-metrics ai-auth prompt-guard token-ratelimit ai-proxy
+PLUGINS := ai-metrics ai-auth prompt-guard semantic-cache-client token-ratelimit ai-proxy
 PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 # `make wasm PROFILE=quick` while developing: built in a fraction of the time, larger and slower.
 PROFILE := release
@@ -7,7 +7,7 @@ WASM := cargo build --quiet --profile $(PROFILE) --locked --target wasm32-wasip1
 BUILT := wasm32-wasip1/$(PROFILE)
 
 .PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e \
-        conformance bench-translate guard-eval features lint fmt fuzz schema clean
+        conformance bench-translate guard-eval cache-eval features lint fmt fuzz schema clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -73,6 +73,11 @@ bench-translate: ## What translating costs, in Wasm instructions and native time
 
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
 	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
+
+cache-eval: ## Precision and recall of the semantic cache DATA=folder [ROWS=of each file]
+	@test-harness/setup.sh embedder
+	@$(PYTHON) -m gateway.cache_eval "$(DATA)" $(ROWS) > target/cache-eval.jsonl
+	@cargo run --quiet --locked -p test-harness --bin cache-eval < target/cache-eval.jsonl
 
 features: ## Write the table of what is translated anew, from the golden files
 	UPDATE=1 cargo test --quiet --locked -p ai-proxy --test features

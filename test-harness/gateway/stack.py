@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,9 @@ from pathlib import Path
 from . import config
 
 MOCK = config.ROOT / "target" / "tools" / "mock-llm"
+# The mode of the cache in an example.
+CACHE_ON = re.compile(r'("semantic-cache-client": \{\s+|dist/semantic-cache-client\.wasm[\s\S]{0,400}?'
+                      r'value: \|\s+\{\s+)"mode": "enforce"')
 KEYS = {
     "OPENAI_API_KEY": "sk-openai-test",
     "ANTHROPIC_API_KEY": "sk-ant-test",
@@ -97,13 +101,15 @@ def answers(url):
 class Stack:
     """A running gateway. `ports` maps the example's ports to those in use."""
 
-    def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True):
+    def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True,
+                 cache=False):
         self.example = example
         self.directory = Path(directory or tempfile.mkdtemp(prefix="gateway-"))
         self.directory.mkdir(parents=True, exist_ok=True)
         self.ports = ports or dict(zip(config.PORTS, config.free_ports(len(config.PORTS))))
         self.env = {**os.environ, **KEYS, **(env or {})}
         self.edit = edit
+        self.cache = cache
         self.mock_wanted = mock
         self.processes = {}
 
@@ -151,6 +157,9 @@ class Stack:
     def start_envoy(self):
         """Starts Envoy with two workers."""
         text = config.with_ports(self.example, self.ports)
+        if not self.cache:
+            # Tests ask the same again and again, and mean the provider.
+            text = CACHE_ON.sub(r'\1"mode": "off"', text)
         path = self.directory / "envoy.yaml"
         path.write_text(self.edit(text) if self.edit else text)
         log = self.directory / "envoy.log"
