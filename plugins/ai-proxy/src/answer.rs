@@ -1,5 +1,7 @@
 //! A provider's answer on its way to the client.
 
+use std::rc::Rc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use shared::errors::{ApiError, ErrorKind};
@@ -15,7 +17,9 @@ use crate::attempt::Attempt;
 use crate::config::Protocol;
 use crate::document::Document;
 use crate::keys::KeyPool;
+use crate::objects::answer::Sealing;
 use crate::provider::{Cloud, Provider};
+use crate::service::Compiled;
 use crate::translate::client::{Client, Context, Send, StreamWriter};
 use crate::translate::count;
 use crate::translate::ir::Delta;
@@ -44,6 +48,10 @@ pub struct Answer {
     /// The client wants a JSON array of one answer.
     array: bool,
     headers: Vec<(String, String)>,
+    /// Seals the objects that it names.
+    sealing: Option<Sealing>,
+    /// Says where its counts stand, and what they are.
+    counts: Option<(Rc<Compiled>, Option<Usage>)>,
 }
 
 #[derive(Debug)]
@@ -107,7 +115,20 @@ impl Answer {
             hide_usage: attempt.usage_added,
             array: asked.array,
             headers: provider.response_headers.clone(),
+            sealing: None,
+            counts: None,
         }
+    }
+
+    /// With what says where its counts stand.
+    pub fn counted(self, service: Option<Rc<Compiled>>) -> Answer {
+        Answer { counts: service.map(|service| (service, None)), ..self }
+    }
+
+    /// With the names of objects sealed.
+    pub fn sealed(self, sealing: Option<Sealing>) -> Answer {
+        let sealing = sealing.filter(|_| matches!(self.form, Form::Same { .. }));
+        Answer { sealing, ..self }
     }
 
     /// The head has come: sets what the client is to know, and says what is wanted of the body.
@@ -140,8 +161,14 @@ impl Answer {
         }
         match (&self.form, self.kind) {
             (Form::Same { .. }, BodyKind::Encoded | BodyKind::Other) => Interest::Ignore,
-            (Form::Same { .. }, BodyKind::Json) if !self.array => Interest::Observe,
-            (Form::Same { .. }, BodyKind::EventStream) if !self.hide_usage => Interest::Observe,
+            (Form::Same { .. }, BodyKind::Json) if !self.array && self.sealing.is_none() => {
+                Interest::Observe
+            }
+            (Form::Same { .. }, BodyKind::EventStream)
+                if !self.hide_usage && self.sealing.is_none() =>
+            {
+                Interest::Observe
+            }
             (_, kind) if kind.is_stream() => {
                 head.headers.set("content-type", "text/event-stream");
                 Interest::Rewrite
@@ -173,6 +200,9 @@ impl Answer {
         let translated = match &self.form {
             Form::Same { .. } => {
                 self.observe(text);
+                if let Some(sealing) = &self.sealing {
+                    return sealing.body(text).map(String::into_bytes);
+                }
                 return self.array.then(|| format!("[{text}]").into_bytes());
             }
             Form::Translated { context, .. } => {
@@ -253,6 +283,10 @@ impl Answer {
             Form::Same { unfinished } => {
                 *unfinished = *unfinished && !provider::is_last(self.protocol, data);
                 self.observe(data);
+                if let Some(data) = self.sealing.as_ref().and_then(|sealing| sealing.event(data)) {
+                    send(name, &data);
+                    return true;
+                }
                 self.hide_usage && only_usage(data)
             }
             Form::Translated { reader, writer, .. } => {
@@ -300,7 +334,10 @@ impl Answer {
 
     /// Reads the token counts of an answer that passes as it is.
     fn observe(&mut self, text: &str) {
-        provider::observe(self.protocol, text, &mut self.report);
+        match &mut self.counts {
+            Some((service, usage)) => *usage = service.usage(text).or(*usage),
+            None => provider::observe(self.protocol, text, &mut self.report),
+        }
     }
 
     fn fail(&self, head: &mut ResponseHead<'_>, error: &ApiError) -> Vec<u8> {
@@ -313,7 +350,10 @@ impl Answer {
 
     /// The tokens reported so far.
     pub fn usage(&self) -> Option<Usage> {
-        self.report.usage()
+        match &self.counts {
+            Some((_, usage)) => *usage,
+            None => self.report.usage(),
+        }
     }
 
     /// The provider's name.

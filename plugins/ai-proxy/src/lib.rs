@@ -15,12 +15,14 @@ pub mod gateway;
 pub mod keys;
 pub mod models;
 pub mod names;
+pub mod objects;
 pub mod overrides;
 pub mod percent;
 pub mod presets;
 pub mod provider;
 pub mod renamed;
 pub mod routing;
+pub mod service;
 pub mod translate;
 pub mod wire;
 

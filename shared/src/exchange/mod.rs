@@ -15,6 +15,7 @@ use crate::filter::{BodyKind, CallReply, Cx, Filter, Flow, Headers, Interest, Ou
 use crate::host::{Body, CallId, Capability, Host, Map};
 use crate::protocol::Endpoint;
 use crate::request::{Change, RequestBody};
+use crate::services::Services;
 use response::{Output, Response, outward};
 
 /// Header by which a plugin tells the proxy's routing where to send a request.
@@ -45,7 +46,7 @@ impl Default for Limits {
 }
 
 /// Settings of an exchange, the same for all of a plugin's.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Sizes.
     pub limits: Limits,
@@ -54,6 +55,8 @@ pub struct Settings {
     pub upstream: bool,
     /// Another plugin of the suite comes before this one.
     pub trust_facts: bool,
+    /// Paths that are served besides those of the client APIs.
+    pub services: Services,
 }
 
 /// One exchange.
@@ -135,7 +138,11 @@ impl Exchange {
         }
         // On a retry the path is the one that the attempt before has set.
         let asked = self.settings.upstream.then(|| self.facts.get(host, Fact::Path)).flatten();
-        self.endpoint = asked.or_else(|| host.path()).as_deref().and_then(Endpoint::of);
+        let path = asked.or_else(|| host.path());
+        self.endpoint = path.as_deref().and_then(|path| match self.settings.services.has(path) {
+            true => Some(Endpoint::Generic),
+            false => Endpoint::of(path),
+        });
         self.run_head(host, 0, end)
     }
 

@@ -17,7 +17,7 @@ use super::route::proxy_error;
 use super::track::{Track, Trial};
 use super::{
     answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward, head,
-    passthrough, state_usage, tell_route,
+    passthrough, read, sealing, state_usage, tell_route,
 };
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
@@ -77,7 +77,7 @@ impl InlineFilter {
     fn begin(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
         let path = asked_path(cx);
-        let asked = asked::read(cx, &path, body)?;
+        let asked = read(&gateway, cx, &path, body)?;
         let choice = choose(&gateway, &asked, &path, body.text(), cx)?;
         if gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
@@ -132,7 +132,8 @@ impl InlineFilter {
                 attempt.change(body)?;
                 address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
                 let answer = Answer::new(cx.host, provider, model, &asked, &attempt, passthrough);
-                self.answer = Some(answer);
+                let sealing = sealing(&gateway, cx, provider, &asked, &attempt);
+                self.answer = Some(answer.sealed(sealing).counted(gateway.service(&asked)));
                 Ok(Flow::Continue)
             }
         }
@@ -159,7 +160,9 @@ impl InlineFilter {
         let attempt = Attempt::new(&circumstances, provider, changes, &model, &calls.asked, text);
         let called = attempt.and_then(|mut attempt| {
             let answer =
-                Answer::new(cx.host, provider, &model, &calls.asked, &attempt, passthrough);
+                Answer::new(cx.host, provider, &model, &calls.asked, &attempt, passthrough)
+                    .sealed(sealing(&gateway, cx, provider, &calls.asked, &attempt))
+                    .counted(gateway.service(&calls.asked));
             let call = call(&gateway, provider, &mut attempt, calls, passthrough, cx.host)?;
             Ok((answer, call))
         });

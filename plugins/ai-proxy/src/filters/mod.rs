@@ -7,19 +7,21 @@ mod translate;
 
 use std::rc::Rc;
 
-use shared::config::Mode;
+use shared::config::{Mode, Secret};
 use shared::errors::ApiError;
 use shared::facts::Fact;
 use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, Reply, ResponseHead};
 use shared::host::{Capability, Map};
 use shared::protocol::Endpoint;
+use shared::request::RequestBody;
 
 use crate::answer::{Answer, printable};
 use crate::asked::{self, Asked, Operation};
-use crate::attempt::Circumstances;
+use crate::attempt::{Attempt, Circumstances};
 use crate::config::{Key, Role};
 use crate::gateway::{Choice, Gateway};
 use crate::models;
+use crate::objects::{self, Place, answer::Sealing};
 use crate::provider::Provider;
 use crate::routing::ask::Ask;
 use crate::translate::count::estimate::estimate;
@@ -43,6 +45,61 @@ pub fn filter(gateway: Rc<Gateway>) -> Box<dyn Filter> {
     }
 }
 
+/// Reads what is asked for, and checks that the objects that it names are the client's own.
+fn read(
+    gateway: &Gateway,
+    cx: &mut Cx<'_>,
+    path: &str,
+    body: &RequestBody,
+) -> Result<Asked, ApiError> {
+    let mut asked = asked::read(cx, path, body)?;
+    if let Operation::Generic(_) = asked.operation {
+        gateway.read_service(&mut asked, path, body.text())?;
+    }
+    let owner = cx.facts.get(cx.host, Fact::Consumer);
+    let objects = gateway.objects.as_deref();
+    let held = objects::request::hold(objects, owner.as_deref(), &mut asked, body.text());
+    asked.held.refusal = held.err();
+    Ok(asked)
+}
+
+/// Refuses objects that are not the client's own. What goes to the client's own account is the
+/// provider's business.
+fn check_objects(asked: &Asked, passthrough: bool) -> Result<(), ApiError> {
+    match &asked.held.refusal {
+        Some(refusal) if !passthrough => Err(refusal.clone()),
+        _ => Ok(()),
+    }
+}
+
+/// What seals the objects that the answer names.
+fn sealing(
+    gateway: &Gateway,
+    cx: &mut Cx<'_>,
+    provider: &Provider,
+    asked: &Asked,
+    attempt: &Attempt,
+) -> Option<Sealing> {
+    let objects = gateway.objects.as_ref().filter(|_| !passthrough(cx))?;
+    let owner = cx.facts.get(cx.host, Fact::Consumer)?;
+    let key = attempt.key.and_then(|key| provider.keys.get(key)).map_or("", Secret::expose);
+    let place = Place { owner, provider: objects.mark(&provider.name), key: objects.mark(key) };
+    Sealing::new(objects, place, asked, origin(cx))
+}
+
+/// Where the client reaches this gateway.
+fn origin(cx: &Cx<'_>) -> String {
+    let property = |path: &[&str]| {
+        let value = cx.host.property(path).and_then(|value| String::from_utf8(value).ok());
+        value.filter(|value| !value.is_empty())
+    };
+    let scheme = property(&["request", "scheme"]).or_else(|| property(&["scheme"]));
+    let host = property(&["request", "host"]).or_else(|| property(&["http_host"]));
+    host.map_or_else(String::new, |host| {
+        format!("{}://{host}", scheme.unwrap_or_else(|| "https".into()))
+    })
+}
+
 /// Finds who has the model, and states what was asked and where it may go.
 fn choose<'g>(
     gateway: &'g Gateway,
@@ -57,6 +114,7 @@ fn choose<'g>(
     let mut ask = Ask::new(cx, path, body, model, asked.stream || asked.array);
     ask.max_tokens = asked.max_tokens;
     let choice = gateway.choose(asked, wanted.as_deref(), &mut ask, host)?;
+    check_objects(asked, choice.key == Key::Passthrough)?;
     let mut targets = String::new();
     for (place, (provider, model)) in choice.targets.iter().enumerate() {
         let decision = choice.decision.as_ref();
@@ -104,9 +162,11 @@ fn passthrough(cx: &mut Cx<'_>) -> bool {
 /// the body.
 fn head(gateway: &Gateway, cx: &mut Cx<'_>) -> Flow {
     let path = cx.host.path().unwrap_or_default();
-    let listed = models_form(cx)
-        .filter(|_| cx.host.method().as_deref() == Some("GET"))
-        .map(|form| models::reply(gateway, form, &path));
+    let listed =
+        models_form(cx).filter(|_| cx.host.method().as_deref() == Some("GET")).map(|form| {
+            let allowed = cx.facts.get(cx.host, Fact::AllowedModels);
+            models::reply(gateway, form, &path, &models::Allowed::of(allowed.as_deref()))
+        });
     let refusal = match listed {
         Some(Ok(reply)) if gateway.mode == Mode::Enforce => return Flow::Respond(Box::new(reply)),
         Some(Ok(_)) => return Flow::Continue,

@@ -11,10 +11,10 @@ use shared::host::Map;
 use shared::request::RequestBody;
 
 use super::track::Track;
-use super::{asked_path, choose, estimated, head, tell_route};
+use super::{asked_path, choose, estimated, head, read, tell_route};
+use crate::attempt;
 use crate::config::Key;
 use crate::gateway::Gateway;
-use crate::{asked, attempt};
 
 pub(super) struct Route {
     gateway: Rc<Gateway>,
@@ -31,7 +31,7 @@ impl Route {
     fn route(&mut self, cx: &mut Cx<'_>, body: &RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
         let path = asked_path(cx);
-        let asked = asked::read(cx, &path, body)?;
+        let asked = read(&gateway, cx, &path, body)?;
         let choice = choose(&gateway, &asked, &path, body.text(), cx)?;
         if self.gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
