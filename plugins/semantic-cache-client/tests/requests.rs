@@ -13,8 +13,6 @@ use shared::testing::{
     answer, called, chat_host, exchange_of, plugin, refused, send, sent, stream,
 };
 
-const START: u64 = 1_760_000_000_000_000_000;
-
 /// A gateway with one worker, whose requests come one after the other.
 struct Gateway {
     plugin: Rc<dyn Plugin>,
@@ -445,7 +443,7 @@ fn one_of_equal_requests_is_sent_and_the_others_wait() {
 fn after_a_client_that_left_the_next_takes_its_place() {
     let gateway = Gateway::new("{}");
     let (mut first, _) = gateway.begin(&question("hi"));
-    let mut wait = || {
+    let wait = || {
         let mut exchange = exchange_of(&gateway.plugin);
         send(&mut exchange, &gateway.host, &question("hi").to_string());
         exchange
@@ -646,7 +644,7 @@ fn answers_are_kept_in_redis_and_found_there() {
     let config = r#"{"redis":{"service":{"upstream":"webdis"}},"local":{"front_ttl":1}}"#;
     let gateway = Gateway::new(config);
     let host = &gateway.host;
-    let (mut exchange, _) = (exchange_of(&gateway.plugin), ());
+    let mut exchange = exchange_of(&gateway.plugin);
     assert!(!send(&mut exchange, host, &question("hi").to_string()));
     assert!(
         host.calls.borrow()[0].body.starts_with(b"GET/ai-cache%3Aa")
@@ -701,5 +699,4 @@ fn mistakes_in_a_configuration_are_named() {
         let error = refused(configure, config);
         assert!(error.starts_with(path), "{config}: {error}");
     }
-    let _ = START;
 }

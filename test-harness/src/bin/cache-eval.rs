@@ -60,7 +60,7 @@ fn defaults() -> Semantic {
     let config: Result<Config, _> = shared::config::parse(text.as_bytes());
     match config.map(|config| config.semantic) {
         Ok(Some(semantic)) => semantic,
-        _ => unreachable!("the configuration is a constant"),
+        _ => std::process::exit(2),
     }
 }
 

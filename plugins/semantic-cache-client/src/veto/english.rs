@@ -116,11 +116,17 @@ fn are_opposites(one: &Word, two: &Word) -> bool {
 /// Words with matter of their own.
 fn content(words: &[Word]) -> Vec<&Word> {
     let is_unit = |word: &Word| UNITS.iter().any(|spellings| is(spellings, &word.text));
-    // A language called Go is one; units were compared already.
+    let is_number = |word: &Word| {
+        word.text.starts_with(|c: char| c.is_ascii_digit())
+            || NUMBERS.iter().any(|(name, _)| *name == word.text)
+    };
+    // A language called Go is one; numbers and units were compared already.
     words
         .iter()
         .filter(|word| {
-            (!is(STOP, &word.text) || (word.name && word.text.len() > 1)) && !is_unit(word)
+            (!is(STOP, &word.text) || (word.name && word.text.len() > 1))
+                && !is_unit(word)
+                && !is_number(word)
         })
         .collect()
 }
