@@ -6,10 +6,13 @@ use super::lists::{
 use super::words::{Word, stem, words};
 use super::{Why, quotations, same};
 
+/// Whether two questions differ in something.
+type Differs = fn(&[Word], &[Word]) -> bool;
+
 /// What makes two questions different.
 pub(super) fn differ(a: &str, b: &str) -> Option<Why> {
     let (words_a, words_b) = (words(a), words(b));
-    let checks: [(Why, fn(&[Word], &[Word]) -> bool); 8] = [
+    let checks: [(Why, Differs); 8] = [
         (Why::Number, |a, b| !same(&numbers(a), &numbers(b))),
         (Why::Unit, |a, b| !same(&units(a), &units(b))),
         (Why::Negation, |a, b| negations(a) % 2 != negations(b) % 2),
@@ -47,9 +50,9 @@ fn numbers(words: &[Word]) -> Vec<String> {
                 _ => number,
             };
             out.push(number.to_owned());
-        } else if matches!(text, "+" | "-" | "*" | "/" | "^" | "<" | ">" | "=") {
-            out.push(text.to_owned());
-        } else if text.bytes().any(|b| b.is_ascii_digit()) {
+        } else if matches!(text, "+" | "-" | "*" | "/" | "^" | "<" | ">" | "=")
+            || text.bytes().any(|b| b.is_ascii_digit())
+        {
             out.push(text.to_owned());
         }
     }
