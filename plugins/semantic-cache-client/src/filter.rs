@@ -16,10 +16,10 @@ use crate::answer::{self, Assembly};
 use crate::ask::{Ask, Bypass, cacheable};
 use crate::cache::{Cache, seconds};
 use crate::control::Control;
-use crate::entry::{Age, Entry};
 use crate::keep::{self, Answer};
 use crate::lookup::{Found, Lookup};
 use crate::policy::Life;
+use crate::record::{Age, Entry};
 use crate::store::fills::{Claimed, Fill};
 
 /// How an answer came about, in the header `x-ai-cache` and the fact `cache`.

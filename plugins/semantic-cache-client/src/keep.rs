@@ -9,9 +9,9 @@ use shared::usage::Usage;
 use crate::answer::{self, Assembly, Wanted};
 use crate::ask::Ask;
 use crate::cache::{Cache, seconds};
-use crate::entry::{Entry, Head};
 use crate::key::Key;
 use crate::policy::Life;
+use crate::record::{Entry, Head};
 use crate::vector::Point;
 
 /// An answer as it was seen.

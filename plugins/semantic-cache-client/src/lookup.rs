@@ -6,7 +6,7 @@ use shared::host::{Call, Host};
 
 use crate::ask::Question;
 use crate::cache::{Cache, seconds};
-use crate::entry::{Age, Entry};
+use crate::record::{Age, Entry};
 use crate::semantic::{Semantic, Vectors};
 use crate::vector::{Near, Query};
 use crate::veto;

@@ -8,8 +8,8 @@
 use shared::host::Host;
 
 use super::memory::Memory;
-use crate::entry::{Age, Entry};
 use crate::key::Key;
+use crate::record::{Age, Entry};
 
 /// Places of a set.
 const PLACES: usize = 32;
@@ -298,7 +298,7 @@ mod tests {
     use shared::host::script::ScriptHost;
 
     use super::*;
-    use crate::entry::Head;
+    use crate::record::Head;
 
     fn entry(key: &Key, tenant: &str, user: &str, until: u64, body: &str) -> Entry {
         let hex = |text: &str| Key::of(text).hex();

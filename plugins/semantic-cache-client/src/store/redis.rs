@@ -8,8 +8,8 @@ use shared::host::{Call, Host};
 use super::local::Purge;
 use super::webdis::{command, value};
 use crate::config;
-use crate::entry::Entry;
 use crate::key::Key;
+use crate::record::Entry;
 use crate::remote::{KeyStyle, Remote, Request};
 use crate::vector::field;
 
