@@ -185,14 +185,30 @@ fn other_names(a: &[Word], b: &[Word]) -> bool {
     (!loud_a && missing(a, b)) || (!loud_b && missing(b, a))
 }
 
-/// Whether they ask for different things. `What` and `how` ask for much, so they are let pass.
+/// Whether they ask for different things: who, when, where, why, or whether at all. `What` and `how` ask
+/// for much, and so are let pass for each other.
 fn other_aspect(a: &[Word], b: &[Word]) -> bool {
-    let asked = |words: &[Word]| {
-        let found =
-            words.iter().find(|word| is(&QUESTION, &word.text)).map(|word| word.text.clone());
-        found.filter(|word| matches!(word.as_str(), "who" | "where" | "when" | "why"))
-    };
-    matches!((asked(a), asked(b)), (Some(one), Some(two)) if one != two)
+    matches!((aspect(a), aspect(b)), (Some(one), Some(two)) if one != two)
+}
+
+fn aspect(words: &[Word]) -> Option<&str> {
+    let asked = words.iter().find(|word| {
+        is(&QUESTION, &word.text) && !matches!(word.text.as_str(), "that" | "there" | "here")
+    });
+    let begins = words.first().map_or("", |word| word.text.as_str());
+    match (asked, begins) {
+        (
+            _,
+            "is" | "are" | "was" | "were" | "do" | "does" | "did" | "will" | "should" | "has"
+            | "have",
+        ) => Some("whether"),
+        (Some(word), _) => match word.text.as_str() {
+            "whom" | "whose" => Some("who"),
+            "how" | "what" | "which" => Some("what"),
+            other => Some(other),
+        },
+        _ => None,
+    }
 }
 
 fn synonyms(one: &Word, two: &Word) -> bool {
@@ -238,7 +254,7 @@ const TIMES: usize = 2;
 const LONG: usize = 6;
 
 /// How many shared words there must be for each that only one has.
-const NARROW: usize = 1;
+const NARROW: usize = 4;
 
 /// Whether two words are the same but for their spelling: one letter in six.
 fn similar(one: &str, two: &str) -> bool {

@@ -57,7 +57,7 @@ fn directions_are_not_turned() {
     );
     differs("How to convert CSV to XML", "How to convert XML to CSV", Why::Direction);
     differs("Is Rust faster than Go?", "Is Go faster than Rust?", Why::Direction);
-    agrees("Rust vs Go: which one is faster?", "Go vs Rust: which one is faster?");
+    agrees("Rust vs Java: which one is faster?", "Java vs Rust: which one is faster?");
 }
 
 #[test]
