@@ -6,9 +6,8 @@ PROFILE := release
 WASM := cargo build --quiet --profile $(PROFILE) --locked --target wasm32-wasip1
 BUILT := wasm32-wasip1/$(PROFILE)
 
-.PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e \
-        conformance bench-translate metrics-cost soak guard-eval cache-eval tokens-eval features lint fmt fuzz \
-        schema clean
+# No target is a file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -19,9 +18,8 @@ setup: ## Install what running and testing needs, into target/ and .run/
 wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	@test-harness/setup.sh build
 	@mkdir -p dist
-	@for plugin in $(PLUGINS); do $(WASM) -p $$plugin || exit 1; done
-	@# Of its own, because the bundle links the plugins built without their entry points.
-	@$(WASM) --target-dir target/bundle -p ai-gateway
+	@# Side by side: the last step of each module has work for one core only.
+	@$(MAKE) --no-print-directory -j2 wasm-plugins wasm-bundle
 	@OPTIMIZE=$(PROFILE) test-harness/optimize.sh target/bundle/$(BUILT)/ai_gateway.wasm target/ai_gateway.wasm \
 	    $(foreach file,$(subst -,_,$(PLUGINS)),target/$(BUILT)/$(file).wasm target/$(file).wasm)
 	@for plugin in $(PLUGINS) ai-gateway; do \
@@ -29,8 +27,15 @@ wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	done
 	@cd dist && wc -c *.wasm | sed '$$d' | awk '{ printf "dist/%-20s %7.0f KB\n", $$2, $$1 / 1000 }'
 
+wasm-plugins:
+	@$(WASM) $(addprefix -p ,$(PLUGINS))
+
+# Of its own, because the bundle links the plugins built without their entry points.
+wasm-bundle:
+	@$(WASM) --target-dir target/bundle -p ai-gateway
+
 mock:
-	@cargo build --quiet --locked --profile tools -p mock-llm
+	@cargo build --quiet --locked -p mock-llm
 
 demo: wasm mock ## Three requests through real Envoy, printed, everything stopped again
 	@test-harness/setup.sh run
@@ -58,8 +63,14 @@ test-wasm: ## The shared crate's tests as wasm, in Node
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked -p test-harness
 
-test-e2e: ## The examples in real Envoy
+test-e2e: ## The examples in real Envoy; those for APISIX in the emulated one
+	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
 	$(PYTHON) -m pytest -q test-harness/e2e
+
+test-apisix: wasm mock ## The end-to-end tests on the emulated APISIX [TESTS=file ...]
+	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
+	@test-harness/setup.sh test
+	EXAMPLES=apisix/bundle.yaml $(PYTHON) -m pytest -q -k "apisix" $(or $(TESTS),test-harness/e2e)
 
 conformance: ## Compare with recorded pairs of other gateways VECTORS=folder [CASE=name]
 	@$(if $(VECTORS),,echo 'give the folder of the recorded pairs: make conformance VECTORS=/path' >&2; exit 2)
@@ -86,6 +97,10 @@ cache-eval: ## Precision and recall of the semantic cache DATA=folder [ROWS=of e
 	@$(PYTHON) -m gateway.cache_eval "$(DATA)" $(ROWS) > target/cache-eval.jsonl
 	@cargo run --quiet --locked -p test-harness --bin cache-eval < target/cache-eval.jsonl
 
+.PHONY: bench-limits
+bench-limits: ## What a check of token-ratelimit's local store costs natively
+	@cargo run --quiet --release --locked -p token-ratelimit --features shared/testing --example check
+
 tokens-eval: ## How far the estimate of tokens is from o200k_base [DATA=folder of english, chinese, code, json]
 	@cargo run --quiet --locked -p tokens-eval -- "$(DATA)"
 
@@ -104,6 +119,10 @@ lint: ## rustfmt and clippy, warnings are errors
 schema: ## Write the JSON Schemas of all configurations anew
 	UPDATE=1 cargo test --quiet --locked -p ai-gateway --features schema --test schema
 	UPDATE=1 cargo test --quiet --locked -p ai-metrics --test examples
+	@$(MAKE) --no-print-directory docs
+
+docs: ## Write the tables of configuration fields anew, from the schemas
+	@PYTHONPATH=test-harness python3 -m pages
 
 clean: ## Remove what was built and installed here
 	rm -rf target dist .run test-harness/fuzz/target

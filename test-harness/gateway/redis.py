@@ -101,7 +101,8 @@ class Redis:
             try:
                 if self.command("PING"):
                     return
-            except OSError:
+            # It may still speak of a connection that it has lost.
+            except (OSError, ValueError):
                 pass
             time.sleep(0.05)
         raise TimeoutError("Redis does not answer")

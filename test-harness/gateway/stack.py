@@ -13,9 +13,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from . import config
+from . import certificates, config
 
-MOCK = config.ROOT / "target" / "tools" / "mock-llm"
+MOCK = config.ROOT / "target" / "debug" / "mock-llm"
 # The mode of the cache in an example.
 CACHE_ON = re.compile(r'("semantic-cache-client": \{\s+|dist/semantic-cache-client\.wasm[\s\S]{0,400}?'
                       r'value: \|\s+\{\s+)"mode": "enforce"')
@@ -26,6 +26,7 @@ KEYS = {
     "AWS_ACCESS_KEY_ID": "AKIDTEST",
     "AWS_SECRET_ACCESS_KEY": "aws-secret-test",
     "COHERE_API_KEY": "cohere-key-test",
+    "ONPREM_API_KEY": "onprem-key-test",
     "AI_ADMIN_KEY": "admin-key-test",
     "AI_OBJECT_SECRET": "object-secret-test",
 }
@@ -100,17 +101,30 @@ def answers(url):
 
 
 class Stack:
-    """A running gateway. `ports` maps the example's ports to those in use."""
+    """A running gateway. `ports` maps the example's ports to those in use; `second` is the file of a
+    second Envoy.
+
+    An example `apisix/...` is one of apisix-examples, in the emulated APISIX; `connect_to` says where
+    connections to a `host:port` go there."""
+
+    def __new__(cls, example, *_, **__):
+        if cls is Stack and example.startswith("apisix/"):
+            from .apisix import ApisixStack
+            cls = ApisixStack
+        return object.__new__(cls)
 
     def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True,
-                 cache=False):
+                 connect_to=None, second=None, workers=2, cache=False):
         self.example = example
+        self.second = second
+        self.cache = cache
+        self.workers = workers
         self.directory = Path(directory or tempfile.mkdtemp(prefix="gateway-"))
         self.directory.mkdir(parents=True, exist_ok=True)
         self.ports = ports or dict(zip(config.PORTS, config.free_ports(len(config.PORTS))))
         self.env = {**os.environ, **KEYS, **(env or {})}
         self.edit = edit
-        self.cache = cache
+        self.connect_to = connect_to or {}
         self.mock_wanted = mock
         self.processes = {}
 
@@ -128,17 +142,21 @@ class Stack:
         """A stand-in's address."""
         return f"http://127.0.0.1:{self.ports[config.PROVIDERS[name]]}"
 
+    def host_of(self, provider):
+        """The host name that a provider is asked under: that of its `base_url`."""
+        return f"api.{provider}.com"
+
     @property
     def log(self):
-        """Envoy's log so far."""
-        return (self.directory / "envoy.log").read_text(errors="replace")
+        """The proxy's log so far."""
+        return (self.directory / "gateway.log").read_text(errors="replace")
 
     def start(self):
         """Starts everything and waits until it is ready."""
         try:
             if self.mock_wanted:
                 self.start_mock()
-            self.start_envoy()
+            self.start_gateway()
         except BaseException:
             self.stop()
             raise
@@ -155,20 +173,44 @@ class Stack:
         self.processes["mock"] = process
         wait_for(lambda: b"listeners" in log.read_bytes(), process, log, "mock-llm")
 
-    def start_envoy(self):
-        """Starts Envoy with two workers."""
-        text = config.with_ports(self.example, self.ports)
+    def start_tls(self):
+        """Starts what speaks TLS before the stand-in `openai`, if the example asks a provider by it."""
+        text = (config.EXAMPLES / self.example).read_text()
+        if certificates.AUTHORITY not in text:
+            return
+        names = re.findall(r"^ *sni: (\S+)", text, re.M)
+        certificates.make(config.ROOT / certificates.FOLDER, names)
+        log = self.directory / "tls.log"
+        ports = (self.ports[config.TLS], self.ports[config.PROVIDERS["openai"]])
+        command = [sys.executable, "-m", "gateway.tls", *map(str, ports)]
+        process = start(command, log, cwd=config.ROOT / "test-harness")
+        self.processes["tls"] = process
+        wait_for(lambda: b"ready" in log.read_bytes(), process, log, "the stand-in with TLS")
+
+    def start_gateway(self):
+        """Starts Envoy, or both."""
+        if self.mock_wanted:
+            self.start_tls()
+        self.start_envoy(self.example, "gateway", config.ADMIN)
+        if self.second:
+            self.start_envoy(self.second, "second", config.SECOND_ADMIN)
+
+    def start_envoy(self, example, name, admin):
+        """Starts Envoy, with two workers unless said."""
+        text = config.copied(example, self.ports, self.directory)
         if not self.cache:
             # Tests ask the same again and again, and mean the provider.
             text = CACHE_ON.sub(r'\1"mode": "off"', text)
-        path = self.directory / "envoy.yaml"
+        path = self.directory / f"{name.replace('gateway', 'envoy')}.yaml"
         path.write_text(self.edit(text) if self.edit else text)
-        log = self.directory / "envoy.log"
-        command = [find_envoy(), "-c", str(path), "--concurrency", "2", "--log-level", "warning",
-                   "--component-log-level", "wasm:info", "--disable-hot-restart"]
+        log = self.directory / f"{name}.log"
+        command = [find_envoy(), "-c", str(path), "--concurrency", str(self.workers),
+                   "--log-level", "warning", "--component-log-level", "wasm:info",
+                   "--disable-hot-restart"]
         process = start(command, log, cwd=config.ROOT, env=self.env)
-        self.processes["envoy"] = process
-        wait_for(lambda: answers(f"{self.admin_url}/ready"), process, log, "Envoy")
+        self.processes[{"gateway": "envoy"}.get(name, name)] = process
+        url = f"http://127.0.0.1:{self.ports[admin]}/ready"
+        wait_for(lambda: answers(url), process, log, "Envoy")
 
     def stop(self):
         """Stops everything."""

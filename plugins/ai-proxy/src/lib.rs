@@ -33,7 +33,7 @@ use shared::config::{ConfigError, Mode, parse};
 use shared::exchange::Settings;
 use shared::filter::{CallReply, Filter};
 use shared::host::{CallId, Host};
-use shared::plugin::{Plugin, Setup};
+use shared::plugin::{Need, Plugin, Setup};
 
 use config::Role;
 use gateway::Gateway;
@@ -54,6 +54,11 @@ impl AiProxy {
     pub fn new(config: config::Config, vm_config: &[u8]) -> Result<AiProxy, ConfigError> {
         Ok(AiProxy { gateway: Rc::new(Gateway::new(config, vm_config)?) })
     }
+
+    /// Whether requests are only ever let through: no calls, no changed bodies.
+    pub fn only_passes(&self) -> bool {
+        self.gateway.mode != Mode::Enforce || self.gateway.inline == config::Inline::Pass
+    }
 }
 
 impl Plugin for AiProxy {
@@ -66,6 +71,10 @@ impl Plugin for AiProxy {
             return Vec::new();
         }
         vec![filters::filter(Rc::clone(&self.gateway))]
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.gateway.needs()
     }
 
     /// The role `route` shows nobody's credentials.

@@ -112,6 +112,8 @@ if p.w then
         for x in string.gmatch(lease, '[^,]+') do since[#since + 1] = tonumber(x) end
         redis.call('DEL', KEYS[s.k])
       end
+      -- A check that was given up may still come: it must not reserve what nobody would settle.
+      if not lease and s.r == 0 and s.k > 0 then redis.call('SET', KEYS[s.k], 'over', 'PX', 600000) end
       local late = not lease and s.r > 0 and now - s.r > p.ttl
       local held = 0
       for _, row in ipairs(s.a) do
@@ -143,6 +145,7 @@ if p.w then
   end
 end
 
+local over = p.k and redis.call('EXISTS', KEYS[p.k]) == 1
 local ok = 1
 local rows = {}
 for i, q in ipairs(p.c) do
@@ -187,7 +190,7 @@ local since = {}
 for i, q in ipairs(p.c) do
   local mode, key, kind, amount = q[1], KEYS[q[2]], q[3], q[5]
   local r, passed = rows[i], 0
-  if ok == 1 and mode ~= 2 and mode ~= 3 then
+  if ok == 1 and not over and mode ~= 2 and mode ~= 3 then
     if kind == 3 then
       if mode < 2 and amount > 0 then
         redis.call('ZADD', key, now + p.ttl, KEYS[p.k])
@@ -214,7 +217,7 @@ for i, q in ipairs(p.c) do
     out[#out + 1] = x
   end
 end
-if ok == 1 and #since > 0 then
+if #since > 0 then
   redis.call('SET', KEYS[p.k], table.concat(since, ','), 'PX', p.ttl)
 end
 return out
