@@ -60,11 +60,12 @@ impl Format {
     pub(crate) fn start(self) -> String {
         match self {
             Format::Anthropic => {
-                named(&json!({"type": "message_start", "message": {"id": "msg_1", "type": "message",
+                named(
+                    &json!({"type": "message_start", "message": {"id": "msg_1", "type": "message",
                     "role": "assistant", "model": "claude-sonnet-4-5", "content": [],
                     "stop_reason": null, "stop_sequence": null,
-                    "usage": {"input_tokens": 420, "output_tokens": 1}}}))
-                    + &named(&json!({"type": "content_block_start", "index": 0,
+                    "usage": {"input_tokens": 420, "output_tokens": 1}}}),
+                ) + &named(&json!({"type": "content_block_start", "index": 0,
                         "content_block": {"type": "text", "text": ""}}))
             }
             _ => chunk(&json!({"role": "assistant", "content": ""}), &Value::Null),

@@ -30,7 +30,8 @@ pub(crate) async fn serve(address: &str) -> Result<(), Error> {
         tokio::task::spawn_local(async move {
             let mut server = auto::Builder::new(Local);
             server.http2().max_concurrent_streams(100_000);
-            let service = service_fn(|request| async { Ok::<_, Infallible>(answer(request).await) });
+            let service =
+                service_fn(|request| async { Ok::<_, Infallible>(answer(request).await) });
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }
