@@ -101,8 +101,8 @@ class Redis:
             try:
                 if self.command("PING"):
                     return
-            # It may still speak of a connection that it has lost.
-            except (OSError, ValueError):
+            # It may still answer what somebody else has asked and given up.
+            except (OSError, ValueError, KeyError):
                 pass
             time.sleep(0.05)
         raise TimeoutError("Redis does not answer")

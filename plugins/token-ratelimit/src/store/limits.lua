@@ -1,4 +1,5 @@
 -- Settles what is over, then checks and reserves; all or nothing. ARGV[1] is JSON:
+--   e      a number to be repeated: Webdis may mix answers up when a client has given up
 --   w, n   who settles, and the number of the batch: one that was applied already is left out
 --   ttl    milliseconds after which a lease is taken to be forgotten
 --   s      what is over: k the lease's key (0: none), r when it was reserved (0: nobody knows), a rows of
@@ -7,7 +8,7 @@
 --   c      what is asked: rows of {mode, key, kind, limit, amount, seconds, offset, burst, mark...}
 -- Keys are numbers of KEYS. Kinds: 0 fixed window, 1 sliding window, 2 bucket, 3 places. Seconds: -1 a
 -- week, -2 a month. Modes: 0 reserve if there is room, 1 reserve in any case, 2 look, 3 reset, 4 top up.
--- Answers {now, ok, number of the last batch, then for each row: used, limit, seconds until all is there
+-- Answers {now, ok, number of the last batch, e as it was sent, then for each row: used, limit, seconds until all is there
 -- again, full, seconds to wait, marks that are newly passed, all that was ever settled}.
 local p = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
@@ -185,7 +186,7 @@ for i, q in ipairs(p.c) do
   rows[i] = r
 end
 
-local out = {now, ok, batch}
+local out = {now, ok, batch, p.e}
 local since = {}
 for i, q in ipairs(p.c) do
   local mode, key, kind, amount = q[1], KEYS[q[2]], q[3], q[5]
