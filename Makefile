@@ -1,5 +1,5 @@
 # Every target is a line or two; `make help` lists them.
-PLUGINS := ai-metrics ai-auth prompt-guard token-ratelimit ai-proxy
+PLUGINS := ai-metrics ai-auth prompt-guard semantic-cache-client token-ratelimit ai-proxy
 PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 # `make wasm PROFILE=quick` while developing: built in a fraction of the time, larger and slower.
 PROFILE := release
@@ -91,6 +91,11 @@ soak: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000
 
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
 	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
+
+cache-eval: ## Precision and recall of the semantic cache DATA=folder [ROWS=of each file]
+	@test-harness/setup.sh embedder
+	@$(PYTHON) -m gateway.cache_eval "$(DATA)" $(ROWS) > target/cache-eval.jsonl
+	@cargo run --quiet --locked -p test-harness --bin cache-eval < target/cache-eval.jsonl
 
 .PHONY: bench-limits
 bench-limits: ## What a check of token-ratelimit's local store costs natively

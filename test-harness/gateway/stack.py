@@ -16,6 +16,9 @@ from pathlib import Path
 from . import certificates, config
 
 MOCK = config.ROOT / "target" / "debug" / "mock-llm"
+# The mode of the cache in an example.
+CACHE_ON = re.compile(r'("semantic-cache-client": \{\s+|dist/semantic-cache-client\.wasm[\s\S]{0,400}?'
+                      r'value: \|\s+\{\s+)"mode": "enforce"')
 KEYS = {
     "OPENAI_API_KEY": "sk-openai-test",
     "ANTHROPIC_API_KEY": "sk-ant-test",
@@ -111,9 +114,10 @@ class Stack:
         return object.__new__(cls)
 
     def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True,
-                 connect_to=None, second=None, workers=2):
+                 connect_to=None, second=None, workers=2, cache=False):
         self.example = example
         self.second = second
+        self.cache = cache
         self.workers = workers
         self.directory = Path(directory or tempfile.mkdtemp(prefix="gateway-"))
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -194,6 +198,9 @@ class Stack:
     def start_envoy(self, example, name, admin):
         """Starts Envoy, with two workers unless said."""
         text = config.copied(example, self.ports, self.directory)
+        if not self.cache:
+            # Tests ask the same again and again, and mean the provider.
+            text = CACHE_ON.sub(r'\1"mode": "off"', text)
         path = self.directory / f"{name.replace('gateway', 'envoy')}.yaml"
         path.write_text(self.edit(text) if self.edit else text)
         log = self.directory / f"{name}.log"

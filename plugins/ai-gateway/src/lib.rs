@@ -59,6 +59,7 @@ impl AiGateway {
         add!(config.ai_metrics, "ai-metrics", ai_metrics::AiMetrics);
         add!(config.ai_auth, "ai-auth", ai_auth::AiAuth);
         add!(config.prompt_guard, "prompt-guard", prompt_guard::PromptGuard);
+        add!(config.semantic_cache, "semantic-cache-client", semantic_cache_client::SemanticCache);
         add!(config.token_ratelimit, "token-ratelimit", token_ratelimit::TokenRatelimit);
         plugins.push(Rc::new(ai_proxy));
         Ok(AiGateway { plugins, settings, needs })
