@@ -51,6 +51,10 @@ impl AiGateway {
         }
         add!(config.ai_metrics, "ai-metrics", ai_metrics::AiMetrics);
         add!(config.ai_auth, "ai-auth", ai_auth::AiAuth);
+        // What it adds to requests is looked at by those that follow.
+        if !settings.upstream {
+            plugins.push(ai_proxy.preparing());
+        }
         add!(config.prompt_guard, "prompt-guard", prompt_guard::PromptGuard);
         add!(config.token_ratelimit, "token-ratelimit", token_ratelimit::TokenRatelimit);
         plugins.push(Rc::new(ai_proxy));

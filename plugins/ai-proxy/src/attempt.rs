@@ -22,7 +22,7 @@ use crate::wire::{Wanted, Wire};
 
 /// Headers of the client, besides those with its key, that no provider gets, and those of a signature
 /// that an attempt before this one has made.
-const STRIPPED: [&str; 9] = [
+const STRIPPED: [&str; 12] = [
     "x-amz-date",
     "x-amz-security-token",
     "cookie",
@@ -30,6 +30,9 @@ const STRIPPED: [&str; 9] = [
     "openai-organization",
     "openai-project",
     "x-ai-provider",
+    "x-ai-pin",
+    "x-ai-debug",
+    "x-gateway-destination-endpoint",
     facts::HEADER,
     shared::exchange::CLUSTER_HEADER,
 ];
