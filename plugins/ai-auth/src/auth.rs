@@ -7,6 +7,7 @@ use shared::config::{ConfigError, Mode};
 use shared::exchange::{Limits, Settings};
 use shared::filter::CallReply;
 use shared::host::{Call, CallId, Host, Map};
+use shared::services::Services;
 
 use crate::access::Access;
 use crate::config::{Config, HostIdentity, HostSource};
@@ -116,13 +117,17 @@ impl Auth {
             host_identity: config.host_identity,
             lookup,
             anonymous,
-            settings: Settings { limits, upstream: false, trust_facts: false },
+            settings: Settings {
+                limits,
+                services: Services::new(&config.services, "services")?,
+                ..Settings::default()
+            },
         })
     }
 
     /// Settings of its exchanges.
     pub fn settings(&self) -> Settings {
-        self.settings
+        self.settings.clone()
     }
 
     /// The rules for somebody: its own first, then its groups'.

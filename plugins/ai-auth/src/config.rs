@@ -13,6 +13,10 @@ use shared::hours::Time;
 pub struct Config {
     /// `off` lets all pass unknown; `dry_run` finds out who asks and logs what would be refused.
     pub mode: Mode,
+    /// Paths of further AI services (`/v2/models/*`, `~^/ocr`) whose requests are treated as well; see
+    /// `services` of ai-proxy. In the bundle ai-proxy's are enough.
+    #[serde(deserialize_with = "shared::config::list")]
+    pub services: Vec<String>,
     /// What keys begin with, so that they are told from a provider's: `make key PREFIX=...`.
     pub key_prefix: String,
     /// If set, hashes of keys are HMACs under this secret, so that who steals the configuration cannot
@@ -46,6 +50,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             mode: Mode::default(),
+            services: Vec::new(),
             key_prefix: "sk-aigw".into(),
             pepper: None,
             consumers: Vec::new(),

@@ -64,7 +64,7 @@ impl AiGateway {
 
 impl Plugin for AiGateway {
     fn settings(&self) -> Settings {
-        self.settings
+        self.settings.clone()
     }
 
     fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>> {

@@ -5,11 +5,12 @@
 //! | `GET /_ai/report` | the comparison, as JSON or, for a browser or with `?format=html`, a page |
 //! | `GET /_ai/costs` | what each account has used, as JSON or with `?format=csv` |
 //! | `POST /_ai/drift/reset` | forgets what is usual, of all or of `?subject=` |
-//! | `POST /_ai/feedback` | `{"for": <x-ai-feedback of the answer>, "score": 0.5}` |
+//! | `POST /_ai/feedback?for=F&score=S` | takes a score of 0 to 1 for the answer whose `x-ai-feedback` is F |
+//!
+//! None has a body: it would only come after the plugins behind this one have refused the path.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::config::Secrets;
 use shared::filter::Reply;
@@ -57,11 +58,6 @@ impl Asked {
         Some(Asked { what, query: query.to_owned() })
     }
 
-    /// Whether its body says what is to be done.
-    pub fn needs_body(&self) -> bool {
-        self.what == What::Feedback
-    }
-
     fn parameter(&self, name: &str) -> Option<String> {
         let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
         let (_, value) = pairs.into_iter().find(|(key, _)| *key == name)?;
@@ -70,7 +66,7 @@ impl Asked {
 }
 
 /// Answers a request for one of the endpoints.
-pub fn answer(metrics: &Metrics, host: &dyn Host, asked: &Asked, body: &str) -> Reply {
+pub fn answer(metrics: &Metrics, host: &dyn Host, asked: &Asked) -> Reply {
     let (keys, method) = match asked.what {
         What::Report | What::Costs => (metrics.report.admin_keys(), "GET"),
         What::Reset => (metrics.report.admin_keys(), "POST"),
@@ -99,7 +95,7 @@ pub fn answer(metrics: &Metrics, host: &dyn Host, asked: &Asked, body: &str) -> 
             let count = metrics.drift.reset(host, subject.as_deref());
             reply(200, "application/json", json!({ "reset": count }).to_string())
         }
-        What::Feedback => feedback(metrics, host, body),
+        What::Feedback => feedback(metrics, host, asked),
     }
 }
 
@@ -130,24 +126,12 @@ fn costs(metrics: &Metrics, host: &dyn Host, asked: &Asked) -> Reply {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Feedback {
-    #[serde(rename = "for")]
-    about: String,
-    score: f64,
-}
-
-fn feedback(metrics: &Metrics, host: &dyn Host, body: &str) -> Reply {
-    let Ok(Feedback { about, score }) = serde_json::from_str::<Feedback>(body) else {
-        return error(
-            400,
-            "expected {\"for\": <x-ai-feedback of the answer>, \"score\": <0 to 1>}",
-        );
+fn feedback(metrics: &Metrics, host: &dyn Host, asked: &Asked) -> Reply {
+    let score = asked.parameter("score").and_then(|score| score.parse::<f64>().ok());
+    let Some(score) = score.filter(|score| (0.0..=1.0).contains(score)) else {
+        return error(400, "score: must be a number between 0 and 1, as in `?for=F&score=0.9`");
     };
-    if !(0.0..=1.0).contains(&score) {
-        return error(400, "score: must be between 0 and 1");
-    }
+    let about = asked.parameter("for").unwrap_or_default();
     let Some(about) = URL_SAFE_NO_PAD.decode(about).ok().and_then(|b| String::from_utf8(b).ok())
     else {
         return error(400, "for: is no value of `x-ai-feedback`");

@@ -14,6 +14,10 @@ use shared::price::Price;
 pub struct Config {
     /// `off` counts nothing; `dry_run` counts, but serves no report and changes no header.
     pub mode: Mode,
+    /// Paths of further AI services (`/v2/models/*`, `~^/ocr`) whose requests are treated as well; see
+    /// `services` of ai-proxy. In the bundle ai-proxy's are enough.
+    #[serde(deserialize_with = "shared::config::list")]
+    pub services: Vec<String>,
     /// Where this gateway stands. Every series has these labels, so that several sites add up.
     pub site: Site,
     /// The tag of a consumer (see ai-auth) that says which team pays for it.
@@ -43,6 +47,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             mode: Mode::default(),
+            services: Vec::new(),
             site: Site::default(),
             team_tag: "team".into(),
             labels: Labels::default(),

@@ -88,6 +88,7 @@ fn durations(series: &SeriesTable, host: &dyn Host, r: &Record) {
         }
     };
     record(&names::OPERATION_DURATION, &whole, Some(r.total));
+    record(&names::INFERENCE_DURATION, &whole, r.is_inference().then_some(r.total));
     record(&names::SERVER_DURATION, &whole, r.upstream);
     record(&names::FIRST_CHUNK, &served, r.first_event);
     record(&names::FIRST_TOKEN_TIME, &served, r.first_token);
@@ -103,16 +104,20 @@ fn tokens(series: &SeriesTable, host: &dyn Host, r: &Record) {
     let Some(usage) = &r.usage else { return };
     let trusted = r.confirmed();
     let source = if r.estimated { "estimated" } else { "reported" };
-    for (kind, tokens) in [
-        ("input", usage.prompt_tokens),
-        ("output", usage.completion_tokens),
-        ("cached", usage.cached_tokens),
-        ("cache_write", usage.cache_creation_tokens),
-        ("reasoning", usage.reasoning_tokens),
+    let served = [r.operation, &r.provider, &r.requested_model, &r.model];
+    for (kind, tokens, inference) in [
+        ("input", usage.prompt_tokens, &names::USAGE_INPUT),
+        ("output", usage.completion_tokens, &names::USAGE_OUTPUT),
+        ("cached", usage.cached_tokens, &names::USAGE_CACHED),
+        ("cache_write", usage.cache_creation_tokens, &names::USAGE_CACHE_WRITE),
+        ("reasoning", usage.reasoning_tokens, &names::USAGE_REASONING),
     ] {
         let whole = matches!(kind, "input" | "output");
         if tokens == 0 && !whole {
             continue;
+        }
+        if r.is_inference() {
+            series.add(host, inference, Labels(&served), trusted, signed(tokens));
         }
         let labels = Labels(&[
             r.operation,

@@ -52,11 +52,7 @@ impl Filter for MetricsFilter {
         if self.metrics.mode == Mode::Enforce
             && let Some(asked) = admin::Asked::of(cx.host)
         {
-            if asked.needs_body() && cx.host.method().as_deref() == Some("POST") {
-                cx.read_body();
-                return Flow::Continue;
-            }
-            return Flow::Respond(Box::new(admin::answer(&self.metrics, cx.host, &asked, "")));
+            return Flow::Respond(Box::new(admin::answer(&self.metrics, cx.host, &asked)));
         }
         self.seen.arrived = cx.host.now_nanos();
         self.seen.endpoint = cx.endpoint;
@@ -78,17 +74,9 @@ impl Filter for MetricsFilter {
         Flow::Continue
     }
 
-    fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
-        if !self.counted {
-            return match admin::Asked::of(cx.host) {
-                Some(asked) => {
-                    let reply = admin::answer(&self.metrics, cx.host, &asked, body.text());
-                    Flow::Respond(Box::new(reply))
-                }
-                None => Flow::Continue,
-            };
-        }
-        if is_language(self.seen.endpoint) && self.metrics.inputs.enabled {
+    fn request(&mut self, _: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
+        let looks = self.counted && self.metrics.inputs.enabled;
+        if looks && is_language(self.seen.endpoint) {
             self.seen.asked = Asked::of(body.text(), self.metrics.inputs.max_bytes);
         }
         Flow::Continue

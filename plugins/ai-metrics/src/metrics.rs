@@ -16,6 +16,7 @@ use crate::record::{Record, Seen};
 use crate::report::Report;
 use crate::series::SeriesTable;
 use shared::price::Prices;
+use shared::services::Services;
 
 /// All of it.
 #[derive(Debug)]
@@ -53,12 +54,16 @@ impl Metrics {
             log: AccessLog::new(&config.access_log)?,
             otlp: config.otlp.map(|otlp| Exporter::new(otlp, &config.site)).transpose()?,
             team_tag: config.team_tag,
-            settings: Settings { limits, upstream: false, trust_facts: false },
+            settings: Settings {
+                limits,
+                services: Services::new(&config.services, "services")?,
+                ..Settings::default()
+            },
         })
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        self.settings
+        self.settings.clone()
     }
 
     pub(crate) fn filter(self: &Rc<Self>) -> crate::filter::MetricsFilter {
@@ -67,7 +72,7 @@ impl Metrics {
 
     /// Whether there is anything to be done outside of requests.
     pub(crate) fn needs_tick(&self) -> bool {
-        self.otlp.is_some() || self.report.enabled()
+        self.otlp.is_some() || self.report.enabled() || self.drift.enabled()
     }
 
     pub(crate) fn trace_ratio(&self) -> Option<f64> {
@@ -93,6 +98,7 @@ impl Metrics {
 
     pub(crate) fn tick(&self, host: &dyn Host) {
         self.report.tick(host);
+        self.drift.tick(host, &self.series);
         if let Some(otlp) = &self.otlp {
             otlp.tick(host, &self.series);
         }

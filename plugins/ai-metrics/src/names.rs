@@ -2,8 +2,9 @@
 //!
 //! One table, from which the plugin emits, the `stats_config` of Envoy's bootstrap is made and the
 //! documentation is checked. Names follow OpenTelemetry's conventions for generative AI where these
-//! have one (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>); Envoy's histograms
-//! hold integers, so there a unit stands at the end of the name.
+//! have one (<https://github.com/open-telemetry/semantic-conventions-genai/tree/v0.1.0/docs/gen-ai>, and
+//! `gen_ai.client.token.usage` of the conventions before); Envoy's histograms hold integers, so there a
+//! unit stands at the end of the name.
 
 use shared::host::MetricKind;
 
@@ -188,7 +189,7 @@ pub struct Definition {
 const SERVED: &[Label] =
     &[Label::Operation, Label::Provider, Label::RequestModel, Label::ResponseModel];
 
-/// <https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>, in milliseconds.
+/// Of all durations of the client's side, in milliseconds.
 const DURATION: &[u64] =
     &[10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_480, 40_960, 81_920];
 const FIRST_TOKEN: &[u64] =
@@ -295,12 +296,33 @@ metrics! {
             Label::Operation, Label::Provider, Label::RequestModel, Label::ResponseModel,
             Label::ErrorType,
         ], DURATION;
+    /// The same, of requests that have a model write something.
+    INFERENCE_DURATION = Histogram, "gen_ai_client_inference_duration_milliseconds",
+        "gen_ai.client.inference.duration", Milliseconds, &[
+            Label::Operation, Label::Provider, Label::RequestModel, Label::ResponseModel,
+            Label::ErrorType,
+        ], DURATION;
     /// From the request to the first event of its streamed answer, as the client sees it.
-    FIRST_CHUNK = Histogram, "gen_ai_client_operation_time_to_first_chunk_milliseconds",
-        "gen_ai.client.operation.time_to_first_chunk", Milliseconds, SERVED, FIRST_TOKEN;
-    /// Mean time between the events of a streamed answer.
-    PER_CHUNK = Histogram, "gen_ai_client_operation_time_per_output_chunk_milliseconds",
-        "gen_ai.client.operation.time_per_output_chunk", Milliseconds, SERVED, PER_TOKEN;
+    FIRST_CHUNK = Histogram, "gen_ai_client_inference_time_to_first_chunk_milliseconds",
+        "gen_ai.client.inference.time_to_first_chunk", Milliseconds, SERVED, DURATION;
+    /// Mean time between the events of a streamed answer; one value per answer.
+    PER_CHUNK = Histogram, "gen_ai_client_inference_time_per_output_chunk_milliseconds",
+        "gen_ai.client.inference.time_per_output_chunk", Milliseconds, SERVED, DURATION;
+    /// Tokens of requests that have a model write something.
+    USAGE_INPUT = Counter, "gen_ai_client_inference_usage_input_tokens_total",
+        "gen_ai.client.inference.usage.input_tokens", Tokens, SERVED, &[];
+    /// Tokens that models have written, those of thinking included.
+    USAGE_OUTPUT = Counter, "gen_ai_client_inference_usage_output_tokens_total",
+        "gen_ai.client.inference.usage.output_tokens", Tokens, SERVED, &[];
+    /// Of the input, tokens that were read from the provider's cache.
+    USAGE_CACHED = Counter, "gen_ai_client_inference_usage_cache_read_input_tokens_total",
+        "gen_ai.client.inference.usage.cache_read.input_tokens", Tokens, SERVED, &[];
+    /// Of the input, tokens that were written to the provider's cache.
+    USAGE_CACHE_WRITE = Counter, "gen_ai_client_inference_usage_cache_write_input_tokens_total",
+        "gen_ai.client.inference.usage.cache_write.input_tokens", Tokens, SERVED, &[];
+    /// Of the output, tokens of thinking.
+    USAGE_REASONING = Counter, "gen_ai_client_inference_usage_reasoning_output_tokens_total",
+        "gen_ai.client.inference.usage.reasoning.output_tokens", Tokens, SERVED, &[];
     /// The provider's part of the duration: from the request's first byte to it to the answer's last.
     SERVER_DURATION = Histogram, "gen_ai_server_request_duration_milliseconds",
         "gen_ai.server.request.duration", Milliseconds, &[

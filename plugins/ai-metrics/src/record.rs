@@ -164,11 +164,7 @@ impl Record {
             attempts,
             status: seen.status,
             ending: ended.ending,
-            error_type: if ended.error.is_empty() || stated_error.is_empty() {
-                ended.error.to_owned()
-            } else {
-                stated_error
-            },
+            error_type: error_type(ended.error, &stated_error, seen.status),
             finish: watch.finish,
             stream: seen.stream,
             usage: counted.usage,
@@ -206,6 +202,11 @@ impl Record {
     /// Whether a provider has been asked.
     pub fn served(&self) -> bool {
         self.provider != NONE && !self.from_cache()
+    }
+
+    /// Whether a model was to write something, which OpenTelemetry calls inference.
+    pub fn is_inference(&self) -> bool {
+        matches!(self.operation, "chat" | "generate_content" | "text_completion")
     }
 
     /// Whether the names of models are more than the client's words.
@@ -270,6 +271,15 @@ fn class(status: u16) -> &'static str {
         status if status < 500 => "client_error",
         _ => "server_error",
     }
+}
+
+/// The class of an error: that of its status, or what the plugin that refused has said, which is more
+/// exact, in the same words (OpenAI calls it `rate_limit_error`, the class is `rate_limit`).
+fn error_type(class: &str, stated: &str, status: u16) -> String {
+    if class.is_empty() || stated.is_empty() || status >= 500 {
+        return class.to_owned();
+    }
+    stated.strip_suffix("_error").unwrap_or(stated).to_owned()
 }
 
 /// Tokens, as they were reported or as far as they can be told.

@@ -282,6 +282,51 @@ fn the_report_is_for_who_has_the_key() {
 }
 
 #[test]
+fn an_answer_is_given_a_score() {
+    let config = r#"{"report": {"admin_key": "adm", "feedback_key": "fb", "min_samples": 1}}"#;
+    let (metrics, host) = (plugin(configure, config), asked());
+    one(&metrics, &host, 200, WHOLE);
+    let about = host.text(Map::Response, "x-ai-feedback").unwrap();
+    let rate = |path: &str| {
+        let asks = ScriptHost::default();
+        asks.put(Map::Request, ":method", "POST");
+        asks.put(Map::Request, ":path", path);
+        asks.put(Map::Request, "authorization", "Bearer fb");
+        exchange_of(&metrics).request_headers(&asks, true);
+        let score = "ai_feedback_milli_total|gen_ai_provider_name=openai|gen_ai_response_model=gpt-4o\
+                     |variant=";
+        (sent(&asks), asks.metric_value(score))
+    };
+    let ((status, body), score) = rate(&format!("/_ai/feedback?for={about}&score=0.75"));
+    assert_eq!((status, score), (202, 750), "{body}");
+    for (query, named) in [
+        (format!("for={about}&score=2"), "score"),
+        (format!("for={about}"), "score"),
+        ("for=nonsense!&score=1".to_owned(), "for"),
+        ("score=1".to_owned(), "for"),
+    ] {
+        let ((status, body), _) = rate(&format!("/_ai/feedback?{query}"));
+        assert!((400..405).contains(&status) && body.contains(named), "{query}: {body}");
+    }
+}
+
+#[test]
+fn a_refusal_by_another_plugin_and_by_a_provider_have_the_same_class() {
+    for (stated, status, class) in [
+        ("rate_limit_error", 429, "rate_limit"),
+        ("", 429, "rate_limit"),
+        ("content_policy_violation", 400, "content_policy_violation"),
+        ("api_error", 503, "overloaded"),
+    ] {
+        let (metrics, host) = (plugin(configure, PRICES), asked());
+        host.set_property(&["ai.error"], stated.as_bytes()).unwrap();
+        one(&metrics, &host, status, r#"{"error":{"message":"no"}}"#);
+        let label = format!("error_type={class}");
+        assert_eq!(count(&host, "ai_requests_total", &[&label]), 1, "{stated} {status}");
+    }
+}
+
+#[test]
 fn mistakes_are_named() {
     for (config, place) in [
         (r#"{"otlp": {"upstream": ""}}"#, "otlp.upstream"),

@@ -1,5 +1,7 @@
 //! A provider's answer on its way to the client.
 
+use std::rc::Rc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use shared::errors::{ApiError, ErrorKind};
@@ -15,7 +17,9 @@ use crate::attempt::Attempt;
 use crate::config::Protocol;
 use crate::document::Document;
 use crate::keys::KeyPool;
+use crate::objects::answer::Sealing;
 use crate::provider::{Cloud, Provider};
+use crate::service::Compiled;
 use crate::translate::client::{Client, Context, Send, StreamWriter};
 use crate::translate::count;
 use crate::translate::ir::{Choice, Delta, Response, StopReason};
@@ -52,6 +56,10 @@ pub struct Answer {
     filtered: bool,
     /// An error goes out as the provider has put it.
     error_passes: bool,
+    /// Seals the objects that it names.
+    sealing: Option<Sealing>,
+    /// Says where its counts stand, and what they are.
+    counts: Option<(Rc<Compiled>, Option<Usage>)>,
 }
 
 /// What the beginning of a streamed answer has shown it to be.
@@ -159,6 +167,8 @@ impl Answer {
             probe: asked.client().map(|_| provider::stream(protocol)),
             filtered: false,
             error_passes: false,
+            sealing: None,
+            counts: None,
         }
     }
 
@@ -183,6 +193,17 @@ impl Answer {
     /// Its status, as the provider gave it.
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// With what says where its counts stand.
+    pub fn counted(self, service: Option<Rc<Compiled>>) -> Answer {
+        Answer { counts: service.map(|service| (service, None)), ..self }
+    }
+
+    /// With the names of objects sealed.
+    pub fn sealed(self, sealing: Option<Sealing>) -> Answer {
+        let sealing = sealing.filter(|_| matches!(self.form, Form::Same { .. }));
+        Answer { sealing, ..self }
     }
 
     /// The head has come: sets what the client is to know, and says what is wanted of the body.
@@ -216,8 +237,14 @@ impl Answer {
         }
         match (&self.form, self.kind) {
             (Form::Same { .. }, BodyKind::Encoded | BodyKind::Other) => Interest::Ignore,
-            (Form::Same { .. }, BodyKind::Json) if !self.array => Interest::Observe,
-            (Form::Same { .. }, BodyKind::EventStream) if !self.hide_usage => Interest::Observe,
+            (Form::Same { .. }, BodyKind::Json) if !self.array && self.sealing.is_none() => {
+                Interest::Observe
+            }
+            (Form::Same { .. }, BodyKind::EventStream)
+                if !self.hide_usage && self.sealing.is_none() =>
+            {
+                Interest::Observe
+            }
             (_, kind) if kind.is_stream() => {
                 head.headers.set("content-type", "text/event-stream");
                 Interest::Rewrite
@@ -267,6 +294,9 @@ impl Answer {
                 if self.client.is_some() && FILTERED.iter().any(|sign| text.contains(sign)) {
                     let read = provider::read(self.protocol, text);
                     self.filtered = read.is_ok_and(|response| is_filtered(&response));
+                }
+                if let Some(sealing) = &self.sealing {
+                    return sealing.body(text).map(String::into_bytes);
                 }
                 return self.array.then(|| format!("[{text}]").into_bytes());
             }
@@ -350,6 +380,10 @@ impl Answer {
                 *unfinished = *unfinished && !provider::is_last(self.protocol, data);
                 self.observe(data);
                 self.begin(name, data);
+                if let Some(data) = self.sealing.as_ref().and_then(|sealing| sealing.event(data)) {
+                    send(name, &data);
+                    return true;
+                }
                 self.hide_usage && only_usage(data)
             }
             Form::Translated { reader, writer, .. } => {
@@ -416,7 +450,10 @@ impl Answer {
 
     /// Reads the token counts of an answer that passes as it is.
     fn observe(&mut self, text: &str) {
-        provider::observe(self.protocol, text, &mut self.report);
+        match &mut self.counts {
+            Some((service, usage)) => *usage = service.usage(text).or(*usage),
+            None => provider::observe(self.protocol, text, &mut self.report),
+        }
     }
 
     fn fail(&self, head: &mut ResponseHead<'_>, error: &ApiError) -> Vec<u8> {
@@ -429,7 +466,10 @@ impl Answer {
 
     /// The tokens reported so far.
     pub fn usage(&self) -> Option<Usage> {
-        self.report.usage()
+        match &self.counts {
+            Some((_, usage)) => *usage,
+            None => self.report.usage(),
+        }
     }
 
     /// The provider's name.

@@ -13,6 +13,7 @@ use shared::protocol::head::Head;
 use shared::protocol::{Endpoint, Service, Vendor};
 use shared::request::RequestBody;
 
+use crate::objects::request::Held;
 use crate::percent;
 use crate::translate::client::Client;
 use crate::translate::{count, embed};
@@ -41,6 +42,10 @@ pub struct Asked {
     pub vendor: Vendor,
     /// What follows the version in the path, with its query (`/files/file-1?x=y`).
     pub tail: String,
+    /// Nothing is sent.
+    pub get: bool,
+    /// The objects it names that a provider keeps.
+    pub held: Held,
 }
 
 /// What a client wants done.
@@ -54,6 +59,10 @@ pub enum Operation {
     Count(count::Client),
     /// Anthropic's batches.
     AnthropicBatches,
+    /// Gemini's cached contents.
+    GeminiCaches,
+    /// A service of the configuration's, by its number.
+    Generic(usize),
     /// A service whose bodies pass as they are.
     Service(Service),
 }
@@ -76,6 +85,11 @@ impl Asked {
         }
     }
 
+    /// Whether the path, without its query, ends so.
+    pub fn tail_ends_with(&self, end: &str) -> bool {
+        self.tail.split('?').next().unwrap_or_default().ends_with(end)
+    }
+
     /// What a client of Gemini's calls: `embedContent` of `.../models/{model}:embedContent`.
     pub fn method(&self) -> &str {
         let path = self.tail.split('?').next().unwrap_or_default();
@@ -93,7 +107,10 @@ impl Operation {
             Endpoint::GeminiCountTokens => Some(Operation::Count(count::Client::Gemini)),
             Endpoint::OpenAiInputTokens => Some(Operation::Count(count::Client::OpenAi)),
             Endpoint::AnthropicBatches => Some(Operation::AnthropicBatches),
+            Endpoint::GeminiCaches => Some(Operation::GeminiCaches),
             Endpoint::Service(service) => Some(Operation::Service(service)),
+            // Which of them says the path.
+            Endpoint::Generic => Some(Operation::Generic(0)),
             endpoint => Client::of(endpoint).map(Operation::Chat),
         }
     }
@@ -103,7 +120,7 @@ impl Operation {
         match self {
             Operation::Chat(_) | Operation::Embed(_) | Operation::Count(_) => true,
             Operation::Service(service) => !keeps(service),
-            Operation::AnthropicBatches => false,
+            Operation::AnthropicBatches | Operation::GeminiCaches | Operation::Generic(_) => false,
         }
     }
 
@@ -114,6 +131,9 @@ impl Operation {
                 matches!(method, "GET" | "POST" | "DELETE")
             }
             Operation::AnthropicBatches => matches!(method, "GET" | "POST" | "DELETE"),
+            // Whatever its server understands.
+            Operation::Generic(_) => true,
+            Operation::GeminiCaches => matches!(method, "GET" | "POST" | "PATCH" | "DELETE"),
             _ => method == "POST",
         }
     }
@@ -123,6 +143,7 @@ impl Operation {
         !matches!(
             self,
             Operation::Service(Service::Images | Service::Transcriptions | Service::Files)
+                | Operation::Generic(_)
         )
     }
 }
@@ -143,7 +164,7 @@ pub fn check_head(cx: &Cx<'_>) -> Result<(), ApiError> {
     if !operation.takes(&method) {
         let objects = operation.takes("GET");
         let message = if objects {
-            "only GET, POST and DELETE are allowed here"
+            "only GET, POST and DELETE are allowed here (of cached contents, PATCH as well)"
         } else {
             "only POST is allowed here"
         };
@@ -194,8 +215,12 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
         max_tokens: None,
         vendor: cx.endpoint.map_or(Vendor::OpenAi, Endpoint::vendor),
         tail: tail(path).unwrap_or_default().to_owned(),
+        get: cx.host.method().is_some_and(|method| method == "GET"),
+        held: Held::default(),
     };
-    if let Some(google) = GooglePath::of(path) {
+    if matches!(operation, Operation::Generic(_)) {
+        // Its body is its own business.
+    } else if let Some(google) = GooglePath::of(path) {
         asked.model = percent::decode(google.model);
         let query = path.split_once('?').map(|(_, query)| query).unwrap_or_default();
         let sse = query.split('&').any(|pair| pair == "alt=sse");
@@ -208,6 +233,12 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
         read_form(cx, &mut asked, body)?;
     } else if operation.needs_model() || !body.text().trim().is_empty() {
         read_json(&mut asked, body)?;
+    }
+    if operation == Operation::GeminiCaches {
+        let at = path.find("/cachedContents").unwrap_or(path.len());
+        asked.tail = path.get(at..).unwrap_or_default().to_owned();
+        let plain = asked.model.strip_prefix("models/").map(str::to_owned);
+        asked.model = plain.unwrap_or(asked.model);
     }
     if asked.model.is_empty() && operation.needs_model() {
         return Err(missing("model"));

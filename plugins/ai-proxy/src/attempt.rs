@@ -100,7 +100,7 @@ impl Attempt {
         let wire = Wire::of(provider, model, asked)?;
         let mut attempt = Attempt {
             body: NewBody::Same,
-            key: provider.keys.take(circumstances.now),
+            key: key(circumstances, provider, asked),
             usage_added: false,
             dropped: Vec::new(),
             echo: String::new(),
@@ -200,6 +200,18 @@ impl Attempt {
     }
 }
 
+/// The number of the key to send: that which objects were made with, as long as it is there, else the
+/// next in turn.
+fn key(circumstances: &Circumstances<'_>, provider: &Provider, asked: &Asked) -> Option<usize> {
+    let holder = match (&asked.held.pin, &circumstances.gateway.objects) {
+        (Some(pin), Some(objects)) => {
+            provider.keys.position(|secret| objects.is_mark(&pin.key, secret.expose()))
+        }
+        _ => None,
+    };
+    holder.or_else(|| provider.keys.take(circumstances.now))
+}
+
 /// Whether a stream of Chat Completions would end without its token counts, which limits and budgets
 /// live by.
 fn lacks_usage(provider: &Provider, asked: &Asked) -> bool {
@@ -240,7 +252,8 @@ fn edits(
         _ if overrides.is_empty() => Vec::new(),
         _ => overrides.edits(text),
     };
-    for (range, name) in renamed::edits(asked, model, text) {
+    let renamed = renamed::edits(asked, model, text);
+    for (range, name) in renamed.into_iter().chain(asked.held.edits.iter().cloned()) {
         if !edits.iter().any(|(edit, _)| edit.start < range.end && range.start < edit.end) {
             let at = edits.partition_point(|(edit, _)| edit.start < range.start);
             edits.insert(at, (range, name));

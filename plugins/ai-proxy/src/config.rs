@@ -7,6 +7,7 @@ use shared::config::{Mode, Secret, SecretText, Secrets, list};
 
 use crate::overrides::Overrides;
 use crate::routing::config as routing;
+use crate::service::Service;
 use crate::translate::client::Client;
 
 /// Configuration of ai-proxy.
@@ -37,6 +38,10 @@ pub struct Config {
     /// a prefix, and the longest prefix before a shorter one.
     #[serde(default, deserialize_with = "list")]
     pub models: Vec<Model>,
+    /// Services that are no client API (vision, Triton, any HTTP server with a model behind it), in the order
+    /// that they are tried.
+    #[serde(default, deserialize_with = "list")]
+    pub services: Vec<Service>,
     /// Further names for models: what clients ask for, and what they get.
     #[serde(default)]
     pub aliases: BTreeMap<String, String>,
@@ -69,6 +74,12 @@ pub struct Config {
     /// What makes a request demanding, for the strategy `auto`.
     #[serde(default)]
     pub auto: routing::AutoTiers,
+    /// Seals the names of what providers keep for their clients (files, batches, stored answers, cached
+    /// contents), so that each consumer reaches only its own, and later calls go back to the same
+    /// provider and key. 16 bytes or more; of several, the first one seals. Without it, consumers that
+    /// ai-auth knows cannot use such objects.
+    #[serde(default)]
+    pub object_secret: Secrets,
     /// What happens to fields that a provider has nothing for.
     #[serde(default)]
     pub on_unsupported: OnUnsupported,

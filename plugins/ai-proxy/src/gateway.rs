@@ -1,22 +1,26 @@
 //! The configuration, checked and made ready: who answers, and which model is whose.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use shared::config::{ConfigError, Mode, Secrets};
 use shared::errors::{ApiError, ErrorKind};
 use shared::exchange::{Limits, Settings};
 use shared::host::Host;
+use shared::services::Services;
 
-use crate::asked::{Asked, unknown_model};
+use crate::asked::{Asked, Operation, unknown_model};
 use crate::auth::access::Access;
 use crate::config::{Config, Inline, Key, Model, OnUnsupported, Role};
 use crate::feedback::Feedback;
+use crate::objects::{Objects, request::unknown};
 use crate::overrides::Overrides;
 use crate::provider::Provider;
 use crate::routing::ask::Ask;
 use crate::routing::config::Template;
 use crate::routing::{self, Decision, Route, Routing};
+use crate::service::{self, Service};
 use crate::shadow::Shadows;
 use crate::{messages, wire};
 
@@ -33,10 +37,15 @@ pub struct Gateway {
     pub on_unsupported: OnUnsupported,
     /// Whether a streamed answer waits for its first event.
     pub hold_first_event: bool,
+    /// Services that are no client API.
+    pub services: Vec<Rc<service::Compiled>>,
+    /// Seals the names of what providers keep.
+    pub objects: Option<Rc<Objects>>,
     /// How long a call of the plugin's own may take.
     pub call_timeout: Duration,
     limits: Limits,
     providers: Vec<Provider>,
+    service_paths: Services,
     routing: Routing,
     /// How many of the rules are `routes`; the others are entries of `models`.
     listed: usize,
@@ -93,12 +102,15 @@ impl Gateway {
             inline: config.inline,
             on_unsupported: config.on_unsupported,
             hold_first_event: config.hold_first_event,
+            services: Vec::new(),
+            objects: Objects::new(&config.object_secret)?.map(Rc::new),
             call_timeout: Duration::from_millis(config.call_timeout_ms.clamp(1, 3_600_000)),
             limits: Limits {
                 request: config.max_request_bytes,
                 response: config.max_response_bytes,
             },
             providers,
+            service_paths: Services::default(),
             routing: Routing::new(&config.carbon, config.circuit, config.auto, config.currencies)?,
             listed: config.routes.len(),
             exact: BTreeMap::new(),
@@ -125,6 +137,13 @@ impl Gateway {
         for (index, model) in config.models.into_iter().enumerate() {
             gateway.add_model(model, &format!("models[{index}]"))?;
         }
+        for (index, service) in config.services.iter().enumerate() {
+            gateway.add_service(service, &format!("services[{index}]"))?;
+        }
+        gateway.service_paths = Services::new(
+            &config.services.iter().flat_map(|s| s.paths.iter().cloned()).collect::<Vec<_>>(),
+            "services",
+        )?;
         if gateway.routing.is_empty() {
             return Err(ConfigError::new("models", "give at least one model, `*` for all"));
         }
@@ -174,6 +193,42 @@ impl Gateway {
         self.add_route(route, path).map(|_| ())
     }
 
+    fn add_service(&mut self, service: &Service, path: &str) -> Result<(), ConfigError> {
+        let rule = self.routing.len();
+        let compiled = service::Compiled::new(service, rule, path)?;
+        let targets = service.targets.iter().cloned().map(Into::into).collect();
+        let name = service.name.clone();
+        let route =
+            routing::config::Route::plain(name, targets, service.cluster.clone(), service.key);
+        self.add_route(route, path)?;
+        self.services.push(Rc::new(compiled));
+        Ok(())
+    }
+
+    /// The service that is asked for, if it is one of the configuration's.
+    pub fn service(&self, asked: &Asked) -> Option<Rc<service::Compiled>> {
+        match asked.operation {
+            Operation::Generic(index) => self.services.get(index).cloned(),
+            _ => None,
+        }
+    }
+
+    /// Which service is asked for, and of which of its models.
+    pub fn read_service(&self, asked: &mut Asked, path: &str, body: &str) -> Result<(), ApiError> {
+        let found = self.services.iter().enumerate().find(|(_, service)| service.has(path));
+        let (index, service) = found.ok_or_else(|| {
+            ApiError::new(ErrorKind::NotFound, "this path is not served here").code("unknown_path")
+        })?;
+        asked.operation = Operation::Generic(index);
+        asked.model = service.model(body).ok_or_else(|| {
+            let pointer = service.model_pointer();
+            let message = format!("{pointer}: the request must name its model here");
+            ApiError::new(ErrorKind::InvalidRequest, message).param(pointer)
+        })?;
+        service.tail(path).clone_into(&mut asked.tail);
+        Ok(())
+    }
+
     /// Aliases of aliases are followed once and for all.
     fn add_aliases(&mut self, given: BTreeMap<String, String>) -> Result<(), ConfigError> {
         for (alias, model) in &given {
@@ -217,7 +272,8 @@ impl Gateway {
     /// Settings of the exchanges.
     pub fn settings(&self) -> Settings {
         let upstream = self.role == Role::Translate;
-        Settings { limits: self.limits, upstream, trust_facts: false }
+        let services = self.service_paths.clone();
+        Settings { limits: self.limits, upstream, trust_facts: false, services }
     }
 
     /// Who does what is asked for; `wanted` is the provider that the client names for what names no
@@ -232,8 +288,18 @@ impl Gateway {
         if asked.model.is_empty() {
             return self.choose_service(asked, wanted);
         }
+        let choice = self.choose_model(asked, ask, host)?;
+        self.keep_to_holder(asked, choice)
+    }
+
+    fn choose_model(
+        &self,
+        asked: &Asked,
+        ask: &mut Ask<'_, '_>,
+        host: &dyn Host,
+    ) -> Result<Choice<'_>, ApiError> {
         let model = self.real_name(&asked.model);
-        let number = self.rule_of(model, ask);
+        let number = self.rule_of(model, ask, asked.operation);
         let number = number.ok_or_else(|| unknown_model(&asked.model, &self.model_names()))?;
         let decision = self.routing.decide(number, ask, host)?;
         let spare = decision.spare.iter().map(|(index, _)| index);
@@ -253,6 +319,36 @@ impl Gateway {
         })
     }
 
+    /// Of the targets, those where the objects are that the request names.
+    fn keep_to_holder<'g>(
+        &'g self,
+        asked: &Asked,
+        mut choice: Choice<'g>,
+    ) -> Result<Choice<'g>, ApiError> {
+        let held = &asked.held;
+        let (Some(pin), Some(objects)) = (&held.pin, &self.objects) else { return Ok(choice) };
+        let holds: Vec<bool> =
+            choice.targets.iter().map(|(p, _)| objects.is_mark(&pin.provider, &p.name)).collect();
+        let mut kept = holds.iter();
+        choice.targets.retain(|_| kept.next().copied().unwrap_or(false));
+        if let Some(decision) = &mut choice.decision {
+            let mut kept = holds.iter();
+            decision.targets.retain(|_| kept.next().copied().unwrap_or(false));
+            decision.spare.retain(|_| kept.next().copied().unwrap_or(false));
+            let first = decision.targets.first();
+            choice.cluster = first.and_then(|first| self.cluster(decision.number, *first));
+        }
+        if choice.targets.is_empty() {
+            let message = format!(
+                "{}: is kept by a provider that does not serve this model now; ask the model that it \
+                 was made with",
+                held.param
+            );
+            return Err(ApiError::new(ErrorKind::InvalidRequest, message).param(&held.param));
+        }
+        Ok(choice)
+    }
+
     /// What an alias or a `name@version` stands for.
     pub fn real_name<'a>(&'a self, model: &'a str) -> &'a str {
         if self.exact.contains_key(model) {
@@ -266,9 +362,18 @@ impl Gateway {
     }
 
     /// The rule for a request; `model` is its real name.
-    pub fn rule_of(&self, model: &str, ask: &mut Ask<'_, '_>) -> Option<usize> {
+    pub fn rule_of(
+        &self,
+        model: &str,
+        ask: &mut Ask<'_, '_>,
+        operation: Operation,
+    ) -> Option<usize> {
         let listed = (self.listed > 0).then(|| self.routing.find(self.listed, ask)).flatten();
-        listed.or_else(|| self.rule(model))
+        let service = match operation {
+            Operation::Generic(index) => self.services.get(index).map(|service| service.rule),
+            _ => None,
+        };
+        listed.or(service).or_else(|| self.rule(model))
     }
 
     /// A user has given an answer of this provider and model a score, 0 to 1.
@@ -310,7 +415,15 @@ impl Gateway {
     /// The provider that is wanted, or the first that has the service.
     fn choose_service(&self, asked: &Asked, wanted: Option<&str>) -> Result<Choice<'_>, ApiError> {
         let able = |provider: &&Provider| wire::has(provider, asked.operation);
+        let holder = match (&asked.held.pin, &self.objects) {
+            (Some(pin), Some(objects)) => {
+                let holds = |p: &&Provider| objects.is_mark(&pin.provider, &p.name);
+                Some(self.providers.iter().find(holds).ok_or_else(|| unknown(&asked.held.param))?)
+            }
+            _ => None,
+        };
         let provider = match wanted {
+            _ if holder.is_some() => holder.filter(able),
             Some(name) => self.provider(name).filter(able),
             None => self.providers.iter().find(able),
         };

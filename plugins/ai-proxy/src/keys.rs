@@ -64,6 +64,11 @@ impl KeyPool {
         Some(index)
     }
 
+    /// The number of the key that is so.
+    pub fn position(&self, is: impl Fn(&Secret) -> bool) -> Option<usize> {
+        self.keys.iter().position(|key| is(&key.secret))
+    }
+
     /// The key of this number.
     pub fn get(&self, index: usize) -> Option<&Secret> {
         self.keys.get(index).map(|key| &key.secret)

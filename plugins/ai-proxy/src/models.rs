@@ -1,10 +1,11 @@
 //! The list of models that clients can ask for, in the form of whichever API asks.
 //!
-//! A prefix (`gpt-*`) stands for names that the gateway does not know, so it is not listed.
+//! Only those are shown that the consumer may ask for. A prefix (`gpt-*`) stands for names that the gateway does not know, so it is not listed.
 
 use serde_json::{Value, json};
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::Reply;
+use shared::pattern::Pattern;
 use shared::protocol::endpoint::{GooglePath, tail};
 
 use crate::gateway::Gateway;
@@ -24,8 +25,29 @@ pub enum Form {
 /// Since when models are here: not known, and clients want a number.
 const CREATED: u64 = 0;
 
+/// The models that a consumer may ask for.
+#[derive(Debug, Default)]
+pub struct Allowed(Option<Vec<Pattern>>);
+
+impl Allowed {
+    /// Reads [`Fact::AllowedModels`](shared::facts::Fact::AllowedModels); all, if it is absent.
+    pub fn of(fact: Option<&str>) -> Allowed {
+        let patterns = |fact: &str| fact.lines().filter_map(|p| Pattern::new(p, "").ok()).collect();
+        Allowed(fact.map(patterns))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.fits(name)))
+    }
+}
+
 /// Answers with the list, or with the one model that the path names.
-pub fn reply(gateway: &Gateway, form: Form, path: &str) -> Result<Reply, ApiError> {
+pub fn reply(
+    gateway: &Gateway,
+    form: Form,
+    path: &str,
+    allowed: &Allowed,
+) -> Result<Reply, ApiError> {
     let wanted = match form {
         Form::Google => GooglePath::of(path).map(|google| google.model).unwrap_or_default(),
         Form::OpenAi | Form::Anthropic => {
@@ -34,10 +56,10 @@ pub fn reply(gateway: &Gateway, form: Form, path: &str) -> Result<Reply, ApiErro
         }
     };
     let body = if wanted.is_empty() {
-        list(gateway, form)
+        list(gateway, form, allowed)
     } else {
         let wanted = percent::decode(wanted.trim_end_matches('/'));
-        let Some(owner) = gateway.owner(&wanted) else {
+        let Some(owner) = gateway.owner(&wanted).filter(|_| allowed.has(&wanted)) else {
             let message = "no such model here; GET /v1/models lists those that there are";
             return Err(ApiError::new(ErrorKind::NotFound, message).code("model_not_found"));
         };
@@ -50,8 +72,9 @@ pub fn reply(gateway: &Gateway, form: Form, path: &str) -> Result<Reply, ApiErro
     })
 }
 
-fn list(gateway: &Gateway, form: Form) -> Value {
-    let names = gateway.all_names();
+fn list(gateway: &Gateway, form: Form, allowed: &Allowed) -> Value {
+    let mut names = gateway.all_names();
+    names.retain(|(name, _)| allowed.has(name));
     let models: Vec<Value> = names.iter().map(|(name, owner)| one(form, name, owner)).collect();
     let (first, last) = (names.first(), names.last());
     match form {

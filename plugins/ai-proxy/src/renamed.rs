@@ -15,7 +15,11 @@ pub fn edits(asked: &Asked, model: &str, text: &str) -> Vec<Edit> {
         return Vec::new();
     }
     if let Some(ModelAt::Json(range)) = &asked.model_at {
-        return vec![(range.clone(), JsonStr::encode(model).quoted().to_owned())];
+        let name = match asked.operation {
+            Operation::GeminiCaches => JsonStr::encode(&format!("models/{model}")),
+            _ => JsonStr::encode(model),
+        };
+        return vec![(range.clone(), name.quoted().to_owned())];
     }
     match asked.operation {
         // The body of these may repeat what the path says, and Google refuses another name there.

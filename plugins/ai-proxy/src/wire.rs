@@ -76,6 +76,11 @@ impl Wire {
                 }
                 _ => Err(has_no(provider, "batches of Anthropic's")),
             },
+            Operation::GeminiCaches if has(provider, asked.operation) => {
+                wire(Protocol::Gemini, true, &asked.tail)
+            }
+            Operation::GeminiCaches => Err(has_no(provider, "cached contents of Gemini's")),
+            Operation::Generic(_) => wire(provider.protocol, true, &asked.tail),
             Operation::Service(service) => {
                 let path = service_path(provider, service, &asked.tail);
                 let path = path.ok_or_else(|| has_no(provider, name_of(service)))?;
@@ -192,6 +197,9 @@ pub fn has(provider: &Provider, operation: Operation) -> bool {
     match operation {
         Operation::AnthropicBatches => {
             provider.protocol == Protocol::Anthropic && provider.cloud == Cloud::Own
+        }
+        Operation::GeminiCaches => {
+            provider.protocol == Protocol::Gemini && provider.cloud == Cloud::Own
         }
         Operation::Service(Service::Files) => paths.files.is_some(),
         Operation::Service(Service::Batches) => paths.batches.is_some(),

@@ -8,7 +8,7 @@ use ai_proxy::configure;
 use serde_json::{Value, json};
 use shared::exchange::Exchange;
 use shared::host::script::ScriptHost;
-use shared::host::{Body, Map};
+use shared::host::{Body, Host, Map};
 use shared::plugin::Setup;
 use support::{ask, chat_host, exchange, head, send, sent};
 
@@ -92,6 +92,23 @@ fn models_are_listed_under_the_clients_names_in_the_clients_form() {
     let (_, list) = get("/v1beta/models", &[]);
     assert_eq!(list["models"][1]["name"], "models/command");
     assert_eq!(get("/v1beta/models/command", &[]).1["name"], "models/command");
+}
+
+#[test]
+fn a_consumer_sees_the_models_that_it_may_ask_for() {
+    let host = ScriptHost::post("/v1/models");
+    host.put(Map::Request, ":method", "GET");
+    host.set_property(&["ai.allowed_models"], b"g*\nfast").unwrap();
+    assert!(!send(&mut exchange(CONFIG, "inline"), &host, ""));
+    let list: Value = serde_json::from_str(&sent(&host).1).unwrap();
+    let found: Vec<_> = list["data"].as_array().unwrap().iter().map(|m| &m["id"]).collect();
+    assert_eq!(found, ["fast", "g", "gpt-5"]);
+
+    let host = ScriptHost::post("/v1/models/claude-5");
+    host.put(Map::Request, ":method", "GET");
+    host.set_property(&["ai.allowed_models"], b"g*").unwrap();
+    assert!(!send(&mut exchange(CONFIG, "inline"), &host, ""));
+    assert_eq!(sent(&host).0, 404);
 }
 
 #[test]

@@ -14,6 +14,10 @@ use crate::detect::Profile;
 pub struct Config {
     /// `off` looks at nothing; `dry_run` looks and logs, but changes and refuses nothing.
     pub mode: Mode,
+    /// Paths of further AI services (`/v2/models/*`, `~^/ocr`) whose requests are treated as well; see
+    /// `services` of ai-proxy. In the bundle ai-proxy's are enough.
+    #[serde(deserialize_with = "shared::config::list")]
+    pub services: Vec<String>,
     /// Attempts to make a model do what it should not.
     pub injection: Injection,
     /// Personal data and secrets.
@@ -37,6 +41,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             mode: Mode::default(),
+            services: Vec::new(),
             injection: Injection::default(),
             pii: Pii::default(),
             lists: Lists::default(),

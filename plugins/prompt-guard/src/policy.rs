@@ -8,6 +8,7 @@ use regex_lite::Regex;
 use sha2::Sha256;
 use shared::config::{ConfigError, Mode, Secret};
 use shared::exchange::{Limits, Settings};
+use shared::services::Services;
 use shared::texts::{Role, Text};
 
 use crate::config::{self, Action, Config, Preset, Treatment, Uninspected};
@@ -132,13 +133,18 @@ impl Policy {
             answer_longest: ends.iter().map(String::len).max().unwrap_or(0),
             answer_deny: words(&ends, "answers.deny")?,
             audit_salt: config.audit_salt,
-            settings: Settings { limits, upstream: false, trust_facts: true },
+            settings: Settings {
+                limits,
+                trust_facts: true,
+                services: Services::new(&config.services, "services")?,
+                ..Settings::default()
+            },
         })
     }
 
     /// Settings of its exchanges.
     pub fn settings(&self) -> Settings {
-        self.settings
+        self.settings.clone()
     }
 
     /// Whether a text is looked at for attempts; `last`: the number of the last message.

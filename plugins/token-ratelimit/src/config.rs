@@ -13,6 +13,10 @@ use shared::price::Price;
 pub struct Config {
     /// `off` counts nothing; `dry_run` counts and logs, but refuses nothing.
     pub mode: Mode,
+    /// Paths of further AI services (`/v2/models/*`, `~^/ocr`) whose requests are treated as well; see
+    /// `services` of ai-proxy. In the bundle ai-proxy's are enough.
+    #[serde(deserialize_with = "shared::config::list")]
+    pub services: Vec<String>,
     /// The limits. All that fit a request count, and all must have room.
     #[serde(deserialize_with = "list")]
     pub rules: Vec<Rule>,
@@ -37,6 +41,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             mode: Mode::default(),
+            services: Vec::new(),
             rules: Vec::new(),
             max_keys: 100_000,
             prices: Vec::new(),

@@ -5,6 +5,7 @@ use shared::exchange::{Limits, Settings};
 use shared::facts::Fact;
 use shared::host::{Capability, Host, MetricKind};
 use shared::price::Prices;
+use shared::services::Services;
 use shared::usage::Usage;
 
 use crate::account::{Receipt, Standing, Terms};
@@ -104,13 +105,18 @@ impl Limiter {
             learned: Learned::default(),
             prices: Prices::new(config.prices)?,
             usual: config.usual_completion,
-            settings: Settings { limits, upstream: false, trust_facts: true },
+            settings: Settings {
+                limits,
+                trust_facts: true,
+                services: Services::new(&config.services, "services")?,
+                ..Settings::default()
+            },
         })
     }
 
     /// Settings of its exchanges.
     pub fn settings(&self) -> Settings {
-        self.settings
+        self.settings.clone()
     }
 
     /// What a request will probably use: its prompt, and as many tokens as it asks for or as answers of

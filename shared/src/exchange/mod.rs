@@ -17,6 +17,7 @@ use crate::filter::{
 use crate::host::{Body, CallId, Capability, Host, Map};
 use crate::protocol::Endpoint;
 use crate::request::{Change, RequestBody};
+use crate::services::Services;
 use response::{Output, Response, outward};
 
 /// Header by which a plugin tells the proxy's routing where to send a request.
@@ -50,7 +51,7 @@ impl Default for Limits {
 }
 
 /// Settings of an exchange, the same for all of a plugin's.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Sizes.
     pub limits: Limits,
@@ -59,6 +60,8 @@ pub struct Settings {
     pub upstream: bool,
     /// Another plugin of the suite comes before this one.
     pub trust_facts: bool,
+    /// Paths that are served besides those of the client APIs.
+    pub services: Services,
 }
 
 /// One exchange.
@@ -139,7 +142,11 @@ impl Exchange {
         }
         // On a retry the path is the one that the attempt before has set.
         let asked = self.settings.upstream.then(|| self.facts.get(host, Fact::Path)).flatten();
-        self.endpoint = asked.or_else(|| host.path()).as_deref().and_then(Endpoint::of);
+        let path = asked.or_else(|| host.path());
+        self.endpoint = path.as_deref().and_then(|path| match self.settings.services.has(path) {
+            true => Some(Endpoint::Generic),
+            false => Endpoint::of(path),
+        });
         self.run_head(host, 0, end)
     }
 

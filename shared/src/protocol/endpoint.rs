@@ -34,8 +34,12 @@ pub enum Endpoint {
     GeminiEmbed,
     /// `GET /v1beta/models[/{model}]`.
     GeminiModels,
+    /// `/v1beta/cachedContents...`, <https://ai.google.dev/api/caching>.
+    GeminiCaches,
     /// Another path of OpenAI's API.
     OpenAiOther,
+    /// A service that the configuration names ([`Services`](crate::services::Services)).
+    Generic,
 }
 
 /// A service whose bodies pass as they are.
@@ -97,6 +101,9 @@ impl Endpoint {
         if let Some(google) = GooglePath::of(path) {
             return google.endpoint();
         }
+        if after(path, "/v1beta/cachedContents").is_some() {
+            return Some(Endpoint::GeminiCaches);
+        }
         if let Some(rest) = after(path, "/v1/messages") {
             return match rest {
                 "" => Some(Endpoint::AnthropicMessages),
@@ -135,14 +142,16 @@ impl Endpoint {
             | Endpoint::OpenAiEmbeddings
             | Endpoint::Models
             | Endpoint::Service(_)
-            | Endpoint::OpenAiOther => Vendor::OpenAi,
+            | Endpoint::OpenAiOther
+            | Endpoint::Generic => Vendor::OpenAi,
             Endpoint::AnthropicMessages
             | Endpoint::AnthropicCountTokens
             | Endpoint::AnthropicBatches => Vendor::Anthropic,
             Endpoint::Gemini
             | Endpoint::GeminiCountTokens
             | Endpoint::GeminiEmbed
-            | Endpoint::GeminiModels => Vendor::Google,
+            | Endpoint::GeminiModels
+            | Endpoint::GeminiCaches => Vendor::Google,
         }
     }
 }
@@ -254,6 +263,7 @@ mod tests {
             ("/v1beta/models/g:embedContent", Some(Endpoint::GeminiEmbed)),
             ("/v1beta/models/g:predict", None),
             ("/v1beta/models", Some(Endpoint::GeminiModels)),
+            ("/v1beta/cachedContents/c?x=y", Some(Endpoint::GeminiCaches)),
             ("/", None),
             ("/health?x=/v1/messages", None),
         ] {

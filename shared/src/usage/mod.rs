@@ -36,6 +36,19 @@ pub struct Usage {
     pub prompt_audio_tokens: u64,
     /// Of the completion tokens, those of sound.
     pub completion_audio_tokens: u64,
+    /// Pictures looked at or made, by services that count them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub images: u64,
+    /// Seconds of sound or film, begun ones in full, by services that count them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub seconds: u64,
+    /// Pages read, by services that count them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub pages: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Usage {
@@ -120,6 +133,7 @@ impl Report {
             reasoning_tokens: self.reasoning.unwrap_or(0),
             prompt_audio_tokens: self.prompt_audio.unwrap_or(0),
             completion_audio_tokens: self.completion_audio.unwrap_or(0),
+            ..Usage::default()
         })
     }
 }

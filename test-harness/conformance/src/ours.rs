@@ -4,6 +4,7 @@ use ai_proxy::asked::{Asked, Operation};
 use ai_proxy::attempt::{Attempt, Circumstances};
 use ai_proxy::config::Protocol;
 use ai_proxy::gateway::Gateway;
+use ai_proxy::objects::request::Held;
 use ai_proxy::presets;
 use ai_proxy::provider::Provider as Configured;
 use ai_proxy::translate::client::{Client, Context};
@@ -49,6 +50,8 @@ pub(crate) fn request(
         stream_options: body.get("stream_options").is_some(),
         vendor: Vendor::OpenAi,
         tail: String::new(),
+        get: false,
+        held: Held::default(),
     };
     let attempt = Attempt::new(&circumstances, configured, None, model, &asked, text);
     let mut attempt = attempt.map_err(|error| error.message)?;

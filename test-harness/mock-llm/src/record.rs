@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::HeaderMap;
@@ -15,6 +16,9 @@ const MAX_RECORDS: usize = 10_000;
 const MAX_BYTES: usize = 512 << 20;
 /// How much of a body is shown as text.
 const MAX_TEXT: usize = 64 << 10;
+/// Where the protocols put what an answer has used.
+const USAGE: [&str; 5] =
+    ["/usage", "/message/usage", "/response/usage", "/delta/usage", "/usageMetadata"];
 
 /// One request as it arrived.
 #[derive(Debug)]
@@ -28,6 +32,10 @@ pub(crate) struct Record {
     finished: AtomicBool,
     disconnected: AtomicBool,
     events_sent: AtomicUsize,
+    usage: Mutex<Vec<Value>>,
+    arrived: Instant,
+    first: OnceLock<Instant>,
+    ended: OnceLock<Instant>,
 }
 
 impl Record {
@@ -54,11 +62,19 @@ impl Record {
             finished: AtomicBool::new(false),
             disconnected: AtomicBool::new(false),
             events_sent: AtomicUsize::new(0),
+            usage: Mutex::default(),
+            arrived: Instant::now(),
+            first: OnceLock::new(),
+            ended: OnceLock::new(),
         }
     }
 
     fn show(&self) -> String {
         let text = self.body.get(..MAX_TEXT).unwrap_or(&self.body);
+        let millis = |at: &OnceLock<Instant>| {
+            at.get().map(|at| at.duration_since(self.arrived).as_secs_f64() * 1e3)
+        };
+        let usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let fields = [
             ("listener", json!(self.listener)),
             ("method", json!(self.method)),
@@ -70,6 +86,9 @@ impl Record {
             ("finished", json!(self.finished.load(Ordering::Relaxed))),
             ("disconnected", json!(self.disconnected.load(Ordering::Relaxed))),
             ("events_sent", json!(self.events_sent.load(Ordering::Relaxed))),
+            ("usage", json!(usage)),
+            ("first_ms", json!(millis(&self.first))),
+            ("total_ms", json!(millis(&self.ended))),
         ];
         // The body is copied and not parsed, which keeps its order of fields and its numbers.
         let body = serde_json::from_slice::<&RawValue>(&self.body).map_or("null", RawValue::get);
@@ -139,13 +158,26 @@ impl Guard {
         self.0.status.store(status, Ordering::Relaxed);
     }
 
+    /// A part of the answer, in the protocol's JSON: what it says of its usage is kept.
+    pub(crate) fn states(&self, part: &[u8]) {
+        if !part.windows(6).any(|window| window == b"\"usage") {
+            return;
+        }
+        let Ok(part) = serde_json::from_slice::<Value>(part) else { return };
+        let found = USAGE.into_iter().filter_map(|place| part.pointer(place));
+        let mut usage = self.0.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        usage.extend(found.filter(|found| found.is_object()).cloned());
+    }
+
     /// Some more events have been handed to the connection.
     pub(crate) fn sent(&self, events: usize) {
+        self.0.first.get_or_init(Instant::now);
         self.0.events_sent.fetch_add(events, Ordering::Relaxed);
     }
 
     /// The answer has come to its scripted end.
     pub(crate) fn finish(&self) {
+        self.0.ended.get_or_init(Instant::now);
         self.0.finished.store(true, Ordering::Relaxed);
     }
 }
@@ -178,6 +210,9 @@ mod tests {
         let recorder = Recorder::default();
         let guard = recorder.add(record("a", r#"{"z":1.50,"b":2}"#));
         recorder.add(record("b", "no json"));
+        guard.states(br#"{"type":"message_start","message":{"usage":{"input_tokens":3}}}"#);
+        guard.states(br#"{"usage":null}"#);
+        guard.states(br#"{"usage":{"output_tokens":5}}"#);
         guard.sent(2);
         guard.finish();
         drop(guard);
@@ -185,6 +220,9 @@ mod tests {
         let all = list(&recorder, None);
         assert_eq!(all[0]["headers"], json!([["a", "1"], ["a", "2"]]));
         assert_eq!((&all[0]["events_sent"], &all[0]["disconnected"]), (&json!(2), &json!(false)));
+        assert_eq!(all[0]["usage"], json!([{"input_tokens": 3}, {"output_tokens": 5}]));
+        assert!(all[0]["first_ms"].as_f64() <= all[0]["total_ms"].as_f64());
+        assert_eq!((&all[1]["usage"], &all[1]["total_ms"]), (&json!([]), &Value::Null));
         assert_eq!((&all[1]["body"], &all[1]["body_text"]), (&Value::Null, &json!("no json")));
         assert_eq!(all[1]["disconnected"], json!(true));
         assert_eq!(list(&recorder, Some("b")).len(), 1);

@@ -172,7 +172,10 @@ async fn handle(
 
     let reads_body = !matches!(endpoint, Endpoint::Models | Endpoint::Model);
     let parsed = if reads_body { protocols::parse(&body) } else { Ok(Value::Null) };
-    let problem = parsed.as_ref().err().map(|error| protocol.malformed(error));
+    // A file that is sent is no JSON.
+    let must_parse = endpoint != Endpoint::Object;
+    let problem = parsed.as_ref().err().filter(|_| must_parse);
+    let problem = problem.map(|error| protocol.malformed(error));
     let parsed = parsed.unwrap_or_default();
     let call = Call {
         endpoint,
@@ -209,8 +212,13 @@ async fn handle(
         return Ok(reply.body(status, JSON, body.clone().into(), &script, guard));
     }
     Ok(match protocol.answer(&call, &mut rng) {
-        Answer::Body(json) => reply.body(status, JSON, json.text().into(), &script, guard),
+        Answer::Body(json) => {
+            let body: Vec<u8> = json.text().into();
+            guard.states(&body);
+            reply.body(status, JSON, body, &script, guard)
+        }
         Answer::Stream { content_type, framing, events } => {
+            events.iter().for_each(|event| guard.states(&event.data));
             // Most providers fail in mid-stream because of load.
             let error = protocol.error_event(&ApiError::scripted(&script, 503));
             let steps = stream::plan(events, framing, &script, error);

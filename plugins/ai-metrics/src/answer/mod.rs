@@ -213,6 +213,8 @@ pub fn operation(endpoint: Option<Endpoint>) -> &'static str {
         ) => "count_tokens",
         Some(Endpoint::Models | Endpoint::GeminiModels) => "models",
         Some(Endpoint::AnthropicBatches) => "batches",
+        Some(Endpoint::GeminiCaches) => "cached_contents",
+        Some(Endpoint::Generic) => "generic",
         Some(Endpoint::Service(service)) => match service {
             Service::Images => "images",
             Service::Speech => "speech",

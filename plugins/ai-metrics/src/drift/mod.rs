@@ -7,7 +7,7 @@
 pub mod detector;
 mod signals;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
@@ -30,6 +30,9 @@ const TRIES: usize = 8;
 /// Numbers of one signal's state: its detector's, and whether it has changed and nobody has reset it.
 const NUMBERS: usize = Detector::FIELDS + 1;
 
+/// How often the gauges are set, in nanoseconds.
+const PERIOD: u64 = 5_000_000_000;
+
 /// A share of a score in the gauge that shows it, which holds whole numbers.
 const MILLI: f64 = 1000.0;
 
@@ -40,6 +43,8 @@ pub struct Drift {
     settings: Settings,
     max: usize,
     known: RefCell<BTreeSet<String>>,
+    /// When the gauges were last set.
+    shown: Cell<u64>,
     /// The states, where no data is shared.
     local: RefCell<BTreeMap<String, Vec<u8>>>,
 }
@@ -73,8 +78,14 @@ impl Drift {
             settings: Settings { warm_up: f64::from(config.warm_up), tolerance: config.tolerance },
             max: config.max_subjects,
             known: RefCell::default(),
+            shown: Cell::new(0),
             local: RefCell::default(),
         })
+    }
+
+    /// Whether anything is watched.
+    pub fn enabled(&self) -> bool {
+        self.enabled
     }
 
     /// A request is over.
@@ -213,11 +224,13 @@ impl Drift {
         all
     }
 
-    /// Shows where the signals stand in the metrics.
+    /// Shows where the signals stand in the metrics. All workers set the same gauges to the same.
     pub fn tick(&self, host: &dyn Host, series: &SeriesTable) {
-        if !self.enabled {
+        let now = host.now_nanos();
+        if !self.enabled || now.saturating_sub(self.shown.get()) < PERIOD {
             return;
         }
+        self.shown.set(now);
         for standing in self.standings(host) {
             let labels = Labels(&[&standing.subject, standing.signal]);
             // The cast saturates.

@@ -18,7 +18,7 @@ use super::route::proxy_error;
 use super::track::{Track, Trial, seconds};
 use super::{
     Told, answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward,
-    goals, head, invite, passthrough, prompt_tokens, spend, state_usage, vote,
+    goals, head, invite, passthrough, prompt_tokens, read, sealing, spend, state_usage, vote,
 };
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
@@ -76,7 +76,7 @@ impl InlineFilter {
     fn begin(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
         let path = asked_path(cx);
-        let asked = asked::read(cx, &path, body)?;
+        let asked = read(&gateway, cx, &path, body)?;
         let choice = choose(&gateway, &asked, &path, body.text(), cx)?;
         if gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();
@@ -122,7 +122,8 @@ impl InlineFilter {
                 attempt.change(body)?;
                 address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
                 let answer = Answer::new(cx.host, provider, model, &asked, &attempt, passthrough);
-                self.answer = Some(answer);
+                let sealing = sealing(&gateway, cx, provider, &asked, &attempt);
+                self.answer = Some(answer.sealed(sealing).counted(gateway.service(&asked)));
                 Ok(Flow::Continue)
             }
         }
@@ -152,7 +153,9 @@ impl InlineFilter {
         let called = attempt.and_then(|mut attempt| {
             let key = attempt.key.filter(|_| !passthrough);
             let answer =
-                Answer::new(cx.host, provider, &model, &calls.asked, &attempt, passthrough);
+                Answer::new(cx.host, provider, &model, &calls.asked, &attempt, passthrough)
+                    .sealed(sealing(&gateway, cx, provider, &calls.asked, &attempt))
+                    .counted(gateway.service(&calls.asked));
             let call = call(&gateway, provider, &mut attempt, calls, passthrough, cx.host)?;
             Ok((answer, call, key))
         });

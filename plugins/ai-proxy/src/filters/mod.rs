@@ -10,22 +10,24 @@ mod translate;
 
 use std::rc::Rc;
 
-use shared::config::Mode;
+use shared::config::{Mode, Secret};
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, Reply, ResponseHead};
 use shared::host::{Capability, Map};
 use shared::protocol::Endpoint;
 use shared::protocol::endpoint::tail;
+use shared::request::RequestBody;
 
 use crate::admin;
 use crate::answer::{Answer, printable};
 use crate::asked::{self, Asked, Operation};
-use crate::attempt::Circumstances;
+use crate::attempt::{Attempt, Circumstances};
 use crate::config::{Key, Role};
 use crate::feedback;
 use crate::gateway::{Choice, Gateway};
 use crate::models;
+use crate::objects::{self, Place, answer::Sealing};
 use crate::provider::Provider;
 use crate::quota;
 use crate::routing::Decision;
@@ -63,6 +65,61 @@ pub fn preparing(gateway: &Rc<Gateway>) -> Option<Box<dyn Filter>> {
     gateway.prepares().then(prepare)
 }
 
+/// Reads what is asked for, and checks that the objects that it names are the client's own.
+fn read(
+    gateway: &Gateway,
+    cx: &mut Cx<'_>,
+    path: &str,
+    body: &RequestBody,
+) -> Result<Asked, ApiError> {
+    let mut asked = asked::read(cx, path, body)?;
+    if let Operation::Generic(_) = asked.operation {
+        gateway.read_service(&mut asked, path, body.text())?;
+    }
+    let owner = cx.facts.get(cx.host, Fact::Consumer);
+    let objects = gateway.objects.as_deref();
+    let held = objects::request::hold(objects, owner.as_deref(), &mut asked, body.text());
+    asked.held.refusal = held.err();
+    Ok(asked)
+}
+
+/// Refuses objects that are not the client's own. What goes to the client's own account is the
+/// provider's business.
+fn check_objects(asked: &Asked, passthrough: bool) -> Result<(), ApiError> {
+    match &asked.held.refusal {
+        Some(refusal) if !passthrough => Err(refusal.clone()),
+        _ => Ok(()),
+    }
+}
+
+/// What seals the objects that the answer names.
+fn sealing(
+    gateway: &Gateway,
+    cx: &mut Cx<'_>,
+    provider: &Provider,
+    asked: &Asked,
+    attempt: &Attempt,
+) -> Option<Sealing> {
+    let objects = gateway.objects.as_ref().filter(|_| !passthrough(cx))?;
+    let owner = cx.facts.get(cx.host, Fact::Consumer)?;
+    let key = attempt.key.and_then(|key| provider.keys.get(key)).map_or("", Secret::expose);
+    let place = Place { owner, provider: objects.mark(&provider.name), key: objects.mark(key) };
+    Sealing::new(objects, place, asked, origin(cx))
+}
+
+/// Where the client reaches this gateway.
+fn origin(cx: &Cx<'_>) -> String {
+    let property = |path: &[&str]| {
+        let value = cx.host.property(path).and_then(|value| String::from_utf8(value).ok());
+        value.filter(|value| !value.is_empty())
+    };
+    let scheme = property(&["request", "scheme"]).or_else(|| property(&["scheme"]));
+    let host = property(&["request", "host"]).or_else(|| property(&["http_host"]));
+    host.map_or_else(String::new, |host| {
+        format!("{}://{host}", scheme.unwrap_or_else(|| "https".into()))
+    })
+}
+
 /// Finds who has the model, and states what was asked and where it may go.
 fn choose<'g>(
     gateway: &'g Gateway,
@@ -78,6 +135,7 @@ fn choose<'g>(
     ask.max_tokens = asked.max_tokens;
     ask.debug = gateway.debug && ask.header(DEBUG_HEADER).is_some_and(|value| value != "0");
     let choice = gateway.choose(asked, wanted.as_deref(), &mut ask, host)?;
+    check_objects(asked, choice.key == Key::Passthrough)?;
     cx.facts.set(cx.host, Fact::RequestedModel, asked.model.as_str());
     cx.facts.set(cx.host, Fact::Targets, goal::write(&goals(&choice)));
     if choice.key == Key::Passthrough {
@@ -177,9 +235,11 @@ fn head(gateway: &Gateway, cx: &mut Cx<'_>) -> Flow {
         cx.read_body();
         return Flow::Continue;
     }
-    let listed = models_form(cx)
-        .filter(|_| cx.host.method().as_deref() == Some("GET"))
-        .map(|form| models::reply(gateway, form, &path));
+    let listed =
+        models_form(cx).filter(|_| cx.host.method().as_deref() == Some("GET")).map(|form| {
+            let allowed = cx.facts.get(cx.host, Fact::AllowedModels);
+            models::reply(gateway, form, &path, &models::Allowed::of(allowed.as_deref()))
+        });
     let refusal = match listed {
         Some(Ok(reply)) if gateway.mode == Mode::Enforce => return Flow::Respond(Box::new(reply)),
         Some(Ok(_)) => return Flow::Continue,

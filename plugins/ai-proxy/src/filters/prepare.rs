@@ -39,7 +39,7 @@ impl Prepare {
         let text = body.text().to_owned();
         let name = self.gateway.real_name(&model);
         let mut ask = Ask::new(cx, &path, &text, name, stream);
-        let rule = self.gateway.rule_of(name, &mut ask);
+        let rule = self.gateway.rule_of(name, &mut ask, Operation::Chat(client));
         let bound = ask.regions();
         let rule = rule.and_then(|rule| self.gateway.routing().route(rule));
         if let Some(regions) = rule.and_then(|rule| rule.regions()) {

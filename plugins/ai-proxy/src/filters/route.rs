@@ -13,11 +13,11 @@ use shared::request::RequestBody;
 use super::copy::{self, Compared};
 use super::track::{Line, Track};
 use super::translate::DIVERTED;
-use super::{Told, asked_path, choose, estimated, head, invite, vote};
+use super::{Told, asked_path, choose, estimated, head, invite, read, vote};
+use crate::attempt;
 use crate::config::Key;
 use crate::gateway::Gateway;
 use crate::routing::{Decision, load};
-use crate::{asked, attempt};
 
 pub(super) struct Route {
     gateway: Rc<Gateway>,
@@ -36,7 +36,7 @@ impl Route {
     fn route(&mut self, cx: &mut Cx<'_>, body: &RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
         let path = asked_path(cx);
-        let asked = asked::read(cx, &path, body)?;
+        let asked = read(&gateway, cx, &path, body)?;
         let choice = choose(&gateway, &asked, &path, body.text(), cx)?;
         if self.gateway.mode == Mode::DryRun {
             let names: Vec<_> = choice.targets.iter().map(|(p, _)| p.name.as_str()).collect();

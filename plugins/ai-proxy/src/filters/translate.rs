@@ -11,11 +11,11 @@ use shared::request::RequestBody;
 use super::goal::{self, Goal};
 use super::track::Trial;
 use super::{
-    answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward,
-    passthrough, prompt_tokens, spend, state_usage,
+    answer_head, asked_path, attempting, check_objects, choose, circumstances, estimated, finish,
+    forward, passthrough, prompt_tokens, read, sealing, spend, state_usage,
 };
 use crate::answer::{Answer, Begun};
-use crate::asked::{self, Asked};
+use crate::asked::Asked;
 use crate::attempt::{Attempt, address};
 use crate::gateway::Gateway;
 use crate::provider::Provider;
@@ -49,7 +49,7 @@ impl Translate {
     fn attempt(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
         let gateway = Rc::clone(&self.gateway);
         let path = asked_path(cx);
-        let asked = asked::read(cx, &path, body)?;
+        let asked = read(&gateway, cx, &path, body)?;
         let made = attempts_made(cx);
         let (provider, goal) = target(&gateway, &asked, &path, body.text(), made, cx)?;
         let Goal { model, numbers, .. } = goal;
@@ -57,11 +57,12 @@ impl Translate {
             self.answer = None;
             return Ok(Flow::Respond(Box::new(reply)));
         }
+        let passthrough = passthrough(cx);
+        check_objects(&asked, passthrough)?;
         let circumstances = circumstances(&gateway, cx);
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
         let mut attempt =
             Attempt::new(&circumstances, provider, changes, &model, &asked, body.text())?;
-        let passthrough = passthrough(cx);
         let target = numbers.map(|(_, target)| target);
         self.trial = Some(Trial::begin(made, target, cx.host.now_nanos()));
         attempting(cx, &provider.name, &model);
@@ -69,7 +70,9 @@ impl Translate {
         spend(cx, provider, attempt.key, 1, tokens);
         attempt.change(body)?;
         address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
-        self.answer = Some(Answer::new(cx.host, provider, &model, &asked, &attempt, passthrough));
+        let answer = Answer::new(cx.host, provider, &model, &asked, &attempt, passthrough);
+        let sealing = sealing(&gateway, cx, provider, &asked, &attempt);
+        self.answer = Some(answer.sealed(sealing).counted(gateway.service(&asked)));
         Ok(Flow::Continue)
     }
 

@@ -5,6 +5,14 @@ use super::{Paths, Preset, Quirks, Switch};
 
 pub(super) static TABLE: &[Preset] = &[
     Preset {
+        name: "generic",
+        title: "Any HTTP server with a model behind it, for `services`",
+        docs: "https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol",
+        base_url: "http://localhost:8000",
+        paths: Paths { chat: "", ..Paths::CHAT },
+        ..Preset::COMPATIBLE
+    },
+    Preset {
         name: "llama-cpp",
         title: "llama.cpp server",
         docs: "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",

@@ -51,7 +51,7 @@ impl Protocol for Cohere {
                 });
                 Answer::Body(object! { "models": Vec::from(models), "next_page_token": Json::NULL })
             }
-            Endpoint::Chat | Endpoint::CountTokens => chat(call, rng),
+            Endpoint::Chat | Endpoint::CountTokens | Endpoint::Object => chat(call, rng),
         }
     }
 

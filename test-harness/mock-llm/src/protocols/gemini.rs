@@ -53,7 +53,7 @@ impl Protocol for Gemini {
 
     fn answer(&self, call: &Call<'_>, rng: &mut Rng) -> Answer {
         match call.endpoint {
-            Endpoint::Chat | Endpoint::Rerank => chat(call, rng),
+            Endpoint::Chat | Endpoint::Rerank | Endpoint::Object => chat(call, rng),
             Endpoint::CountTokens => {
                 let asked = field(call.body, "generateContentRequest").unwrap_or(call.body);
                 Answer::Body(object! { "totalTokens": prompt_tokens(asked) })

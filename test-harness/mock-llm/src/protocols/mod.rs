@@ -4,6 +4,7 @@ mod anthropic;
 mod bedrock;
 mod cohere;
 mod gemini;
+mod kept;
 mod openai;
 mod openai_responses;
 
@@ -66,6 +67,8 @@ pub(crate) enum Endpoint {
     Models,
     /// One model.
     Model,
+    /// Something that the provider keeps for its client.
+    Object,
 }
 
 /// One request.
@@ -214,7 +217,10 @@ impl ApiError {
 }
 
 /// Every protocol. Cohere's list of models has the path of OpenAI's, but for a prefix, and goes first.
-static ALL: [&dyn Protocol; 6] = [
+static ALL: [&dyn Protocol; 9] = [
+    &kept::OPENAI,
+    &kept::ANTHROPIC,
+    &kept::GEMINI,
     &cohere::Cohere,
     &openai::OpenAi,
     &anthropic::Anthropic,

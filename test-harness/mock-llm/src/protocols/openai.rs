@@ -44,7 +44,9 @@ impl Protocol for OpenAi {
 
     fn answer(&self, call: &Call<'_>, rng: &mut Rng) -> Answer {
         match call.endpoint {
-            Endpoint::Chat | Endpoint::CountTokens | Endpoint::Rerank => chat(call, rng),
+            Endpoint::Chat | Endpoint::CountTokens | Endpoint::Rerank | Endpoint::Object => {
+                chat(call, rng)
+            }
             Endpoint::Embeddings => Answer::Body(embeddings::answer(call)),
             Endpoint::Models => {
                 let models: Vec<Json> = MODELS.iter().map(|id| model(id)).collect();
