@@ -166,9 +166,17 @@ FAILURES = {
     "dropped": {"drop_connection": True},
     "stalls before its headers": {"latency_ms": 5000},
     "stalls before its first token": {"ttft_ms": 5000},
-    "an error event": {"error_after_events": 1, "error_type": "overloaded_error"},
-    "an end without a word": {"end_after_events": 1},
+    "an error event": {"error_after_events": 0, "error_type": "overloaded_error"},
+    "an end without a word": {"end_after_events": 0},
 }
+
+
+def heal(gateway, ask):
+    """Lets what has failed before answer well, in both workers, so that it does not rest."""
+    for name in ("anthropic", "gemini"):
+        many(gateway, ask("in-order"), 8, {"x-ai-pin": name})
+    until(lambda: {provider(a) for a in many(gateway, ask("in-order"), 8)} == {"gemini"})
+    gateway.reset()
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -176,13 +184,14 @@ FAILURES = {
 def test_the_next_provider_answers_in_its_own_protocol(gateway, ask, failure, stream):
     if not stream and ("event" in failure or "word" in failure):
         pytest.skip("only streams have events")
-    # The rests that the failures before this one have led to.
-    time.sleep(1.1)
-    # As long as it rests, the first is not asked.
+    heal(gateway, ask)
     script = {"text": "here", "on": {"gemini": FAILURES[failure], "anthropic": FAILURES[failure]}}
     answer = gateway.post(ask("in-order", stream=stream), script)
     assert provider(answer) == "openai"
     assert "here" in answer.text and "error" not in answer.text
+    if failure == "stalls before its headers":
+        # The stand-in writes down what it answers, and this it never does.
+        return
     asked = [gateway.received(name)[-1] for name in ("gemini", "anthropic", "openai")]
     assert asked[0]["path"].startswith("/v1beta/models/gemini-2.5-pro:")
     assert [attempt["path"] for attempt in asked[1:]] == ["/v1/messages", "/v1/chat/completions"]
@@ -193,7 +202,7 @@ def test_the_next_provider_answers_in_its_own_protocol(gateway, ask, failure, st
 
 
 def test_a_prompt_that_is_too_long_goes_to_the_model_that_is_there_for_it(gateway, ask):
-    time.sleep(1.1)
+    heal(gateway, ask)
     too_long = {"status": 400, "error_message": "The input token count exceeds the maximum number "
                                                 "of tokens allowed"}
     answer = gateway.post(ask("in-order"), {"on": {"gemini": too_long}})
@@ -207,14 +216,14 @@ def test_a_prompt_that_is_too_long_goes_to_the_model_that_is_there_for_it(gatewa
 
 def test_a_circuit_opens_in_both_workers_and_one_probe_closes_it(gateway, ask):
     broken = {"on": {"openai": {"status": 500}}}
-    until(lambda: "circuit" and all(
-        provider(answer) == "anthropic" for answer in many(gateway, ask("circuit"), 16, None, broken)))
+    # Each failure is one of a worker's own, so that it takes some in both.
+    many(gateway, ask("circuit"), 24, None, broken)
     gateway.reset()
     many(gateway, ask("circuit"), 24, None, broken)
     # A probe now and then, no more.
     assert len(gateway.received("openai")) <= 6
-    until(lambda: all(provider(answer) == "openai" for answer in many(gateway, ask("circuit"), 16)),
-          30)
+    until(lambda: all(provider(answer) == "openai" for answer in many(gateway, ask("circuit"), 8)),
+          40)
 
 
 def test_the_faster_one_is_found(gateway, ask):

@@ -693,3 +693,25 @@ fn a_provider_that_says_that_nothing_is_left_rests() {
     later.now_nanos.set(later.now_nanos.get() + 21 * SECOND);
     assert_eq!(routed(&route, &later, &ask("m", "")), "ca");
 }
+
+#[test]
+fn capacity_that_is_paid_for_anyway_is_used_first_and_used_up() {
+    let (route, translate) = two(json!([{"name": "f", "strategy": "cheapest", "targets": [
+        {"provider": "a", "model": "m-a", "price": {"input": 1, "output": 1}},
+        {"provider": "b", "model": "m-b", "price": {"input": 9, "output": 9,
+            "committed": {"tokens": 1000, "seconds": 3600}}}]}]));
+    let host = chat_host();
+    let mut outer = exchange_of(&route);
+    assert!(send(&mut outer, &host, &ask("m", "")));
+    assert_eq!(property(&host, "ai.cluster"), "cb");
+    let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+    host.properties.borrow_mut().insert(metadata.into(), "b".into());
+    let mut inner = exchange_of(&translate);
+    assert!(send(&mut inner, &host, &ask("m", "")));
+    let body = r#"{"content":[],"usage":{"input_tokens":900,"output_tokens":90}}"#;
+    answer(&mut inner, &host, 200, "application/json", body);
+    inner.done(&host);
+    head(&mut outer, &host, 200, "application/json");
+    outer.done(&host);
+    assert_eq!(routed(&route, &chat_host(), &ask("m", "")), "ca");
+}

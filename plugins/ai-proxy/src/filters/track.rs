@@ -5,6 +5,7 @@
 
 use shared::facts::Fact;
 use shared::filter::{Cx, Outcome};
+use shared::usage::Usage;
 
 use crate::gateway::{Choice, Gateway};
 use crate::routing::health;
@@ -63,6 +64,12 @@ impl Track {
             let target =
                 known.and_then(|line| line.target).or_else(|| self.planned(place, provider));
             self.tell(gateway, cx, place, target, came);
+            if let Some(target) = target.filter(|_| last) {
+                let usage = cx.facts.get(cx.host, Fact::Usage);
+                let usage = usage.and_then(|json| serde_json::from_str::<Usage>(&json).ok());
+                let tokens = usage.map_or(0, |usage| usage.total_tokens());
+                gateway.routing().spent(self.rule, target, tokens, now);
+            }
         }
         if attempts.is_empty() {
             let came = self.proxy_status.map(|_| health::Outcome::default());

@@ -525,6 +525,15 @@ impl Routing {
         self.routes.iter().take(count).position(|route| route.condition.fits(ask))
     }
 
+    /// A target has used so many tokens.
+    pub fn spent(&self, route: usize, target: usize, tokens: u64, now: u64) {
+        let target = self.routes.get(route).and_then(|route| route.targets.get(target));
+        let tariff = target.and_then(|target| target.tariff.as_ref());
+        if let Some(capacity) = tariff.and_then(Tariff::committed) {
+            capacity.spend(tokens, now);
+        }
+    }
+
     /// A target was asked and this came of it. `None`: the client left first.
     pub fn ended(&self, host: &dyn Host, route: usize, target: usize, outcome: Option<Outcome>) {
         let Some(route) = self.routes.get(route) else { return };
