@@ -7,7 +7,7 @@ WASM := cargo build --quiet --profile $(PROFILE) --locked --target wasm32-wasip1
 BUILT := wasm32-wasip1/$(PROFILE)
 
 .PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e \
-        conformance bench-translate guard-eval features lint fmt fuzz schema clean
+        conformance bench-translate metrics-cost soak guard-eval tokens-eval features lint fmt fuzz schema clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -71,8 +71,17 @@ bench-translate: ## What translating costs, in Wasm instructions and native time
 	@cargo run --quiet --locked -p test-harness --bin count-fuel -- target/bench.wasm
 	@cargo run --quiet --release --locked -p bench
 
+metrics-cost: ## What ai-metrics adds to a request and to an event, in native time
+	@cargo run --quiet --release --locked -p ai-metrics --example cost --features shared/testing
+
+soak: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000]
+	@SOAK=$${SOAK:-200000} cargo test --quiet --release --locked -p test-harness --test ai_metrics_memory -- --nocapture
+
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
 	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
+
+tokens-eval: ## How far the estimate of tokens is from o200k_base [DATA=folder of english, chinese, code, json]
+	@cargo run --quiet --locked -p tokens-eval -- "$(DATA)"
 
 features: ## Write the table of what is translated anew, from the golden files
 	UPDATE=1 cargo test --quiet --locked -p ai-proxy --test features

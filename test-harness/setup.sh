@@ -59,8 +59,21 @@ prometheus() {
     )
 }
 
+# Of Debian and Ubuntu; elsewhere whoever sets up installs them.
+redis() {
+    command -v redis-server >/dev/null 2>&1 && command -v webdis >/dev/null 2>&1 && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        apt-get install -qq -y --no-install-recommends redis-server webdis >/dev/null
+    fi
+    need redis-server "install Redis (Debian: apt install redis-server)"
+    need webdis "install Webdis (Debian: apt install webdis)"
+}
+
 tests() {
     run
+    redis
     prometheus
     target wasm32-unknown-unknown
     install test-harness/e2e/requirements.txt

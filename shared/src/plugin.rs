@@ -25,6 +25,12 @@ pub trait Plugin {
     /// The filters of one exchange, the one nearest to the client first; empty lets it pass.
     fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>>;
 
+    /// It was configured, and no request has come. Envoy configures once before it starts its workers:
+    /// what they share is made here, as two of them might make it at once.
+    fn started(&self, host: &dyn Host) {
+        let _ = host;
+    }
+
     /// How often [`tick`](Plugin::tick) is wanted; never unless said. A host without
     /// [`Capability::Tick`](crate::host::Capability::Tick) refuses a plugin that cannot do without.
     fn tick_period(&self) -> Option<Duration> {

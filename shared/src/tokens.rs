@@ -1,39 +1,102 @@
 //! How many tokens a text has, about: no vendor's tokenizer is in a `.wasm`, as each is some megabytes.
+//!
+//! A text is cut where OpenAI's `o200k_base` cuts it before it looks anything up (words with the sign or
+//! space before them, up to three digits, runs of signs, line breaks), and each piece counts what pieces
+//! of its kind and length have on average. `make tokens-eval` compares it with the real thing; the
+//! figures are in docs/token-ratelimit.md.
 
-/// Of a token, in hundredths: a letter of a word written in ASCII, where 4.2 make a token.
-const LETTER: u64 = 24;
-/// A digit.
-const DIGIT: u64 = 40;
-/// A sign between words, many of which are part of a token with others.
-const SIGN: u64 = 60;
-/// A character of a script that has no spaces between words: Chinese, Japanese, Korean.
-const IDEOGRAPH: u64 = 70;
-/// Any other character: Cyrillic, Greek, Arabic, letters with accents.
-const OTHER: u64 = 45;
-/// One beyond the scripts in daily use, pictures above all.
-const RARE: u64 = 200;
+mod common;
+mod costs;
+mod pieces;
+
+pub use pieces::{Lead, Piece, Pieces};
 
 /// About so many tokens; 0 for an empty text only.
 pub fn estimate(text: &str) -> u64 {
-    let hundredths = text.chars().map(weight).fold(0_u64, u64::saturating_add);
-    if text.is_empty() { 0 } else { hundredths.div_ceil(100).max(1) }
+    let mut counter = Counter::default();
+    counter.add(text);
+    counter.tokens()
 }
 
-/// Tokens of a text that stands in JSON: its escapes count as they are written.
+/// Tokens of a text that stands in JSON, without its quotes: an escape counts as what it stands for.
 pub fn estimate_escaped(text: &str) -> u64 {
-    estimate(text)
+    let mut counter = Counter::default();
+    counter.add_escaped(text);
+    counter.tokens()
 }
 
-/// A space belongs to the word that follows.
-fn weight(c: char) -> u64 {
-    match c {
-        'a'..='z' | 'A'..='Z' => LETTER,
-        '0'..='9' => DIGIT,
-        ' ' | '\t' | '\r' => 0,
-        '\0'..='\u{7f}' => SIGN,
-        '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' => IDEOGRAPH,
-        '\u{80}'..='\u{ffff}' => OTHER,
-        _ => RARE,
+/// Counts a text that comes piece by piece, wherever it is cut.
+#[derive(Clone, Debug, Default)]
+pub struct Counter {
+    pieces: Pieces,
+    thousandths: u64,
+}
+
+impl Counter {
+    /// More of the text.
+    pub fn add(&mut self, text: &str) {
+        for c in text.chars() {
+            self.push(c);
+        }
+    }
+
+    /// More of the text, as it stands in JSON.
+    pub fn add_escaped(&mut self, text: &str) {
+        if text.contains('\\') {
+            unescape(text, |c| self.push(c));
+        } else {
+            self.add(text);
+        }
+    }
+
+    /// Tokens so far.
+    pub fn tokens(&self) -> u64 {
+        let last = self.pieces.last().into_iter().flatten().map(|piece| costs::of(&piece));
+        let thousandths = last.fold(self.thousandths, u64::saturating_add);
+        // Nothing is for free, and 0 would mean that there is no text.
+        if thousandths == 0 { 0 } else { thousandths.saturating_add(500).div_euclid(1_000).max(1) }
+    }
+
+    fn push(&mut self, c: char) {
+        for piece in self.pieces.push(c).iter().flatten() {
+            self.thousandths = self.thousandths.saturating_add(costs::of(piece));
+        }
+    }
+}
+
+/// The characters that a JSON string stands for. What is no valid escape stands for itself.
+fn unescape(text: &str, mut push: impl FnMut(char)) {
+    let mut rest = text.chars();
+    // The first half of a character beyond the first 65,536.
+    let mut high: Option<u32> = None;
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            push(c);
+            continue;
+        }
+        match rest.next() {
+            Some('n') => push('\n'),
+            Some('t') => push('\t'),
+            Some('r') => push('\r'),
+            Some('b' | 'f') => push(' '),
+            Some('u') => {
+                let mut code = 0;
+                for _ in 0..4 {
+                    let digit = rest.next().and_then(|digit| digit.to_digit(16)).unwrap_or(0);
+                    code = code * 16 + digit;
+                }
+                match (high.take(), code) {
+                    (_, 0xd800..=0xdbff) => high = Some(code - 0xd800),
+                    (Some(high), 0xdc00..=0xdfff) => {
+                        let code = 0x10000 + (high << 10) + (code - 0xdc00);
+                        push(char::from_u32(code).unwrap_or('\u{fffd}'));
+                    }
+                    _ => push(char::from_u32(code).unwrap_or('\u{fffd}')),
+                }
+            }
+            Some(other) => push(other),
+            None => push('\\'),
+        }
     }
 }
 
@@ -56,5 +119,28 @@ mod tests {
             let estimate = estimate(text);
             assert!(estimate.abs_diff(tokens) * 3 <= tokens, "{text}: {estimate}");
         }
+    }
+
+    #[test]
+    fn it_does_not_matter_where_a_text_is_cut() {
+        let text = "fn main() {\n    let größe = \"你好，世界 42\";\n}\n  'tis HTTPServer — ok?  ";
+        let whole = estimate(text);
+        for (at, _) in text.char_indices() {
+            let mut counter = Counter::default();
+            let (head, tail) = text.split_at(at);
+            counter.add(head);
+            counter.add(tail);
+            assert_eq!(counter.tokens(), whole, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn escapes_count_as_what_they_stand_for() {
+        let text = "say \"hi\"\n\tto 你好 🎉";
+        let json = serde_json::to_string(text).unwrap();
+        assert_eq!(estimate_escaped(json.trim_matches('"')), estimate(text));
+        assert_eq!(estimate_escaped("\\u4f60\\u597d \\ud83c\\udf89"), estimate("你好 🎉"));
+        // Broken ones are counted all the same.
+        assert!(estimate_escaped("\\") > 0 && estimate_escaped("\\ud83c\\uzz") > 0);
     }
 }

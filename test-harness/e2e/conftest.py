@@ -8,6 +8,10 @@ import pytest
 
 from gateway.stack import CLIENT_KEY, KEYS, Stack
 
+# The gateway that the tests of the metrics look at.
+pytest_plugins = ["observed"]
+
+
 class Gateway:
     """A running gateway as a test sees it."""
 

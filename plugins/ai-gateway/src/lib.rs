@@ -71,6 +71,12 @@ impl Plugin for AiGateway {
         self.plugins.iter().flat_map(|plugin| Rc::clone(plugin).filters()).collect()
     }
 
+    fn started(&self, host: &dyn Host) {
+        for plugin in &self.plugins {
+            plugin.started(host);
+        }
+    }
+
     /// The shortest of theirs. Each looks for itself whether something is due.
     fn tick_period(&self) -> Option<Duration> {
         self.plugins.iter().filter_map(|plugin| plugin.tick_period()).min()

@@ -3,8 +3,6 @@
 //! What is reserved counts as used at once and is corrected when the answer is known. So there is
 //! nothing to expire: of a request whose end nobody has seen, its estimate stays charged.
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::Algorithm;
 use crate::window::Window;
 
@@ -46,6 +44,12 @@ pub enum Kind {
     Places,
 }
 
+impl Terms {
+    fn is_bucket(&self) -> bool {
+        matches!(self.kind, Kind::Bucket { .. })
+    }
+}
+
 impl Kind {
     /// Of a rule that counts by time.
     pub fn new(algorithm: Algorithm, window: Window, offset: i64, burst: u64) -> Kind {
@@ -58,30 +62,23 @@ impl Kind {
 }
 
 /// What is known of a key.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Account {
     /// When the current window began, seconds; of a bucket when it was last filled, milliseconds; of
     /// places nothing.
-    #[serde(rename = "t", default)]
-    since: u64,
+    pub(crate) since: u64,
     /// Used in the current window; missing in the bucket.
-    #[serde(rename = "u", default)]
-    used: u64,
+    pub(crate) used: u64,
     /// Used in the window before.
-    #[serde(rename = "p", default, skip_serializing_if = "is_zero")]
-    before: u64,
-    /// Places by when they were taken.
-    #[serde(rename = "l", default, skip_serializing_if = "Vec::is_empty")]
-    places: Vec<(u64, u64)>,
+    pub(crate) before: u64,
     /// Added to the limit of this window.
-    #[serde(rename = "x", default, skip_serializing_if = "is_zero")]
-    extra: u64,
-}
-
-// serde asks for a reference.
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+    pub(crate) extra: u64,
+    /// Marks that were passed in this window.
+    pub(crate) marks: u64,
+    /// All that was ever settled.
+    pub(crate) total: u64,
+    /// Places by when they were taken.
+    pub(crate) places: Vec<(u64, u64)>,
 }
 
 /// Where an account stands.
@@ -103,7 +100,7 @@ impl Standing {
 }
 
 /// That something was reserved, so that it can be corrected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// In which window, or at which time.
     pub since: u64,
@@ -144,6 +141,9 @@ impl Account {
     /// Corrects what was reserved to what it really was.
     pub fn settle(&mut self, terms: &Terms, receipt: Receipt, actual: u64, now: u64) {
         self.advance(terms, now);
+        if terms.kind != Kind::Places {
+            self.total = self.total.saturating_add(actual);
+        }
         let change = |count: &mut u64| {
             *count = count.saturating_add(actual).saturating_sub(receipt.amount);
         };
@@ -169,9 +169,36 @@ impl Account {
         }
     }
 
+    /// Reserves more for a request that has a receipt already, if there is room.
+    pub fn extend(&mut self, terms: &Terms, receipt: &mut Receipt, more: u64, now: u64) -> bool {
+        match self.reserve(terms, more, now, false) {
+            Ok(next) if next.since == receipt.since || terms.is_bucket() => {
+                receipt.amount = receipt.amount.saturating_add(more);
+                true
+            }
+            Ok(_) => {
+                // In the next window: what was reserved in the one before is settled there.
+                let held = std::mem::replace(receipt, Receipt { since: self.since, amount: more });
+                self.total = self.total.saturating_add(held.amount);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// How many of these amounts, the lowest first, are passed, if one of them is for the first time.
+    pub fn pass(&mut self, used: u64, marks: &[u64]) -> usize {
+        let passed = marks.iter().filter(|mark| used >= **mark).count();
+        if passed as u64 <= self.marks {
+            return 0;
+        }
+        self.marks = passed as u64;
+        passed
+    }
+
     /// Gives back what was used in this window.
     pub fn reset(&mut self) {
-        *self = Account::default();
+        *self = Account { total: self.total, ..Account::default() };
     }
 
     /// Adds to the limit of this window.
@@ -222,6 +249,7 @@ impl Account {
                     self.before = if self.since == previous { self.used } else { 0 };
                     self.used = 0;
                     self.extra = 0;
+                    self.marks = 0;
                     self.since = begin;
                 }
             }
@@ -249,7 +277,7 @@ impl Account {
     }
 
     /// Seconds until so much is free, at least 1.
-    fn wait(&self, terms: &Terms, amount: u64, now: u64) -> u64 {
+    pub fn wait(&self, terms: &Terms, amount: u64, now: u64) -> u64 {
         let seconds = now / 1000;
         let standing = self.standing(terms, now);
         let wait = match terms.kind {

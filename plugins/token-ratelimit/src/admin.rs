@@ -8,15 +8,15 @@
 //! | `POST /_ai/budgets/topup?rule=R&key=K&amount=N` | adds to its limit, for this window |
 
 use serde_json::{Value, json};
-use shared::filter::Reply;
-use shared::host::Host;
+use shared::filter::{CallReply, Reply};
+use shared::host::{Call, Host};
 
-use crate::account::Terms;
-use crate::config::Unit;
+use crate::claim::{self, Answer, Claim, Mode};
 use crate::filter::bearer;
 use crate::limiter::Limiter;
 use crate::rule::{Allowance, Rule};
-use crate::store::KeyId;
+use crate::store::Store;
+use crate::store::redis::Asked as AskedThere;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
@@ -52,79 +52,127 @@ impl Asked {
     }
 }
 
+/// What comes of a request for one of the endpoints.
+pub enum Said {
+    /// This.
+    Reply(Reply),
+    /// That is known when the store has answered.
+    There(Box<There>, Box<Call>),
+}
+
+/// A question to a store elsewhere.
+pub struct There {
+    claim: Claim,
+    asked: AskedThere,
+}
+
+impl There {
+    /// What it has answered comes to.
+    pub fn answer(&self, limiter: &Limiter, host: &dyn Host, reply_there: &CallReply) -> Reply {
+        let Store::Redis(redis) = &limiter.store else { return unavailable() };
+        let claims = std::slice::from_ref(&self.claim);
+        let checked = redis.checked(host, &self.asked, claims, reply_there);
+        let answer = checked.and_then(|(_, checked)| checked.answers.first().copied());
+        match (answer, limiter.rules.get(self.claim.rule)) {
+            (Some(answer), Some(rule)) => standing(rule, &answer),
+            _ => unavailable(),
+        }
+    }
+}
+
 /// Answers a request for one of the endpoints.
-pub fn answer(limiter: &Limiter, host: &dyn Host, asked: &Asked) -> Reply {
+pub fn answer(limiter: &Limiter, host: &dyn Host, asked: &Asked) -> Said {
+    match read(limiter, host, asked) {
+        Err(reply) => Said::Reply(reply),
+        Ok(claim) => {
+            if asked.what != What::Show {
+                let action = format!("{:?}", asked.what);
+                let name = limiter.rules.get(claim.rule).map(|rule| rule.name.as_str());
+                let line = json!({"event": "limit_admin", "action": action, "rule": name});
+                log::warn!("{line}");
+            }
+            match &limiter.store {
+                Store::Redis(redis) => {
+                    let (asked, call) = redis.check(host, std::slice::from_ref(&claim));
+                    Said::There(Box::new(There { claim, asked }), Box::new(call))
+                }
+                Store::Local => {
+                    let checked = limiter.check_here(host, std::slice::from_ref(&claim));
+                    let answer = checked.answers.first().copied().unwrap_or_default();
+                    let rule = limiter.rules.get(claim.rule);
+                    Said::Reply(rule.map_or_else(unavailable, |rule| standing(rule, &answer)))
+                }
+            }
+        }
+    }
+}
+
+/// What is to be done, or what is wrong with it.
+fn read(limiter: &Limiter, host: &dyn Host, asked: &Asked) -> Result<Claim, Reply> {
+    let wrong = |status, message: &str| reply(status, &json!({"error": {"message": message}}));
     if limiter.admin.is_empty() {
-        return reply(404, &json!({"error": {"message": "there is no such endpoint"}}));
+        return Err(wrong(404, "there is no such endpoint"));
     }
     if !limiter.admin.any_matches(&bearer(host)) {
-        return reply(401, &json!({"error": {"message": "send the admin key as a bearer token"}}));
+        return Err(wrong(401, "send the admin key as a bearer token"));
     }
     let wanted = if asked.what == What::Show { "GET" } else { "POST" };
     if host.method().as_deref() != Some(wanted) {
-        return reply(405, &json!({"error": {"message": format!("use {wanted}")}}));
+        return Err(wrong(405, &format!("use {wanted}")));
     }
     let Some(name) = asked.parameter("rule") else {
         if asked.what == What::Show {
             let rules: Vec<Value> = limiter.rules.iter().map(describe).collect();
-            return reply(200, &json!({"rules": rules}));
+            return Err(reply(200, &json!({"rules": rules})));
         }
-        return reply(400, &json!({"error": {"message": "`rule` is missing"}}));
+        return Err(wrong(400, "`rule` is missing"));
     };
-    let Some(rule) = limiter.rules.iter().find(|rule| rule.name == name) else {
-        return reply(404, &json!({"error": {"message": "there is no such rule"}}));
-    };
+    let found = limiter.rules.iter().enumerate().find(|(_, rule)| rule.name == name);
+    let Some((index, rule)) = found else { return Err(wrong(404, "there is no such rule")) };
     let key = asked.parameter("key").unwrap_or_default();
-    let id = KeyId::new(&rule.name, &key);
     let terms = match rule.allowance(&key) {
         Allowance::Terms(terms) => terms,
-        Allowance::Unlimited => return reply(200, &json!({"rule": name, "unlimited": true})),
-        Allowance::Blocked => return reply(200, &json!({"rule": name, "blocked": true})),
+        Allowance::Unlimited => return Err(reply(200, &json!({"rule": name, "unlimited": true}))),
+        Allowance::Blocked => return Err(reply(200, &json!({"rule": name, "blocked": true}))),
     };
-    match asked.what {
-        What::Show => {}
-        What::Reset => limiter.store.adjust(host, id, &terms, |account, _| account.reset()),
+    let (mode, amount) = match asked.what {
+        What::Show => (Mode::Look, 0),
+        What::Reset => (Mode::Reset, 0),
         What::TopUp => {
             let amount = asked.parameter("amount").and_then(|text| text.parse::<f64>().ok());
             let Some(amount) = amount.filter(|amount| (0.0..=1e9).contains(amount)) else {
-                let message =
-                    "`amount` must be a number, in the rule's unit (of `cost` in US dollars)";
-                return reply(400, &json!({"error": {"message": message}}));
+                return Err(wrong(
+                    400,
+                    "`amount` must be a number, in the rule's unit (of `cost` in US dollars)",
+                ));
             };
-            let amount = if rule.unit == Unit::Cost { amount * 1e9 } else { amount };
-            // At most 1e18, as was just checked.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let amount = amount.round() as u64;
-            limiter.store.adjust(host, id, &terms, |account, now| {
-                account.top_up(&terms, amount, now);
-            });
+            (Mode::TopUp, rule.scaled(amount))
         }
-    }
-    if asked.what != What::Show {
-        let line =
-            json!({"event": "limit_admin", "action": format!("{:?}", asked.what), "rule": name});
-        log::warn!("{line}");
-    }
-    reply(200, &standing(limiter, host, rule, id, &terms))
+    };
+    let count = claim::count(&rule.name, &terms, &key);
+    Ok(Claim { rule: index, count, terms, amount, mode, marks: Vec::new() })
 }
 
-fn standing(limiter: &Limiter, host: &dyn Host, rule: &Rule, id: KeyId, terms: &Terms) -> Value {
-    let standing = limiter.store.standing(host, id, terms);
-    let amount = |value: u64| match rule.unit {
-        Unit::Cost => json!(value as f64 / 1e9),
-        _ => json!(value),
-    };
-    json!({
-        "rule": rule.name,
-        "limit": amount(standing.limit),
-        "used": amount(standing.used),
-        "remaining": amount(standing.remaining()),
-        "reset_seconds": standing.reset,
-    })
+fn unavailable() -> Reply {
+    reply(503, &json!({"error": {"message": "the store does not answer; try again"}}))
+}
+
+fn standing(rule: &Rule, answer: &Answer) -> Reply {
+    let standing = answer.standing;
+    reply(
+        200,
+        &json!({
+            "rule": rule.name,
+            "limit": rule.shown(standing.limit),
+            "used": rule.shown(standing.used),
+            "remaining": rule.shown(standing.remaining()),
+            "reset_seconds": standing.reset,
+        }),
+    )
 }
 
 fn describe(rule: &Rule) -> Value {
-    json!({"name": rule.name, "window": rule.window_name, "unit": format!("{:?}", rule.unit)})
+    json!({"name": rule.name, "window": rule.window_name, "unit": rule.unit})
 }
 
 fn reply(status: u16, body: &Value) -> Reply {

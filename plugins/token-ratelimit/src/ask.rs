@@ -48,6 +48,7 @@ impl Ask<'_, '_> {
             }
             Part::Ip => self.address().map(|ip| ip.to_string()).unwrap_or_default(),
             Part::Provider => self.provider.to_owned(),
+            Part::Route => self.route(),
             Part::Header(name) => self.header(name),
             Part::Query(name) => self.query(name),
             Part::Cookie(name) => self.cookie(name),
@@ -82,6 +83,14 @@ impl Ask<'_, '_> {
     /// The client's address.
     pub fn address(&self) -> Option<IpAddr> {
         client::address(self.cx.host)
+    }
+
+    /// The proxy's own route: Envoy's name of it, APISIX's number.
+    pub fn route(&self) -> String {
+        let host = self.cx.host;
+        let name = host.property(&["xds", "route_name"]).filter(|name| !name.is_empty());
+        let name = name.or_else(|| host.property(&["route_id"])).unwrap_or_default();
+        String::from_utf8(name).unwrap_or_default()
     }
 
     fn fact(&mut self, fact: Fact) -> String {

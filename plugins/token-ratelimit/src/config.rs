@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use shared::config::{Mode, Secrets, list};
+use serde::{Deserialize, Serialize};
+use shared::config::{Mode, Secret, Secrets, list};
 use shared::price::Price;
 
 /// Configuration of token-ratelimit.
@@ -23,6 +23,13 @@ pub struct Config {
     /// Most keys that are counted, of all rules together: exact among the workers of an Envoy, each
     /// worker's own on APISIX.
     pub max_keys: u32,
+    /// Where the counts are: `local`, or in Redis for many proxies.
+    pub store: Store,
+    /// Who is told when a budget passes one of its `soft` shares.
+    pub webhook: Option<Webhook>,
+    /// Models that a name may lead to (ai-proxy's aliases and routes), by name: a request is taken to
+    /// cost what it would at the dearest. Those that have answered are known without.
+    pub candidates: BTreeMap<String, Vec<String>>,
     /// Prices of models, before those that are commonly known.
     #[serde(deserialize_with = "list")]
     pub prices: Vec<Price>,
@@ -44,6 +51,9 @@ impl Default for Config {
             services: Vec::new(),
             rules: Vec::new(),
             max_keys: 100_000,
+            store: Store::default(),
+            webhook: None,
+            candidates: BTreeMap::new(),
             prices: Vec::new(),
             usual_completion: 1_000,
             admin_key: Secrets::default(),
@@ -51,6 +61,135 @@ impl Default for Config {
             max_request_bytes: 50 << 20,
         }
     }
+}
+
+/// Where the counts are.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// In the data that the workers of an Envoy share; on APISIX each worker's own.
+    #[default]
+    Local,
+    /// In Redis, through Webdis: one count for many proxies, that outlives them.
+    Redis(Box<Redis>),
+}
+
+/// Redis, through Webdis.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// Webdis: a cluster on Envoy, `host:port` on APISIX.
+    pub upstream: String,
+    /// `http` or `https`; on Envoy the cluster decides.
+    #[serde(default = "http")]
+    pub scheme: String,
+    /// The host name sent; the upstream's name unless said.
+    #[serde(default)]
+    pub authority: Option<String>,
+    /// Further headers, as `authorization` for Webdis's access control.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    /// The keys begin with it. Proxies of one prefix share their counts. In braces, as `{ai}`, all are
+    /// in one slot of a Redis cluster.
+    #[serde(default = "prefix")]
+    pub prefix: String,
+    /// When to give up on a call, in milliseconds; no request waits longer.
+    #[serde(default = "timeout")]
+    pub timeout_ms: u32,
+    /// What to do with a request when there is no answer.
+    #[serde(default)]
+    pub fail: Fail,
+    /// Of `fail: local`: the share of each limit that this proxy gives out by itself.
+    #[serde(default = "half")]
+    pub local_share: f64,
+    /// After how many seconds a request is taken to be lost whose end nobody has told: a place of
+    /// `concurrent` is free again then, and of other units the estimate stays charged.
+    #[serde(default = "lease")]
+    pub lease_seconds: u32,
+    /// Milliseconds between two batches of what is over.
+    #[serde(default = "flush")]
+    pub flush_ms: u32,
+    /// Most requests of a worker that are over and wait to be told; of further ones the estimate stays
+    /// charged, and they are counted.
+    #[serde(default = "queue")]
+    pub max_queue: usize,
+    /// On a host without a timer (APISIX): what is over is told with the next request's check.
+    #[serde(default)]
+    pub on_requests: bool,
+}
+
+/// What to do with a request when a store does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Fail {
+    /// Let it go on; what it uses is counted when the store is there again.
+    Open,
+    /// Refuse it with 503.
+    Closed,
+    /// Go by this proxy's own counts and its share of each limit.
+    #[default]
+    Local,
+}
+
+/// Who is told.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// The receiver: a cluster on Envoy, `host:port` on APISIX.
+    pub upstream: String,
+    /// `http` or `https`; on Envoy the cluster decides.
+    #[serde(default = "http")]
+    pub scheme: String,
+    /// The host name sent; the upstream's name unless said.
+    #[serde(default)]
+    pub authority: Option<String>,
+    /// The path that is posted to.
+    #[serde(default = "root")]
+    pub path: String,
+    /// Further headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    /// When to give up on a call, in milliseconds.
+    #[serde(default = "patience")]
+    pub timeout_ms: u32,
+    /// Most messages that wait; further ones are dropped and counted.
+    #[serde(default = "messages")]
+    pub max_queue: usize,
+}
+
+fn http() -> String {
+    "http".into()
+}
+fn prefix() -> String {
+    "ai".into()
+}
+fn root() -> String {
+    "/".into()
+}
+fn timeout() -> u32 {
+    200
+}
+fn patience() -> u32 {
+    5_000
+}
+fn half() -> f64 {
+    0.5
+}
+fn lease() -> u32 {
+    1_800
+}
+fn flush() -> u32 {
+    200
+}
+fn queue() -> usize {
+    10_000
+}
+fn messages() -> usize {
+    100
 }
 
 /// One limit or budget.
@@ -61,7 +200,7 @@ pub struct Rule {
     /// Its name, in answers, logs and metrics. Counts belong to it: a rule that is renamed begins anew.
     pub name: String,
     /// What each has a count of its own: `consumer`, `group`, `key_id`, `model`, `endpoint`, `ip`,
-    /// `provider`, `header:NAME`, `query:NAME`, `cookie:NAME`, `tag:NAME`, `claim:NAME`, `body:NAME`
+    /// `provider`, `route`, `header:NAME`, `query:NAME`, `cookie:NAME`, `tag:NAME`, `claim:NAME`, `body:NAME`
     /// (`user` or a member of `metadata`). Several together have one for each combination; none is one
     /// count for all.
     #[serde(default, deserialize_with = "list")]
@@ -98,12 +237,16 @@ pub struct Rule {
     /// Other limits for some: the parts of the key, joined by `/`.
     #[serde(default)]
     pub overrides: BTreeMap<String, Override>,
-    /// Shares of the limit, from 0 to 1, at which answers and metrics warn.
+    /// Shares of the limit, from 0 to 1, at which answers, metrics and the webhook warn.
     #[serde(default, deserialize_with = "list")]
     pub soft: Vec<f64>,
     /// What happens to who has used it up.
     #[serde(default)]
     pub exceeded: Exceeded,
+    /// Whether a stream under way is ended when its answer would pass the limit: with a last event as if
+    /// `max_tokens` had been reached. Not with `log` and `downgrade`.
+    #[serde(default)]
+    pub cut: bool,
     /// Of a key with `provider`: those that are left out when their count is used up.
     #[serde(default, deserialize_with = "list")]
     pub providers: Vec<String>,
@@ -141,7 +284,7 @@ pub struct When {
 }
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -159,6 +302,13 @@ pub enum Unit {
     Cost,
     /// Requests that are under way.
     Concurrent,
+}
+
+impl Unit {
+    /// Whether a request counts more the longer its answer is.
+    pub fn grows(self) -> bool {
+        !matches!(self, Unit::PromptTokens | Unit::Requests | Unit::Concurrent)
+    }
 }
 
 /// How it is counted.

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use serde_json::json;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::filter::{
-    BodyKind, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ResponseHead,
+    BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ResponseHead,
 };
 use shared::host::Map;
 use shared::json::parse;
@@ -15,10 +16,25 @@ use shared::request::RequestBody;
 use shared::usage::Usage;
 use shared::{pick, texts, tokens};
 
+use crate::admitted::{Admitted, Lease};
 use crate::ask::Ask;
 use crate::config::Unit;
-use crate::limiter::{Admitted, Full, Limiter};
+use crate::cut::Cut;
+use crate::limiter::{Full, Limiter, Plan};
+use crate::store::redis::Asked;
+use crate::store::{self, Fail, Store};
 use crate::{admin, headers};
+
+/// Seconds after which a client may try again when the counts cannot be asked.
+const TRY_AGAIN: &str = "1";
+
+/// What a call is for.
+enum Pending {
+    /// An administrator's question.
+    Admin(Box<admin::There>),
+    /// A request's check.
+    Check { plan: Plan, asked: Asked },
+}
 
 /// One request's part.
 pub(crate) struct LimitFilter {
@@ -27,12 +43,20 @@ pub(crate) struct LimitFilter {
     /// What rules of `body:` may look at.
     body: String,
     prompt_tokens: u64,
+    /// Most tokens that the answer can have, where the request says so.
+    max_tokens: Option<u64>,
+    route: String,
+    pending: Option<Pending>,
     admitted: Admitted,
     /// It was let through, and so is to be settled.
     open: bool,
     status: u16,
-    /// Tokens of the answer as far as it was seen, estimated.
-    written: u64,
+    /// The answer as far as it was seen.
+    written: tokens::Counter,
+    /// How to end it, where a rule may do so.
+    cut: Option<Cut>,
+    /// It was ended.
+    ended: bool,
 }
 
 impl LimitFilter {
@@ -42,10 +66,112 @@ impl LimitFilter {
             model: String::new(),
             body: String::new(),
             prompt_tokens: 0,
+            max_tokens: None,
+            route: String::new(),
+            pending: None,
             admitted: Admitted::default(),
             open: false,
             status: 0,
-            written: 0,
+            written: tokens::Counter::default(),
+            cut: None,
+            ended: false,
+        }
+    }
+
+    /// Asks the counts, here or elsewhere.
+    fn check(&mut self, cx: &mut Cx<'_>, plan: Plan) -> Flow {
+        match &self.limiter.store {
+            Store::Redis(redis) if !plan.claims.is_empty() => {
+                let (asked, call) = redis.check(cx.host, &plan.claims);
+                self.pending = Some(Pending::Check { plan, asked });
+                Flow::Call(Box::new(call))
+            }
+            Store::Local | Store::Redis(_) => {
+                let checked = self.limiter.check_here(cx.host, &plan.claims);
+                let judged = self.limiter.judge(plan, None, &checked);
+                self.conclude(cx, judged)
+            }
+        }
+    }
+
+    /// Redis has answered, or not.
+    fn checked(&mut self, cx: &mut Cx<'_>, plan: Plan, asked: &Asked, reply: &CallReply) -> Flow {
+        let limiter = Rc::clone(&self.limiter);
+        let Store::Redis(redis) = &limiter.store else { return Flow::Continue };
+        if let Some((at, checked)) = redis.checked(cx.host, asked, &plan.claims, reply) {
+            let name = asked.lease.clone();
+            let judged = limiter
+                .judge(plan, None, &checked)
+                .map(|admitted| Admitted { lease: Some(Lease { name, at }), ..admitted });
+            return self.conclude(cx, judged);
+        }
+        limiter.count(cx.host, "ai_limit_store_errors_total", 1);
+        // Nobody knows whether it was reserved; what is over is settled by what is found then.
+        let lease = Some(Lease { name: asked.lease.clone(), at: 0 });
+        let judged = match redis.fail {
+            _ if limiter.mode != Mode::Enforce => Ok(limiter.judge_unseen(plan)),
+            Fail::Open => Ok(limiter.judge_unseen(plan)),
+            Fail::Closed => {
+                limiter.release_there(cx.host, asked.lease.clone(), &plan.claims);
+                let error = ApiError::new(
+                    ErrorKind::Overloaded,
+                    "the limits cannot be checked at the moment; try again",
+                );
+                let mut reply = error.reply(cx.endpoint);
+                reply.headers.push(("retry-after".into(), TRY_AGAIN.into()));
+                return Flow::Respond(Box::new(reply));
+            }
+            Fail::Local(share) => {
+                let shares = store::shares(&plan.claims, share);
+                let checked = limiter.check_here(cx.host, &shares);
+                let claims = plan.claims.clone();
+                let judged = limiter.judge(plan, Some(&shares), &checked);
+                if judged.is_err() {
+                    limiter.release_there(cx.host, asked.lease.clone(), &claims);
+                }
+                judged
+            }
+        };
+        self.conclude(cx, judged.map(|admitted| Admitted { lease, ..admitted }))
+    }
+
+    fn conclude(&mut self, cx: &mut Cx<'_>, judged: Result<Admitted, Full>) -> Flow {
+        match judged {
+            Ok(admitted) => self.admitted = admitted,
+            Err(full) => return self.refuse(cx, full),
+        }
+        self.open = true;
+        let exhausted = &self.admitted.exhausted;
+        if !exhausted.is_empty() && self.limiter.mode == Mode::Enforce {
+            cx.facts.set(cx.host, Fact::Exhausted, exhausted.join("\n"));
+        }
+        self.alert(cx);
+        self.state(cx);
+        Flow::Continue
+    }
+
+    /// Budgets that have passed a share with this request.
+    fn alert(&mut self, cx: &mut Cx<'_>) {
+        for (rule, share, standing, count) in std::mem::take(&mut self.admitted.passed) {
+            let Some(rule) = self.limiter.rules.get(rule) else { continue };
+            self.limiter.count(cx.host, &format!("ai_limit_passed_total|limit={}", rule.name), 1);
+            let Some(alerts) = &self.limiter.alerts else { continue };
+            // The name of a count is its kind, its rule and its key.
+            let key = count.splitn(3, ':').nth(2).unwrap_or_default();
+            let kept = alerts.push(&json!({
+                "event": "budget_threshold",
+                "rule": rule.name,
+                "key": key,
+                "share": share,
+                "used": rule.shown(standing.used),
+                "limit": rule.shown(standing.limit),
+                "unit": rule.unit,
+                "reset_seconds": standing.reset,
+                "time": cx.host.now_nanos() / 1_000_000_000,
+            }));
+            if !kept {
+                self.limiter.count(cx.host, "ai_limit_alerts_dropped_total", 1);
+            }
         }
     }
 
@@ -106,7 +232,10 @@ impl LimitFilter {
             stated => {
                 let mut usage = stated
                     .unwrap_or(Usage { prompt_tokens: self.prompt_tokens, ..Usage::default() });
-                usage.completion_tokens = usage.completion_tokens.max(self.written);
+                // No estimate can be above what the provider was told to stop at.
+                let most = self.max_tokens.unwrap_or(u64::MAX);
+                let written = self.written.tokens().min(most);
+                usage.completion_tokens = usage.completion_tokens.max(written);
                 usage
             }
         }
@@ -127,7 +256,13 @@ fn line(action: &str, rule: &str, cx: &mut Cx<'_>) -> String {
 impl Filter for LimitFilter {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
         if let Some(asked) = admin::Asked::of(cx.host) {
-            return Flow::Respond(Box::new(admin::answer(&self.limiter, cx.host, &asked)));
+            return match admin::answer(&self.limiter, cx.host, &asked) {
+                admin::Said::Reply(reply) => Flow::Respond(Box::new(reply)),
+                admin::Said::There(there, call) => {
+                    self.pending = Some(Pending::Admin(there));
+                    Flow::Call(call)
+                }
+            };
         }
         if counts(cx.endpoint) {
             cx.read_body();
@@ -146,27 +281,39 @@ impl Filter for LimitFilter {
             Some(google) => google.model.to_owned(),
             None => asked.model.as_ref().map(|m| m.decode().into_owned()).unwrap_or_default(),
         };
-        let max_tokens = asked.max_tokens().or_else(|| google_max(text));
+        self.max_tokens =
+            asked.max_tokens().or_else(|| google(text, "maxOutputTokens", "max_output_tokens"));
+        // Each of several answers may be that long.
+        let answers = pick::at(text, &["n"]).and_then(|n| n.get().parse().ok());
+        let answers = answers
+            .or_else(|| google(text, "candidateCount", "candidate_count"))
+            .unwrap_or(1_u64)
+            .max(1);
+        self.max_tokens = self.max_tokens.map(|most| most.saturating_mul(answers));
         let found = texts::request(text).unwrap_or_default();
         let sizes = found.iter().map(|text| tokens::estimate_escaped(inner(text.raw.get())));
         self.prompt_tokens = sizes.fold(0, u64::saturating_add);
-        let expected = self.limiter.expect(&self.model, self.prompt_tokens, max_tokens);
         cx.facts.set(cx.host, Fact::Estimate, self.prompt_tokens.to_string());
-        let mut ask = Ask { cx: &mut *cx, model: &self.model, body: text, provider: "" };
-        let exhausted = self.limiter.exhausted(&mut ask);
-        match self.limiter.admit(&mut ask, &expected) {
-            Ok(admitted) => {
-                self.admitted = admitted;
-                self.open = true;
-            }
-            Err(full) => return self.refuse(cx, full),
-        }
-        if !exhausted.is_empty() && self.limiter.mode == Mode::Enforce {
-            cx.facts.set(cx.host, Fact::Exhausted, exhausted.join("\n"));
-        }
         self.body = small(text);
-        self.state(cx);
-        Flow::Continue
+        let mut ask = Ask { cx: &mut *cx, model: &self.model, body: text, provider: "" };
+        self.route = ask.route();
+        let limiter = &self.limiter;
+        let expected =
+            limiter.expect(&self.model, &self.route, self.prompt_tokens, self.max_tokens);
+        match limiter.plan(&mut ask, &expected) {
+            Ok(plan) => self.check(cx, plan),
+            Err(full) => self.refuse(cx, full),
+        }
+    }
+
+    fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
+        match self.pending.take() {
+            Some(Pending::Check { plan, asked }) => self.checked(cx, plan, &asked, &reply),
+            Some(Pending::Admin(there)) => {
+                Flow::Respond(Box::new(there.answer(&self.limiter, cx.host, &reply)))
+            }
+            None => Flow::Continue,
+        }
     }
 
     fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
@@ -194,6 +341,13 @@ impl Filter for LimitFilter {
             head.headers.set("x-ai-budget", &warnings.join(","));
             self.limiter.count(cx.host, "ai_limit_warnings_total", 1);
         }
+        if head.kind == BodyKind::EventStream
+            && (200..300).contains(&head.status)
+            && self.limiter.any_cuts(&self.admitted)
+        {
+            self.cut = Some(Cut::default());
+            return Interest::Rewrite;
+        }
         match head.kind {
             BodyKind::EventStream | BodyKind::Json if (200..300).contains(&head.status) => {
                 Interest::Observe
@@ -204,10 +358,34 @@ impl Filter for LimitFilter {
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
         for text in texts::event(event.data).iter().filter(|text| !text.again) {
-            let tokens = tokens::estimate_escaped(inner(text.raw.get()));
-            self.written = self.written.saturating_add(tokens);
+            self.written.add_escaped(inner(text.raw.get()));
         }
-        out.send(cx, event);
+        let Some(cut) = &mut self.cut else { return out.send(cx, event) };
+        if self.ended {
+            return;
+        }
+        let completion_tokens = self.written.tokens();
+        let prompt_tokens = self.prompt_tokens;
+        let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
+        let cost = self.limiter.cost("", &self.model, &usage);
+        let (limiter, admitted) = (&self.limiter, &mut self.admitted);
+        match limiter.over_by(cx.host, admitted, &self.model, &usage, cost) {
+            None => {
+                cut.seen(cx.endpoint, event.data);
+                out.send(cx, event);
+            }
+            Some(rule) => {
+                self.ended = true;
+                for (name, data) in cut.end(cx.endpoint, completion_tokens) {
+                    out.send(cx, &Event { name, data: &data, raw: None });
+                }
+                let name = limiter.rules.get(rule).map(|rule| rule.name.clone());
+                let name = name.unwrap_or_default();
+                log::info!("{}", line("cut", &name, cx));
+                limiter.count(cx.host, &format!("ai_limit_cut_total|limit={name}"), 1);
+                cx.facts.set(cx.host, Fact::Limit, name);
+            }
+        }
     }
 
     fn answer(
@@ -217,13 +395,17 @@ impl Filter for LimitFilter {
         body: &[u8],
     ) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(body).unwrap_or_default();
-        let found = texts::answer(text).unwrap_or_default();
-        let sizes = found.iter().map(|text| tokens::estimate_escaped(inner(text.raw.get())));
-        self.written = sizes.fold(0, u64::saturating_add);
+        for text in texts::answer(text).unwrap_or_default() {
+            self.written.add_escaped(inner(text.raw.get()));
+        }
         None
     }
 
     fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
+        // The client has left while the counts were being asked.
+        if let Some(Pending::Check { plan, asked }) = self.pending.take() {
+            self.limiter.release_there(cx.host, asked.lease, &plan.claims);
+        }
         if !std::mem::take(&mut self.open) {
             return;
         }
@@ -235,12 +417,15 @@ impl Filter for LimitFilter {
         let usage = self.used(cx, outcome, served);
         let whole = outcome == Outcome::Complete && self.status < 300;
         if whole && usage.completion_tokens > 0 {
-            self.limiter.learned.add(&self.model, usage.completion_tokens);
+            self.limiter.learned.add(&self.model, &self.route, usage.completion_tokens);
+        }
+        if whole && !provider.is_empty() {
+            self.limiter.learned.answered(&self.model, &provider, &model);
         }
         let ok = served && self.status < 400;
         let mut ask =
             Ask { cx: &mut *cx, model: &self.model, body: &self.body, provider: &provider };
-        self.limiter.settle(&mut ask, &self.admitted.held, &usage, &model, ok);
+        self.limiter.settle(&mut ask, &self.admitted, &usage, &model, ok);
     }
 }
 
@@ -249,10 +434,12 @@ fn inner(raw: &str) -> &str {
     raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw)
 }
 
-fn google_max(text: &str) -> Option<u64> {
-    let found = pick::at(text, &["generationConfig", "maxOutputTokens"])
-        .or_else(|| pick::at(text, &["generation_config", "max_output_tokens"]));
-    found?.get().parse().ok()
+/// A number of Gemini's `generationConfig`, in either of its spellings.
+fn google(text: &str, name: &str, other: &str) -> Option<u64> {
+    let [config, old] = pick::pick(text, ["generationConfig", "generation_config"]);
+    let [value, spelt] = pick::pick(config.or(old)?.get(), [name, other]);
+    let found = value.or(spelt)?;
+    found.get().parse().ok()
 }
 
 /// Of a body, what rules may look at when the answer is there.

@@ -12,10 +12,15 @@ const ENOUGH: u64 = 20;
 /// The share of answers that are no longer than what is expected.
 const QUANTILE: f64 = 0.95;
 
-/// What was learned, by model.
+/// Most providers and models that a name is known to lead to.
+const MAX_ANSWERING: usize = 16;
+
+/// What was learned, by model and route.
 #[derive(Debug, Default)]
 pub struct Learned {
     models: RefCell<HashMap<String, Quantile>>,
+    /// The providers and models that have answered, by the model that was asked for.
+    answering: RefCell<HashMap<String, Vec<(String, String)>>>,
 }
 
 /// An estimate of a quantile that forgets slowly, by stochastic approximation: up by much when a value
@@ -27,13 +32,33 @@ struct Quantile {
 }
 
 impl Learned {
-    /// An answer of a model had so many tokens.
-    pub fn add(&self, model: &str, tokens: u64) {
-        let mut models = self.models.borrow_mut();
-        if !models.contains_key(model) && models.len() >= MAX_MODELS {
+    /// Who has answered when a model was asked for.
+    pub fn answered(&self, asked: &str, provider: &str, model: &str) {
+        let mut answering = self.answering.borrow_mut();
+        if !answering.contains_key(asked) && answering.len() >= MAX_MODELS {
             return;
         }
-        let quantile = models.entry(model.to_owned()).or_default();
+        let known = answering.entry(asked.to_owned()).or_default();
+        let is = |(p, m): &(String, String)| p == provider && m == model;
+        if known.len() < MAX_ANSWERING && !known.iter().any(is) {
+            known.push((provider.to_owned(), model.to_owned()));
+        }
+    }
+
+    /// The most of what this says of those that have answered a model; `None` if nobody has.
+    pub fn dearest(&self, asked: &str, cost: impl Fn(&str, &str) -> Option<u64>) -> Option<u64> {
+        let answering = self.answering.borrow();
+        answering.get(asked)?.iter().filter_map(|(provider, model)| cost(provider, model)).max()
+    }
+
+    /// An answer of a model had so many tokens.
+    pub fn add(&self, model: &str, route: &str, tokens: u64) {
+        let model = place(model, route);
+        let mut models = self.models.borrow_mut();
+        if !models.contains_key(&model) && models.len() >= MAX_MODELS {
+            return;
+        }
+        let quantile = models.entry(model).or_default();
         let tokens = tokens as f64;
         if quantile.count == 0 {
             quantile.value = tokens;
@@ -49,14 +74,19 @@ impl Learned {
     }
 
     /// How many tokens 19 of 20 answers of a model do not exceed, if enough were seen.
-    pub fn expected(&self, model: &str) -> Option<u64> {
+    pub fn expected(&self, model: &str, route: &str) -> Option<u64> {
         let models = self.models.borrow();
-        let quantile = models.get(model).filter(|quantile| quantile.count >= ENOUGH)?;
+        let quantile =
+            models.get(&place(model, route)).filter(|quantile| quantile.count >= ENOUGH)?;
         // Positive, and no longer than an answer.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let tokens = quantile.value.ceil() as u64;
         Some(tokens)
     }
+}
+
+fn place(model: &str, route: &str) -> String {
+    format!("{model}\n{route}")
 }
 
 #[cfg(test)]
@@ -74,15 +104,15 @@ mod tests {
             (state >> 33) % 1000
         };
         for _ in 0..5_000 {
-            learned.add("m", next());
+            learned.add("m", "r", next());
         }
-        let expected = learned.expected("m").unwrap();
+        let expected = learned.expected("m", "r").unwrap();
         assert!((880..=1_020).contains(&expected), "{expected}");
-        assert_eq!(learned.expected("other"), None);
+        assert_eq!(learned.expected("m", "other"), None);
         // It follows when answers get longer.
         for _ in 0..2_000 {
-            learned.add("m", next() + 2_000);
+            learned.add("m", "r", next() + 2_000);
         }
-        assert!(learned.expected("m").unwrap() > 2_500);
+        assert!(learned.expected("m", "r").unwrap() > 2_500);
     }
 }

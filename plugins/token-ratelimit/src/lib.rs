@@ -6,8 +6,12 @@
 
 pub mod account;
 pub mod admin;
+pub mod admitted;
+pub mod alert;
 pub mod ask;
+pub mod claim;
 pub mod config;
+pub mod cut;
 mod filter;
 pub mod headers;
 pub mod learned;
@@ -17,10 +21,12 @@ pub mod store;
 pub mod window;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use shared::config::{ConfigError, Mode, parse};
 use shared::exchange::Settings;
-use shared::filter::Filter;
+use shared::filter::{CallReply, Filter};
+use shared::host::{CallId, Host};
 use shared::plugin::{Plugin, Setup};
 
 use limiter::Limiter;
@@ -53,6 +59,24 @@ impl Plugin for TokenRatelimit {
             return Vec::new();
         }
         vec![Box::new(filter::LimitFilter::new(Rc::clone(&self.limiter)))]
+    }
+
+    fn started(&self, host: &dyn Host) {
+        if self.limiter.mode != Mode::Off {
+            self.limiter.local.prepare(host);
+        }
+    }
+
+    fn tick_period(&self) -> Option<Duration> {
+        self.limiter.tick_period()
+    }
+
+    fn tick(&self, host: &dyn Host) {
+        self.limiter.tick(host);
+    }
+
+    fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {
+        self.limiter.called(host, call, &reply);
     }
 }
 

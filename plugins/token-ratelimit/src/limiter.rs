@@ -1,19 +1,26 @@
 //! The configured plugin's state: the rules and the counts.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use shared::config::{ConfigError, Mode, Secrets};
 use shared::exchange::{Limits, Settings};
-use shared::facts::Fact;
-use shared::host::{Capability, Host, MetricKind};
+use shared::filter::CallReply;
+use shared::host::{CallId, Capability, Host, MetricKind};
 use shared::price::Prices;
 use shared::services::Services;
 use shared::usage::Usage;
 
-use crate::account::{Receipt, Standing, Terms};
+use crate::account::{Standing, Terms};
+use crate::alert::Alerts;
 use crate::ask::Ask;
-use crate::config::{Config, Exceeded, Unit};
+use crate::claim::{self, Checked, Claim};
+use crate::config::{Config, Exceeded};
 use crate::learned::Learned;
 use crate::rule::{Allowance, Rule};
-use crate::store::{KeyId, Store};
+use crate::store::Store;
+use crate::store::local::Local;
+use crate::store::redis::Redis;
 
 /// The configured plugin's state.
 #[derive(Debug)]
@@ -22,15 +29,20 @@ pub struct Limiter {
     pub mode: Mode,
     /// The rules, in their order.
     pub rules: Vec<Rule>,
-    /// The counts.
+    /// Where the counts are.
     pub store: Store,
+    /// The proxy's own counts: all, or those that stand in for a store that does not answer.
+    pub local: Local,
+    /// Who is told of budgets.
+    pub alerts: Option<Alerts>,
     /// Whether answers say what is left.
     pub headers: bool,
     /// Who may read and reset counts.
     pub admin: Secrets,
-    /// How long answers are.
+    /// How long answers are, and who gives them.
     pub learned: Learned,
     prices: Prices,
+    candidates: BTreeMap<String, Vec<String>>,
     usual: u64,
     settings: Settings,
 }
@@ -40,20 +52,8 @@ pub struct Limiter {
 pub struct Expected {
     /// Tokens.
     pub usage: Usage,
-    /// Billionths of a US dollar.
+    /// Billionths of a US dollar, of the dearest that may answer.
     pub cost: u64,
-}
-
-/// What was reserved of one rule.
-#[derive(Clone, Debug)]
-pub struct Held {
-    /// The rule's place.
-    pub rule: usize,
-    key: KeyId,
-    terms: Terms,
-    receipt: Receipt,
-    /// Where the key stands since.
-    pub standing: Standing,
 }
 
 /// That there is no room.
@@ -67,17 +67,19 @@ pub struct Full {
     pub standing: Standing,
 }
 
-/// What came of a request.
-#[derive(Debug, Default)]
-pub struct Admitted {
-    /// What was reserved.
-    pub held: Vec<Held>,
-    /// A budget that asks for a cheaper model.
-    pub downgrade: Option<usize>,
-    /// Budgets that are used to one of their shares.
-    pub warnings: Vec<(usize, f64)>,
-    /// The first rule that would have refused, where nothing is refused.
-    pub over: Option<Full>,
+/// What a request asks of the counts.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// All that must be asked.
+    pub claims: Vec<Claim>,
+    /// Providers whose counts are looked at, by the claim's place.
+    pub(crate) looks: Vec<(usize, String)>,
+    /// Providers that are not to be asked, whatever is left.
+    pub(crate) blocked: Vec<String>,
+    /// The first rule that blocks the key and would have refused, where nothing is refused.
+    pub(crate) over: Option<Full>,
+    /// The first such rule that asks for a cheaper model.
+    pub(crate) downgrade: Option<usize>,
 }
 
 impl Limiter {
@@ -95,15 +97,24 @@ impl Limiter {
             }
             rules.push(rule);
         }
+        let store = match config.store {
+            crate::config::Store::Local => Store::Local,
+            crate::config::Store::Redis(redis) => {
+                Store::Redis(Box::new(Redis::new(*redis, "store.redis")?))
+            }
+        };
         let limits = Limits { request: config.max_request_bytes, ..Limits::default() };
         Ok(Limiter {
             mode: config.mode,
             rules,
-            store: Store::new(config.max_keys),
+            store,
+            local: Local::new(config.max_keys),
+            alerts: config.webhook.map(Alerts::new).transpose()?,
             headers: config.headers,
             admin: config.admin_key,
             learned: Learned::default(),
             prices: Prices::new(config.prices)?,
+            candidates: config.candidates,
             usual: config.usual_completion,
             settings: Settings {
                 limits,
@@ -121,11 +132,23 @@ impl Limiter {
 
     /// What a request will probably use: its prompt, and as many tokens as it asks for or as answers of
     /// the model usually have.
-    pub fn expect(&self, model: &str, prompt_tokens: u64, max_tokens: Option<u64>) -> Expected {
-        let usual = || self.learned.expected(model).unwrap_or(self.usual);
+    pub fn expect(
+        &self,
+        model: &str,
+        route: &str,
+        prompt_tokens: u64,
+        max_tokens: Option<u64>,
+    ) -> Expected {
+        let usual = || self.learned.expected(model, route).unwrap_or(self.usual);
         let completion_tokens = max_tokens.unwrap_or_else(usual);
         let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
-        Expected { usage, cost: self.cost("", model, &usage) }
+        let own = self.prices.cost("", model, &usage);
+        let known = self
+            .learned
+            .dearest(model, |provider, model| self.prices.cost(provider, model, &usage));
+        let candidates = self.candidates.get(model).into_iter().flatten();
+        let named = candidates.filter_map(|model| self.prices.cost("", model, &usage)).max();
+        Expected { usage, cost: own.max(known).max(named).unwrap_or(0) }
     }
 
     /// What tokens cost, in billionths of a US dollar; 0 for a model that nobody has priced.
@@ -133,137 +156,87 @@ impl Limiter {
         self.prices.cost(provider, model, usage).unwrap_or(0)
     }
 
-    /// Whether any rule needs costs.
-    pub fn counts_cost(&self) -> bool {
-        self.rules.iter().any(|rule| rule.unit == Unit::Cost)
-    }
-
-    /// Reserves of all rules that fit, or of none.
-    pub fn admit(&self, ask: &mut Ask<'_, '_>, expected: &Expected) -> Result<Admitted, Full> {
-        let mut admitted = Admitted::default();
+    /// What a request asks of the counts; an error if it is for nobody to ask.
+    pub fn plan(&self, ask: &mut Ask<'_, '_>, expected: &Expected) -> Result<Plan, Full> {
+        let mut plan = Plan::default();
         for (index, rule) in self.rules.iter().enumerate() {
-            if rule.is_of_provider() || !rule.fits(ask) {
-                continue;
-            }
-            let key = ask.key(&rule.key);
-            let full = match rule.allowance(&key) {
-                Allowance::Unlimited => continue,
-                Allowance::Blocked => {
-                    Full { rule: index, wait: None, standing: Standing::default() }
-                }
-                Allowance::Terms(terms) => {
-                    match self.reserve(ask, index, rule, &key, terms, expected, &mut admitted) {
-                        Ok(()) => continue,
-                        Err(full) => full,
-                    }
-                }
-            };
-            if rule.exceeded == Exceeded::Refuse && self.mode == Mode::Enforce {
-                self.release(ask.cx.host, &admitted.held);
-                return Err(full);
-            }
-            admitted.over.get_or_insert(full);
-            if rule.exceeded == Exceeded::Downgrade {
-                admitted.downgrade.get_or_insert(index);
-            }
-        }
-        Ok(admitted)
-    }
-
-    #[allow(clippy::too_many_arguments)] // They are the loop's above.
-    fn reserve(
-        &self,
-        ask: &Ask<'_, '_>,
-        index: usize,
-        rule: &Rule,
-        key: &str,
-        terms: Terms,
-        expected: &Expected,
-        admitted: &mut Admitted,
-    ) -> Result<(), Full> {
-        let host = ask.cx.host;
-        let id = KeyId::new(&rule.name, key);
-        let amount = rule.amount(ask.model, &expected.usage, expected.cost, false);
-        let first = self.store.reserve(host, id, &terms, amount, false);
-        self.count(host, "ai_limit_evicted_total", first.evicted);
-        let (result, standing) = first.result;
-        let (receipt, standing, full) = match result {
-            Ok(receipt) => (receipt, standing, None),
-            Err(wait) => {
-                let full = Full { rule: index, wait: Some(wait), standing };
-                if rule.exceeded == Exceeded::Refuse && self.mode == Mode::Enforce {
-                    return Err(full);
-                }
-                // It goes on, and so it counts.
-                let (result, standing) = self.store.reserve(host, id, &terms, amount, true).result;
-                match result {
-                    Ok(receipt) => (receipt, standing, Some(full)),
-                    Err(_) => return Err(full),
-                }
-            }
-        };
-        let used = standing.used as f64 / standing.limit.max(1) as f64;
-        if let Some(share) = rule.soft.iter().rev().find(|share| used >= **share) {
-            admitted.warnings.push((index, *share));
-        }
-        admitted.held.push(Held { rule: index, key: id, terms, receipt, standing });
-        full.map_or(Ok(()), Err)
-    }
-
-    /// Providers whose count is used up, as [`Fact::Exhausted`] has them.
-    pub fn exhausted(&self, ask: &mut Ask<'_, '_>) -> Vec<String> {
-        let mut found = Vec::new();
-        for rule in self.rules.iter().filter(|rule| rule.is_of_provider()) {
             if !rule.fits(ask) {
                 continue;
             }
-            for provider in &rule.providers {
-                let mut ask = Ask { cx: ask.cx, provider, model: ask.model, body: ask.body };
-                let key = ask.key(&rule.key);
-                let used_up = match rule.allowance(&key) {
-                    Allowance::Unlimited => false,
-                    Allowance::Blocked => true,
-                    Allowance::Terms(terms) => {
-                        let id = KeyId::new(&rule.name, &key);
-                        self.store.standing(ask.cx.host, id, &terms).remaining() == 0
+            if rule.is_of_provider() {
+                self.look(ask, index, rule, &mut plan);
+                continue;
+            }
+            let key = ask.key(&rule.key);
+            let refuses = rule.exceeded == Exceeded::Refuse && self.mode == Mode::Enforce;
+            match rule.allowance(&key) {
+                Allowance::Unlimited => {}
+                Allowance::Blocked => {
+                    let full = Full { rule: index, wait: None, standing: Standing::default() };
+                    if refuses {
+                        return Err(full);
                     }
-                };
-                if used_up {
-                    found.push(format!("{provider}=*"));
+                    plan.over.get_or_insert(full);
+                    if rule.exceeded == Exceeded::Downgrade {
+                        plan.downgrade.get_or_insert(index);
+                    }
                 }
+                Allowance::Terms(terms) => plan.claims.push(Claim {
+                    rule: index,
+                    count: claim::count(&rule.name, &terms, &key),
+                    terms,
+                    amount: rule.amount(ask.model, &expected.usage, expected.cost, false),
+                    mode: if refuses { claim::Mode::Reserve } else { claim::Mode::Force },
+                    marks: rule.marks(terms.limit),
+                }),
             }
         }
-        found
+        Ok(plan)
     }
 
-    /// Gives back what was reserved for a request that goes nowhere.
-    pub fn release(&self, host: &dyn Host, held: &[Held]) {
-        for held in held {
-            self.store.settle(host, held.key, &held.terms, held.receipt, 0);
+    fn look(&self, ask: &mut Ask<'_, '_>, index: usize, rule: &Rule, plan: &mut Plan) {
+        for provider in &rule.providers {
+            let (count, terms) = match self.of_provider(ask, rule, provider) {
+                Some(Allowance::Blocked) => {
+                    plan.blocked.push(provider.clone());
+                    continue;
+                }
+                Some(Allowance::Terms(terms)) => {
+                    let key = self.key_at(ask, rule, provider);
+                    (claim::count(&rule.name, &terms, &key), terms)
+                }
+                _ => continue,
+            };
+            plan.looks.push((plan.claims.len(), provider.clone()));
+            plan.claims.push(Claim {
+                rule: index,
+                count,
+                terms,
+                amount: 0,
+                mode: claim::Mode::Look,
+                marks: Vec::new(),
+            });
         }
     }
 
-    /// A request is over, and has used this at this provider and model.
-    pub fn settle(
+    fn key_at(&self, ask: &mut Ask<'_, '_>, rule: &Rule, provider: &str) -> String {
+        Ask { cx: ask.cx, provider, model: ask.model, body: ask.body }.key(&rule.key)
+    }
+
+    fn of_provider(&self, ask: &mut Ask<'_, '_>, rule: &Rule, provider: &str) -> Option<Allowance> {
+        let key = self.key_at(ask, rule, provider);
+        Some(rule.allowance(&key))
+    }
+
+    /// What a request that `provider` has answered counts there: the count's name, its terms and how
+    /// much.
+    pub(crate) fn charges(
         &self,
         ask: &mut Ask<'_, '_>,
-        held: &[Held],
         usage: &Usage,
-        answering_model: &str,
-        served: bool,
-    ) {
-        let host = ask.cx.host;
-        let stated = ask.cx.facts.get(host, Fact::Cost).and_then(|cost| cost.parse().ok());
-        let cost = stated.unwrap_or_else(|| self.cost(ask.provider, answering_model, usage));
-        for held in held {
-            let Some(rule) = self.rules.get(held.rule) else { continue };
-            let actual = rule.amount(ask.model, usage, cost, true);
-            self.store.settle(host, held.key, &held.terms, held.receipt, actual);
-        }
-        if !served {
-            return;
-        }
-        // Who answers is known only now.
+        cost: u64,
+    ) -> Vec<(String, Terms, u64)> {
+        let mut charges = Vec::new();
         for rule in self.rules.iter().filter(|rule| rule.is_of_provider()) {
             if !rule.fits(ask) {
                 continue;
@@ -271,10 +244,55 @@ impl Limiter {
             let key = ask.key(&rule.key);
             if let Allowance::Terms(terms) = rule.allowance(&key) {
                 let amount = rule.amount(ask.model, usage, cost, true);
-                let id = KeyId::new(&rule.name, &key);
-                let changed = self.store.reserve(host, id, &terms, amount, true);
-                self.count(host, "ai_limit_evicted_total", changed.evicted);
+                charges.push((claim::count(&rule.name, &terms, &key), terms, amount));
             }
+        }
+        charges
+    }
+
+    /// Checks and reserves with the proxy's own counts.
+    pub fn check_here(&self, host: &dyn Host, claims: &[Claim]) -> Checked {
+        let (checked, evicted) = crate::store::check(&self.local, host, claims);
+        self.count(host, "ai_limit_evicted_total", evicted);
+        checked
+    }
+
+    /// Whether a rule may end streams under way.
+    pub fn cuts(&self, index: usize) -> bool {
+        self.mode == Mode::Enforce && self.rules.get(index).is_some_and(|rule| rule.cut)
+    }
+
+    /// How often [`tick`](Limiter::tick) is wanted.
+    pub fn tick_period(&self) -> Option<Duration> {
+        let store = match &self.store {
+            Store::Local => None,
+            Store::Redis(redis) => redis.tick_period(),
+        };
+        let alerts = self.alerts.as_ref().map(|_| Duration::from_secs(1));
+        store.into_iter().chain(alerts).min()
+    }
+
+    /// What is to be done outside of requests.
+    pub fn tick(&self, host: &dyn Host) {
+        if let Store::Redis(redis) = &self.store {
+            redis.tick(host);
+            let waiting = u64::try_from(redis.waiting()).unwrap_or(u64::MAX);
+            self.gauge(host, "ai_limit_settlements_waiting", waiting);
+        }
+        if let Some(alerts) = &self.alerts {
+            alerts.tick(host);
+        }
+    }
+
+    /// A call that a tick has made was answered.
+    pub fn called(&self, host: &dyn Host, call: CallId, reply: &CallReply) {
+        if let Store::Redis(redis) = &self.store
+            && redis.called(host, call, reply)
+        {
+            return;
+        }
+        if let Some(alerts) = &self.alerts {
+            alerts.called(host, call, reply);
         }
     }
 
@@ -285,6 +303,16 @@ impl Limiter {
         }
         if let Ok(id) = host.metric(MetricKind::Counter, name) {
             let _ = host.add_metric(id, i64::try_from(by).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Sets one of the plugin's gauges.
+    pub fn gauge(&self, host: &dyn Host, name: &str, value: u64) {
+        if !host.can(Capability::Metrics) {
+            return;
+        }
+        if let Ok(id) = host.metric(MetricKind::Gauge, name) {
+            let _ = host.record_metric(id, value);
         }
     }
 }

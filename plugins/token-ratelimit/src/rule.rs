@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
 use shared::client::Cidr;
 use shared::config::ConfigError;
 use shared::pattern::Pattern;
@@ -33,6 +34,8 @@ pub enum Part {
     Ip,
     /// The provider that answers; not known before.
     Provider,
+    /// The proxy's own route.
+    Route,
     /// A header.
     Header(String),
     /// A parameter of the path.
@@ -70,6 +73,7 @@ impl Part {
             "endpoint" => Part::Endpoint,
             "ip" => Part::Ip,
             "provider" => Part::Provider,
+            "route" => Part::Route,
             _ => return None,
         })
     }
@@ -88,6 +92,8 @@ pub struct Rule {
     pub exceeded: Exceeded,
     /// Shares of the limit at which it warns, the lowest first.
     pub soft: Vec<f64>,
+    /// Whether it ends streams under way.
+    pub cut: bool,
     /// Of a key with a provider: those that may be left out.
     pub providers: Vec<String>,
     /// The window as it is written, for people.
@@ -129,7 +135,7 @@ impl Rule {
         }
         let mut key = Vec::new();
         for (index, part) in config.key.iter().enumerate() {
-            let message = "expected consumer, group, key_id, model, endpoint, ip, provider, or \
+            let message = "expected consumer, group, key_id, model, endpoint, ip, provider, route, or \
                            header:, query:, cookie:, tag:, claim: or body: and a name";
             key.push(Part::parse(part).ok_or_else(|| bad(&format!("key[{index}]"), message))?);
         }
@@ -178,6 +184,9 @@ impl Rule {
         if config.exceeded != Exceeded::Refuse && unit == Unit::Concurrent {
             return Err(bad("exceeded", "of `concurrent` only `refuse` makes sense"));
         }
+        if config.cut && (config.exceeded != Exceeded::Refuse || !unit.grows()) {
+            return Err(bad("cut", "is for units that grow with the answer, and for `refuse`"));
+        }
         let patterns =
             |field: &str, texts: &[String]| Pattern::all(texts, &format!("{path}.when.{field}"));
         let mut weights = Vec::new();
@@ -221,6 +230,7 @@ impl Rule {
             unit,
             exceeded: config.exceeded,
             soft,
+            cut: config.cut,
             providers: config.providers,
             window_name: config.window.clone().unwrap_or_default(),
             window_seconds,
@@ -272,12 +282,21 @@ impl Rule {
         Allowance::Terms(Terms { kind, limit })
     }
 
-    fn scaled(&self, value: f64) -> u64 {
+    /// An amount as people write it, in the unit's smallest part.
+    pub fn scaled(&self, value: f64) -> u64 {
         let scaled = if self.unit == Unit::Cost { value * NANO } else { value };
         // Checked when it was configured.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let scaled = scaled.round() as u64;
         scaled
+    }
+
+    /// An amount as people read it.
+    pub fn shown(&self, amount: u64) -> Value {
+        match self.unit {
+            Unit::Cost => json!(amount as f64 / NANO),
+            _ => json!(amount),
+        }
     }
 
     /// How much a request counts, with these tokens, this cost in billionths of a dollar, and under way
@@ -311,6 +330,17 @@ impl Rule {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let tokens = tokens.ceil() as u64;
         tokens
+    }
+
+    /// The amounts of its soft shares.
+    pub fn marks(&self, limit: u64) -> Vec<u64> {
+        let mark = |share: &f64| {
+            // Shares are between 0 and 1.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let mark = (limit as f64 * share).ceil() as u64;
+            mark.max(1)
+        };
+        self.soft.iter().map(mark).collect()
     }
 
     /// Whether its key has the provider, which is known only when there is an answer.

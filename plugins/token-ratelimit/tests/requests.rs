@@ -176,6 +176,42 @@ fn a_stream_without_usage_or_that_is_left_is_charged_for_what_came() {
 }
 
 #[test]
+fn what_is_estimated_of_an_answer_is_no_more_than_it_could_have() {
+    // Nobody has said what was used, and by its letters the answer is far longer than 10 tokens.
+    for (body, most) in [
+        (BODY.to_owned(), 10),
+        (BODY.replace("\"max_tokens\":10", "\"max_completion_tokens\":10,\"n\":2"), 20),
+        (
+            r#"{"model":"g","contents":[{"parts":[{"text":"hi"}]}],
+             "generationConfig":{"maxOutputTokens":10,"candidateCount":3}}"#
+                .to_owned(),
+            30,
+        ),
+    ] {
+        let limits = with(json!([rule(json!({"unit": "completion_tokens", "limit": 30}))]));
+        let mut world = World::new();
+        world.run(|host| {
+            if body.contains("contents") {
+                host.put(Map::Request, ":path", "/v1beta/models/g:streamGenerateContent?alt=sse");
+            }
+            let mut exchange = exchange_of(&limits);
+            assert!(send(&mut exchange, host, &body));
+            fact(host, "attempts", "openai");
+            head(&mut exchange, host, 200, "text/event-stream");
+            let text = "incomprehensibilities ".repeat(30);
+            let parts = json!([{"text": &text}]);
+            let chunk = json!({"choices": [{"index": 0, "delta": {"content": &text}}],
+                               "candidates": [{"index": 0, "content": {"parts": parts}}]});
+            let event = format!("data: {chunk}\n\n");
+            host.put_body(Body::Response, event.as_bytes());
+            exchange.response_body(host, event.len(), false);
+            exchange.done(host);
+        });
+        assert_eq!(world.used(&limits, "r", ""), most);
+    }
+}
+
+#[test]
 fn keys_have_counts_of_their_own_and_limits_of_their_own() {
     let overrides = json!({"bob": 1000, "carol": "unlimited", "mallory": "blocked"});
     let rules = json!([rule(json!({"key": ["consumer"], "limit": 20, "overrides": overrides}))]);

@@ -206,6 +206,16 @@ view! {
         cache_read_input_tokens: u64,
         /// Written to the prompt cache.
         cache_creation_input_tokens: u64,
+        /// Of the answer's tokens.
+        output_tokens_details: OutputDetails<'a>,
+    }
+}
+
+view! {
+    /// Of the answer's tokens.
+    pub struct OutputDetails<'a> {
+        /// Spent on thinking.
+        thinking_tokens: u64,
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) fn read(report: &mut Report, usage: &Usage<'_>) {
             .saturating_add(report.cache_creation.unwrap_or(0))
     });
     replace(&mut report.completion, usage.output_tokens);
+    let details = usage.output_tokens_details.as_ref();
+    replace(&mut report.reasoning, details.and_then(|details| details.thinking_tokens));
 }
 
 #[cfg(test)]
@@ -50,6 +52,14 @@ mod tests {
         let start = r#"{"input_tokens":10,"cache_read_input_tokens":100,"output_tokens":1}"#;
         let usage = read(&[start, r#"{"output_tokens":40}"#, r#"{"output_tokens":55}"#]);
         assert_eq!((usage.prompt_tokens, usage.completion_tokens), (110, 55));
+    }
+
+    #[test]
+    fn thinking_is_part_of_the_answer() {
+        let start = r#"{"input_tokens":10,"output_tokens":1}"#;
+        let end = r#"{"output_tokens":50,"output_tokens_details":{"thinking_tokens":30}}"#;
+        let usage = read(&[start, end]);
+        assert_eq!((usage.completion_tokens, usage.reasoning_tokens), (50, 30));
     }
 
     #[test]

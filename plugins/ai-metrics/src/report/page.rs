@@ -111,7 +111,7 @@ fn plot(out: &mut String, named: &Named, groups: &BTreeMap<String, Group>, min: 
         return;
     }
     #[allow(clippy::cast_precision_loss)]
-    let height = ROW * rows.len() as f64 + 24.0;
+    let height = ROW * rows.len() as f64 + 34.0;
     let title = named.title;
     let _ = write!(
         out,

@@ -62,6 +62,7 @@ impl RootContext for Root {
                     log::error!("configuration refused: {error}");
                     return false;
                 }
+                plugin.started(&WasmHost::default());
                 self.plugin = Some(plugin);
                 true
             }
