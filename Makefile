@@ -6,8 +6,8 @@ PROFILE := release
 WASM := cargo build --quiet --profile $(PROFILE) --locked --target wasm32-wasip1
 BUILT := wasm32-wasip1/$(PROFILE)
 
-.PHONY: help setup wasm mock demo up down key test test-native test-wasm test-emulator test-e2e \
-        conformance bench-translate metrics-cost soak guard-eval tokens-eval features lint fmt fuzz schema clean
+# No target is a file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -18,9 +18,8 @@ setup: ## Install what running and testing needs, into target/ and .run/
 wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	@test-harness/setup.sh build
 	@mkdir -p dist
-	@for plugin in $(PLUGINS); do $(WASM) -p $$plugin || exit 1; done
-	@# Of its own, because the bundle links the plugins built without their entry points.
-	@$(WASM) --target-dir target/bundle -p ai-gateway
+	@# Side by side: the last step of each module has work for one core only.
+	@$(MAKE) --no-print-directory -j2 wasm-plugins wasm-bundle
 	@OPTIMIZE=$(PROFILE) test-harness/optimize.sh target/bundle/$(BUILT)/ai_gateway.wasm target/ai_gateway.wasm \
 	    $(foreach file,$(subst -,_,$(PLUGINS)),target/$(BUILT)/$(file).wasm target/$(file).wasm)
 	@for plugin in $(PLUGINS) ai-gateway; do \
@@ -28,8 +27,15 @@ wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	done
 	@cd dist && wc -c *.wasm | sed '$$d' | awk '{ printf "dist/%-20s %7.0f KB\n", $$2, $$1 / 1000 }'
 
+wasm-plugins:
+	@$(WASM) $(addprefix -p ,$(PLUGINS))
+
+# Of its own, because the bundle links the plugins built without their entry points.
+wasm-bundle:
+	@$(WASM) --target-dir target/bundle -p ai-gateway
+
 mock:
-	@cargo build --quiet --locked --profile tools -p mock-llm
+	@cargo build --quiet --locked -p mock-llm
 
 demo: wasm mock ## Three requests through real Envoy, printed, everything stopped again
 	@test-harness/setup.sh run
@@ -57,8 +63,14 @@ test-wasm: ## The shared crate's tests as wasm, in Node
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked -p test-harness
 
-test-e2e: ## The examples in real Envoy
+test-e2e: ## The examples in real Envoy; those for APISIX in the emulated one
+	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
 	$(PYTHON) -m pytest -q test-harness/e2e
+
+test-apisix: wasm mock ## The end-to-end tests on the emulated APISIX [TESTS=file ...]
+	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
+	@test-harness/setup.sh test
+	EXAMPLES=apisix/bundle.yaml $(PYTHON) -m pytest -q -k "apisix" $(or $(TESTS),test-harness/e2e)
 
 conformance: ## Compare with recorded pairs of other gateways VECTORS=folder [CASE=name]
 	@$(if $(VECTORS),,echo 'give the folder of the recorded pairs: make conformance VECTORS=/path' >&2; exit 2)

@@ -1,19 +1,22 @@
 //! What plugins tell each other about a request.
 //!
 //! In the bundle facts live in memory. Between separate plugins they travel as properties
-//! (`ai.provider` ...), which neither client nor provider can see or set; a host without shared
-//! properties (APISIX) carries them in one request header, [`HEADER`], which the first plugin of a
-//! chain removes from what the client sends and ai-proxy from what the provider gets.
+//! (`ai.provider` ...), which neither client nor provider can see or set. A host without shared
+//! properties (APISIX) carries those of the request in one variable, [`VARIABLE`], if its
+//! configuration declares it; without it every plugin knows only what it has found out itself.
 
 use std::collections::BTreeMap;
 
 use crate::host::{Capability, Host, Map};
 
-/// The header that carries facts where properties cannot.
+/// The nginx variable that carries facts where properties cannot. No client can set it.
+pub const VARIABLE: &str = "wasm_ai_facts";
+
+/// A header that could be taken for the plugins' own: removed, whoever sends it.
 pub const HEADER: &str = "x-ai-facts";
 
-/// Most bytes of [`HEADER`] that are read or written.
-const MAX_HEADER: usize = 4096;
+/// Most bytes of [`VARIABLE`] that are read or written.
+const MAX_VARIABLE: usize = 16 << 10;
 
 /// One thing known about a request. Values are text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,18 +203,11 @@ impl Fact {
 #[derive(Debug, Default)]
 pub struct Facts {
     known: BTreeMap<Fact, String>,
-    header_read: bool,
-    trust_header: bool,
+    variable_read: bool,
     kept: bool,
 }
 
 impl Facts {
-    /// `trust_header`: another plugin of the chain comes first and has removed what the client may
-    /// have sent; false removes it here.
-    pub fn new(trust_header: bool) -> Facts {
-        Facts { known: BTreeMap::new(), header_read: false, trust_header, kept: false }
-    }
-
     /// A fact, if some plugin stated it.
     pub fn get(&mut self, host: &dyn Host, fact: Fact) -> Option<String> {
         if let Some(value) = self.known.get(&fact) {
@@ -221,7 +217,7 @@ impl Facts {
             let value = String::from_utf8(host.property(&[&fact.property()])?).ok()?;
             return Some(value);
         }
-        self.read_header(host);
+        self.read_variable(host);
         self.known.get(&fact).cloned()
     }
 
@@ -242,42 +238,40 @@ impl Facts {
         }
     }
 
-    /// At the start of an exchange, before any filter: removes the client's own facts.
+    /// At the start of an exchange, before any filter.
     pub(crate) fn begin(&mut self, host: &dyn Host) {
-        if !self.trust_header {
-            let _ = host.remove_header(Map::Request, HEADER);
+        let _ = host.remove_header(Map::Request, HEADER);
+        // Asked for now: the end of an exchange has no request whose variables could be read.
+        if !host.can(Capability::SharedProperties) {
+            self.read_variable(host);
         }
     }
 
-    /// What comes after this plugin is no plugin of the suite: [`HEADER`] is not written.
+    /// What comes after this plugin is no plugin of the suite: nothing is handed on.
     pub fn keep(&mut self) {
         self.kept = true;
     }
 
-    /// Writes the facts for the next plugin of the chain, on hosts that need the header.
-    pub fn write_header(&mut self, host: &dyn Host) {
+    /// Hands the facts of a request on to the next plugin of the chain, on hosts that need it done.
+    pub(crate) fn hand_on(&mut self, host: &dyn Host) {
         if self.kept || host.can(Capability::SharedProperties) {
             return;
         }
-        self.read_header(host);
-        let mut by_name: BTreeMap<&str, &str> = BTreeMap::new();
-        for (fact, value) in &self.known {
-            by_name.insert(fact.name(), value);
-        }
+        let by_name: BTreeMap<&str, &str> =
+            self.known.iter().map(|(fact, value)| (fact.name(), value.as_str())).collect();
         if let Ok(json) = serde_json::to_string(&by_name)
-            && json.len() <= MAX_HEADER
-            && json.is_ascii()
+            && json.len() <= MAX_VARIABLE
         {
-            let _ = host.set_header(Map::Request, HEADER, &json);
+            // Not declared: then nobody asks.
+            let _ = host.set_property(&[VARIABLE], json.as_bytes());
         }
     }
 
-    fn read_header(&mut self, host: &dyn Host) {
-        if std::mem::replace(&mut self.header_read, true) || !self.trust_header {
+    fn read_variable(&mut self, host: &dyn Host) {
+        if std::mem::replace(&mut self.variable_read, true) {
             return;
         }
-        let Some(bytes) = host.header(Map::Request, HEADER).filter(|b| b.len() <= MAX_HEADER)
-        else {
+        let Some(bytes) = host.property(&[VARIABLE]).filter(|b| b.len() <= MAX_VARIABLE) else {
             return;
         };
         let Ok(by_name) = serde_json::from_slice::<BTreeMap<String, String>>(&bytes) else {

@@ -97,6 +97,7 @@ pub struct Cx<'a> {
     /// Which API the client speaks; `None` if the path is of none that is known.
     pub endpoint: Option<Endpoint>,
     pub(crate) body_wanted: bool,
+    pub(crate) answer_rewritten: bool,
     pub(crate) held: Held,
 }
 
@@ -115,7 +116,8 @@ pub(crate) enum Held {
 impl<'a> Cx<'a> {
     /// For what is called outside of an exchange: tests and tools.
     pub fn new(host: &'a dyn Host, facts: &'a mut Facts, endpoint: Option<Endpoint>) -> Cx<'a> {
-        Cx { host, facts, endpoint, body_wanted: false, held: Held::No }
+        let held = Held::No;
+        Cx { host, facts, endpoint, body_wanted: false, answer_rewritten: false, held }
     }
 
     /// Asks for the request's body; in [`Filter::request_head`] only.
@@ -145,6 +147,17 @@ impl<'a> Cx<'a> {
         if self.held == Held::Waiting {
             self.held = Held::Replaced(reply);
         }
+    }
+
+    /// Tells the filters after this one, while the request is there, that the answer must not get past
+    /// this one unchanged: where the proxy cannot change it, it has to be fetched another way.
+    pub fn rewrite_answer(&mut self) {
+        self.answer_rewritten = true;
+    }
+
+    /// Whether some filter has said so.
+    pub fn answer_is_rewritten(&self) -> bool {
+        self.answer_rewritten
     }
 
     /// A refusal in the client's own protocol.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::ConfigError;
 use crate::exchange::Settings;
 use crate::filter::{CallReply, Filter};
-use crate::host::{CallId, Host};
+use crate::host::{CallId, Capability, Host};
 
 /// What a plugin is started with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,12 +18,26 @@ pub struct Setup<'a> {
     pub vm_config: &'a [u8],
 }
 
+/// Something that a configuration asks of the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// What the proxy has to be able to do.
+    pub capability: Capability,
+    /// Where the configuration asks for it, and what to write instead.
+    pub otherwise: ConfigError,
+}
+
 /// A configured plugin. A reload makes a new one, and exchanges under way keep the old.
 pub trait Plugin {
     /// Settings of its exchanges.
     fn settings(&self) -> Settings;
     /// The filters of one exchange, the one nearest to the client first; empty lets it pass.
     fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>>;
+
+    /// What the configuration cannot do without. A proxy that lacks one of them refuses it.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
 
     /// It was configured, and no request has come. Envoy configures once before it starts its workers:
     /// what they share is made here, as two of them might make it at once.

@@ -149,7 +149,7 @@ def test_the_providers_key_is_sent_and_the_clients_is_not(
     headers = dict(gateway.received(provider)[0]["headers"])
     assert headers[header] == key
     assert not any("mine" in value or CLIENT_KEY in value for value in headers.values())
-    assert headers["host"] == f"api.{provider}.com"
+    assert headers["host"] == gateway.stack.host_of(provider)
 
 
 def test_dropped_fields_are_named(gateway, ask):

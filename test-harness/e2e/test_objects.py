@@ -34,7 +34,7 @@ def test_a_file_and_its_batch_are_their_makers_alone(gateway):
                                 completion_window="24h")
     assert batch.input_file_id == file.id
     assert anna.batches.retrieve(batch.id).status == "completed"
-    assert anna.files.content(batch.output_file_id).status_code == 200
+    assert anna.files.content(batch.output_file_id).response.status_code == 200
     for stolen in (lambda: bert.files.retrieve(file.id), lambda: bert.files.delete(file.id),
                    lambda: bert.batches.cancel(batch.id),
                    lambda: bert.batches.create(input_file_id=file.id, completion_window="24h",
@@ -56,7 +56,9 @@ def test_a_stored_answer_is_gone_on_with_by_its_maker(gateway, stream):
     else:
         first = anna.responses.create(model="o4-mini", input="hello")
     assert first.id.startswith("resp_") and "-gw-" in first.id
-    anna.responses.create(model="o4-mini", input="and?", previous_response_id=first.id)
+    # The stand-in keeps nothing and would refuse the name.
+    anna.responses.create(model="o4-mini", input="and?", previous_response_id=first.id,
+                          extra_headers={"x-mock-llm": json.dumps({"lenient": True})})
     sent = gateway.received("openai")[-1]["body"]["previous_response_id"]
     assert first.id.startswith(sent) and sent != first.id
     with pytest.raises(openai.NotFoundError):
@@ -74,7 +76,7 @@ def test_the_results_of_anthropics_batches_come_through_the_gateway(gateway):
               "messages": [{"role": "user", "content": "hi"}]}
     batch = claude.messages.batches.create(
         requests=[{"custom_id": "request-1", "params": params}])
-    assert batch.results_url.startswith(gateway.stack.base_url)
+    assert batch.results_url == f"/v1/messages/batches/{batch.id}/results"
     results = list(claude.messages.batches.results(batch.id))
     assert results[0].custom_id == "request-1"
-    assert gateway.received("anthropic")[-1]["headers"]["x-api-key"] == KEYS["ANTHROPIC_API_KEY"]
+    assert dict(gateway.received("anthropic")[-1]["headers"])["x-api-key"] == KEYS["ANTHROPIC_API_KEY"]

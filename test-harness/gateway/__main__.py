@@ -33,7 +33,7 @@ def up():
     print(f"""The gateway is up.
   base URL   {stack.base_url}
   admin      {stack.admin_url}
-  log        {stack.directory / 'envoy.log'}
+  log        {stack.directory / 'gateway.log'}
 
   curl {stack.base_url}/chat/completions -H 'content-type: application/json' \\
     -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import config
 
-MOCK = config.ROOT / "target" / "tools" / "mock-llm"
+MOCK = config.ROOT / "target" / "debug" / "mock-llm"
 KEYS = {
     "OPENAI_API_KEY": "sk-openai-test",
     "ANTHROPIC_API_KEY": "sk-ant-test",
@@ -96,15 +96,26 @@ def answers(url):
 
 
 class Stack:
-    """A running gateway. `ports` maps the example's ports to those in use."""
+    """A running gateway. `ports` maps the example's ports to those in use.
 
-    def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True):
+    An example `apisix/...` is one of apisix-examples, in the emulated APISIX; `connect_to` says where
+    connections to a `host:port` go there."""
+
+    def __new__(cls, example, *_, **__):
+        if cls is Stack and example.startswith("apisix/"):
+            from .apisix import ApisixStack
+            cls = ApisixStack
+        return object.__new__(cls)
+
+    def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True,
+                 connect_to=None):
         self.example = example
         self.directory = Path(directory or tempfile.mkdtemp(prefix="gateway-"))
         self.directory.mkdir(parents=True, exist_ok=True)
         self.ports = ports or dict(zip(config.PORTS, config.free_ports(len(config.PORTS))))
         self.env = {**os.environ, **KEYS, **(env or {})}
         self.edit = edit
+        self.connect_to = connect_to or {}
         self.mock_wanted = mock
         self.processes = {}
 
@@ -122,17 +133,21 @@ class Stack:
         """A stand-in's address."""
         return f"http://127.0.0.1:{self.ports[config.PROVIDERS[name]]}"
 
+    def host_of(self, provider):
+        """The host name that a provider is asked under: that of its `base_url`."""
+        return f"api.{provider}.com"
+
     @property
     def log(self):
-        """Envoy's log so far."""
-        return (self.directory / "envoy.log").read_text(errors="replace")
+        """The proxy's log so far."""
+        return (self.directory / "gateway.log").read_text(errors="replace")
 
     def start(self):
         """Starts everything and waits until it is ready."""
         try:
             if self.mock_wanted:
                 self.start_mock()
-            self.start_envoy()
+            self.start_gateway()
         except BaseException:
             self.stop()
             raise
@@ -149,12 +164,12 @@ class Stack:
         self.processes["mock"] = process
         wait_for(lambda: b"listeners" in log.read_bytes(), process, log, "mock-llm")
 
-    def start_envoy(self):
+    def start_gateway(self):
         """Starts Envoy with two workers."""
         text = config.with_ports(self.example, self.ports)
         path = self.directory / "envoy.yaml"
         path.write_text(self.edit(text) if self.edit else text)
-        log = self.directory / "envoy.log"
+        log = self.directory / "gateway.log"
         command = [find_envoy(), "-c", str(path), "--concurrency", "2", "--log-level", "warning",
                    "--component-log-level", "wasm:info", "--disable-hot-restart"]
         process = start(command, log, cwd=config.ROOT, env=self.env)

@@ -10,8 +10,8 @@ use std::time::Duration;
 use shared::config::{ConfigError, parse};
 use shared::exchange::Settings;
 use shared::filter::{CallReply, Filter};
-use shared::host::{CallId, Host};
-use shared::plugin::{Plugin, Setup};
+use shared::host::{CallId, Capability, Host};
+use shared::plugin::{Need, Plugin, Setup};
 
 pub use config::Config;
 
@@ -20,6 +20,7 @@ pub struct AiGateway {
     /// The one nearest to the client first, ai-proxy last.
     plugins: Vec<Rc<dyn Plugin>>,
     settings: Settings,
+    needs: Vec<Need>,
 }
 
 /// Reads the configuration.
@@ -37,11 +38,17 @@ impl AiGateway {
         })?;
         // Bodies are read once, and ai-proxy is the one that cannot do without.
         let settings = ai_proxy.settings();
+        let mut needs = within("ai-proxy", ai_proxy.needs());
+        // Where the proxy cannot change a body, ai-proxy makes the call with a body of its own.
+        let calls = !ai_proxy.only_passes();
         let mut plugins: Vec<Rc<dyn Plugin>> = Vec::new();
         macro_rules! add {
             ($section:expr, $name:literal, $plugin:path) => {
                 if let Some(section) = $section {
                     let plugin = <$plugin>::new(section).map_err(|error| error.within($name))?;
+                    let of_plugin =
+                        plugin.needs().into_iter().filter(|need| !(calls && is_body(need)));
+                    needs.extend(within($name, of_plugin.collect()));
                     // Close to the provider there is nothing to be done but to translate.
                     if !settings.upstream {
                         plugins.push(Rc::new(plugin));
@@ -58,8 +65,17 @@ impl AiGateway {
         add!(config.prompt_guard, "prompt-guard", prompt_guard::PromptGuard);
         add!(config.token_ratelimit, "token-ratelimit", token_ratelimit::TokenRatelimit);
         plugins.push(Rc::new(ai_proxy));
-        Ok(AiGateway { plugins, settings })
+        Ok(AiGateway { plugins, settings, needs })
     }
+}
+
+fn within(section: &str, needs: Vec<Need>) -> Vec<Need> {
+    let placed = |need: Need| Need { otherwise: need.otherwise.within(section), ..need };
+    needs.into_iter().map(placed).collect()
+}
+
+fn is_body(need: &Need) -> bool {
+    matches!(need.capability, Capability::RewriteRequestBody | Capability::RewriteResponseBody)
 }
 
 impl Plugin for AiGateway {
@@ -69,6 +85,10 @@ impl Plugin for AiGateway {
 
     fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>> {
         self.plugins.iter().flat_map(|plugin| Rc::clone(plugin).filters()).collect()
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.needs.clone()
     }
 
     fn started(&self, host: &dyn Host) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts;
-use shared::host::{Host, HostError, Map};
+use shared::host::{Capability, Host, HostError, Map};
 use shared::request::RequestBody;
 
 use crate::asked::{Asked, ModelAt, Operation};
@@ -20,9 +20,13 @@ use crate::translate::ir::Unsupported;
 use crate::translate::provider::{Options, write};
 use crate::wire::{Wanted, Wire};
 
+/// The nginx variable that says which provider the request goes to: its `cluster`, else its name. A
+/// route's `traffic-split` can match on it. No client can set it.
+const TARGET_VARIABLE: &str = "wasm_ai_target";
+
 /// Headers of the client, besides those with its key, that no provider gets, and those of a signature
 /// that an attempt before this one has made.
-const STRIPPED: [&str; 12] = [
+const STRIPPED: [&str; 15] = [
     "x-amz-date",
     "x-amz-security-token",
     "cookie",
@@ -35,6 +39,10 @@ const STRIPPED: [&str; 12] = [
     "x-gateway-destination-endpoint",
     facts::HEADER,
     shared::exchange::CLUSTER_HEADER,
+    // Who APISIX's authentication plugins say it is.
+    "x-consumer-username",
+    "x-consumer-custom-id",
+    "x-credential-identifier",
 ];
 
 /// Headers by which clients of Anthropic choose its API's version and features.
@@ -345,6 +353,11 @@ pub fn address(
     if attempt.wire.protocol != Protocol::Anthropic {
         // That of an attempt before this one.
         let _ = host.remove_header(Map::Request, "anthropic-version");
+    }
+    if !host.can(Capability::Clusters) {
+        // Where the configuration does not declare it, the route has one upstream.
+        let target = provider.cluster.as_deref().unwrap_or(&provider.name);
+        let _ = host.set_property(&[TARGET_VARIABLE], target.as_bytes());
     }
     set(provider, &attempt.wire.path, headers, host).map_err(|error| {
         log::error!("the request could not be pointed at {}: {error}", provider.name);

@@ -28,6 +28,10 @@ pub struct Config {
     /// How the `inline` role reaches the provider.
     #[serde(default)]
     pub inline: Inline,
+    /// On Apache APISIX: the route has the two functions of the body bridge (see apisix-examples), so
+    /// that bodies can be changed. Without it they pass as they are. No matter on Envoy.
+    #[serde(default)]
+    pub bridge: bool,
     /// Who answers.
     #[serde(deserialize_with = "list")]
     pub providers: Vec<Provider>,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use shared::config::{ConfigError, Mode, Secrets};
 use shared::errors::{ApiError, ErrorKind};
 use shared::exchange::{Limits, Settings};
-use shared::host::Host;
+use shared::host::{Capability, Host};
+use shared::plugin::Need;
 use shared::services::Services;
 
 use crate::asked::{Asked, Operation, unknown_model};
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub role: Role,
     /// How the `inline` role reaches providers.
     pub inline: Inline,
+    /// The route has the functions of the body bridge (APISIX).
+    bridge: bool,
     /// What happens to fields that a provider has nothing for.
     pub on_unsupported: OnUnsupported,
     /// Whether a streamed answer waits for its first event.
@@ -100,6 +103,7 @@ impl Gateway {
             mode: config.mode,
             role,
             inline: config.inline,
+            bridge: config.bridge,
             on_unsupported: config.on_unsupported,
             hold_first_event: config.hold_first_event,
             services: Vec::new(),
@@ -273,7 +277,27 @@ impl Gateway {
     pub fn settings(&self) -> Settings {
         let upstream = self.role == Role::Translate;
         let services = self.service_paths.clone();
-        Settings { limits: self.limits, upstream, trust_facts: false, services }
+        Settings { limits: self.limits, upstream, bridge: self.bridge, services }
+    }
+
+    /// What the proxy has to be able to do for this.
+    pub fn needs(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        if self.mode == Mode::Off {
+            return needs;
+        }
+        if self.role != Role::Inline {
+            let message = "this proxy has no upstream filters; leave `role` out";
+            let otherwise = ConfigError::new("role", message);
+            needs.push(Need { capability: Capability::Clusters, otherwise });
+        }
+        if self.inline == Inline::Rewrite {
+            let message = "on this proxy bodies can only be changed by the body bridge: give the route \
+                           its two functions and set `bridge: true`, or write `call`";
+            let otherwise = ConfigError::new("inline", message);
+            needs.push(Need { capability: Capability::RewriteRequestBody, otherwise });
+        }
+        needs
     }
 
     /// Who does what is asked for; `wanted` is the provider that the client names for what names no

@@ -38,7 +38,7 @@ use shared::config::{ConfigError, Mode, parse};
 use shared::exchange::Settings;
 use shared::filter::{CallReply, Filter};
 use shared::host::{CallId, Host};
-use shared::plugin::{Plugin, Setup};
+use shared::plugin::{Need, Plugin, Setup};
 
 use config::Role;
 use gateway::Gateway;
@@ -63,6 +63,11 @@ impl AiProxy {
     /// Checks a configuration; `vm_config` is the role's name, or empty.
     pub fn new(config: config::Config, vm_config: &[u8]) -> Result<AiProxy, ConfigError> {
         Ok(AiProxy { gateway: Rc::new(Gateway::new(config, vm_config)?) })
+    }
+
+    /// Whether requests are only ever let through: no calls, no changed bodies.
+    pub fn only_passes(&self) -> bool {
+        self.gateway.mode != Mode::Enforce || self.gateway.inline == config::Inline::Pass
     }
 }
 
@@ -95,6 +100,10 @@ impl Plugin for AiProxy {
         filters::filters(&self.gateway)
     }
 
+    fn needs(&self) -> Vec<Need> {
+        self.gateway.needs()
+    }
+
     /// The role `route` shows nobody's credentials, and only where requests are sent on is anything
     /// to be known of where they go.
     fn tick_period(&self) -> Option<Duration> {
@@ -104,7 +113,9 @@ impl Plugin for AiProxy {
         let shows = self.gateway.role != Role::Route && self.gateway.accesses().next().is_some();
         let access = shows.then_some(auth::access::PERIOD);
         let routes = self.gateway.role != Role::Translate;
-        let routing = self.gateway.routing().tick_period().filter(|_| routes);
+        // Where there may be no timer, only what cannot do without asks for one.
+        let tells = self.gateway.role == Role::Route;
+        let routing = self.gateway.routing().tick_period(tells).filter(|_| routes);
         access.into_iter().chain(routing).min()
     }
 

@@ -20,7 +20,7 @@ fn gateway(config: &Value) -> Gateway {
 /// What the route role decides: the provider's name of the model, and the cluster.
 fn chosen(gateway: &Gateway, model: &str) -> Option<(String, String)> {
     let host = ScriptHost::post("/v1/chat/completions");
-    let mut facts = Facts::new(false);
+    let mut facts = Facts::default();
     let mut cx = Cx::new(&host, &mut facts, None);
     let body = json!({"model": model, "messages": []}).to_string();
     let asked = asked::read(&cx, "/v1/chat/completions", &RequestBody::new(body.into()).unwrap());

@@ -268,6 +268,10 @@ impl Filter for GuardFilter {
         } else {
             self.masks = Masks::default();
         }
+        let restores = self.policy.restore && !self.masks.is_empty();
+        if restores || (self.policy.ends_answers() && self.policy.mode == Mode::Enforce) {
+            cx.rewrite_answer();
+        }
         Flow::Continue
     }
 

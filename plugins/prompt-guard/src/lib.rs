@@ -16,7 +16,7 @@ use std::rc::Rc;
 use shared::config::{ConfigError, Mode, parse};
 use shared::exchange::Settings;
 use shared::filter::Filter;
-use shared::plugin::{Plugin, Setup};
+use shared::plugin::{Need, Plugin, Setup};
 
 use policy::Policy;
 
@@ -41,6 +41,10 @@ impl PromptGuard {
 impl Plugin for PromptGuard {
     fn settings(&self) -> Settings {
         self.policy.settings()
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.policy.needs()
     }
 
     fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>> {

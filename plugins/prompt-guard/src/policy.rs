@@ -8,6 +8,8 @@ use regex_lite::Regex;
 use sha2::Sha256;
 use shared::config::{ConfigError, Mode, Secret};
 use shared::exchange::{Limits, Settings};
+use shared::host::Capability;
+use shared::plugin::Need;
 use shared::services::Services;
 use shared::texts::{Role, Text};
 
@@ -135,7 +137,6 @@ impl Policy {
             audit_salt: config.audit_salt,
             settings: Settings {
                 limits,
-                trust_facts: true,
                 services: Services::new(&config.services, "services")?,
                 ..Settings::default()
             },
@@ -145,6 +146,30 @@ impl Policy {
     /// Settings of its exchanges.
     pub fn settings(&self) -> Settings {
         self.settings.clone()
+    }
+
+    /// What the proxy has to be able to do for this.
+    pub fn needs(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        if self.mode != Mode::Enforce {
+            return needs;
+        }
+        let changes = |treatment: &Treatment| {
+            matches!(treatment, Treatment::Mask | Treatment::Replace | Treatment::Hash)
+        };
+        if self.treatments.values().any(changes) || !self.custom.is_empty() {
+            let message = "this proxy cannot change bodies, so nothing can be masked here; write `block` \
+                           or `flag`, or use ai-gateway, which has this plugin as its section `prompt-guard`";
+            let otherwise = ConfigError::new("pii", message);
+            needs.push(Need { capability: Capability::RewriteRequestBody, otherwise });
+        }
+        if self.ends_answers() {
+            let message = "this proxy cannot change answers, so none can be ended here; leave it out, or \
+                           use ai-gateway, which has this plugin as its section `prompt-guard`";
+            let otherwise = ConfigError::new("answers", message);
+            needs.push(Need { capability: Capability::RewriteResponseBody, otherwise });
+        }
+        needs
     }
 
     /// Whether a text is looked at for attempts; `last`: the number of the last message.

@@ -118,7 +118,6 @@ impl Limiter {
             usual: config.usual_completion,
             settings: Settings {
                 limits,
-                trust_facts: true,
                 services: Services::new(&config.services, "services")?,
                 ..Settings::default()
             },

@@ -58,8 +58,9 @@ pub struct Settings {
     /// Runs behind the proxy's router, once per attempt: what the routing filter wrote is read, not
     /// removed.
     pub upstream: bool,
-    /// Another plugin of the suite comes before this one.
-    pub trust_facts: bool,
+    /// Apache APISIX: the route has the two functions of the body bridge, so that bodies can be changed.
+    /// That the proxy declares their variables does not say that this route reads them.
+    pub bridge: bool,
     /// Paths that are served besides those of the client APIs.
     pub services: Services,
 }
@@ -73,6 +74,8 @@ pub struct Exchange {
     state: State,
     /// Asked for in the header phase.
     body_wanted: bool,
+    /// Some filter is going to change the answer.
+    answer_rewritten: bool,
     request: Option<RequestBody>,
     response: Option<Response>,
     pending: Option<Pending>,
@@ -114,11 +117,12 @@ impl Exchange {
     pub fn new(filters: Vec<Box<dyn Filter>>, settings: Settings) -> Exchange {
         Exchange {
             chain: Chain::new(filters),
-            facts: Facts::new(settings.trust_facts || settings.upstream),
+            facts: Facts::default(),
             endpoint: None,
             settings,
             state: State::Idle,
             body_wanted: false,
+            answer_rewritten: false,
             request: None,
             response: None,
             pending: None,
@@ -156,7 +160,7 @@ impl Exchange {
             Step::Stopped(index, flow) => self.stopped(host, index, flow),
             Step::Passed if !self.body_wanted => {
                 self.state = State::Sent;
-                self.facts.write_header(host);
+                self.facts.hand_on(host);
                 Action::Continue
             }
             Step::Passed if !host.body_follows(end) => self.run_body(host, Vec::new()),
@@ -255,7 +259,7 @@ impl Exchange {
         match action {
             Ok(()) => {
                 self.state = State::Sent;
-                self.facts.write_header(host);
+                self.facts.hand_on(host);
                 Action::Continue
             }
             Err(error) => {
@@ -597,10 +601,12 @@ impl Exchange {
             endpoint: self.endpoint,
             body_wanted: self.body_wanted,
             held: std::mem::take(&mut self.held),
+            answer_rewritten: self.answer_rewritten,
         };
         let result = run(&mut self.chain, &mut cx);
         self.body_wanted = cx.body_wanted;
         self.held = cx.held;
+        self.answer_rewritten = cx.answer_rewritten;
         result
     }
 }

@@ -66,6 +66,9 @@ impl Plugin {
 
     /// Starts it with this configuration.
     pub fn start(&self, options: Options, json: &str) -> Gateway {
+        // With the bridge on the host, the route says that it has its functions.
+        let bridged = json.replacen('{', r#"{"bridge":true,"#, 1);
+        let json = if options.bridge { &bridged } else { json };
         let gateway = self.configure(options, &self.config(json));
         gateway.unwrap_or_else(|refused| panic!("{refused}"))
     }

@@ -101,13 +101,14 @@ impl InlineFilter {
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
         let mut attempt =
             Attempt::new(&circumstances, provider, changes, model, &asked, body.text())?;
-        match way(gateway.inline, cx.host, &attempt, several && !asked.stream) {
+        let changed = body.change().is_some() || cx.answer_is_rewritten();
+        match way(gateway.inline, cx.host, &attempt, several && !asked.stream, changed) {
             Inline::Call => {
                 let body = body.bytes().to_vec();
                 self.calls = Some(Calls { asked, body, left: targets, made: 0 });
                 Ok(self.call_next(cx))
             }
-            Inline::Pass if attempt.body != NewBody::Same => {
+            Inline::Pass if attempt.body != NewBody::Same || (changed && !rewrites(cx.host)) => {
                 let message = "this route can only pass requests through, and this model's provider \
                                needs another body";
                 Err(ApiError::new(ErrorKind::Internal, message))
@@ -206,16 +207,28 @@ impl InlineFilter {
     }
 }
 
-fn way(wanted: Inline, host: &dyn Host, attempt: &Attempt, failover: bool) -> Inline {
+/// `changed`: another filter has changed the request, or will change the answer.
+fn way(
+    wanted: Inline,
+    host: &dyn Host,
+    attempt: &Attempt,
+    failover: bool,
+    changed: bool,
+) -> Inline {
     // Where the proxy does not hold answers back, it does not retry across providers either.
     let failover = failover && !host.can(Capability::HoldResponse);
     match wanted {
         Inline::Auto if failover => Inline::Call,
+        Inline::Auto if !rewrites(host) && changed => Inline::Call,
         Inline::Auto if attempt.body == NewBody::Same => Inline::Pass,
-        Inline::Auto if !host.can(Capability::RewriteRequestBody) => Inline::Call,
+        Inline::Auto if !rewrites(host) => Inline::Call,
         Inline::Auto => Inline::Rewrite,
         wanted => wanted,
     }
+}
+
+fn rewrites(host: &dyn Host) -> bool {
+    host.can(Capability::RewriteRequestBody) && host.can(Capability::RewriteResponseBody)
 }
 
 fn call(

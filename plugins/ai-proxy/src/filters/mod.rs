@@ -104,20 +104,7 @@ fn sealing(
     let owner = cx.facts.get(cx.host, Fact::Consumer)?;
     let key = attempt.key.and_then(|key| provider.keys.get(key)).map_or("", Secret::expose);
     let place = Place { owner, provider: objects.mark(&provider.name), key: objects.mark(key) };
-    Sealing::new(objects, place, asked, origin(cx))
-}
-
-/// Where the client reaches this gateway.
-fn origin(cx: &Cx<'_>) -> String {
-    let property = |path: &[&str]| {
-        let value = cx.host.property(path).and_then(|value| String::from_utf8(value).ok());
-        value.filter(|value| !value.is_empty())
-    };
-    let scheme = property(&["request", "scheme"]).or_else(|| property(&["scheme"]));
-    let host = property(&["request", "host"]).or_else(|| property(&["http_host"]));
-    host.map_or_else(String::new, |host| {
-        format!("{}://{host}", scheme.unwrap_or_else(|| "https".into()))
-    })
+    Sealing::new(objects, place, asked)
 }
 
 /// Finds who has the model, and states what was asked and where it may go.

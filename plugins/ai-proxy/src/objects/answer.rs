@@ -6,12 +6,12 @@ use std::rc::Rc;
 use memchr::memmem;
 use serde_json::value::RawValue;
 use shared::json::{JsonStr, fields};
+use shared::protocol::Service;
 
 use super::{Objects, Place};
 use crate::asked::{Asked, Operation};
 use crate::overrides::{Edit, apply};
 use crate::translate::client::Client;
-use shared::protocol::Service;
 
 /// Seals what one answer names.
 #[derive(Clone, Debug)]
@@ -19,8 +19,6 @@ pub struct Sealing {
     objects: Rc<Objects>,
     place: Place,
     kind: Kind,
-    /// Where the client reaches this gateway, for addresses in answers: `https://host`.
-    origin: String,
 }
 
 /// What an answer is.
@@ -36,12 +34,7 @@ enum Kind {
 
 impl Sealing {
     /// For the answer to this request, if it may name objects.
-    pub fn new(
-        objects: &Rc<Objects>,
-        place: Place,
-        asked: &Asked,
-        origin: String,
-    ) -> Option<Sealing> {
+    pub fn new(objects: &Rc<Objects>, place: Place, asked: &Asked) -> Option<Sealing> {
         let kind = match asked.operation {
             // What is in a file is the client's own.
             Operation::Service(Service::Files) if asked.tail_ends_with("/content") => return None,
@@ -54,7 +47,7 @@ impl Sealing {
             Operation::GeminiCaches => Kind::Cache,
             _ => return None,
         };
-        Some(Sealing { objects: Rc::clone(objects), place, kind, origin })
+        Some(Sealing { objects: Rc::clone(objects), place, kind })
     }
 
     /// A whole answer; `None` if nothing changes.
@@ -101,13 +94,13 @@ impl Sealing {
         Some(self.objects.seal(&self.place, &name))
     }
 
-    /// Anthropic's address of a batch's results, on this gateway:
-    /// `https://api.anthropic.com/v1/messages/batches/{id}/results`.
+    /// Anthropic's address of a batch's results (`https://api.anthropic.com/v1/messages/batches/{id}/results`)
+    /// without its host, so that clients, Anthropic's own among them, ask the gateway.
     fn address(&self, value: &RawValue) -> Option<String> {
         let address = string(value)?;
         let id = address.split_once("/messages/batches/")?.1.strip_suffix("/results")?;
         let sealed = self.objects.seal(&self.place, id);
-        Some(format!("{}/v1/messages/batches/{sealed}/results", self.origin))
+        Some(format!("/v1/messages/batches/{sealed}/results"))
     }
 }
 

@@ -225,15 +225,16 @@ impl Routing {
         })
     }
 
-    /// How often [`Routing::tick`] is wanted; never if there is nothing to do.
-    pub fn tick_period(&self) -> Option<Duration> {
+    /// How often [`Routing::tick`] is wanted; never if there is nothing to do. `tells`: the workers tell
+    /// each other of targets.
+    pub fn tick_period(&self, tells: bool) -> Option<Duration> {
         let copies = self.routes.iter().any(|route| route.shadow.is_some());
         if !self.polls.is_empty() || self.store.is_some() || copies {
             return Some(Duration::from_millis(100));
         }
         // Of one target there is nothing to tell.
         let several = self.routes.iter().any(|route| route.targets.len() > 1);
-        several.then_some(Duration::from_secs(1))
+        (tells && several).then_some(Duration::from_secs(1))
     }
 
     /// Keeps canaries in a store from now on.

@@ -9,6 +9,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action as SdkAction, ContextType};
 
 use super::{VM_STARTED, WasmHost, ffi, logger};
+use crate::config::ConfigError;
 use crate::exchange::{Action, Exchange, Settings, read_reply};
 use crate::host::{CallId, Capability, Host};
 use crate::plugin::{Configure, Plugin, Setup};
@@ -58,6 +59,10 @@ impl RootContext for Root {
         let Some(configure) = CONFIGURE.get() else { return false };
         match configure(Setup { config: &config, vm_config: &vm_config }) {
             Ok(plugin) => {
+                if let Err(error) = check_needs(plugin.as_ref()) {
+                    log::error!("configuration refused: {error}");
+                    return false;
+                }
                 if let Err(error) = begin_to_tick(plugin.as_ref()) {
                     log::error!("configuration refused: {error}");
                     return false;
@@ -84,16 +89,24 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        let exchange = match &self.plugin {
-            Some(plugin) => Exchange::new(Rc::clone(plugin).filters(), plugin.settings()),
-            None => Exchange::new(Vec::new(), Settings::default()),
+        let (filters, settings) = match &self.plugin {
+            Some(plugin) => (Rc::clone(plugin).filters(), plugin.settings()),
+            None => (Vec::new(), Settings::default()),
         };
-        Some(Box::new(Http { exchange, host: WasmHost::default() }))
+        let host = WasmHost::of_route(settings.bridge);
+        Some(Box::new(Http { exchange: Exchange::new(filters, settings), host }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
+}
+
+/// What the configuration asks for and this proxy cannot do is told before the first request.
+fn check_needs(plugin: &dyn Plugin) -> Result<(), ConfigError> {
+    let host = WasmHost::of_route(plugin.settings().bridge);
+    let needs = plugin.needs().into_iter();
+    needs.filter(|need| !host.able(need.capability)).map(|need| need.otherwise).try_for_each(Err)
 }
 
 /// The first tick comes as soon as the proxy can make calls; while it configures it cannot.

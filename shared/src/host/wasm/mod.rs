@@ -28,11 +28,28 @@ const RESPONSE_BRIDGE: (&str, &str) = ("wasm_resp_body", "wasm_resp_body_set");
 /// The proxy that the module runs in.
 #[derive(Debug, Default)]
 pub(crate) struct WasmHost {
+    /// Whether the route has the functions of the body bridge.
+    route_bridges: bool,
     /// Whether this request's location declares the variables of the body bridge.
     bridge: Cell<Option<bool>>,
 }
 
 impl WasmHost {
+    /// For an exchange of a route that has the body bridge, or not.
+    fn of_route(route_bridges: bool) -> WasmHost {
+        WasmHost { route_bridges, bridge: Cell::default() }
+    }
+
+    /// As [`Host::can`], where there is no request whose variables could be tried.
+    fn able(&self, capability: Capability) -> bool {
+        match capability {
+            Capability::RewriteRequestBody | Capability::RewriteResponseBody => {
+                self.envoy() || self.route_bridges
+            }
+            other => self.can(other),
+        }
+    }
+
     fn envoy(&self) -> bool {
         VM_STARTED.load(Ordering::Relaxed)
     }
@@ -44,6 +61,9 @@ impl WasmHost {
 
     /// An undeclared nginx variable cannot be set, so trying tells.
     fn bridge(&self) -> bool {
+        if !self.route_bridges {
+            return false;
+        }
         if let Some(known) = self.bridge.get() {
             return known;
         }

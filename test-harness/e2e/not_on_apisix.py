@@ -1,0 +1,45 @@
+"""Scenarios of the suite that APISIX cannot run, and why. docs/apisix.md has them as a table."""
+
+STREAM = ("What streams goes through the bridge to one upstream; nginx resends the same body, so that no "
+          "other provider can be asked. Requests that do not stream are called by the plugin and do fail "
+          "over.")
+
+# The test's id (file::test, and parameters if they matter), and the reason.
+REASONS = {
+    "test_errors.py::test_an_answer_that_makes_no_sense":
+        "The status has left before the whole answer is there: the client gets the error with the "
+        "provider's 200.",
+    "test_errors.py::test_a_connection_that_breaks_before_the_answer":
+        "nginx answers 502 in the provider's place; the client gets that status, with the error in its "
+        "own protocol.",
+    "test_failover.py::test_a_streamed_request_fails_over_too": STREAM,
+    "test_failover.py::test_when_all_fail_the_last_failure_is_told_in_the_clients_form":
+        "The plugin asks each target once; the third attempt that the test counts is Envoy's.",
+    "test_plugins.py::test_many_at_once_do_not_get_more_than_there_is":
+        "There is no memory that the workers share: each worker of nginx counts for itself.",
+    "test_plugins.py::test_every_request_is_counted_once_with_what_it_used":
+        "Metrics of Wasm plugins vanish in APISIX, and there is no timer for the report. ai-metrics feeds "
+        "APISIX's own apisix_llm_* metrics instead.",
+    "test_routing.py::test_each_attempt_is_of_its_own_protocol[503-stream]": STREAM,
+    "test_routing.py::test_each_attempt_is_of_its_own_protocol[429-stream]": STREAM,
+    "test_routing.py::test_each_attempt_is_of_its_own_protocol[dropped-stream]": STREAM,
+    "test_routing.py::test_nobody_listens_at_the_first": STREAM,
+}
+
+
+def cannot(test):
+    """Why APISIX cannot run a test; `None` if it can."""
+    plain = test.replace("apisix/bundle.yaml-", "").replace("[apisix/bundle.yaml]", "")
+    for name, reason in REASONS.items():
+        if plain == name or ("[" not in name and plain.startswith(name + "[")):
+            return reason
+    return None
+
+
+def table():
+    """The reasons as docs/apisix.md has them: the tests that share one in one row."""
+    by_reason = {}
+    for test, reason in REASONS.items():
+        by_reason.setdefault(reason, []).append(f"`{test.split('::')[1]}`")
+    rows = [f"| {'<br>'.join(tests)} | {reason} |" for reason, tests in by_reason.items()]
+    return "\n".join(["| scenario | why |", "| --- | --- |", *rows])
