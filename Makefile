@@ -1,5 +1,5 @@
 # Every target is a line or two; `make help` lists them.
-PLUGINS := ai-metrics ai-auth prompt-guard token-ratelimit ai-proxy
+PLUGINS := ai-metrics ai-auth prompt-guard semantic-cache-client token-ratelimit ai-proxy
 PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 # `make wasm PROFILE=quick` while developing: built in a fraction of the time, larger and slower.
 PROFILE := release
@@ -92,6 +92,15 @@ soak: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
 	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
 
+cache-eval: ## Precision and recall of the semantic cache DATA=folder [ROWS=of each file]
+	@test-harness/setup.sh embedder
+	@$(PYTHON) -m gateway.cache_eval "$(DATA)" $(ROWS) > target/cache-eval.jsonl
+	@cargo run --quiet --locked -p test-harness --bin cache-eval < target/cache-eval.jsonl
+
+.PHONY: bench-limits
+bench-limits: ## What a check of token-ratelimit's local store costs natively
+	@cargo run --quiet --release --locked -p token-ratelimit --features shared/testing --example check
+
 tokens-eval: ## How far the estimate of tokens is from o200k_base [DATA=folder of english, chinese, code, json]
 	@cargo run --quiet --locked -p tokens-eval -- "$(DATA)"
 
@@ -110,6 +119,10 @@ lint: ## rustfmt and clippy, warnings are errors
 schema: ## Write the JSON Schemas of all configurations anew
 	UPDATE=1 cargo test --quiet --locked -p ai-gateway --features schema --test schema
 	UPDATE=1 cargo test --quiet --locked -p ai-metrics --test examples
+	@$(MAKE) --no-print-directory docs
+
+docs: ## Write the tables of configuration fields anew, from the schemas
+	@PYTHONPATH=test-harness python3 -m pages
 
 clean: ## Remove what was built and installed here
 	rm -rf target dist .run test-harness/fuzz/target

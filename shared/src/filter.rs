@@ -30,6 +30,13 @@ pub trait Filter {
         Flow::Continue
     }
 
+    /// While [`Flow::Wait`] holds the request: asked every few milliseconds whether what it waits for
+    /// has come, and once more, with `late`, when its deadline has passed or the host cannot wait.
+    /// [`Flow::Wait`] waits on; when it is late that is as [`Flow::Continue`].
+    fn waited(&mut self, _cx: &mut Cx<'_>, _late: bool) -> Flow {
+        Flow::Continue
+    }
+
     /// The answer's headers are there; says what this filter wants of the body.
     fn response_head(&mut self, _cx: &mut Cx<'_>, _head: &mut ResponseHead<'_>) -> Interest {
         Interest::Ignore
@@ -64,6 +71,10 @@ pub enum Flow {
     Continue,
     /// Make this call, then ask [`Filter::called`]. The request waits meanwhile.
     Call(Box<Call>),
+    /// Hold the request and ask [`Filter::waited`] until it says otherwise, or until this time, in
+    /// nanoseconds since the Unix epoch. A host without [`Capability::Tick`](crate::host::Capability::Tick)
+    /// cannot wait: there the filter is asked at once, as if it were late.
+    Wait(u64),
     /// Answer the client; the filters before this one see the reply as if a provider had sent it.
     Respond(Box<Reply>),
 }

@@ -10,6 +10,8 @@ from gateway.config import EXAMPLES, ROOT, wasm_configs
 from gateway.stack import KEYS, find_envoy
 
 ENVOY = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
+# Those with a folder are started by test_folders.py.
+FOLDERS = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/*.yaml"))
 
 
 @pytest.mark.parametrize("example", ENVOY)
@@ -19,11 +21,12 @@ def test_envoy_takes_it(example):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("example", ENVOY)
+@pytest.mark.parametrize("example", ENVOY + FOLDERS)
 def test_every_plugin_in_it_is_set_up_as_it_must_be(example):
     text = (EXAMPLES / example).read_text()
     plugins = list(wasm_configs(yaml.safe_load(text)))
-    assert plugins
+    assert plugins or example in FOLDERS
+    assert text.count("per_connection_buffer_limit_bytes") >= text.count("filter_chains:")
     for plugin in plugins:
         assert plugin["allow_on_headers_stop_iteration"] is True
         assert plugin["failure_policy"] == "FAIL_RELOAD"

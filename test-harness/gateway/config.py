@@ -13,8 +13,11 @@ EXAMPLES = ROOT / "envoy-examples"
 
 # The ports that the examples are written with.
 LISTENER, ADMIN = 10000, 9901
-PROVIDERS = {"openai": 9001, "anthropic": 9002, "gemini": 9003, "bedrock": 9004, "cohere": 9005}
-PORTS = (LISTENER, ADMIN, *PROVIDERS.values())
+PROVIDERS = {"openai": 9001, "anthropic": 9002, "gemini": 9003, "bedrock": 9004, "cohere": 9005,
+             "onprem": 9006}
+# The second Envoy of multi-cluster; the cloud behind TLS; a collector; where modules come from.
+SECOND, SECOND_ADMIN, TLS, COLLECTOR, MODULES = 10001, 9911, 9443, 4318, 9080
+PORTS = (LISTENER, ADMIN, *PROVIDERS.values(), SECOND, SECOND_ADMIN, TLS, COLLECTOR, MODULES)
 
 
 def free_ports(count):
@@ -37,6 +40,22 @@ def with_ports(example, ports):
         lambda match: f"port_value: {ports.get(int(match[1]), int(match[1]))}",
         text,
     )
+
+
+def copied(example, ports, directory):
+    """An example's text, and copies of the files of its folder that it names, all with other ports."""
+    text = with_ports(example, ports)
+    folder = Path(example).parent
+    if folder != Path("."):
+        for path in (EXAMPLES / folder).glob("*.yaml"):
+            beside = place(with_ports(folder / path.name, ports), folder, directory)
+            (directory / path.name).write_text(beside)
+    return place(text, folder, directory)
+
+
+def place(text, folder, directory):
+    """The same where the files of its folder are in another one."""
+    return text.replace(f"envoy-examples/{folder}/", f"{directory}/") if str(folder) != "." else text
 
 
 def with_upstream(text, url, protocol):

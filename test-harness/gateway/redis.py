@@ -101,7 +101,8 @@ class Redis:
             try:
                 if self.command("PING"):
                     return
-            except OSError:
+            # It may still answer what somebody else has asked and given up.
+            except (OSError, ValueError, KeyError):
                 pass
             time.sleep(0.05)
         raise TimeoutError("Redis does not answer")

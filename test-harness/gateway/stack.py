@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,9 +13,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from . import config
+from . import certificates, config
 
 MOCK = config.ROOT / "target" / "debug" / "mock-llm"
+# The mode of the cache in an example.
+CACHE_ON = re.compile(r'("semantic-cache-client": \{\s+|dist/semantic-cache-client\.wasm[\s\S]{0,400}?'
+                      r'value: \|\s+\{\s+)"mode": "enforce"')
 KEYS = {
     "OPENAI_API_KEY": "sk-openai-test",
     "ANTHROPIC_API_KEY": "sk-ant-test",
@@ -22,6 +26,7 @@ KEYS = {
     "AWS_ACCESS_KEY_ID": "AKIDTEST",
     "AWS_SECRET_ACCESS_KEY": "aws-secret-test",
     "COHERE_API_KEY": "cohere-key-test",
+    "ONPREM_API_KEY": "onprem-key-test",
     "AI_ADMIN_KEY": "admin-key-test",
     "AI_OBJECT_SECRET": "object-secret-test",
 }
@@ -96,7 +101,8 @@ def answers(url):
 
 
 class Stack:
-    """A running gateway. `ports` maps the example's ports to those in use.
+    """A running gateway. `ports` maps the example's ports to those in use; `second` is the file of a
+    second Envoy.
 
     An example `apisix/...` is one of apisix-examples, in the emulated APISIX; `connect_to` says where
     connections to a `host:port` go there."""
@@ -108,8 +114,11 @@ class Stack:
         return object.__new__(cls)
 
     def __init__(self, example, directory=None, ports=None, env=None, edit=None, mock=True,
-                 connect_to=None):
+                 connect_to=None, second=None, workers=2, cache=False):
         self.example = example
+        self.second = second
+        self.cache = cache
+        self.workers = workers
         self.directory = Path(directory or tempfile.mkdtemp(prefix="gateway-"))
         self.directory.mkdir(parents=True, exist_ok=True)
         self.ports = ports or dict(zip(config.PORTS, config.free_ports(len(config.PORTS))))
@@ -164,17 +173,44 @@ class Stack:
         self.processes["mock"] = process
         wait_for(lambda: b"listeners" in log.read_bytes(), process, log, "mock-llm")
 
+    def start_tls(self):
+        """Starts what speaks TLS before the stand-in `openai`, if the example asks a provider by it."""
+        text = (config.EXAMPLES / self.example).read_text()
+        if certificates.AUTHORITY not in text:
+            return
+        names = re.findall(r"^ *sni: (\S+)", text, re.M)
+        certificates.make(config.ROOT / certificates.FOLDER, names)
+        log = self.directory / "tls.log"
+        ports = (self.ports[config.TLS], self.ports[config.PROVIDERS["openai"]])
+        command = [sys.executable, "-m", "gateway.tls", *map(str, ports)]
+        process = start(command, log, cwd=config.ROOT / "test-harness")
+        self.processes["tls"] = process
+        wait_for(lambda: b"ready" in log.read_bytes(), process, log, "the stand-in with TLS")
+
     def start_gateway(self):
-        """Starts Envoy with two workers."""
-        text = config.with_ports(self.example, self.ports)
-        path = self.directory / "envoy.yaml"
+        """Starts Envoy, or both."""
+        if self.mock_wanted:
+            self.start_tls()
+        self.start_envoy(self.example, "gateway", config.ADMIN)
+        if self.second:
+            self.start_envoy(self.second, "second", config.SECOND_ADMIN)
+
+    def start_envoy(self, example, name, admin):
+        """Starts Envoy, with two workers unless said."""
+        text = config.copied(example, self.ports, self.directory)
+        if not self.cache:
+            # Tests ask the same again and again, and mean the provider.
+            text = CACHE_ON.sub(r'\1"mode": "off"', text)
+        path = self.directory / f"{name.replace('gateway', 'envoy')}.yaml"
         path.write_text(self.edit(text) if self.edit else text)
-        log = self.directory / "gateway.log"
-        command = [find_envoy(), "-c", str(path), "--concurrency", "2", "--log-level", "warning",
-                   "--component-log-level", "wasm:info", "--disable-hot-restart"]
+        log = self.directory / f"{name}.log"
+        command = [find_envoy(), "-c", str(path), "--concurrency", str(self.workers),
+                   "--log-level", "warning", "--component-log-level", "wasm:info",
+                   "--disable-hot-restart"]
         process = start(command, log, cwd=config.ROOT, env=self.env)
-        self.processes["envoy"] = process
-        wait_for(lambda: answers(f"{self.admin_url}/ready"), process, log, "Envoy")
+        self.processes[{"gateway": "envoy"}.get(name, name)] = process
+        url = f"http://127.0.0.1:{self.ports[admin]}/ready"
+        wait_for(lambda: answers(url), process, log, "Envoy")
 
     def stop(self):
         """Stops everything."""

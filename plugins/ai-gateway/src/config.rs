@@ -16,6 +16,9 @@ pub struct Config {
     /// What may pass.
     #[serde(rename = "prompt-guard", default)]
     pub prompt_guard: Option<prompt_guard::config::Config>,
+    /// Answers that were given before.
+    #[serde(rename = "semantic-cache-client", default)]
+    pub semantic_cache: Option<semantic_cache_client::config::Config>,
     /// Limits and budgets.
     #[serde(rename = "token-ratelimit", default)]
     pub token_ratelimit: Option<token_ratelimit::config::Config>,

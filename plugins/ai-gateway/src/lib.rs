@@ -63,6 +63,7 @@ impl AiGateway {
             plugins.push(ai_proxy.preparing());
         }
         add!(config.prompt_guard, "prompt-guard", prompt_guard::PromptGuard);
+        add!(config.semantic_cache, "semantic-cache-client", semantic_cache_client::SemanticCache);
         add!(config.token_ratelimit, "token-ratelimit", token_ratelimit::TokenRatelimit);
         plugins.push(Rc::new(ai_proxy));
         Ok(AiGateway { plugins, settings, needs })

@@ -23,6 +23,7 @@ fn the_schemas_that_are_checked_in_are_current() {
     check::<ai_metrics::config::Config>("ai-metrics");
     check::<ai_proxy::config::Config>("ai-proxy");
     check::<prompt_guard::config::Config>("prompt-guard");
+    check::<semantic_cache_client::config::Config>("semantic-cache-client");
     check::<token_ratelimit::config::Config>("token-ratelimit");
     check::<ai_gateway::Config>("ai-gateway");
 }

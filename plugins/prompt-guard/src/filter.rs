@@ -17,6 +17,7 @@ use crate::config::{Action, Uninspected};
 use crate::mask::Masks;
 use crate::mask::restore::{self, Stream};
 use crate::policy::{Findings, Policy};
+use crate::unique;
 
 /// One request's part.
 pub(crate) struct GuardFilter {
@@ -38,9 +39,9 @@ struct Refusal {
 impl GuardFilter {
     pub(crate) fn new(policy: Rc<Policy>) -> GuardFilter {
         GuardFilter {
+            stream: Stream::new(policy.held_back()),
             policy,
             masks: Masks::default(),
-            stream: Stream::default(),
             tails: BTreeMap::new(),
             ended: false,
         }
@@ -156,19 +157,38 @@ impl GuardFilter {
     fn ends(&mut self, text: &Text<'_>) -> bool {
         let Ok(string) = serde_json::from_str::<String>(text.raw.get()) else { return false };
         if text.again {
-            return self.policy.ends(&string);
+            return self.policy.ends(&string, false);
         }
         let tail = self.tails.entry((text.message, text.part)).or_default();
         tail.push_str(&string);
-        if self.policy.ends(tail) {
+        if self.policy.ends(tail, true) {
             return true;
         }
-        // One letter more, to see where a word begins.
-        let keep = self.policy.answer_longest().saturating_add(4);
-        let cut = tail.len().saturating_sub(keep);
+        let cut = tail.len().saturating_sub(self.policy.held_back());
         let cut = (cut..tail.len()).find(|at| tail.is_char_boundary(*at)).unwrap_or(0);
         tail.drain(..cut);
         false
+    }
+
+    /// Whether a text of a whole answer has what ends it.
+    fn says_it(&self, text: &Text<'_>) -> bool {
+        let string = serde_json::from_str::<String>(text.raw.get());
+        string.is_ok_and(|string| self.policy.ends(&string, false))
+    }
+
+    /// Whether a text of a stream that is over ends in what may not get out.
+    fn ended_in_it(&self) -> bool {
+        self.tails.values().any(|tail| self.policy.ends(tail, false))
+    }
+
+    /// Ends a stream as one that a content filter has stopped.
+    fn withhold(&mut self, cx: &mut Cx<'_>, out: &mut Out<'_>) {
+        self.ended = true;
+        self.audit(cx, "block_answer", &Findings::default(), "answers", "");
+        cx.facts.set(cx.host, Fact::Guard, "block_answer");
+        for sent in refusals(cx.endpoint) {
+            out.send(cx, &Event { name: sent.0, data: sent.1, raw: None });
+        }
     }
 }
 
@@ -222,7 +242,7 @@ impl Filter for GuardFilter {
                 return self.refuse(cx, &refusal, &Findings::default(), &text);
             }
         };
-        if let Some(key) = twice(body.text()) {
+        if let Some(key) = unique::check(body.text()) {
             let message = format!("duplicate field `{key}`");
             let refusal = Refusal {
                 error: ApiError::new(ErrorKind::InvalidRequest, message).param(key),
@@ -296,13 +316,9 @@ impl Filter for GuardFilter {
         }
         if self.policy.ends_answers() {
             let found = texts::event(event.data);
-            if found.iter().any(|text| self.ends(text)) {
-                self.ended = true;
-                self.audit(cx, "block_answer", &Findings::default(), "answers", "");
-                cx.facts.set(cx.host, Fact::Guard, "block_answer");
-                for sent in refusals(cx.endpoint) {
-                    out.send(cx, &Event { name: sent.0, data: sent.1, raw: None });
-                }
+            let over = restore::closes(event.data, &found) && self.ended_in_it();
+            if over || found.iter().any(|text| self.ends(text)) {
+                self.withhold(cx, out);
                 return;
             }
         }
@@ -318,7 +334,14 @@ impl Filter for GuardFilter {
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, _complete: bool, out: &mut Out<'_>) {
-        let held = if self.ended { Vec::new() } else { self.stream.flush(&self.masks) };
+        if self.ended {
+            return;
+        }
+        if self.policy.ends_answers() && self.ended_in_it() {
+            self.withhold(cx, out);
+            return;
+        }
+        let held = self.stream.flush(&self.masks);
         for sent in held {
             out.send(cx, &Event { name: sent.name.as_deref(), data: &sent.data, raw: None });
         }
@@ -332,7 +355,7 @@ impl Filter for GuardFilter {
     ) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(body).ok()?;
         let found = texts::answer(text).ok()?;
-        if self.policy.ends_answers() && found.iter().any(|text| self.ends(text)) {
+        if self.policy.ends_answers() && found.iter().any(|text| self.says_it(text)) {
             self.audit(cx, "block_answer", &Findings::default(), "answers", "");
             cx.facts.set(cx.host, Fact::Guard, "block_answer");
             let message = "the answer was withheld by this gateway's content policy";
@@ -365,13 +388,6 @@ impl Filter for GuardFilter {
 fn malformed(error: &shared::json::BadJson) -> String {
     let place = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
     format!("{place}the request body is not valid JSON: {}", error.message)
-}
-
-/// A member of the body that is there twice: a provider might read the other one.
-fn twice(text: &str) -> Option<String> {
-    let found = shared::json::fields(text).ok()?;
-    let mut seen = std::collections::HashSet::new();
-    found.into_iter().find(|(key, _)| !seen.insert(key.clone())).map(|(key, _)| key.into_owned())
 }
 
 /// How an answer ends that may not go on: as one that a content filter has stopped.

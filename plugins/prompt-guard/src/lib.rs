@@ -10,6 +10,7 @@ pub mod mask;
 pub mod normalise;
 pub mod pii;
 pub mod policy;
+pub mod unique;
 
 use std::rc::Rc;
 

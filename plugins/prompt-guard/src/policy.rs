@@ -38,7 +38,7 @@ pub struct Policy {
     last_messages: Option<u32>,
     scanner: Scanner,
     treatments: BTreeMap<Entity, Treatment>,
-    custom: Vec<(String, Regex)>,
+    custom: Vec<(String, Regex, Treatment)>,
     hash_key: Option<Secret>,
     deny: Option<AhoCorasick>,
     deny_patterns: Vec<Regex>,
@@ -85,7 +85,7 @@ impl Policy {
                 }
             };
         }
-        if treatments.values().any(|treatment| *treatment == Treatment::Hash)
+        if config.pii.entities.values().any(|treatment| *treatment == Treatment::Hash)
             && config.pii.hash_key.is_none()
         {
             return Err(ConfigError::new("pii.hash_key", "is needed for `hash`"));
@@ -102,7 +102,8 @@ impl Policy {
                     "must have 1 to 32 capital letters, digits and `_`, and be no other kind's";
                 return Err(ConfigError::new(path, message));
             }
-            custom.push((name.clone(), regex(pattern, &path)?));
+            let treatment = config.pii.entities.get(name).copied().unwrap_or(Treatment::Mask);
+            custom.push((name.clone(), regex(pattern, &path)?, treatment));
         }
         let built = |error: aho_corasick::BuildError, path: &str| {
             ConfigError::new(path, format!("is too much: {error}"))
@@ -122,7 +123,7 @@ impl Policy {
             uninspected: config.uninspected,
             restore: config.pii.restore,
             limits: config.limits,
-            detector: Detector::new().map_err(|error| built(error, "injection"))?,
+            detector: Detector::new(),
             roles: config.injection.roles,
             last_messages: config.injection.last_messages,
             scanner: Scanner::new(entities).map_err(|error| built(error, "pii"))?,
@@ -196,7 +197,7 @@ impl Policy {
 
     /// Holds a text against the lists.
     pub fn lists(&self, text: &str, user: bool, findings: &mut Findings) {
-        let denied = self.deny.as_ref().is_some_and(|deny| finds(deny, text))
+        let denied = self.deny.as_ref().is_some_and(|deny| finds(deny, text, false))
             || self.deny_patterns.iter().any(|pattern| pattern.is_match(text))
             || (user
                 && !self.allow_patterns.is_empty()
@@ -216,10 +217,10 @@ impl Policy {
             let treatment = self.treatments.get(&found.entity).copied().unwrap_or(Treatment::Allow);
             spans.push((found.start, found.end, found.entity.name(), treatment));
         }
-        for (name, pattern) in &self.custom {
+        for (name, pattern, treatment) in &self.custom {
             let matches = pattern.find_iter(text).filter(|found| !found.is_empty());
             spans.extend(
-                matches.map(|found| (found.start(), found.end(), name.as_str(), Treatment::Mask)),
+                matches.map(|found| (found.start(), found.end(), name.as_str(), *treatment)),
             );
         }
         // What the client wrote that looks like one of ours.
@@ -275,14 +276,16 @@ impl Policy {
         self.answer_deny.is_some()
     }
 
-    /// Whether a text has something that ends an answer.
-    pub fn ends(&self, text: &str) -> bool {
-        self.answer_deny.as_ref().is_some_and(|deny| finds(deny, text))
+    /// Whether a text has something that ends an answer; `open` if it may go on, so that a word at its
+    /// end may turn out to be the beginning of another.
+    pub fn ends(&self, text: &str, open: bool) -> bool {
+        self.answer_deny.as_ref().is_some_and(|deny| finds(deny, text, open))
     }
 
-    /// How much of a text has to be kept to see what begins in it.
-    pub fn answer_longest(&self) -> usize {
-        self.answer_longest
+    /// How much of a stream's text is held back, in bytes, so that nothing that ends an answer leaves in
+    /// pieces: the longest of it, and a letter more to see where a word ends.
+    pub fn held_back(&self) -> usize {
+        if self.answer_longest == 0 { 0 } else { self.answer_longest.saturating_add(8) }
     }
 }
 
@@ -347,8 +350,8 @@ fn words(words: &[String], path: &str) -> Result<Option<AhoCorasick>, ConfigErro
 }
 
 /// Whether one of the words is there; one of ASCII letters only as a whole word, others anywhere, since
-/// not every script parts its words.
-fn finds(words: &AhoCorasick, text: &str) -> bool {
+/// not every script parts its words. `open`: the text may go on.
+fn finds(words: &AhoCorasick, text: &str, open: bool) -> bool {
     let lower = if text.is_ascii() { None } else { Some(text.to_lowercase()) };
     let text = lower.as_deref().unwrap_or(text);
     let bytes = text.as_bytes();
@@ -358,6 +361,7 @@ fn finds(words: &AhoCorasick, text: &str) -> bool {
         let (start, end) = (found.start(), found.end());
         let opens = letter(Some(start)) && letter(start.checked_sub(1));
         let closes = letter(end.checked_sub(1)) && letter(Some(end));
-        !opens && !closes
+        let undecided = open && end == bytes.len() && letter(end.checked_sub(1));
+        !opens && !closes && !undecided
     })
 }

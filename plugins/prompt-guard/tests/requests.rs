@@ -185,6 +185,7 @@ fn nothing_slips_past() {
         ("content-type", "text/plain", body("hi"), 415),
         ("upgrade", "websocket", body("hi"), 400),
         ("x-a", "b", r#"{"messages":[],"messages":[]}"#.to_owned(), 400),
+        ("x-a", "b", r#"{"messages":[{"content":"a","content":"b"}]}"#.to_owned(), 400),
         ("x-a", "b", r#"{"messages":[]} {}"#.to_owned(), 400),
         ("x-a", "b", "not json".to_owned(), 400),
     ] {
@@ -227,7 +228,7 @@ fn an_answer_that_may_not_get_out_ends_properly() {
             .collect();
         let bytes: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
         let out = stream(&mut exchange, &host, &bytes).concat();
-        assert!(out.contains(last) && !out.contains("really") && !out.contains("ret,"), "{out}");
+        assert!(out.contains(last) && !out.contains("really") && !out.contains("sec"), "{out}");
         assert_eq!(fact(&host, "guard"), "block_answer");
     }
     let host = chat_host();
@@ -236,6 +237,54 @@ fn an_answer_that_may_not_get_out_ends_properly() {
     let said = json!({"choices": [{"message": {"content": "the token is CANARY-7"}}]});
     let out = answer(&mut exchange, &host, 200, "application/json", &said.to_string());
     assert!(out.contains("withheld") && !out.contains("CANARY"), "{out}");
+}
+
+#[test]
+fn nothing_that_is_denied_leaves_in_pieces_however_it_is_cut() {
+    let config = json!({"answers": {"deny": ["top secret", "ass"]}});
+    let chunk = |text: &str| {
+        format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}))
+    };
+    let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    for (text, denied) in [
+        ("It is top secret, really", true),
+        ("a classic assumption on top secrets of grass", false),
+        ("what an ass", true),
+        ("秘密 assume, Ärger", false),
+    ] {
+        for every in 1..8 {
+            let host = chat_host();
+            let mut exchange = exchange_of(&guard(config.clone()));
+            assert!(send(&mut exchange, &host, &body("hi")));
+            let letters: Vec<char> = text.chars().collect();
+            let mut pieces: Vec<String> =
+                letters.chunks(every).map(|piece| chunk(&String::from_iter(piece))).collect();
+            pieces.push(end.to_owned());
+            let bytes: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+            let out = stream(&mut exchange, &host, &bytes).concat();
+            let mut said = String::new();
+            for line in out.lines().filter_map(|line| line.strip_prefix("data: ")) {
+                let value: Value = serde_json::from_str(line).unwrap_or_default();
+                said += value["choices"][0]["delta"]["content"].as_str().unwrap_or_default();
+            }
+            if denied {
+                assert!(text.starts_with(&said) && !said.contains("top"), "{every}: {said}");
+                assert!(!said.ends_with("ass") && out.contains("content_filter"), "{out}");
+            } else {
+                assert_eq!(said, text, "every {every}");
+                assert!(out.ends_with("data: [DONE]\n\n"), "{out}");
+            }
+        }
+    }
+}
+
+#[test]
+fn kinds_of_ones_own_are_treated_as_configured() {
+    let config =
+        json!({"pii": {"custom": {"TICKET": "TCK-[0-9]{6}"}, "entities": {"TICKET": "replace"}}});
+    let host = chat_host();
+    assert!(send(&mut exchange_of(&guard(config)), &host, &body("see TCK-123456")));
+    assert!(host.body_text(Body::Request).contains("see [TICKET]"));
 }
 
 #[test]

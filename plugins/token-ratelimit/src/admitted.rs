@@ -21,7 +21,10 @@ pub struct Held {
     pub amount: u64,
     /// Where the key stands since.
     pub standing: Standing,
-    pub(crate) count: String,
+    /// The count.
+    pub count: String,
+    /// All that was ever settled of it.
+    pub total: u64,
     pub(crate) terms: Terms,
     /// Of the proxy's own counts: the one that it was reserved of.
     pub(crate) here: Option<Here>,
@@ -107,7 +110,15 @@ impl Limiter {
                 Here { count: other.count.clone(), terms: other.terms, receipt }
             });
             let Claim { rule, count, terms, amount, .. } = claim;
-            admitted.held.push(Held { rule, amount, standing, count, terms, here });
+            admitted.held.push(Held {
+                rule,
+                amount,
+                standing,
+                count,
+                total: answer.total,
+                terms,
+                here,
+            });
         }
         Ok(admitted)
     }
@@ -117,6 +128,7 @@ impl Limiter {
         let held =
             plan.claims.into_iter().filter(|claim| claim.mode.reserves()).map(|claim| Held {
                 rule: claim.rule,
+                total: 0,
                 amount: claim.amount,
                 standing: Standing { limit: claim.terms.limit, ..Standing::default() },
                 count: claim.count,

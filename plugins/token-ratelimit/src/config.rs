@@ -243,6 +243,9 @@ pub struct Rule {
     /// What happens to who has used it up.
     #[serde(default)]
     pub exceeded: Exceeded,
+    /// Whether it is foretold what will have been used when the window ends; of windows of a day and more.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
     /// Whether a stream under way is ended when its answer would pass the limit: with a last event as if
     /// `max_tokens` had been reached. Not with `log` and `downgrade`.
     #[serde(default)]
@@ -257,6 +260,16 @@ fn tenth() -> f64 {
 }
 fn one() -> f64 {
     1.0
+}
+
+/// What is done with a forecast.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Forecast {
+    /// The share of the limit from which on a forecast warns, as `soft` does of what was used.
+    #[serde(default = "one")]
+    pub warn: f64,
 }
 
 /// For which requests a rule is. All that is said must fit.

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use serde_json::json;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
@@ -38,7 +37,7 @@ enum Pending {
 
 /// One request's part.
 pub(crate) struct LimitFilter {
-    limiter: Rc<Limiter>,
+    pub(crate) limiter: Rc<Limiter>,
     model: String,
     /// What rules of `body:` may look at.
     body: String,
@@ -47,7 +46,7 @@ pub(crate) struct LimitFilter {
     max_tokens: Option<u64>,
     route: String,
     pending: Option<Pending>,
-    admitted: Admitted,
+    pub(crate) admitted: Admitted,
     /// It was let through, and so is to be settled.
     open: bool,
     status: u16,
@@ -57,6 +56,9 @@ pub(crate) struct LimitFilter {
     cut: Option<Cut>,
     /// It was ended.
     ended: bool,
+    /// What is foretold, for people, and the budgets of which that is too much.
+    pub(crate) forecasts: Vec<String>,
+    pub(crate) forecast_warnings: Vec<String>,
 }
 
 impl LimitFilter {
@@ -75,6 +77,8 @@ impl LimitFilter {
             written: tokens::Counter::default(),
             cut: None,
             ended: false,
+            forecasts: Vec::new(),
+            forecast_warnings: Vec::new(),
         }
     }
 
@@ -146,33 +150,9 @@ impl LimitFilter {
             cx.facts.set(cx.host, Fact::Exhausted, exhausted.join("\n"));
         }
         self.alert(cx);
+        self.foretell(cx);
         self.state(cx);
         Flow::Continue
-    }
-
-    /// Budgets that have passed a share with this request.
-    fn alert(&mut self, cx: &mut Cx<'_>) {
-        for (rule, share, standing, count) in std::mem::take(&mut self.admitted.passed) {
-            let Some(rule) = self.limiter.rules.get(rule) else { continue };
-            self.limiter.count(cx.host, &format!("ai_limit_passed_total|limit={}", rule.name), 1);
-            let Some(alerts) = &self.limiter.alerts else { continue };
-            // The name of a count is its kind, its rule and its key.
-            let key = count.splitn(3, ':').nth(2).unwrap_or_default();
-            let kept = alerts.push(&json!({
-                "event": "budget_threshold",
-                "rule": rule.name,
-                "key": key,
-                "share": share,
-                "used": rule.shown(standing.used),
-                "limit": rule.shown(standing.limit),
-                "unit": rule.unit,
-                "reset_seconds": standing.reset,
-                "time": cx.host.now_nanos() / 1_000_000_000,
-            }));
-            if !kept {
-                self.limiter.count(cx.host, "ai_limit_alerts_dropped_total", 1);
-            }
-        }
     }
 
     fn refuse(&self, cx: &mut Cx<'_>, full: Full) -> Flow {
@@ -329,7 +309,7 @@ impl Filter for LimitFilter {
                 head.headers.set(&name, &value);
             }
         }
-        let warnings: Vec<String> = self
+        let mut warnings: Vec<String> = self
             .admitted
             .warnings
             .iter()
@@ -337,6 +317,10 @@ impl Filter for LimitFilter {
                 Some(format!("{}={share}", self.limiter.rules.get(*rule)?.name))
             })
             .collect();
+        warnings.extend(self.forecast_warnings.iter().map(|name| format!("{name}=forecast")));
+        if !self.forecasts.is_empty() {
+            head.headers.set("x-ai-forecast", &self.forecasts.join(","));
+        }
         if !warnings.is_empty() {
             head.headers.set("x-ai-budget", &warnings.join(","));
             self.limiter.count(cx.host, "ai_limit_warnings_total", 1);

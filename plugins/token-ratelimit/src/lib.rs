@@ -13,11 +13,14 @@ pub mod claim;
 pub mod config;
 pub mod cut;
 mod filter;
+pub mod forecast;
 pub mod headers;
+pub mod holt_winters;
 pub mod learned;
 pub mod limiter;
 pub mod rule;
 pub mod store;
+mod tell;
 pub mod window;
 
 use std::rc::Rc;

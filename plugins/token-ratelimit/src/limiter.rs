@@ -16,6 +16,7 @@ use crate::alert::Alerts;
 use crate::ask::Ask;
 use crate::claim::{self, Checked, Claim};
 use crate::config::{Config, Exceeded};
+use crate::forecast::Forecasts;
 use crate::learned::Learned;
 use crate::rule::{Allowance, Rule};
 use crate::store::Store;
@@ -35,6 +36,8 @@ pub struct Limiter {
     pub local: Local,
     /// Who is told of budgets.
     pub alerts: Option<Alerts>,
+    /// What budgets will have used.
+    pub forecasts: Forecasts,
     /// Whether answers say what is left.
     pub headers: bool,
     /// Who may read and reset counts.
@@ -110,6 +113,7 @@ impl Limiter {
             store,
             local: Local::new(config.max_keys),
             alerts: config.webhook.map(Alerts::new).transpose()?,
+            forecasts: Forecasts::default(),
             headers: config.headers,
             admin: config.admin_key,
             learned: Learned::default(),

@@ -92,6 +92,8 @@ pub struct Rule {
     pub exceeded: Exceeded,
     /// Shares of the limit at which it warns, the lowest first.
     pub soft: Vec<f64>,
+    /// The share of the limit from which on the forecast warns, if there is one.
+    pub forecast: Option<f64>,
     /// Whether it ends streams under way.
     pub cut: bool,
     /// Of a key with a provider: those that may be left out.
@@ -184,6 +186,14 @@ impl Rule {
         if config.exceeded != Exceeded::Refuse && unit == Unit::Concurrent {
             return Err(bad("exceeded", "of `concurrent` only `refuse` makes sense"));
         }
+        if let Some(forecast) = config.forecast {
+            if !(0.01..=100.0).contains(&forecast.warn) {
+                return Err(bad("forecast.warn", "must be between 0.01 and 100"));
+            }
+            if window_seconds < 86_400 || !matches!(kind, Kind::Windows { sliding: false, .. }) {
+                return Err(bad("forecast", "is for `fixed_window` of a day or more"));
+            }
+        }
         if config.cut && (config.exceeded != Exceeded::Refuse || !unit.grows()) {
             return Err(bad("cut", "is for units that grow with the answer, and for `refuse`"));
         }
@@ -230,6 +240,7 @@ impl Rule {
             unit,
             exceeded: config.exceeded,
             soft,
+            forecast: config.forecast.map(|forecast| forecast.warn),
             cut: config.cut,
             providers: config.providers,
             window_name: config.window.clone().unwrap_or_default(),
@@ -296,6 +307,14 @@ impl Rule {
         match self.unit {
             Unit::Cost => json!(amount as f64 / NANO),
             _ => json!(amount),
+        }
+    }
+
+    /// An amount that is foretold, as people read it.
+    pub fn shown_part(&self, amount: f64) -> f64 {
+        match self.unit {
+            Unit::Cost => (amount / NANO * 1e4).round() / 1e4,
+            _ => amount.round(),
         }
     }
 

@@ -79,6 +79,7 @@ pub struct Exchange {
     request: Option<RequestBody>,
     response: Option<Response>,
     pending: Option<Pending>,
+    waiting: Option<Waiting>,
     /// Whether the answer's head is kept back.
     held: Held,
     /// Of a held answer: how much of the body has been shown to the filters, and what they made of it.
@@ -112,6 +113,13 @@ struct Pending {
     filter: usize,
 }
 
+/// A time that the request waits for, or for what comes before.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    filter: usize,
+    deadline: u64,
+}
+
 impl Exchange {
     /// An exchange for these filters.
     pub fn new(filters: Vec<Box<dyn Filter>>, settings: Settings) -> Exchange {
@@ -126,6 +134,7 @@ impl Exchange {
             request: None,
             response: None,
             pending: None,
+            waiting: None,
             held: Held::No,
             seen: 0,
             kept: Vec::new(),
@@ -289,6 +298,38 @@ impl Exchange {
                     self.reply_to(host, filter, CallReply::failed())
                 }
             },
+            Flow::Wait(deadline) if host.can(Capability::Tick) && deadline > host.now_nanos() => {
+                self.waiting = Some(Waiting { filter, deadline });
+                Action::Pause
+            }
+            Flow::Wait(_) => self.ask_again(host, filter, true),
+        }
+    }
+
+    /// Whether the request waits, so that [`tick`](Exchange::tick) is to be called every few
+    /// milliseconds.
+    pub fn waits(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// The call that the request waits for.
+    pub fn awaits(&self) -> Option<CallId> {
+        self.pending.map(|pending| pending.call)
+    }
+
+    /// Asks the filter that waits whether it still has to.
+    pub fn tick(&mut self, host: &dyn Host) {
+        let Some(waiting) = self.waiting.take() else { return };
+        let late = waiting.deadline <= host.now_nanos();
+        if self.ask_again(host, waiting.filter, late) == Action::Continue {
+            let _ = host.resume_request();
+        }
+    }
+
+    fn ask_again(&mut self, host: &dyn Host, filter: usize, late: bool) -> Action {
+        match self.with_cx(host, |chain, cx| chain.waited(filter, late, cx)) {
+            Flow::Wait(_) if late => self.go_on(host, filter, Flow::Continue),
+            flow => self.go_on(host, filter, flow),
         }
     }
 
@@ -303,7 +344,13 @@ impl Exchange {
     }
 
     fn reply_to(&mut self, host: &dyn Host, filter: usize, reply: CallReply) -> Action {
-        match self.with_cx(host, |chain, cx| chain.called(filter, reply, cx)) {
+        let flow = self.with_cx(host, |chain, cx| chain.called(filter, reply, cx));
+        self.go_on(host, filter, flow)
+    }
+
+    /// What a filter says that the request has waited for.
+    fn go_on(&mut self, host: &dyn Host, filter: usize, flow: Flow) -> Action {
+        match flow {
             Flow::Continue if self.request.is_some() => self.run_filters(host, filter + 1),
             Flow::Continue => self.run_head(host, filter + 1, false),
             flow => self.stopped(host, filter, flow),
@@ -313,6 +360,7 @@ impl Exchange {
     /// Answers the client; the filters before index `filter` see it.
     fn respond(&mut self, host: &dyn Host, filter: usize, reply: Reply) -> Action {
         self.request = None;
+        self.waiting = None;
         let limit = self.settings.limits.response;
         let reply = self.with_cx(host, |chain, cx| outward(filter, chain, cx, reply, limit));
         self.state = State::Answered;
@@ -342,6 +390,7 @@ impl Exchange {
         // A local answer of the proxy can come while the request is still being worked on.
         self.state = State::Sent;
         self.pending = None;
+        self.waiting = None;
         self.facts.answered(host);
         let mut headers = HostHeaders(host);
         let status = headers.get(":status").and_then(|s| s.parse().ok()).unwrap_or(0);
@@ -586,6 +635,7 @@ impl Exchange {
         if std::mem::replace(&mut self.finished, true) || self.state == State::Idle {
             return;
         }
+        self.waiting = None;
         let complete = match &self.response {
             Some(response) => response.ended() || response.interest() == Interest::Ignore,
             None => self.state == State::Answered,

@@ -437,3 +437,113 @@ fn what_a_client_sends_to_impersonate_a_plugin_is_removed() {
     assert_eq!(host.text(Map::Request, CLUSTER_HEADER), None);
     assert_eq!(host.text(Map::Request, crate::facts::HEADER), None);
 }
+
+/// Waits until the test says that it is over.
+struct Waiter {
+    log: Log,
+    over: Rc<std::cell::Cell<bool>>,
+    deadline: u64,
+    after: fn() -> Flow,
+}
+
+impl Filter for Waiter {
+    fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
+        cx.read_body();
+        Flow::Continue
+    }
+
+    fn request(&mut self, _cx: &mut Cx<'_>, _body: &mut RequestBody) -> Flow {
+        Flow::Wait(self.deadline)
+    }
+
+    fn waited(&mut self, _cx: &mut Cx<'_>, late: bool) -> Flow {
+        self.log.borrow_mut().push(format!("waited {late}"));
+        if self.over.get() { (self.after)() } else { Flow::Wait(self.deadline) }
+    }
+
+    fn called(&mut self, _cx: &mut Cx<'_>, reply: CallReply) -> Flow {
+        self.log.borrow_mut().push(format!("called {:?}", reply.status));
+        Flow::Continue
+    }
+}
+
+fn waiter(after: fn() -> Flow) -> (Exchange, Log, Rc<std::cell::Cell<bool>>) {
+    let (log, over) = (Log::default(), Rc::default());
+    let waiter = Waiter { log: Rc::clone(&log), over: Rc::clone(&over), deadline: 100, after };
+    let last = Probe { name: "last", log: Rc::clone(&log), interest: IGNORE };
+    (Exchange::new(vec![Box::new(waiter), Box::new(last)], Settings::default()), log, over)
+}
+
+#[test]
+fn a_request_waits_until_it_is_woken() {
+    let (mut ex, log, over) = waiter(|| Flow::Continue);
+    let host = host();
+    request(&mut ex, &host, b"{}");
+    assert!(ex.waits());
+    ex.tick(&host);
+    assert!(ex.waits() && host.resumed.get() == 0);
+    over.set(true);
+    ex.tick(&host);
+    ex.tick(&host);
+    assert!(!ex.waits());
+    assert_eq!(host.resumed.get(), 1);
+    assert_eq!(seen(&log), ["last head", "waited false", "waited false", "last request {}"]);
+}
+
+#[test]
+fn a_wait_ends_at_its_deadline_whatever_the_filter_says() {
+    let (mut ex, log, _) = waiter(|| Flow::Continue);
+    let host = host();
+    request(&mut ex, &host, b"{}");
+    host.now_nanos.set(100);
+    ex.tick(&host);
+    assert!(!ex.waits());
+    assert_eq!(host.resumed.get(), 1);
+    assert_eq!(seen(&log), ["last head", "waited true", "last request {}"]);
+}
+
+#[test]
+fn a_host_without_a_timer_does_not_wait() {
+    let (mut ex, log, _) = waiter(|| Flow::Continue);
+    let mut host = host();
+    host.cannot.insert(Capability::Tick);
+    request(&mut ex, &host, b"{}");
+    assert!(!ex.waits());
+    assert_eq!(seen(&log), ["last head", "waited true", "last request {}"]);
+}
+
+#[test]
+fn who_was_woken_can_call_and_can_answer() {
+    let (mut ex, log, over) = waiter(Probe::call);
+    let host = host();
+    request(&mut ex, &host, b"{}");
+    over.set(true);
+    ex.tick(&host);
+    assert_eq!(ex.awaits(), Some(CallId(1)));
+    assert_eq!(host.resumed.get(), 0);
+    host.put(Map::CallReply, ":status", "200");
+    ex.call_response(&host, CallId(1), 1, 0);
+    assert_eq!(host.resumed.get(), 1);
+    assert!(seen(&log).ends_with(&["called Some(200)".into(), "last request {}".into()]));
+
+    let (mut ex, _, over) = waiter(|| {
+        Flow::Respond(Box::new(Reply { status: 204, headers: Vec::new(), body: Vec::new() }))
+    });
+    request(&mut ex, &host, b"{}");
+    over.set(true);
+    ex.tick(&host);
+    assert_eq!(host.sent.borrow().as_ref().unwrap().0, 204);
+    assert!(!ex.waits());
+}
+
+#[test]
+fn the_proxys_own_answer_ends_a_wait() {
+    let (mut ex, log, _) = waiter(|| Flow::Continue);
+    let host = host();
+    request(&mut ex, &host, b"{}");
+    host.put(Map::Response, ":status", "504");
+    ex.response_headers(&host, true);
+    assert!(!ex.waits());
+    ex.tick(&host);
+    assert!(!seen(&log).iter().any(|line| line.starts_with("waited")));
+}

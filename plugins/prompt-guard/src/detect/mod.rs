@@ -1,49 +1,36 @@
 //! Injection and jailbreak attempts, by what is asked rather than by fixed phrases.
 //!
-//! One pass of an automaton finds words of some classes (to ignore, what stood before, orders ...) in
-//! many languages; rules are classes in an order, near each other. A text is looked at as it would read
-//! without what hides its words, and in its other readings ([`normalise`](crate::normalise)). What a
-//! rule costs is bounded by how far it looks, so the whole is linear in the length of the text.
+//! One pass finds the words of a text; those of some classes (to ignore, what stood before, orders ...)
+//! in many languages make up rules, which are classes in an order, near each other. Rules and words are
+//! weighed together by a small linear model. A text is looked at as it would read without what hides its
+//! words, and in its other readings ([`normalise`](crate::normalise)). Every part looks at each word a
+//! bounded number of times, so the whole is linear in the length of the text.
 
+mod lexicon;
 mod model;
 mod rules;
-mod words;
+mod tokens;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
-
-use crate::normalise;
-pub use model::features;
-use rules::RULES;
-use words::{Class, WORDS};
+use crate::normalise::{self, Reading};
+pub use lexicon::{Class, Hit, Lexicon};
+use model::Model;
+pub use model::{FEWEST, HEAD, MAX_RULES, WEIGHTS};
+use rules::{Matcher, of_bits};
+pub use rules::{RULES, Rule, Set};
+pub use tokens::{Token, is_dense, tokens};
 
 /// Most bytes of a text that are looked at; of a longer one its beginning and its end.
 pub const MAX_TEXT: usize = 256 << 10;
 
-/// Most words of the classes that are kept of one text.
-const MAX_HITS: usize = 20_000;
+/// Most rules that a verdict names.
+const MAX_NAMES: usize = 8;
 
 /// Finds attempts.
 #[derive(Debug)]
 pub struct Detector {
-    automaton: AhoCorasick,
-    /// Of each pattern: its class, and whether it is a whole word.
-    patterns: Vec<Pattern>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Pattern {
-    class: Class,
-    /// It must end where a word does.
-    closed: bool,
-    /// It must begin where a word does.
-    word: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Hit {
-    class: Class,
-    start: usize,
-    end: usize,
+    lexicon: Lexicon,
+    matcher: Matcher,
+    model: Model,
 }
 
 /// What was found.
@@ -51,95 +38,96 @@ struct Hit {
 pub struct Verdict {
     /// How sure it is, 0 to 1.
     pub score: f32,
-    /// The rules that it went by, with what the text was hidden by: `base64:ignore-instructions`.
+    /// What it is after.
+    pub set: Option<Set>,
+    /// The rules that it went by, the weightiest first, with what the text was hidden by:
+    /// `base64:ignore-instructions`; `model` where words said more than rules.
     pub rules: Vec<String>,
+}
+
+/// What a text is judged by.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// Places of its words and pairs of words among the weights.
+    pub words: Vec<usize>,
+    /// The rules that it fits, as bits.
+    pub rules: u64,
+}
+
+/// Room that is used again from text to text.
+#[derive(Default)]
+struct Room {
+    words: Vec<Token>,
+    hits: Vec<Hit>,
+}
+
+impl Default for Detector {
+    fn default() -> Detector {
+        Detector::new()
+    }
 }
 
 impl Detector {
     /// A detector.
-    ///
-    /// # Errors
-    ///
-    /// Never in practice: the automaton's patterns are fixed.
-    pub fn new() -> Result<Detector, BuildError> {
-        let mut texts = Vec::new();
-        let mut patterns = Vec::new();
-        for (class, words) in WORDS {
-            for word in *words {
-                let (text, closed) = match word.strip_suffix('*') {
-                    Some(text) => (text, false),
-                    None => (*word, true),
-                };
-                let first = text.chars().next().unwrap_or(' ');
-                // Scripts without spaces have no words to begin or end.
-                let spaced = first.is_alphabetic() && !is_dense(first);
-                texts.push(text);
-                patterns.push(Pattern { class: *class, closed: closed && spaced, word: spaced });
-            }
-        }
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&texts)?;
-        Ok(Detector { automaton, patterns })
+    pub fn new() -> Detector {
+        Detector { lexicon: Lexicon::new(), matcher: Matcher::new(), model: Model::new() }
     }
 
     /// What a text looks like.
     pub fn detect(&self, text: &str) -> Verdict {
         let mut verdict = Verdict::default();
+        let mut room = Room::default();
         for part in parts(text) {
             let plain = normalise::plain(part);
-            self.judge(&plain, "", &mut verdict);
-            for reading in normalise::readings(&plain) {
-                self.judge(&reading.text, reading.by, &mut verdict);
+            tokens(&plain, &mut room.words);
+            let readings = normalise::readings(&plain, &room.words, &self.lexicon);
+            // Of a text that is percent-encoded as a whole the signs say nothing.
+            if !readings.iter().any(|reading| reading.instead) {
+                self.judge(&plain, "", &mut room, &mut verdict);
+            }
+            for Reading { by, text, .. } in readings {
+                tokens(&text, &mut room.words);
+                self.judge(&text, by, &mut room, &mut verdict);
             }
         }
         verdict
     }
 
-    fn judge(&self, text: &str, by: &str, verdict: &mut Verdict) {
-        let hits = self.hits(text, by == "spaced");
-        let mut missing = 1.0 - verdict.score;
-        let name = |rule: &str| match by {
-            "" => rule.to_owned(),
-            by => format!("{by}:{rule}"),
-        };
-        if let Some(sure) = model::judge(text) {
-            missing *= 1.0 - sure.weight();
-            verdict.rules.push(name("model"));
-        }
-        for rule in RULES.iter().filter(|rule| fits(rule.steps, &hits)) {
-            let name = name(rule.name);
-            if !verdict.rules.contains(&name) {
-                missing *= 1.0 - rule.weight;
-                verdict.rules.push(name);
-            }
-        }
-        verdict.score = 1.0 - missing;
+    /// What a text, as it stands, is judged by; for training.
+    pub fn evidence(&self, text: &str) -> Evidence {
+        let plain = normalise::plain(text);
+        let mut room = Room::default();
+        tokens(&plain, &mut room.words);
+        self.lexicon.hits(&plain, &room.words, &mut room.hits);
+        let mut evidence = Evidence { words: Vec::new(), rules: self.matcher.fitting(&room.hits) };
+        model::features(&plain, &room.words, |place| evidence.words.push(place));
+        evidence
     }
 
-    /// `loose`: where words begin and end is not known.
-    fn hits(&self, text: &str, loose: bool) -> Vec<Hit> {
-        let mut hits = Vec::new();
-        let bytes = text.as_bytes();
-        for found in self.automaton.find_iter(text) {
-            let Some(pattern) = self.patterns.get(found.pattern().as_usize()) else { continue };
-            let (start, end) = (found.start(), found.end());
-            let letter = |at: Option<usize>| {
-                at.and_then(|at| bytes.get(at)).is_some_and(|byte| byte.is_ascii_alphanumeric())
-            };
-            let torn = (pattern.word && letter(start.checked_sub(1)))
-                || (pattern.closed && letter(Some(end)));
-            if torn && !loose {
-                continue;
-            }
-            hits.push(Hit { class: pattern.class, start, end });
-            if hits.len() >= MAX_HITS {
-                break;
-            }
+    fn judge(&self, text: &str, by: &str, room: &mut Room, verdict: &mut Verdict) {
+        self.lexicon.hits(text, &room.words, &mut room.hits);
+        let fitting = self.matcher.fitting(&room.hits);
+        let sum = self.model.sum(text, &room.words, fitting);
+        let hidden = if by.is_empty() { 0.0 } else { self.model.hidden() };
+        let score = self.model.sure(sum.all() + hidden);
+        if score <= verdict.score {
+            return;
         }
-        hits
+        verdict.score = score;
+        let mut rules: Vec<(f32, &str, Set)> = of_bits(fitting)
+            .map(|(number, rule)| (self.model.rule(number), rule.name, rule.set))
+            .filter(|(weight, ..)| *weight > 0.0)
+            .collect();
+        if sum.words > 0.0 {
+            rules.push((sum.words, "model", Set::Model));
+        }
+        rules.sort_by(|one, other| other.0.total_cmp(&one.0));
+        verdict.set = rules.first().map(|(.., set)| *set);
+        let named = rules.iter().take(MAX_NAMES).map(|(_, name, _)| match by {
+            "" => (*name).to_owned(),
+            by => format!("{by}:{name}"),
+        });
+        verdict.rules = named.collect();
     }
 }
 
@@ -153,36 +141,6 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
         (text.get(..cut(half)), text.get(cut(text.len() - half)..))
     };
     head.into_iter().chain(tail)
-}
-
-fn is_dense(c: char) -> bool {
-    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{900}'..='\u{97f}' | '\u{600}'..='\u{6ff}')
-}
-
-/// Whether the classes come in this order, each near the one before. For every first word the nearest
-/// next one is taken, so the work is bounded by the hits times the length of the rule.
-fn fits(steps: &[(Class, usize)], hits: &[Hit]) -> bool {
-    let Some(((first, _), rest)) = steps.split_first() else { return false };
-    let begins = hits.iter().enumerate().filter(|(_, hit)| hit.class == *first);
-    // Two beginnings in a row lead to the same ends: the later one is nearer.
-    begins.into_iter().any(|(at, hit)| {
-        let mut from = at.saturating_add(1);
-        let mut end = hit.end;
-        rest.iter().all(|(class, gap)| {
-            let limit = end.saturating_add(*gap);
-            let tail = hits.get(from..).unwrap_or_default();
-            let near = tail.iter().take_while(|hit| hit.start <= limit);
-            let found = near.enumerate().find(|(_, hit)| hit.class == *class);
-            match found {
-                Some((step, hit)) => {
-                    from = from.saturating_add(step).saturating_add(1);
-                    end = hit.end;
-                    true
-                }
-                None => false,
-            }
-        })
-    })
 }
 
 /// How careful a guard is.
@@ -220,7 +178,7 @@ mod tests {
     use super::*;
 
     fn score(text: &str) -> f32 {
-        Detector::new().unwrap().detect(text).score
+        Detector::new().detect(text).score
     }
 
     #[test]

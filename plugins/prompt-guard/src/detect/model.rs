@@ -1,158 +1,190 @@
-//! A linear model of words and pairs of words, for what the rules have no words for.
+//! A linear model over rules, words and pairs of words.
 //!
-//! Each word and each pair of neighbours is hashed to one of 65,536 weights of one byte; their sum, over
-//! the root of their number, says how much a text looks like the attacks that it was trained on.
-//! `guard train` makes the weights, with the very features that are counted here.
+//! A text's score is the sum of the weights of the [rules](super::rules) that it fits, plus the mean
+//! weight, times the root of their number, of its words and pairs of neighbours, each hashed to one of
+//! 65,536 weights of one byte. `guard train` makes the weights, with the very features that are counted
+//! here. Scripts without spaces have rules only: of them there is nothing to learn from.
 
-/// Weights, as numbers of [`Model::scale`].
-const WEIGHTS: usize = 1 << 16;
+use super::tokens::Token;
 
-/// Most bytes of a text that are looked at, at its beginning and at its end.
+/// Weights of words and pairs.
+pub const WEIGHTS: usize = 1 << 16;
+
+/// Most rules that there is room for.
+pub const MAX_RULES: usize = 64;
+
+/// Bytes before the weights: bias, scale, what stands for words where there are none, three thresholds
+/// and the weights of the rules, as `f32`.
+pub const HEAD: usize = 4 * (6 + MAX_RULES);
+
+/// Bytes of a text that are looked at for words, at its beginning and at its end.
 const PART: usize = 4 << 10;
 
 /// Longest word, in characters.
 const MAX_WORD: u32 = 24;
 
-/// Fewest features of a text that anything is said about.
-const FEWEST: usize = 4;
+/// Fewest features of a text that its words are judged by.
+pub const FEWEST: usize = 4;
 
 /// What was learned.
 static DATA: &[u8] = include_bytes!("model.bin");
 
-/// How sure the model is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Sure {
-    /// Enough for the strict profile.
-    Strict,
-    /// Enough for the balanced profile.
-    Balanced,
-    /// Enough for the profile of few false alarms.
-    Very,
+/// The weights.
+#[derive(Debug)]
+pub(super) struct Model {
+    bias: f32,
+    /// What one step of a weight is worth.
+    scale: f32,
+    /// What a text without words gets instead.
+    wordless: f32,
+    /// Strict, balanced, few false alarms.
+    thresholds: [f32; 3],
+    rules: [f32; MAX_RULES],
+    words: &'static [u8],
 }
 
-impl Sure {
-    /// What it is worth as a rule.
-    pub(super) fn weight(self) -> f32 {
-        match self {
-            Sure::Strict => 0.46,
-            Sure::Balanced => 0.66,
-            Sure::Very => 0.85,
+impl Model {
+    /// The model that comes with the plugin.
+    pub(super) fn new() -> Model {
+        let (head, words) = DATA.split_at_checked(HEAD).unwrap_or((&[], &[]));
+        let number = |at: usize| {
+            let bytes = head.get(4 * at..4 * at + 4).and_then(|bytes| bytes.try_into().ok());
+            bytes.map_or(0.0, f32::from_le_bytes)
+        };
+        Model {
+            bias: number(0),
+            scale: number(1),
+            wordless: number(2),
+            thresholds: [number(3), number(4), number(5)],
+            rules: std::array::from_fn(|rule| number(6 + rule)),
+            words,
         }
+    }
+
+    /// What a text's words and the rules (bits) that it fits come to.
+    pub(super) fn sum(&self, text: &str, words: &[Token], rules: u64) -> Sum {
+        let (mut sum, mut count) = (0_i64, 0_usize);
+        features(text, words, |feature| {
+            sum += self.words.get(feature).map_or(0, |weight| i64::from(weight.cast_signed()));
+            count += 1;
+        });
+        let words = if count < FEWEST {
+            self.wordless
+        } else {
+            sum as f32 * self.scale / (count as f32).sqrt()
+        };
+        let rules = (0..MAX_RULES)
+            .filter(|rule| rules >> rule & 1 == 1)
+            .filter_map(|rule| self.rules.get(rule))
+            .sum();
+        Sum { words, rules, bias: self.bias }
+    }
+
+    /// What a rule is worth.
+    pub(super) fn rule(&self, number: usize) -> f32 {
+        self.rules.get(number).copied().unwrap_or(0.0)
+    }
+
+    /// How sure a sum is, 0 to 1: at the thresholds as much as the profiles ask for.
+    pub(super) fn sure(&self, sum: f32) -> f32 {
+        let [strict, balanced, low] = self.thresholds;
+        let between = |from: f32, to: f32, least: f32, most: f32| {
+            least + (most - least) * (sum - from) / (to - from).max(f32::EPSILON)
+        };
+        if sum < strict {
+            0.45 * (sum - strict).exp()
+        } else if sum < balanced {
+            between(strict, balanced, 0.45, 0.65)
+        } else if sum < low {
+            between(balanced, low, 0.65, 0.84)
+        } else {
+            1.0 - 0.16 * (low - sum).exp()
+        }
+    }
+
+    /// How much sooner what was hidden counts: as one profile more careful.
+    pub(super) fn hidden(&self) -> f32 {
+        let [strict, balanced, _] = self.thresholds;
+        balanced - strict
     }
 }
 
-/// What a text looks like; `None` if it looks harmless.
-pub(super) fn judge(text: &str) -> Option<Sure> {
-    let (head, weights) = DATA.split_at_checked(16)?;
-    let number = |at: usize| {
-        let bytes = head.get(at..at.checked_add(4)?)?;
-        Some(f32::from_le_bytes(bytes.try_into().ok()?))
-    };
-    let (bias, strict, balanced, very) = (number(0)?, number(4)?, number(8)?, number(12)?);
-    let (mut sum, mut count) = (0_i64, 0_usize);
-    features(text, |feature| {
-        sum += weights.get(feature).map_or(0, |weight| i64::from(weight.cast_signed()));
-        count += 1;
-    });
-    if count < FEWEST {
-        return None;
-    }
-    let score = sum as f32 / (count as f32).sqrt() + bias;
-    [(very, Sure::Very), (balanced, Sure::Balanced), (strict, Sure::Strict)]
-        .into_iter()
-        .find(|(least, _)| score >= *least)
-        .map(|(_, sure)| sure)
+/// A text's score and where it comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sum {
+    /// Of its words.
+    pub(super) words: f32,
+    /// Of the rules that it fits.
+    pub(super) rules: f32,
+    bias: f32,
 }
 
-/// The features of a text, in order: a word by itself, then with the word before it. Scripts without
-/// spaces have a word for each character.
-pub fn features(text: &str, mut add: impl FnMut(usize)) {
-    let mut before = 0;
-    let mut word = FNV;
-    let (mut letters, mut digits) = (0_u32, 0_u32);
-    let mut emit = |word: u64, before: &mut u64| {
-        add(place(word));
-        if *before != 0 {
-            add(place(before.rotate_left(17) ^ word));
-        }
-        *before = word;
-    };
-    for c in ends(text) {
-        if !dense(c) && (c.is_alphanumeric() || c == '\'') {
-            word = step(word, c.to_ascii_lowercase());
-            digits += u32::from(c.is_ascii_digit());
-            letters += 1;
+impl Sum {
+    /// The whole.
+    pub(super) fn all(self) -> f32 {
+        self.words + self.rules + self.bias
+    }
+}
+
+/// The features of a text, in order: a word by itself, then with the word before it.
+pub(super) fn features(text: &str, words: &[Token], mut add: impl FnMut(usize)) {
+    let tail = if text.len() <= 2 * PART { 0 } else { text.len() - PART };
+    let mut before = 0_u64;
+    for word in words {
+        if word.start >= PART && word.start < tail {
             continue;
         }
-        if is_word(letters, digits) {
-            emit(word, &mut before);
+        // What is encoded is no word, and would look like nothing that was ever seen.
+        let is_word = word.letters <= MAX_WORD && (word.digits == 0 || word.digits == word.letters);
+        if word.dense || !is_word {
+            continue;
         }
-        if dense(c) {
-            emit(step(FNV, c), &mut before);
+        add(place(word.hash));
+        if before != 0 {
+            add(place(before.rotate_left(17) ^ word.hash));
         }
-        (word, letters, digits) = (FNV, 0, 0);
-    }
-    if is_word(letters, digits) {
-        emit(word, &mut before);
+        before = word.hash;
     }
 }
 
-/// What is encoded is no word, and would look like nothing that was ever seen.
-fn is_word(letters: u32, digits: u32) -> bool {
-    (1..=MAX_WORD).contains(&letters) && (digits == 0 || digits == letters)
-}
-
-/// Hash of Fowler, Noll and Vo, <http://www.isthe.com/chongo/tech/comp/fnv/>.
-const FNV: u64 = 0xcbf2_9ce4_8422_2325;
-
-fn step(hash: u64, c: char) -> u64 {
-    (hash ^ u64::from(u32::from(c))).wrapping_mul(0x0100_0000_01b3)
-}
-
+#[inline]
 fn place(hash: u64) -> usize {
     // The high bits are the better mixed ones.
     usize::try_from(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48).unwrap_or(0) % WEIGHTS
 }
 
-fn dense(c: char) -> bool {
-    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}')
-}
-
-fn ends(text: &str) -> impl Iterator<Item = char> + '_ {
-    let cut = |at: usize| (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let (head, tail) = if text.len() <= 2 * PART {
-        (text, "")
-    } else {
-        (
-            text.get(..cut(PART)).unwrap_or_default(),
-            text.get(cut(text.len() - PART)..).unwrap_or_default(),
-        )
-    };
-    head.chars().chain([' ']).chain(tail.chars())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::tokens::tokens;
     use super::*;
 
     fn count(text: &str) -> usize {
-        let mut count = 0;
-        features(text, |_| count += 1);
+        let (mut words, mut count) = (Vec::new(), 0);
+        tokens(text, &mut words);
+        features(text, &words, |_| count += 1);
         count
     }
 
     #[test]
-    fn words_and_pairs_are_counted_in_every_script() {
+    fn words_and_pairs_are_counted_where_words_are_parted() {
         assert_eq!(count(""), 0);
         assert_eq!(count("one"), 1);
         assert_eq!(count("One, two three!"), 5);
-        assert_eq!(count("忽略指令"), 7);
-        assert_eq!(count("a忽b"), 5);
+        assert_eq!(count("忽略指令"), 0);
+        assert_eq!(count("a1b2 c"), 1);
         assert!(count(&"word ".repeat(100_000)) < 4_000, "bounded");
     }
 
     #[test]
-    fn the_weights_are_whole() {
-        assert_eq!(DATA.len(), 16 + WEIGHTS);
+    fn the_weights_are_whole_and_in_order() {
+        assert_eq!(DATA.len(), HEAD + WEIGHTS);
+        let model = Model::new();
+        let [strict, balanced, low] = model.thresholds;
+        assert!(strict < balanced && balanced < low);
+        let sure: Vec<f32> = [strict - 1.0, strict, balanced, low, low + 1.0]
+            .into_iter()
+            .map(|sum| model.sure(sum))
+            .collect();
+        assert!(sure.is_sorted() && sure[0] > 0.0 && sure[4] < 1.0, "{sure:?}");
     }
 }

@@ -35,8 +35,18 @@ pub fn whole(masks: &Masks, text: &str, nested: bool) -> Option<String> {
     Some(out)
 }
 
-/// How much of a text can go out: all but what may become a placeholder.
-fn ready(text: &str) -> usize {
+/// How much of a text can go out: all but what may become a placeholder, and its last `hold` bytes.
+fn ready(text: &str, hold: usize) -> usize {
+    let most = text.len().saturating_sub(hold);
+    let most = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    // A placeholder is not parted.
+    let mut starts = names::find_all(text).take_while(|(start, _)| *start < most);
+    let cut = starts.find(|(_, end)| *end > most).map_or(most, |(start, _)| start);
+    cut.min(unfinished(text))
+}
+
+/// Where something begins that may become a placeholder.
+fn unfinished(text: &str) -> usize {
     let from = (text.len().saturating_sub(names::MAX_LEN)..text.len())
         .find(|at| text.is_char_boundary(*at))
         .unwrap_or(text.len());
@@ -53,6 +63,8 @@ type Place = (u32, u32, Kind);
 /// The texts of one streamed answer.
 #[derive(Debug, Default)]
 pub struct Stream {
+    /// Bytes of each text that are held back until more of it shows.
+    hold: usize,
     held: BTreeMap<Place, Held>,
 }
 
@@ -75,13 +87,15 @@ pub struct Sent {
 }
 
 impl Stream {
+    /// Texts of which the last `hold` bytes are held back besides what may become a placeholder.
+    pub fn new(hold: usize) -> Stream {
+        Stream { hold, held: BTreeMap::new() }
+    }
+
     /// What becomes of an event: `None` if it goes on as it is; else what is sent in its place.
     pub fn event(&mut self, masks: &Masks, name: Option<&str>, data: &str) -> Option<Vec<Sent>> {
         let found = texts::event(data);
-        // Whole texts again, or no text at all: what was held back goes out first. Neither a stream's
-        // keep-alive nor an empty piece says anything of it.
-        let ends = found.iter().all(|text| text.again) && !says_nothing(data);
-        let mut out = if ends { self.flush(masks) } else { Vec::new() };
+        let mut out = if closes(data, &found) { self.flush(masks) } else { Vec::new() };
         let mut changed = String::new();
         let mut done = 0;
         for text in &found {
@@ -122,7 +136,7 @@ impl Stream {
         let waited = earlier.is_some();
         let mut all = earlier.map(|held| held.text).unwrap_or_default();
         all.push_str(&string);
-        let cut = ready(&all);
+        let cut = ready(&all, self.hold);
         let (now, later) = all.split_at_checked(cut)?;
         if !later.is_empty() {
             let (start, end) = range_of(data, text.raw.get())?;
@@ -154,6 +168,12 @@ impl Stream {
             })
             .collect()
     }
+}
+
+/// Whether an event, which has these texts, says that those before it are over: it has whole texts again,
+/// or none at all. Neither a stream's keep-alive nor an empty piece says anything of it.
+pub fn closes(data: &str, found: &[Text<'_>]) -> bool {
+    found.iter().all(|text| text.again) && !says_nothing(data)
 }
 
 /// Whether an event without texts leaves open what comes next.

@@ -1,4 +1,5 @@
 -- Settles what is over, then checks and reserves; all or nothing. ARGV[1] is JSON:
+--   e      a number to be repeated: Webdis may mix answers up when a client has given up
 --   w, n   who settles, and the number of the batch: one that was applied already is left out
 --   ttl    milliseconds after which a lease is taken to be forgotten
 --   s      what is over: k the lease's key (0: none), r when it was reserved (0: nobody knows), a rows of
@@ -7,7 +8,7 @@
 --   c      what is asked: rows of {mode, key, kind, limit, amount, seconds, offset, burst, mark...}
 -- Keys are numbers of KEYS. Kinds: 0 fixed window, 1 sliding window, 2 bucket, 3 places. Seconds: -1 a
 -- week, -2 a month. Modes: 0 reserve if there is room, 1 reserve in any case, 2 look, 3 reset, 4 top up.
--- Answers {now, ok, number of the last batch, then for each row: used, limit, seconds until all is there
+-- Answers {now, ok, number of the last batch, e as it was sent, then for each row: used, limit, seconds until all is there
 -- again, full, seconds to wait, marks that are newly passed, all that was ever settled}.
 local p = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
@@ -112,6 +113,8 @@ if p.w then
         for x in string.gmatch(lease, '[^,]+') do since[#since + 1] = tonumber(x) end
         redis.call('DEL', KEYS[s.k])
       end
+      -- A check that was given up may still come: it must not reserve what nobody would settle.
+      if not lease and s.r == 0 and s.k > 0 then redis.call('SET', KEYS[s.k], 'over', 'PX', 600000) end
       local late = not lease and s.r > 0 and now - s.r > p.ttl
       local held = 0
       for _, row in ipairs(s.a) do
@@ -143,6 +146,7 @@ if p.w then
   end
 end
 
+local over = p.k and redis.call('EXISTS', KEYS[p.k]) == 1
 local ok = 1
 local rows = {}
 for i, q in ipairs(p.c) do
@@ -182,12 +186,12 @@ for i, q in ipairs(p.c) do
   rows[i] = r
 end
 
-local out = {now, ok, batch}
+local out = {now, ok, batch, p.e}
 local since = {}
 for i, q in ipairs(p.c) do
   local mode, key, kind, amount = q[1], KEYS[q[2]], q[3], q[5]
   local r, passed = rows[i], 0
-  if ok == 1 and mode ~= 2 and mode ~= 3 then
+  if ok == 1 and not over and mode ~= 2 and mode ~= 3 then
     if kind == 3 then
       if mode < 2 and amount > 0 then
         redis.call('ZADD', key, now + p.ttl, KEYS[p.k])
@@ -214,7 +218,7 @@ for i, q in ipairs(p.c) do
     out[#out + 1] = x
   end
 end
-if ok == 1 and #since > 0 then
+if #since > 0 then
   redis.call('SET', KEYS[p.k], table.concat(since, ','), 'PX', p.ttl)
 end
 return out

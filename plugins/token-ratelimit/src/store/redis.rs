@@ -27,7 +27,7 @@ const FORM: &str = "1";
 
 /// Numbers of each claim in an answer, and those before them.
 const PER_CLAIM: usize = 7;
-const HEAD: usize = 3;
+const HEAD: usize = 4;
 
 /// Counts in Redis.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct Redis {
     on_requests: bool,
     queue: Rc<Queue>,
     failing: Cell<bool>,
+    /// What the answer to the batch under way must repeat.
+    told: Cell<u64>,
 }
 
 /// A check under way.
@@ -54,6 +56,8 @@ pub struct Asked {
     pub lease: String,
     /// The number of the batch that goes with it.
     batch: Option<u64>,
+    /// What the answer must repeat.
+    nonce: u64,
 }
 
 impl Redis {
@@ -105,6 +109,7 @@ impl Redis {
             on_requests: config.on_requests,
             queue,
             failing: Cell::new(false),
+            told: Cell::new(0),
         })
     }
 
@@ -118,8 +123,9 @@ impl Redis {
         let lease = format!("{:016x}{:x}", host.random(), host.now_nanos());
         let due = self.on_requests && !host.can(Capability::Tick);
         let batch = if due { self.queue.take(host.now_nanos(), self.patience()) } else { None };
-        let asked = Asked { lease, batch: batch.as_ref().map(|(number, _)| *number) };
-        let call = self.eval(host, batch, &asked.lease, claims);
+        let nonce = nonce(host);
+        let asked = Asked { lease, batch: batch.as_ref().map(|(number, _)| *number), nonce };
+        let call = self.eval(host, nonce, batch, &asked.lease, claims);
         (asked, call)
     }
 
@@ -131,7 +137,7 @@ impl Redis {
         claims: &[Claim],
         reply: &CallReply,
     ) -> Option<(u64, Checked)> {
-        let numbers = self.numbers(reply, HEAD + claims.len() * PER_CLAIM);
+        let numbers = self.numbers(reply, HEAD + claims.len() * PER_CLAIM, asked.nonce);
         if let Some(number) = asked.batch {
             self.queue.ended(host.now_nanos(), number, applied(numbers.as_deref(), number));
         }
@@ -164,7 +170,9 @@ impl Redis {
     pub fn tick(&self, host: &dyn Host) {
         let Some(batch) = self.queue.take(host.now_nanos(), self.patience()) else { return };
         let number = batch.0;
-        match host.call(&self.eval(host, Some(batch), "", &[])) {
+        let nonce = nonce(host);
+        self.told.set(nonce);
+        match host.call(&self.eval(host, nonce, Some(batch), "", &[])) {
             Ok(call) => self.queue.sent_with(call),
             Err(_) => self.queue.ended(host.now_nanos(), number, false),
         }
@@ -176,7 +184,7 @@ impl Redis {
             return false;
         }
         let number = self.queue.number();
-        let numbers = self.numbers(reply, HEAD);
+        let numbers = self.numbers(reply, HEAD, self.told.get());
         self.queue.ended(host.now_nanos(), number, applied(numbers.as_deref(), number));
         // More may have come meanwhile.
         self.tick(host);
@@ -189,7 +197,9 @@ impl Redis {
         timeout.saturating_mul(2)
     }
 
-    fn numbers(&self, reply: &CallReply, expected: usize) -> Option<Vec<u64>> {
+    /// Webdis 0.1.9 can give the answer of a client that has given up to the next one, so an answer
+    /// counts only if it repeats what it was sent.
+    fn numbers(&self, reply: &CallReply, expected: usize, nonce: u64) -> Option<Vec<u64>> {
         #[derive(Deserialize)]
         struct Said {
             #[serde(rename = "EVAL")]
@@ -197,7 +207,8 @@ impl Redis {
         }
         let said = reply.status.filter(|status| *status == 200).and_then(|_| {
             let said = serde_json::from_slice::<Said>(&reply.body).ok()?;
-            (said.eval.len() == expected).then_some(said.eval)
+            let ours = said.eval.len() == expected && said.eval.get(3) == Some(&nonce);
+            ours.then_some(said.eval)
         });
         if self.failing.replace(said.is_none()) != said.is_none() {
             match said {
@@ -217,6 +228,7 @@ impl Redis {
     fn eval(
         &self,
         host: &dyn Host,
+        nonce: u64,
         batch: Option<(u64, Vec<Settlement>)>,
         lease: &str,
         claims: &[Claim],
@@ -224,6 +236,7 @@ impl Redis {
         let mut keys = Keys { prefix: &self.prefix, list: Vec::new(), known: HashMap::new() };
         let mut payload = serde_json::Map::new();
         payload.insert("ttl".into(), json!(self.lease_millis));
+        payload.insert("e".into(), json!(nonce));
         let asked: Vec<Value> = claims.iter().map(|claim| row_of(claim, &mut keys)).collect();
         if !asked.is_empty() {
             payload.insert("k".into(), json!(keys.place(&format!("lease:{lease}"))));
@@ -254,6 +267,11 @@ impl Redis {
         call.body = body.into_bytes();
         call
     }
+}
+
+/// A number that survives Lua's.
+fn nonce(host: &dyn Host) -> u64 {
+    host.random() & ((1 << 52) - 1)
 }
 
 fn applied(numbers: Option<&[u64]>, number: u64) -> bool {

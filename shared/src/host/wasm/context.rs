@@ -1,5 +1,6 @@
 //! The SDK's contexts: each callback goes to an [`Exchange`].
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action as SdkAction, ContextType};
 
+use super::waiting::{self, Waiting};
 use super::{VM_STARTED, WasmHost, ffi, logger};
 use crate::config::ConfigError;
 use crate::exchange::{Action, Exchange, Settings, read_reply};
@@ -18,23 +20,51 @@ use crate::plugin::{Configure, Plugin, Setup};
 pub fn start(configure: Configure) {
     logger::install();
     let _ = CONFIGURE.set(configure);
-    proxy_wasm::set_root_context(|_| Box::new(Root { plugin: None }));
+    proxy_wasm::set_root_context(|id| Box::new(Root::new(id)));
 }
 
 /// The SDK takes no closure that could carry it.
 static CONFIGURE: OnceLock<Configure> = OnceLock::new();
 
 struct Root {
+    id: u32,
     plugin: Option<Rc<dyn Plugin>>,
+    waiting: Rc<Waiting>,
+    /// When the plugin's own tick was, in nanoseconds since the Unix epoch.
+    ticked: Cell<Option<u64>>,
 }
 
 impl Root {
+    fn new(id: u32) -> Root {
+        Root { id, plugin: None, waiting: Rc::default(), ticked: Cell::new(None) }
+    }
+
+    /// The timer runs faster than the plugin asked for while exchanges wait.
+    fn tick_plugin(&self) {
+        let Some(plugin) = &self.plugin else { return };
+        let Some(period) = plugin.tick_period() else { return };
+        let host = WasmHost::default();
+        let now = host.now_nanos();
+        let due = self.ticked.get().is_none_or(|last| {
+            let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+            // A timer may come a little early by another clock.
+            now.saturating_sub(last).saturating_add(1_000_000) >= period || now < last
+        });
+        if due || self.waiting.is_empty() {
+            self.ticked.set(Some(now));
+            plugin.tick(&host);
+        }
+    }
+
     const VM_CONFIGURATION: u32 = 6;
     const PLUGIN_CONFIGURATION: u32 = 7;
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
+        if self.waiting.called(self.id, token, headers, body) {
+            return;
+        }
         if let Some(plugin) = &self.plugin {
             let host = WasmHost::default();
             plugin.called(&host, CallId(token), read_reply(&host, headers, body));
@@ -79,22 +109,27 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(plugin) = &self.plugin {
-            // The first comes at once, see `begin_to_tick`.
-            if let Some(period) = plugin.tick_period() {
-                let _ = ffi::set_tick_period(millis(period));
-            }
-            plugin.tick(&WasmHost::default());
-        }
+        self.waiting.tick(self.id);
+        // The first comes at once, see `begin_to_tick`.
+        let own = self.plugin.as_ref().and_then(|plugin| plugin.tick_period());
+        let period = match own {
+            _ if !self.waiting.is_empty() => waiting::PERIOD.min(own.unwrap_or(waiting::PERIOD)),
+            Some(period) => period,
+            None => Duration::ZERO,
+        };
+        let _ = ffi::set_tick_period(u32::try_from(period.as_millis()).unwrap_or(u32::MAX));
+        self.tick_plugin();
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let (filters, settings) = match &self.plugin {
             Some(plugin) => (Rc::clone(plugin).filters(), plugin.settings()),
             None => (Vec::new(), Settings::default()),
         };
         let host = WasmHost::of_route(settings.bridge);
-        Some(Box::new(Http { exchange: Exchange::new(filters, settings), host }))
+        let exchange = Exchange::new(filters, settings);
+        let stream = Rc::new(RefCell::new(Stream { exchange, host }));
+        Some(Box::new(Http { id, stream, waiting: Rc::clone(&self.waiting) }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -123,13 +158,59 @@ fn begin_to_tick(plugin: &dyn Plugin) -> Result<(), &'static str> {
     ffi::set_tick_period(millis(FIRST_TICK)).map_err(|_| "the proxy's timer could not be set")
 }
 
-fn millis(period: Duration) -> u32 {
+pub(super) fn millis(period: Duration) -> u32 {
     u32::try_from(period.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
-struct Http {
-    exchange: Exchange,
+/// An exchange and the proxy it is in.
+pub(super) struct Stream {
+    pub(super) exchange: Exchange,
     host: WasmHost,
+}
+
+impl Stream {
+    pub(super) fn tick(&mut self) {
+        self.exchange.tick(&self.host);
+    }
+
+    pub(super) fn called(&mut self, call: u32, headers: usize, body: usize) {
+        self.exchange.call_response(&self.host, CallId(call), headers, body);
+    }
+}
+
+struct Http {
+    id: u32,
+    stream: Rc<RefCell<Stream>>,
+    waiting: Rc<Waiting>,
+}
+
+impl Http {
+    fn with<T>(&self, otherwise: T, work: impl FnOnce(&mut Exchange, &WasmHost) -> T) -> T {
+        let result = match self.stream.try_borrow_mut() {
+            Ok(mut stream) => {
+                let Stream { exchange, host } = &mut *stream;
+                work(exchange, host)
+            }
+            Err(_) => otherwise,
+        };
+        result
+    }
+
+    /// In the request's phases, in which it may have to wait.
+    fn request(&self, work: impl FnOnce(&mut Exchange, &WasmHost) -> Action) -> SdkAction {
+        let action = self.with(Action::Continue, work);
+        self.waiting.note(self.id, &self.stream);
+        sdk(action)
+    }
+
+    fn response(&self, work: impl FnOnce(&mut Exchange, &WasmHost) -> Action) -> SdkAction {
+        sdk(self.with(Action::Continue, work))
+    }
+
+    fn done(&self) {
+        self.with((), |exchange, host| exchange.done(host));
+        self.waiting.forget(self.id);
+    }
 }
 
 fn sdk(action: Action) -> SdkAction {
@@ -141,42 +222,45 @@ fn sdk(action: Action) -> SdkAction {
 
 impl Context for Http {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
-        self.exchange.call_response(&self.host, CallId(token), headers, body);
+        self.with((), |exchange, host| {
+            exchange.call_response(host, CallId(token), headers, body);
+        });
+        self.waiting.note(self.id, &self.stream);
     }
 
     // Envoy calls `on_log` before; APISIX only this.
     fn on_done(&mut self) -> bool {
-        self.exchange.done(&self.host);
+        self.done();
         true
     }
 }
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> SdkAction {
-        sdk(self.exchange.request_headers(&self.host, end))
+        self.request(|exchange, host| exchange.request_headers(host, end))
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> SdkAction {
-        sdk(self.exchange.request_body(&self.host, size, end))
+        self.request(|exchange, host| exchange.request_body(host, size, end))
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> SdkAction {
-        sdk(self.exchange.request_trailers(&self.host))
+        self.request(|exchange, host| exchange.request_trailers(host))
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> SdkAction {
-        sdk(self.exchange.response_headers(&self.host, end && self.host.tells_end()))
+        self.response(|exchange, host| exchange.response_headers(host, end && host.tells_end()))
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> SdkAction {
-        sdk(self.exchange.response_body(&self.host, size, end))
+        self.response(|exchange, host| exchange.response_body(host, size, end))
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> SdkAction {
-        sdk(self.exchange.response_trailers(&self.host))
+        self.response(|exchange, host| exchange.response_trailers(host))
     }
 
     fn on_log(&mut self) {
-        self.exchange.done(&self.host);
+        self.done();
     }
 }

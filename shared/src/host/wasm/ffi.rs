@@ -70,6 +70,7 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -191,6 +192,12 @@ pub(super) fn record_metric(id: u32, value: u64) -> Result<(), HostError> {
 pub(super) fn set_tick_period(millis: u32) -> Result<(), HostError> {
     // SAFETY: takes no pointer.
     check(unsafe { proxy_set_tick_period_milliseconds(millis) })
+}
+
+/// What follows in this callback is about another context.
+pub(super) fn set_effective_context(context: u32) -> Result<(), HostError> {
+    // SAFETY: takes no pointer.
+    check(unsafe { proxy_set_effective_context(context) })
 }
 
 /// `stream`: 0 the request, 1 the response.

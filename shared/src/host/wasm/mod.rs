@@ -6,6 +6,7 @@
 mod context;
 mod ffi;
 mod logger;
+mod waiting;
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher};

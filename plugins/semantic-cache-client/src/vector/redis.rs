@@ -1,0 +1,109 @@
+//! Vector sets of Redis 8, <https://redis.io/docs/latest/develop/data-types/vector-sets/>, through Webdis.
+//!
+//! A vector set cannot remove by attribute, so beside it there are plain sets with the names of each
+//! tenant's, consumer's and end user's vectors.
+
+use serde_json::Value;
+
+use super::{Near, Point, Query, Removal, VectorStore, field};
+use crate::key::Key;
+use crate::remote::{KeyStyle, Request};
+use crate::store::webdis::command;
+
+/// A vector set.
+#[derive(Debug)]
+pub(super) struct VectorSet {
+    pub(super) key: String,
+}
+
+/// Adds a vector and notes whose it is. `KEYS`: the set, then the plain sets. `ARGV`: the name, its
+/// attributes, seconds until it ends, then the numbers.
+const ADD: &str = "local v={'VADD',KEYS[1],'VALUES',tostring(#ARGV-3)} \
+    for i=4,#ARGV do v[#v+1]=ARGV[i] end v[#v+1]=ARGV[1] v[#v+1]='SETATTR' v[#v+1]=ARGV[2] \
+    redis.call(unpack(v)) for i=2,#KEYS do redis.call('SADD',KEYS[i],ARGV[1]) \
+    if redis.call('TTL',KEYS[i])<tonumber(ARGV[3]) then redis.call('EXPIRE',KEYS[i],ARGV[3]) end end \
+    return 1";
+
+/// Removes the vectors named in a plain set.
+const REMOVE: &str = "for _,m in ipairs(redis.call('SMEMBERS',KEYS[2])) do redis.call('VREM',KEYS[1],m) \
+    end return redis.call('DEL',KEYS[2])";
+
+impl VectorSet {
+    fn names(&self, name: &str, value: &str) -> String {
+        format!("{}:{name}:{value}", self.key)
+    }
+}
+
+impl VectorStore for VectorSet {
+    fn style(&self) -> KeyStyle {
+        KeyStyle::Basic
+    }
+
+    fn prepare(&self, _dimensions: usize) -> Option<Request> {
+        None
+    }
+
+    fn search(&self, query: &Query<'_>) -> Option<Request> {
+        let filter =
+            format!(".partition == \"{}\" and .until > {}", query.partition.hex(), query.now);
+        let mut parts = vec!["VSIM".to_owned(), self.key.clone(), "VALUES".into()];
+        parts.push(query.vector.len().to_string());
+        parts.extend(query.vector.iter().map(f32::to_string));
+        let count = query.count.to_string();
+        parts.extend(["WITHSCORES", "COUNT", &count, "FILTER", &filter].map(str::to_owned));
+        Some(command(&parts))
+    }
+
+    fn found(&self, answer: &Value) -> Option<Vec<Near>> {
+        let list = answer.get("VSIM")?.as_array()?;
+        let pairs = list.chunks_exact(2).filter_map(|pair| match pair {
+            // The score is (1 + cosine) / 2.
+            [name, score] => {
+                let score: f64 = score.as_str()?.parse().ok()?;
+                Some(Near { key: Key::of_hex(name.as_str()?)?, similarity: score * 2.0 - 1.0 })
+            }
+            _ => None,
+        });
+        Some(pairs.collect())
+    }
+
+    fn add(&self, point: &Point) -> Option<Request> {
+        let attributes = serde_json::json!({
+            "partition": point.partition.hex(), "until": point.until
+        });
+        let sets = [
+            self.key.clone(),
+            self.names("tenant", &point.tenant.hex()),
+            self.names("consumer", &point.consumer.hex()),
+            self.names("user", &point.user.hex()),
+        ];
+        let mut parts = vec!["EVAL".to_owned(), ADD.into(), sets.len().to_string()];
+        parts.extend(sets);
+        // A set outlives its last vector by a day at most.
+        let seconds = 2 * 86_400;
+        parts.extend([point.key.hex(), attributes.to_string(), seconds.to_string()]);
+        parts.extend(point.vector.iter().map(f32::to_string));
+        Some(command(&parts))
+    }
+
+    fn remove(&self, what: &Removal) -> Option<Request> {
+        let parts = match what {
+            // What is over is not found, and its answer is gone.
+            Removal::Expired(_) => return None,
+            Removal::Purged(purge) => match field(purge) {
+                None => vec!["DEL".to_owned(), self.key.clone()],
+                Some(("key", value)) => vec!["VREM".into(), self.key.clone(), value],
+                Some((name, value)) => {
+                    vec![
+                        "EVAL".into(),
+                        REMOVE.into(),
+                        "2".into(),
+                        self.key.clone(),
+                        self.names(name, &value),
+                    ]
+                }
+            },
+        };
+        Some(command(&parts))
+    }
+}

@@ -1,0 +1,699 @@
+//! The plugin on a scripted host.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::rc::Rc;
+
+use semantic_cache_client::configure;
+use serde_json::{Value, json};
+use shared::exchange::Exchange;
+use shared::host::script::ScriptHost;
+use shared::host::{Body, Capability, Map};
+use shared::plugin::Plugin;
+use shared::testing::{
+    answer, called, chat_host, exchange_of, plugin, refused, send, sent, stream,
+};
+
+/// A gateway with one worker, whose requests come one after the other.
+struct Gateway {
+    plugin: Rc<dyn Plugin>,
+    host: ScriptHost,
+    path: &'static str,
+}
+
+/// What came of a request.
+#[derive(Debug, PartialEq)]
+enum Came {
+    /// It went on to the provider.
+    Sent,
+    /// It was answered; with the header `x-ai-cache`, the content type and the body.
+    Answered(u16, String, String, String),
+}
+
+impl Gateway {
+    fn new(config: &str) -> Gateway {
+        let host = chat_host();
+        let gateway =
+            Gateway { plugin: plugin(configure, config), host, path: "/v1/chat/completions" };
+        gateway.consumer("ann");
+        gateway
+    }
+
+    fn at(path: &'static str) -> Gateway {
+        let gateway = Gateway { path, ..Gateway::new("{}") };
+        gateway.host.put(Map::Request, ":path", path);
+        gateway
+    }
+
+    fn fact(&self, name: &str, value: Option<&str>) {
+        let name = format!("ai.{name}");
+        match value {
+            Some(value) => self.host.properties.borrow_mut().insert(name, value.into()),
+            None => self.host.properties.borrow_mut().remove(&name),
+        };
+    }
+
+    fn consumer(&self, name: &str) {
+        self.fact("consumer", Some(name));
+    }
+
+    fn told(&self, name: &str) -> String {
+        let found = self.host.properties.borrow().get(&format!("ai.{name}")).cloned();
+        String::from_utf8(found.unwrap_or_default()).unwrap()
+    }
+
+    fn header(&self, name: &str, value: &str) {
+        self.host.put(Map::Request, name, value);
+    }
+
+    fn plain(&self) {
+        for name in ["cache-control", "x-ai-cache-key", "x-ai-cache-ttl", "x-ai-cache-semantic"] {
+            self.host.headers.borrow_mut().remove(&(Map::Request as u8, name.into()));
+        }
+    }
+
+    fn later(&self, seconds: u64) {
+        self.host.now_nanos.set(self.host.now_nanos.get() + seconds * 1_000_000_000);
+    }
+
+    /// A request up to where it is sent or answered.
+    fn begin(&self, body: &Value) -> (Exchange, Came) {
+        self.host.sent.replace(None);
+        self.fact("guard", None);
+        self.fact("usage", None);
+        self.host.headers.borrow_mut().retain(|(map, _), _| *map != Map::Response as u8);
+        self.host.put_body(Body::Response, b"");
+        let mut exchange = exchange_of(&self.plugin);
+        let went = send(&mut exchange, &self.host, &body.to_string());
+        let came = if went { Came::Sent } else { self.answered() };
+        (exchange, came)
+    }
+
+    fn answered(&self) -> Came {
+        let Some((status, headers, body)) = self.host.sent.borrow().clone() else {
+            panic!("neither sent nor answered");
+        };
+        let header = |name: &str| {
+            headers
+                .iter()
+                .find(|(n, _)| n == name)
+                .map(|(_, value)| value.clone())
+                .unwrap_or_default()
+        };
+        Came::Answered(
+            status,
+            header("x-ai-cache"),
+            header("content-type"),
+            String::from_utf8(body).unwrap(),
+        )
+    }
+
+    /// A whole request; the provider, if it is asked, gives this answer.
+    fn ask(&self, body: &Value, provider: &Value) -> Came {
+        let (mut exchange, came) = self.begin(body);
+        if came == Came::Sent {
+            answer(&mut exchange, &self.host, 200, "application/json", &provider.to_string());
+        }
+        exchange.done(&self.host);
+        came
+    }
+
+    fn hits(&self, body: &Value) -> bool {
+        let (mut exchange, came) = self.begin(body);
+        // Not to be mistaken for an answer of the provider's.
+        if came == Came::Sent {
+            answer(&mut exchange, &self.host, 500, "application/json", "{}");
+        }
+        exchange.done(&self.host);
+        came != Came::Sent
+    }
+}
+
+fn question(text: &str) -> Value {
+    json!({"model": "gpt-4o", "messages": [{"role": "user", "content": text}]})
+}
+
+fn reply(text: &str) -> Value {
+    json!({
+        "id": "c1", "object": "chat.completion", "created": 1, "model": "gpt-4o",
+        "choices": [{"index": 0, "finish_reason": "stop", "logprobs": null,
+                     "message": {"role": "assistant", "content": text, "refusal": null}}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    })
+}
+
+fn with(body: &Value, key: &str, value: Value) -> Value {
+    let mut body = body.clone();
+    body[key] = value;
+    body
+}
+
+#[test]
+fn an_equal_request_gets_the_same_answer() {
+    let gateway = Gateway::new("{}");
+    let (mut exchange, came) = gateway.begin(&question("hi"));
+    assert_eq!(came, Came::Sent);
+    gateway.fact("usage", Some(r#"{"prompt_tokens":7,"completion_tokens":2}"#));
+    answer(&mut exchange, &gateway.host, 200, "application/json", &reply("hello").to_string());
+    assert_eq!(gateway.host.text(Map::Response, "x-ai-cache").unwrap(), "miss");
+    exchange.done(&gateway.host);
+    gateway.later(5);
+    let spelt = json!({"messages": [{"content": "\u{68}i", "role": "user"}], "stream": false, "model": "gpt-4o"});
+    let expected = Came::Answered(
+        200,
+        "hit-exact".into(),
+        "application/json".into(),
+        reply("hello").to_string(),
+    );
+    assert_eq!(gateway.ask(&spelt, &Value::Null), expected);
+    let sent = gateway.host.sent.borrow().clone().unwrap();
+    assert!(sent.1.contains(&("age".into(), "5".into())), "{:?}", sent.1);
+    assert_eq!(gateway.told("cache"), "hit-exact");
+    assert_eq!(gateway.host.metric_value("ai_cache_saved_tokens_total|gen_ai_token_type=input"), 7);
+    assert!(gateway.host.metric_value("ai_cache_saved_nanodollars_total") > 0);
+    assert_eq!(gateway.host.calls.borrow().len(), 0, "no callout");
+    gateway.later(3_600 * 2);
+    assert!(!gateway.hits(&question("hi")), "it is over");
+}
+
+#[test]
+fn streams_and_whole_answers_stand_for_each_other() {
+    let gateway = Gateway::new("{}");
+    let streamed = with(&question("hi"), "stream", json!(true));
+    let (mut exchange, _) = gateway.begin(&streamed);
+    let events: [&[u8]; 3] = [
+        b"data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"he\"},\"finish_reason\":null}]}\n\ndata: {\"id\"",
+        b":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"llo\"},\"finish_reason\":\"stop\"}]}\n\n",
+        b"data: [DONE]\n\n",
+    ];
+    let out = stream(&mut exchange, &gateway.host, &events).concat();
+    assert_eq!(out.as_bytes(), events.concat(), "it passes unchanged");
+    gateway.fact("usage", Some(r#"{"prompt_tokens":7,"completion_tokens":2}"#));
+    exchange.done(&gateway.host);
+    let Came::Answered(200, _, kind, body) = gateway.ask(&question("hi"), &Value::Null) else {
+        panic!()
+    };
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(kind, "application/json");
+    assert_eq!(body["choices"][0]["message"]["content"], "hello");
+    assert_eq!(body["usage"]["total_tokens"], 9);
+    let Came::Answered(200, _, kind, body) = gateway.ask(&streamed, &Value::Null) else { panic!() };
+    assert_eq!(kind, "text/event-stream");
+    assert!(body.contains("\"hello\"") && body.ends_with("data: [DONE]\n\n"), "{body}");
+}
+
+#[test]
+fn what_differs_in_anything_is_not_shared() {
+    let gateway = Gateway::new(r#"{"cache":{"tools":true}}"#);
+    let base = json!({
+        "model": "gpt-4o", "temperature": 0.5, "seed": 1,
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "hi"}]
+    });
+    gateway.ask(&base, &reply("x"));
+    assert!(gateway.hits(&base));
+    for (key, value) in [
+        ("model", json!("gpt-4o-mini")),
+        ("temperature", json!(0.6)),
+        ("seed", json!(2)),
+        ("top_p", json!(0.1)),
+        ("max_tokens", json!(5)),
+        ("response_format", json!({"type": "json_object"})),
+        ("tools", json!([{"type": "function", "function": {"name": "f"}}])),
+        ("user", json!("somebody")),
+        (
+            "messages",
+            json!([{"role": "system", "content": "t"}, {"role": "user", "content": "hi"}]),
+        ),
+        ("messages", json!([{"role": "user", "content": "hi"}])),
+    ] {
+        assert!(!gateway.hits(&with(&base, key, value.clone())), "{key} {value}");
+    }
+    gateway.consumer("bob");
+    assert!(!gateway.hits(&base), "another consumer");
+    gateway.consumer("ann");
+    gateway.header("x-ai-cache-key", "other");
+    assert!(!gateway.hits(&base), "apart by the client's wish");
+    gateway.plain();
+    let other = Gateway { plugin: plugin(configure, r#"{"generation":"2"}"#), ..gateway };
+    assert!(!other.hits(&base), "another generation");
+}
+
+#[test]
+fn nobody_in_particular_is_not_cached() {
+    let gateway = Gateway::new("{}");
+    gateway.fact("consumer", None);
+    gateway.ask(&question("hi"), &reply("x"));
+    assert!(!gateway.hits(&question("hi")));
+    assert_eq!(gateway.told("cache"), "bypass");
+    let shared = Gateway::new(r#"{"scope":"shared"}"#);
+    shared.fact("consumer", None);
+    shared.ask(&question("hi"), &reply("x"));
+    shared.consumer("bob");
+    assert!(shared.hits(&question("hi")));
+    let group = Gateway::new(r#"{"scope":"group"}"#);
+    group.fact("groups", Some("b,a"));
+    group.ask(&question("hi"), &reply("x"));
+    group.consumer("bob");
+    group.fact("groups", Some("a,b"));
+    assert!(group.hits(&question("hi")));
+    group.fact("groups", Some("a"));
+    assert!(!group.hits(&question("hi")));
+}
+
+#[test]
+fn what_is_not_configured_is_not_cached() {
+    let media = json!({"model": "m", "messages": [{"role": "user", "content": [
+        {"type": "text", "text": "what is it"}, {"type": "image_url", "image_url": {"url": "u"}}]}]});
+    let tools =
+        with(&question("hi"), "tools", json!([{"type": "function", "function": {"name": "f"}}]));
+    let hot = with(&question("hi"), "temperature", json!(1.5));
+    for (body, allow) in [(media, "media"), (tools, "tools")] {
+        let gateway = Gateway::new("{}");
+        gateway.ask(&body, &reply("x"));
+        assert!(!gateway.hits(&body), "{allow}");
+        let gateway = Gateway::new(&format!(r#"{{"cache":{{"{allow}":true}}}}"#));
+        gateway.ask(&body, &reply("x"));
+        assert!(gateway.hits(&body), "{allow}");
+    }
+    let gateway = Gateway::new("{}");
+    gateway.ask(&hot, &reply("x"));
+    assert!(!gateway.hits(&hot));
+    for (fact, value) in [("pii", "EMAIL"), ("guard", "flag")] {
+        let gateway = Gateway::new("{}");
+        let mut exchange = exchange_of(&gateway.plugin);
+        gateway.fact(fact, Some(value));
+        send(&mut exchange, &gateway.host, &question("hi").to_string());
+        answer(&mut exchange, &gateway.host, 200, "application/json", &reply("x").to_string());
+        exchange.done(&gateway.host);
+        gateway.fact(fact, None);
+        assert!(!gateway.hits(&question("hi")), "{fact}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_whole_and_good_is_not_kept() {
+    let cut =
+        json!({"choices": [{"index": 0, "finish_reason": "length", "message": {"content": "x"}}]});
+    let refused = json!({"choices": [{"index": 0, "finish_reason": "content_filter", "message": {"content": "x"}}]});
+    for bad in [cut, refused, json!({"error": {"message": "x"}}), json!([]), json!({})] {
+        let gateway = Gateway::new("{}");
+        gateway.ask(&question("hi"), &bad);
+        assert!(!gateway.hits(&question("hi")), "{bad}");
+    }
+    for status in [201, 400, 429, 500] {
+        let gateway = Gateway::new("{}");
+        let (mut exchange, _) = gateway.begin(&question("hi"));
+        answer(&mut exchange, &gateway.host, status, "application/json", &reply("x").to_string());
+        exchange.done(&gateway.host);
+        assert!(!gateway.hits(&question("hi")), "{status}");
+    }
+}
+
+#[test]
+fn what_prompt_guard_or_an_error_has_spoilt_is_not_kept() {
+    for (fact, value) in [("guard", "block_answer"), ("guard", "block"), ("error", "server_error")]
+    {
+        let gateway = Gateway::new("{}");
+        let (mut exchange, _) = gateway.begin(&question("hi"));
+        answer(&mut exchange, &gateway.host, 200, "application/json", &reply("x").to_string());
+        gateway.fact(fact, Some(value));
+        exchange.done(&gateway.host);
+        gateway.fact(fact, None);
+        assert!(!gateway.hits(&question("hi")), "{fact}");
+    }
+}
+
+#[test]
+fn half_a_stream_is_not_kept() {
+    let gateway = Gateway::new("{}");
+    let streamed = with(&question("hi"), "stream", json!(true));
+    let event = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\n";
+    // Without its last event.
+    let (mut exchange, _) = gateway.begin(&streamed);
+    stream(&mut exchange, &gateway.host, &[event]);
+    exchange.done(&gateway.host);
+    assert!(!gateway.hits(&streamed));
+    // The client left.
+    let (mut exchange, _) = gateway.begin(&streamed);
+    shared::testing::head(&mut exchange, &gateway.host, 200, "text/event-stream");
+    let all = [event.as_slice(), b"data: [DONE]\n\n"].concat();
+    gateway.host.put_body(Body::Response, &all);
+    exchange.response_body(&gateway.host, all.len(), false);
+    exchange.done(&gateway.host);
+    assert!(!gateway.hits(&streamed));
+}
+
+#[test]
+fn clients_can_say_what_they_want() {
+    let gateway = Gateway::new("{}");
+    gateway.ask(&question("hi"), &reply("one"));
+    gateway.header("cache-control", "no-cache");
+    assert_eq!(gateway.ask(&question("hi"), &reply("two")), Came::Sent);
+    gateway.plain();
+    let Came::Answered(_, _, _, body) = gateway.ask(&question("hi"), &Value::Null) else {
+        panic!()
+    };
+    assert!(body.contains("two"), "no-cache renews it");
+    gateway.later(10);
+    gateway.header("cache-control", "max-age=5");
+    assert!(!gateway.hits(&question("hi")));
+    gateway.header("cache-control", "max-age=50");
+    assert!(gateway.hits(&question("hi")));
+    gateway.header("cache-control", "no-store");
+    gateway.ask(&question("new"), &reply("x"));
+    gateway.plain();
+    assert!(!gateway.hits(&question("new")));
+    gateway.header("cache-control", "only-if-cached");
+    assert!(gateway.hits(&question("hi")));
+    let (_, came) = gateway.begin(&question("never asked"));
+    assert!(matches!(came, Came::Answered(504, ..)));
+    gateway.plain();
+    gateway.header("x-ai-cache-ttl", "60");
+    gateway.ask(&question("short"), &reply("x"));
+    gateway.plain();
+    gateway.later(70);
+    assert!(!gateway.hits(&question("short")));
+    gateway.header("x-ai-cache-ttl", "soon");
+    let (_, came) = gateway.begin(&question("hi"));
+    let Came::Answered(400, _, _, body) = came else { panic!() };
+    assert!(body.contains("x-ai-cache-ttl"));
+}
+
+#[test]
+fn rules_give_other_lives() {
+    let gateway = Gateway::new(
+        r#"{"rules":[{"models":["gpt-*"],"consumers":["ann"],"ttl":0},{"models":["o3"],"ttl":10}]}"#,
+    );
+    gateway.ask(&question("hi"), &reply("x"));
+    assert!(!gateway.hits(&question("hi")));
+    let other = with(&question("hi"), "model", json!("o3"));
+    gateway.ask(&other, &reply("x"));
+    assert!(gateway.hits(&other));
+    gateway.later(12);
+    assert!(!gateway.hits(&other));
+}
+
+#[test]
+fn an_old_answer_serves_when_providers_fail() {
+    let gateway = Gateway::new(r#"{"ttl":10,"stale_if_error":100}"#);
+    gateway.ask(&question("hi"), &reply("old"));
+    gateway.later(50);
+    let (mut exchange, came) = gateway.begin(&question("hi"));
+    assert_eq!(came, Came::Sent);
+    let body = answer(&mut exchange, &gateway.host, 503, "application/json", "{}");
+    assert!(body.contains("old"), "{body}");
+    assert_eq!(gateway.host.text(Map::Response, ":status").unwrap(), "200");
+    assert_eq!(gateway.host.text(Map::Response, "x-ai-cache").unwrap(), "stale");
+    exchange.done(&gateway.host);
+    assert_eq!(gateway.told("cache"), "stale");
+    // A refusal is an answer, and so is what is asked for once more.
+    let (mut exchange, _) = gateway.begin(&question("hi"));
+    assert_eq!(answer(&mut exchange, &gateway.host, 400, "application/json", "{}"), "{}");
+    exchange.done(&gateway.host);
+    gateway.later(100);
+    let (mut exchange, _) = gateway.begin(&question("hi"));
+    assert_eq!(answer(&mut exchange, &gateway.host, 503, "application/json", "{}"), "{}");
+}
+
+#[test]
+fn one_of_equal_requests_is_sent_and_the_others_wait() {
+    let gateway = Gateway::new("{}");
+    let (mut first, came) = gateway.begin(&question("hi"));
+    assert_eq!(came, Came::Sent);
+    let mut others: Vec<Exchange> = (0..9)
+        .map(|_| {
+            let mut exchange = exchange_of(&gateway.plugin);
+            assert!(!send(&mut exchange, &gateway.host, &question("hi").to_string()));
+            assert!(exchange.waits());
+            exchange
+        })
+        .collect();
+    others[0].tick(&gateway.host);
+    assert!(others[0].waits());
+    answer(&mut first, &gateway.host, 200, "application/json", &reply("hello").to_string());
+    first.done(&gateway.host);
+    for other in &mut others {
+        gateway.host.sent.replace(None);
+        other.tick(&gateway.host);
+        assert!(sent(&gateway.host).1.contains("hello"));
+        other.done(&gateway.host);
+    }
+}
+
+#[test]
+fn after_a_client_that_left_the_next_takes_its_place() {
+    let gateway = Gateway::new("{}");
+    let (mut first, _) = gateway.begin(&question("hi"));
+    let wait = || {
+        let mut exchange = exchange_of(&gateway.plugin);
+        send(&mut exchange, &gateway.host, &question("hi").to_string());
+        exchange
+    };
+    let (mut second, mut third) = (wait(), wait());
+    first.done(&gateway.host);
+    second.tick(&gateway.host);
+    third.tick(&gateway.host);
+    assert!(!second.waits() && third.waits());
+    assert_eq!(gateway.host.resumed.get(), 1);
+    // What could not be kept is not worth waiting for.
+    answer(&mut second, &gateway.host, 200, "application/json", "{}");
+    second.done(&gateway.host);
+    third.tick(&gateway.host);
+    assert!(!third.waits());
+    assert_eq!(gateway.host.resumed.get(), 2);
+}
+
+#[test]
+fn a_wait_is_bounded_in_time_and_number() {
+    let gateway = Gateway::new(r#"{"stampede":{"max_wait_ms":1000,"max_waiting":1}}"#);
+    let (_first, _) = gateway.begin(&question("hi"));
+    let mut second = exchange_of(&gateway.plugin);
+    assert!(!send(&mut second, &gateway.host, &question("hi").to_string()));
+    let mut third = exchange_of(&gateway.plugin);
+    assert!(send(&mut third, &gateway.host, &question("hi").to_string()), "too many wait");
+    gateway.later(2);
+    second.tick(&gateway.host);
+    assert!(!second.waits());
+    assert_eq!(gateway.host.resumed.get(), 1);
+}
+
+#[test]
+fn where_nothing_can_wait_requests_go_on() {
+    let mut gateway = Gateway::new("{}");
+    for capability in [Capability::Tick, Capability::SharedData, Capability::Metrics] {
+        gateway.host.cannot.insert(capability);
+    }
+    let (mut first, _) = gateway.begin(&question("hi"));
+    let (_second, came) = gateway.begin(&question("hi"));
+    assert_eq!(came, Came::Sent);
+    answer(&mut first, &gateway.host, 200, "application/json", &reply("x").to_string());
+    first.done(&gateway.host);
+    assert!(gateway.hits(&question("hi")), "each worker has its own");
+}
+
+#[test]
+fn a_dry_run_serves_nothing_and_counts() {
+    let gateway = Gateway::new(r#"{"mode":"dry_run"}"#);
+    gateway.ask(&question("hi"), &reply("x"));
+    assert!(!gateway.hits(&question("hi")));
+    assert_eq!(gateway.host.metric_value("ai_cache_would_hit_total|result=hit-exact"), 1);
+}
+
+#[test]
+fn answers_can_be_purged_by_who_may() {
+    let gateway = Gateway::new(r#"{"admin_key":"secret"}"#);
+    let purge = |query: &str, key: &str| {
+        gateway.host.sent.replace(None);
+        gateway.host.put(Map::Request, ":path", &format!("/_ai/cache/purge?{query}"));
+        gateway.host.put(Map::Request, "authorization", &format!("Bearer {key}"));
+        let mut exchange = exchange_of(&gateway.plugin);
+        exchange.request_headers(&gateway.host, true);
+        gateway.host.put(Map::Request, ":path", gateway.path);
+        sent(&gateway.host)
+    };
+    let of_user = with(&question("hi"), "user", json!("u1"));
+    for body in [&question("hi"), &of_user] {
+        gateway.ask(body, &reply("x"));
+    }
+    assert_eq!(purge("all=true", "wrong").0, 401);
+    assert_eq!(purge("everything", "secret").0, 400);
+    assert!(gateway.hits(&of_user));
+    assert_eq!(purge("user=u1", "secret"), (200, r#"{"removed":1}"#.into()));
+    assert!(!gateway.hits(&of_user) && gateway.hits(&question("hi")));
+    assert_eq!(purge("consumer=ann", "secret"), (200, r#"{"removed":1}"#.into()));
+    assert!(!gateway.hits(&question("hi")));
+    // What was asked before a purge is not kept after it.
+    let (mut exchange, _) = gateway.begin(&question("hi"));
+    purge("all=true", "secret");
+    gateway.host.sent.replace(None);
+    answer(&mut exchange, &gateway.host, 200, "application/json", &reply("x").to_string());
+    exchange.done(&gateway.host);
+    assert!(!gateway.hits(&question("hi")));
+    let closed = Gateway::new("{}");
+    closed.host.put(Map::Request, ":path", "/_ai/cache/purge?all=true");
+    exchange_of(&closed.plugin).request_headers(&closed.host, true);
+    assert_eq!(sent(&closed.host).0, 404);
+}
+
+#[test]
+fn every_protocol_is_cached_in_its_own_form() {
+    let anthropic = json!({"id": "m", "type": "message", "role": "assistant", "model": "c", "stop_reason": "end_turn",
+        "stop_sequence": null, "content": [{"type": "text", "text": "hello"}], "usage": {"input_tokens": 1, "output_tokens": 1}});
+    let responses = json!({"id": "r", "object": "response", "status": "completed", "model": "m", "output": [
+        {"type": "message", "id": "i", "status": "completed", "role": "assistant", "content": [
+            {"type": "output_text", "text": "hello", "annotations": []}]}]});
+    let gemini = json!({"candidates": [{"index": 0, "finishReason": "STOP",
+        "content": {"role": "model", "parts": [{"text": "hello"}]}}], "modelVersion": "g"});
+    let completions = json!({"id": "c", "object": "text_completion", "choices": [{"index": 0, "text": "hello",
+        "finish_reason": "stop", "logprobs": null}]});
+    let ask =
+        json!({"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]});
+    let contents = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
+    for (path, body, answer) in [
+        ("/v1/messages", ask, anthropic),
+        ("/v1/responses", json!({"model": "m", "input": "hi"}), responses),
+        ("/v1beta/models/g:generateContent", contents, gemini),
+        ("/v1/completions", json!({"model": "m", "prompt": "hi"}), completions),
+    ] {
+        let gateway = Gateway::at(path);
+        assert_eq!(gateway.ask(&body, &answer), Came::Sent, "{path}");
+        let Came::Answered(200, verdict, _, text) = gateway.ask(&body, &Value::Null) else {
+            panic!("{path}")
+        };
+        assert_eq!(verdict, "hit-exact");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), answer);
+        gateway.host.put(Map::Request, ":path", "/v1beta/models/g:streamGenerateContent?alt=sse");
+        let streamed = if path.contains("generate") {
+            body.clone()
+        } else {
+            gateway.host.put(Map::Request, ":path", path);
+            with(&body, "stream", json!(true))
+        };
+        let Came::Answered(200, _, kind, text) = gateway.ask(&streamed, &Value::Null) else {
+            panic!("{path}")
+        };
+        assert_eq!(kind, "text/event-stream");
+        assert!(text.contains("hello"));
+    }
+}
+
+const SEMANTIC: &str =
+    r#"{"semantic":{"embedder":{"kind":"openai","model":"m","service":{"upstream":"embed"}}}}"#;
+
+fn vector(numbers: [f64; 3]) -> String {
+    json!({"data": [{"embedding": numbers}]}).to_string()
+}
+
+/// A request whose question has this vector; true if it was answered from the cache.
+fn compare(gateway: &Gateway, text: &str, numbers: [f64; 3]) -> bool {
+    gateway.host.sent.replace(None);
+    gateway.host.headers.borrow_mut().retain(|(map, _), _| *map != Map::Response as u8);
+    let mut exchange = exchange_of(&gateway.plugin);
+    send(&mut exchange, &gateway.host, &question(text).to_string());
+    if gateway.host.sent.borrow().is_none() {
+        let id = u32::try_from(gateway.host.calls.borrow().len()).unwrap();
+        if called(&mut exchange, &gateway.host, id, 200, &vector(numbers)) {
+            answer(&mut exchange, &gateway.host, 200, "application/json", &reply(text).to_string());
+            exchange.done(&gateway.host);
+            return false;
+        }
+    }
+    exchange.done(&gateway.host);
+    true
+}
+
+#[test]
+fn a_question_that_means_the_same_gets_the_answer() {
+    let gateway = Gateway::new(SEMANTIC);
+    assert!(!compare(&gateway, "How do I delete my account?", [1.0, 0.0, 0.0]));
+    assert!(compare(&gateway, "How can I remove my account?", [0.99, 0.1, 0.0]));
+    let sent = gateway.host.sent.borrow().clone().unwrap();
+    assert!(sent.1.contains(&("x-ai-cache".into(), "hit-semantic".into())));
+    assert!(
+        sent.1
+            .iter()
+            .any(|(name, value)| name == "x-ai-cache-similarity" && value.starts_with("0.99"))
+    );
+    assert!(!compare(&gateway, "How do I open my account?", [0.99, 0.1, 0.0]), "the veto");
+    assert!(!compare(&gateway, "What is the weather like?", [0.0, 1.0, 0.0]), "not similar");
+    assert!(!compare(&gateway, "怎么删除账号", [1.0, 0.0, 0.0]), "an unknown language");
+    gateway.consumer("bob");
+    assert!(
+        !compare(&gateway, "How can I remove my account?", [1.0, 0.0, 0.0]),
+        "another consumer"
+    );
+}
+
+#[test]
+fn an_embedder_that_fails_is_as_good_as_none() {
+    let gateway = Gateway::new(SEMANTIC);
+    for status in [500_u16, 503, 500, 429, 500] {
+        let mut exchange = exchange_of(&gateway.plugin);
+        send(&mut exchange, &gateway.host, &question(&format!("Q{status}?")).to_string());
+        let id = u32::try_from(gateway.host.calls.borrow().len()).unwrap();
+        assert!(called(&mut exchange, &gateway.host, id, status, "x"));
+        answer(&mut exchange, &gateway.host, 500, "application/json", "{}");
+        exchange.done(&gateway.host);
+    }
+    let calls = gateway.host.calls.borrow().len();
+    assert!(!gateway.hits(&question("And now?")));
+    assert_eq!(gateway.host.calls.borrow().len(), calls, "it is left alone");
+}
+
+#[test]
+fn answers_are_kept_in_redis_and_found_there() {
+    let config = r#"{"redis":{"service":{"upstream":"webdis"}},"local":{"front_ttl":1}}"#;
+    let gateway = Gateway::new(config);
+    let host = &gateway.host;
+    let mut exchange = exchange_of(&gateway.plugin);
+    assert!(!send(&mut exchange, host, &question("hi").to_string()));
+    assert!(host.calls.borrow()[0].body.starts_with(b"GET/ai-cache:a"));
+    assert!(called(&mut exchange, host, 1, 200, r#"{"GET":null}"#));
+    answer(&mut exchange, host, 200, "application/json", &reply("hello").to_string());
+    exchange.done(host);
+    assert_eq!(host.calls.borrow().len(), 1);
+    gateway.plugin.tick(host);
+    let put = String::from_utf8(host.calls.borrow()[1].body.clone()).unwrap();
+    assert!(put.starts_with("EVAL/"), "{put}");
+    // Another gateway finds it.
+    let words: Vec<&str> = put.split('/').collect();
+    let entry = percent(words[words.len() - 2]);
+    let other = Gateway::new(config);
+    let mut exchange = exchange_of(&other.plugin);
+    assert!(!send(&mut exchange, &other.host, &question("hi").to_string()));
+    let found = json!({ "GET": entry }).to_string();
+    assert!(!called(&mut exchange, &other.host, 1, 200, &found));
+    assert!(sent(&other.host).1.contains("hello"));
+}
+
+fn percent(word: &str) -> String {
+    let mut out = Vec::new();
+    let mut bytes = word.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let hex: Vec<u8> = bytes.by_ref().take(2).collect();
+            out.push(u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap());
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn mistakes_in_a_configuration_are_named() {
+    for (config, path) in [
+        (r#"{"ttl":0}"#, "ttl"),
+        (r#"{"jitter":2}"#, "jitter"),
+        (r#"{"local":{"max_bytes":1}}"#, "local.max_bytes"),
+        (r#"{"vary":["a b"]}"#, "vary[0]"),
+        (r#"{"rules":[{"ttl":1,"model":"x"}]}"#, "rules[0].model"),
+        (r#"{"redis":{"service":{"upstream":""}}}"#, "redis.service.upstream"),
+        (
+            r#"{"semantic":{"embedder":{"kind":"openai","service":{"upstream":"u"}}}}"#,
+            "semantic.embedder.model",
+        ),
+    ] {
+        let error = refused(configure, config);
+        assert!(error.starts_with(path), "{config}: {error}");
+    }
+}

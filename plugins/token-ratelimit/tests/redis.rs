@@ -1,0 +1,160 @@
+//! Counts in Redis, on a scripted host: what is asked when, and what is done without an answer.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use shared::filter::CallReply;
+use shared::host::script::ScriptHost;
+use shared::host::{CallId, Capability, Host};
+use shared::plugin::Plugin;
+use shared::testing::{answer, called, chat_host, exchange_of, plugin, refused, send, sent};
+use token_ratelimit::configure;
+
+const BODY: &str =
+    r#"{"model":"gpt-4o","max_tokens":10,"messages":[{"role":"user","content":"one two"}]}"#;
+
+/// Each test has a queue of its own.
+fn with(upstream: &str, more: Value) -> Rc<dyn Plugin> {
+    let mut redis = json!({"upstream": upstream});
+    redis.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let rules = json!([{"name": "r", "unit": "requests", "limit": 2, "window": "1h"}]);
+    plugin(configure, &json!({"rules": rules, "store": {"redis": redis}}).to_string())
+}
+
+/// What the last call has sent as JSON.
+fn asked(host: &ScriptHost) -> Value {
+    let calls = host.calls.borrow();
+    let body = String::from_utf8(calls.last().unwrap().body.clone()).unwrap();
+    let last = body.rsplit('/').next().unwrap().replace('+', " ");
+    let mut bytes = Vec::new();
+    let mut rest = last.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let hex = (*byte == b'%').then(|| std::str::from_utf8(&after[..2]).unwrap());
+        bytes.push(hex.map_or(*byte, |hex| u8::from_str_radix(hex, 16).unwrap()));
+        rest = if hex.is_some() { &after[2..] } else { after };
+    }
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// Redis's answer: the head, and one claim's numbers.
+fn says(ok: u8, nonce: &Value, used: u64) -> String {
+    json!({"EVAL": [1_760_000_000_000_u64, ok, 0, nonce, used, 2, 60, 1 - ok, 60, 0, 0]})
+        .to_string()
+}
+
+fn fact(host: &ScriptHost, name: &str, value: &str) {
+    host.set_property(&[&format!("ai.{name}")], value.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_request_asks_once_before_it_goes_on_and_its_end_is_told_from_the_tick() {
+    let limits = with("once", json!({}));
+    let host = chat_host();
+    host.random.set(7);
+    let mut exchange = exchange_of(&limits);
+    assert!(!send(&mut exchange, &host, BODY), "it waits");
+    assert_eq!(host.calls.borrow().len(), 1);
+    let check = asked(&host);
+    assert_eq!(check["c"][0], json!([0, 1, 1, 2, 1, 3600, 0, 0]));
+    assert!(called(&mut exchange, &host, 1, 200, &says(1, &check["e"], 1)));
+    assert_eq!(host.resumed.get(), 1);
+    fact(&host, "attempts", "a");
+    answer(&mut exchange, &host, 200, "application/json", "{}");
+    exchange.done(&host);
+    assert_eq!(host.calls.borrow().len(), 1, "nothing while it was answered");
+    limits.tick(&host);
+    assert_eq!(host.calls.borrow().len(), 2);
+    let batch = asked(&host);
+    assert_eq!(batch["s"][0]["a"][0], json!([3, 1, 2, 3600, 0, 0, 1, 1]), "1 used, 1 reserved");
+    // Until it was taken it is told again, as it is.
+    let reply = |body: String| CallReply {
+        status: Some(200),
+        content_type: "application/json".into(),
+        retry_after: None,
+        body: body.into_bytes(),
+    };
+    limits.called(&host, CallId(2), CallReply::failed());
+    limits.tick(&host);
+    assert_eq!(host.calls.borrow().len(), 2, "it rests after a failure");
+    host.now_nanos.set(host.now_nanos.get() + 10_000_000_000);
+    limits.tick(&host);
+    let again = asked(&host);
+    assert_eq!((&again["n"], &again["s"]), (&batch["n"], &batch["s"]));
+    limits.called(
+        &host,
+        CallId(3),
+        reply(json!({"EVAL": [1, 1, batch["n"], again["e"]]}).to_string()),
+    );
+    limits.tick(&host);
+    assert_eq!(host.calls.borrow().len(), 3, "nothing is left to tell");
+}
+
+#[test]
+fn a_refusal_of_redis_is_one_of_ours() {
+    let limits = with("refusal", json!({}));
+    let host = chat_host();
+    let mut exchange = exchange_of(&limits);
+    send(&mut exchange, &host, BODY);
+    let check = asked(&host);
+    assert!(!called(&mut exchange, &host, 1, 200, &says(0, &check["e"], 2)));
+    assert_eq!(sent(&host).0, 429);
+}
+
+#[test]
+fn without_an_answer_it_is_as_configured() {
+    for (fail, went) in
+        [("open", [true; 3]), ("closed", [false; 3]), ("local", [true, false, false])]
+    {
+        let limits = with(fail, json!({"fail": fail, "local_share": 0.5}));
+        let mut shared = std::collections::BTreeMap::new();
+        for (turn, went) in went.into_iter().enumerate() {
+            let host = chat_host();
+            *host.shared.borrow_mut() = shared;
+            let mut exchange = exchange_of(&limits);
+            send(&mut exchange, &host, BODY);
+            // Gone, in trouble, or with the answer that another request is waiting for.
+            let (status, body) =
+                [(503, String::new()), (200, "{}".into()), (200, says(1, &json!(1_u64 << 50), 1))]
+                    [turn]
+                    .clone();
+            assert_eq!(called(&mut exchange, &host, 1, status, &body), went, "{fail}, {turn}");
+            if !went {
+                assert_eq!(sent(&host).0, if fail == "closed" { 503 } else { 429 });
+            }
+            shared = host.shared.take();
+        }
+    }
+}
+
+#[test]
+fn without_a_timer_the_next_request_tells() {
+    let limits = with("requests", json!({"on_requests": true}));
+    assert_eq!(limits.tick_period(), None);
+    let mut host = chat_host();
+    host.cannot.insert(Capability::Tick);
+    for turn in 1..=2_u32 {
+        let mut exchange = exchange_of(&limits);
+        send(&mut exchange, &host, BODY);
+        let check = asked(&host);
+        assert_eq!(check.get("s").is_some(), turn == 2);
+        called(&mut exchange, &host, turn, 200, &says(1, &check["e"], 1));
+        exchange.done(&host);
+    }
+}
+
+#[test]
+fn mistakes_are_named() {
+    let wrong = |redis: Value| refused(configure, &json!({"store": {"redis": redis}}).to_string());
+    for (redis, place) in [
+        (json!({"upstream": ""}), "store.redis.upstream: "),
+        (json!({"upstream": "w", "scheme": "x"}), "store.redis.scheme: "),
+        (json!({"upstream": "w", "prefix": "a b"}), "store.redis.prefix: "),
+        (json!({"upstream": "w", "local_share": 2}), "store.redis.local_share: "),
+        (json!({"upstream": "w", "timeout_ms": 0}), "store.redis: "),
+    ] {
+        let error = wrong(redis.clone());
+        assert!(error.starts_with(place), "{redis}: {error}");
+    }
+}

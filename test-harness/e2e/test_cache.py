@@ -1,0 +1,122 @@
+"""The semantic cache in Envoy: the examples as they are shipped, then with the real embedding model."""
+
+import concurrent.futures
+import json
+
+import anthropic
+import httpx
+import pytest
+from google import genai
+
+from conftest import EXAMPLES, Gateway
+from gateway.stack import CLIENT_KEY, KEYS, Stack
+
+ADMIN = {"authorization": f"Bearer {KEYS['AI_ADMIN_KEY']}"}
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def cached(request, tmp_path_factory):
+    """A gateway whose cache is on, as shipped."""
+    with Stack(request.param, directory=tmp_path_factory.mktemp("cached"), cache=True) as stack:
+        yield Gateway(stack)
+        assert "panicked" not in stack.log and "secret-prompt" not in stack.log
+
+
+@pytest.fixture
+def gateway(cached):
+    cached.reset()
+    url = cached.stack.base_url.removesuffix("/v1") + "/_ai/cache/purge?all=true"
+    assert httpx.post(url, headers=ADMIN, timeout=60).status_code == 200
+    return cached
+
+
+def verdict(answer):
+    return answer.headers["x-ai-cache"]
+
+
+def test_an_equal_request_is_answered_without_the_provider(gateway, ask):
+    first = gateway.post(ask("gpt-4o"))
+    second = gateway.post(ask("gpt-4o"))
+    assert (verdict(first), verdict(second)) == ("miss", "hit-exact")
+    assert second.json() == first.json() and int(second.headers["age"]) >= 0
+    assert len(gateway.received("openai")) == 1
+    assert verdict(gateway.post(ask("gpt-4o", "secret-prompt: something else"))) == "miss"
+    assert verdict(gateway.post(ask("gpt-4o", temperature=0.3))) == "miss"
+
+
+def test_who_asks_for_a_stream_gets_one_whichever_way_it_came(gateway, ask):
+    client = gateway.client()
+    whole = client.chat.completions.create(**ask("gpt-4o")).choices[0].message.content
+    with client.chat.completions.stream(**ask("gpt-4o")) as stream:
+        assert stream.get_final_completion().choices[0].message.content == whole
+    with client.chat.completions.stream(**ask("gpt-4o", "secret-prompt: again")) as stream:
+        streamed = stream.get_final_completion().choices[0].message.content
+    again = client.chat.completions.create(**ask("gpt-4o", "secret-prompt: again"))
+    assert again.choices[0].message.content == streamed
+    assert len(gateway.received("openai")) == 2
+
+
+def test_official_clients_take_what_is_replayed(gateway):
+    root = gateway.stack.base_url.removesuffix("/v1")
+    claude = anthropic.Anthropic(base_url=root, api_key=CLIENT_KEY, max_retries=0)
+    message = {"model": "claude-haiku-4-5", "max_tokens": 50,
+               "messages": [{"role": "user", "content": "secret-prompt: hello"}]}
+    whole = claude.messages.create(**message).content[0].text
+    with claude.messages.stream(**message) as stream:
+        assert stream.get_final_message().content[0].text == whole
+    assert len(gateway.received("anthropic")) == 1
+
+    openai = gateway.client()
+    question = {"model": "gpt-4o", "input": "secret-prompt: hello"}
+    whole = openai.responses.create(**question).output_text
+    with openai.responses.stream(**question) as stream:
+        for _ in stream:
+            pass
+        assert stream.get_final_response().output_text == whole
+    assert len(gateway.received("openai")) == 1
+
+    google = genai.Client(api_key=CLIENT_KEY, http_options={"base_url": root})
+    question = {"model": "gemini-2.5-flash", "contents": "secret-prompt: hello"}
+    whole = google.models.generate_content(**question).text
+    pieces = [piece.text or "" for piece in google.models.generate_content_stream(**question)]
+    assert "".join(pieces) == whole
+    assert len(gateway.received("gemini")) == 1
+
+
+def test_a_hundred_equal_requests_are_one_for_the_provider(gateway, ask):
+    script = {"text": "once", "latency_ms": 500}
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(lambda _: gateway.post(ask("gpt-4o"), script), range(100)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["choices"][0]["message"]["content"] for answer in answers} == {"once"}
+    assert len(gateway.received("openai")) == 1
+
+
+def test_what_may_not_be_kept_is_not(gateway, ask):
+    for script in ({"text": "cut", "finish_reason": "length"}, {"status": 500}):
+        gateway.post(ask("gpt-4o"), script)
+        assert verdict(gateway.post(ask("gpt-4o"), {"text": "cut", "finish_reason": "length"})) != "hit-exact"
+
+
+def test_masked_requests_share_nothing_personal(gateway, ask):
+    answer = gateway.post(ask("gpt-4o", "Write to anna.k@example.com"), {"text": "Dear [EMAIL_1]"})
+    assert "anna.k@example.com" in answer.text
+    other = gateway.post(ask("gpt-4o", "Write to bert@example.com"), {"text": "Dear [EMAIL_1]"})
+    assert "anna" not in other.text and "bert@example.com" in other.text
+
+
+def test_purges_need_the_admin_key(gateway, ask):
+    url = gateway.stack.base_url.removesuffix("/v1") + "/_ai/cache/purge"
+    gateway.post(ask("gpt-4o"))
+    assert httpx.post(f"{url}?all=true", timeout=60).status_code == 401
+    assert verdict(gateway.post(ask("gpt-4o"))) == "hit-exact"
+    answer = httpx.post(f"{url}?consumer=demo", headers=ADMIN, timeout=60)
+    assert answer.json() == {"removed": 1}
+    assert verdict(gateway.post(ask("gpt-4o"))) == "miss"
+
+
+def test_savings_are_counted(gateway, ask):
+    for _ in range(2):
+        gateway.post(ask("gpt-4o"))
+    stats = gateway.control.get(f"{gateway.stack.admin_url}/stats").text
+    assert "ai_cache_saved_tokens_total" in stats and "ai_cache_lookup_us" in stats

@@ -1,0 +1,44 @@
+"""Documents: tables are the schemas', links lead somewhere, both languages say the same."""
+
+import re
+
+import pytest
+
+from pages import DOCS, ROOT, links, tables, twins
+
+
+@pytest.mark.parametrize("schema", sorted((DOCS / "schema").glob("*.json")), ids=lambda path: path.stem)
+def test_every_plugin_has_a_page_with_its_fields(schema):
+    # The bundle's sections are the plugins'.
+    if schema.stem == "ai-gateway":
+        return
+    page = DOCS / f"{schema.stem}.md"
+    assert page.exists(), f"docs/{page.name} is missing"
+    assert tables.BEGIN.format(plugin=schema.stem) in page.read_text(), "no markers for its fields"
+
+
+def test_tables_are_current():
+    assert [path.name for path, before, after in tables.pages() if before != after] == [], \
+        "run `make docs`"
+
+
+def test_links_lead_somewhere():
+    assert [each for path in links.documents() for each in links.broken(path)] == []
+
+
+def test_what_a_document_names_in_the_repository_is_there():
+    """`make` targets, in code and in prose."""
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = [(path.name, target) for path in links.documents()
+             for target in re.findall(r"`make ([a-z0-9-]+)", path.read_text())]
+    assert [each for each in named if each[1] not in targets] == []
+
+
+@pytest.mark.parametrize("english", [path for path in links.documents()
+                                     if path.with_name(f"{path.stem}.zh-CN.md").exists()],
+                         ids=lambda path: str(path.relative_to(ROOT)))
+def test_both_languages_say_the_same(english):
+    first = twins.outline(english.read_text())
+    second = twins.outline(english.with_name(f"{english.stem}.zh-CN.md").read_text())
+    for what in first:
+        assert first[what] == second[what], what

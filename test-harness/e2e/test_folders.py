@@ -1,0 +1,309 @@
+"""The examples that have a folder, each as it is shipped but for its ports."""
+
+import json
+import shutil
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from conftest import Gateway
+from gateway.config import COLLECTOR, ROOT
+from gateway.stack import CLIENT_KEY, KEYS, Stack
+
+
+@pytest.fixture
+def run(tmp_path_factory):
+    """Starts an example; everything is stopped at the end."""
+    stacks = []
+
+    def start(example, **options):
+        # One worker, so that fewer machines are compiled.
+        options = {"workers": 1, **options}
+        stack = Stack(example, directory=tmp_path_factory.mktemp("example"), **options)
+        stacks.append(stack)
+        return Gateway(stack.start())
+
+    yield start
+    for stack in stacks:
+        stack.stop()
+        log = stack.log
+        for secret in (CLIENT_KEY, *KEYS.values(), "secret-prompt"):
+            assert secret not in log, "a secret or a prompt is in Envoy's log"
+        assert "panicked" not in log
+
+
+def replace(path, change):
+    """Replaces a file as Envoy wants it: a new one renamed over it."""
+    new = path.with_suffix(".new")
+    new.write_text(change(path.read_text()))
+    new.rename(path)
+
+
+def until(true, seconds=60, what="it"):
+    """Waits for something that happens in Envoy a moment later."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"{what} has not happened"
+        time.sleep(0.1)
+
+
+class Load:
+    """Requests in a loop from some clients, until it is stopped; every status is counted."""
+
+    def __init__(self, ask_once, clients=4):
+        self.statuses = Counter()
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self.loop, args=(ask_once,)) for _ in range(clients)]
+
+    def loop(self, ask_once):
+        while not self.over.is_set():
+            try:
+                status = ask_once()
+            except httpx.HTTPError as error:
+                status = type(error).__name__
+            self.statuses[status] += 1
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def test_failover(run, ask):
+    gateway = run("failover/envoy.yaml")
+    for model in ("best", "good"):
+        answer = gateway.post(ask(model))
+        assert (answer.status_code, answer.headers["x-ai-provider"]) == (200, "openai"), answer.text
+        for failure in ({"status": 503}, {"status": 429}, {"drop_connection": True}):
+            gateway.reset()
+            answer = gateway.post(ask(model), {"on": {"openai": failure}})
+            assert (answer.status_code, answer.headers["x-ai-provider"]) == (200, "anthropic")
+            assert [each["path"] for each in gateway.received("anthropic")] == ["/v1/messages"]
+        answer = gateway.post(ask(model, stream=True), {"on": {"openai": {"status": 500}}})
+        assert "chat.completion.chunk" in answer.text and "[DONE]" in answer.text
+        # One that works again is asked again: it has not failed five times in a row.
+        answer = gateway.post(ask(model))
+        assert answer.headers["x-ai-provider"] == "openai"
+
+
+def test_canary_and_experiment(run, ask):
+    gateway = run("canary-ab/envoy.yaml")
+
+    def provider(model, script=None, **headers):
+        answer = gateway.post(ask(model), script, headers=headers)
+        return answer.headers.get("x-ai-provider"), answer
+
+    # A tenth of all requests.
+    seen = Counter(provider("assistant")[0] for _ in range(200))
+    assert 5 <= seen["anthropic"] <= 40, seen
+    # The new model fails: Envoy's retry hides it from clients, and it goes back to none.
+    bad = {"on": {"anthropic": {"status": 500}}}
+    assert {provider("assistant", bad)[1].status_code for _ in range(400)} == {200}
+    seen = Counter(provider("assistant")[0] for _ in range(100))
+    assert seen == {"openai": 100}, seen
+
+    # Each user stays with one of the two; both have users.
+    users = {user: {provider("writer", **{"x-user": f"u{user}"})[0] for _ in range(3)}
+             for user in range(40)}
+    assert all(len(found) == 1 for found in users.values())
+    assert {next(iter(found)) for found in users.values()} == {"openai", "anthropic"}
+    _, answer = provider("writer", **{"x-user": "u1"})
+    assert answer.headers["x-ai-variant"] in ("tone=a", "tone=b")
+
+
+def test_hybrid(run, ask):
+    gateway = run("hybrid/envoy.yaml")
+    answer = gateway.post(ask("assistant"))
+    # The cloud's stand-in is the one behind TLS.
+    assert (answer.status_code, answer.headers["x-ai-provider"]) == (200, "cloud"), answer.text
+    assert dict(gateway.received("openai")[0]["headers"])["host"] == "models.example.com"
+
+    gateway.reset()
+    answer = gateway.post(ask("assistant", "write to ada.lovelace@example.org"))
+    assert answer.headers["x-ai-provider"] == "onprem"
+    assert gateway.received("openai") == []
+    # Also when the cloud is up and the premises fail: rather no answer than one from elsewhere.
+    answer = gateway.post(ask("assistant", "write to ada.lovelace@example.org"),
+                          {"on": {"onprem": {"status": 503}}})
+    assert answer.status_code == 503 and gateway.received("openai") == []
+
+    cloud = gateway.stack.processes["tls"]
+    cloud.terminate()
+    cloud.wait()
+    answer = gateway.post(ask("assistant"))
+    assert (answer.status_code, answer.headers["x-ai-provider"]) == (200, "onprem"), answer.text
+
+
+def test_hybrid_does_not_speak_to_who_has_a_certificate_for_another_name(run, ask):
+    def other(text):
+        return text.replace("exact: models.example.com", "exact: models.example.net")
+
+    gateway = run("hybrid/envoy.yaml", edit=other)
+    assert gateway.post(ask("assistant")).headers["x-ai-provider"] == "onprem"
+    assert gateway.received("openai") == []
+
+
+def test_multi_cluster(run, ask):
+    gateway = run("multi-cluster/east.yaml", second="multi-cluster/west.yaml")
+    stack = gateway.stack
+    west = f"http://127.0.0.1:{stack.ports[10001]}/v1/chat/completions"
+
+    def answered(url=None):
+        gateway.reset()
+        answer = (gateway.post(ask("m")) if url is None else
+                  httpx.post(url, json=ask("m"), timeout=60))
+        assert answer.status_code == 200, answer.text
+        return [name for name in ("openai", "onprem") if gateway.received(name)]
+
+    # Each has its own first.
+    assert answered() == ["openai"] and answered(west) == ["onprem"]
+    # Those of one fail: the other's answer.
+    answer = gateway.post(ask("m"), {"on": {"openai": {"status": 503}}})
+    assert answer.status_code == 200
+    # The controller takes east's away: the file changes, and no Envoy is restarted.
+    replace(stack.directory / "east-models.yaml",
+            lambda text: text.replace(f"port_value: {stack.ports[9001]}",
+                                      f"port_value: {stack.ports[9006]}"))
+    until(lambda: answered() == ["onprem"], what="east asks west's models")
+
+
+def test_xds_reload_under_load(run, ask):
+    gateway = run("xds/envoy.yaml", workers=2)
+    stack, folder = gateway.stack, gateway.stack.directory
+    client = gateway.http
+
+    def status(model):
+        return client.post("/chat/completions", json=ask(model)).status_code
+
+    def used():
+        answer = httpx.get(f"{stack.base_url[:-3]}/_ai/limits?rule=per-day&key=demo",
+                           headers={"authorization": f"Bearer {KEYS['AI_ADMIN_KEY']}"})
+        return answer.json()["used"]
+
+    def stat(name):
+        # Envoy compiles a module on the thread that answers this.
+        lines = httpx.get(f"{stack.admin_url}/stats?filter={name}", timeout=60).text.splitlines()
+        return sum(int(line.split(":")[1]) for line in lines)
+
+    def change(old, new):
+        for use in ("translate", "route"):
+            replace(folder / f"ai-gateway-{use}.yaml", lambda text: text.replace(old, new))
+
+    assert (status("fast"), status("quick")) == (200, 404)
+    before = used()
+    with Load(lambda: status("fast")) as load:
+        # The configuration of both uses of the plugin.
+        change('"fast": "claude-haiku-4-5"', '"fast": "claude-haiku-4-5", "quick": "gpt-4o-mini"')
+        until(lambda: status("quick") == 200, what="the alias")
+        # Another version of the module: a file of another name.
+        module = folder / "ai-gateway-next.wasm"
+        shutil.copy(ROOT / "dist" / "ai-gateway.wasm", module)
+        with open(module, "ab") as out:
+            # A custom section of one byte: another module to Envoy, the same to us.
+            out.write(b"\x00\x02\x01n")
+        reloads = stat("config_reload$")
+        change("dist/ai-gateway.wasm", str(module))
+        until(lambda: stat("config_reload$") >= reloads + 2, what="the module")
+        # The listener itself.
+        updated = stat("lds.update_success")
+        replace(folder / "listeners.yaml",
+                lambda text: text.replace("idle_timeout: 120s", "idle_timeout: 130s"))
+        until(lambda: stat("lds.update_success") > updated, what="the listener")
+        # A mistake is refused, and what was there stays.
+        rejected = stat("config_fail")
+        change('"aliases"', '"aliasses"')
+        until(lambda: stat("config_fail") > rejected, what="the refusal")
+        time.sleep(0.5)
+    assert "configuration refused: ai-proxy.aliasses: unknown field" in stack.log
+    assert set(load.statuses) == {200}, load.statuses
+    assert load.statuses[200] > 50
+    # Nobody got anything back by a reload, nor by the new module: every request was counted.
+    assert used() - before >= load.statuses[200]
+
+
+class Server:
+    """A small HTTP server of this test: a collector, or where modules come from."""
+
+    def __init__(self, port, files=None):
+        self.port, self.files, self.posted = port, files or {}, []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            """Serves files, keeps what is posted."""
+
+            def do_GET(self):
+                body = outer.files.get(self.path)
+                self.reply(200 if body is not None else 404, body or b"")
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                outer.posted.append((self.path, json.loads(body)))
+                self.reply(200, b"{}")
+
+            def reply(self, status, body):
+                """Writes an answer."""
+                self.send_response(status)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                """Is quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def spans(self):
+        """Spans that came."""
+        return [span for path, body in self.posted if path.endswith("/traces")
+                for resource in body["resourceSpans"] for scope in resource["scopeSpans"]
+                for span in scope["spans"]]
+
+    def close(self):
+        """Ends it."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def test_edge(run, ask):
+    gateway = run("edge/envoy.yaml")
+    stack, folder = gateway.stack, gateway.stack.directory
+
+    def provider(script=None):
+        answer = gateway.post(ask("assistant"), script)
+        return answer.status_code, answer.headers.get("x-ai-provider")
+
+    # Local first; the cloud when that fails.
+    assert provider() == (200, "local")
+    assert provider({"on": {"onprem": {"status": 503}}}) == (200, "cloud")
+
+    # Offline: no cloud, no collector. Keys and limits hold all the same.
+    cloud = stack.processes["tls"]
+    cloud.terminate()
+    cloud.wait()
+    assert provider() == (200, "local")
+    stranger = gateway.post(ask("assistant"), headers={"authorization": "Bearer sk-aigw-no-1"})
+    assert stranger.status_code == 401
+    statuses = [provider()[0] for _ in range(25)]
+    assert statuses[0] == 200 and statuses[-1] == 429
+
+    # Back online: what has waited arrives, nothing twice.
+    collector = Server(stack.ports[COLLECTOR])
+    try:
+        served = 3 + statuses.count(200)
+        until(lambda: len(collector.spans()) >= served, what="the replay of spans")
+        ids = [span["spanId"] for span in collector.spans()]
+        assert len(set(ids)) == len(ids)
+    finally:
+        collector.close()
