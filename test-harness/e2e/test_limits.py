@@ -222,3 +222,44 @@ def test_a_stream_that_passes_its_limit_is_ended_properly(request, where):
     assert last["choices"][0]["finish_reason"] == "length" and last["id"] == json.loads(events[0])["id"]
     assert 100 < len(events) < 200
     assert ask(stack, "cut", "c", {"tokens": 5})[0] == 429
+
+
+def test_redis_stopped_under_load_loses_nothing_and_nobody_waits(two, redis):
+    stop = threading.Event()
+    results = []
+
+    def load(turn):
+        while not stop.is_set():
+            script = {"tokens": 5, "tokens_per_second": 200}
+            results.append(ask(two[turn % 2], "few", f"outage-{turn}", script, max_completion_tokens=5))
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(load, turn) for turn in range(6)]
+        try:
+            time.sleep(0.7)
+            redis.stop_redis()
+            time.sleep(0.7)
+            redis.start_redis()
+            redis.wait()
+            time.sleep(0.3)
+            # One that hangs is worse than one that is gone.
+            redis.freeze()
+            time.sleep(1.5)
+            redis.freeze(False)
+            redis.wait()
+            time.sleep(0.3)
+        finally:
+            stop.set()
+    for future in running:
+        future.result()
+    assert {status for status, _, _ in results} <= {200, 429}
+    assert max(first for _, _, first in results) < TIMEOUT_MS / 1000 + 3
+    assert sum(metric(stack, "ai_limit_store_errors_total") for stack in two) > 0
+    assert sum(metric(stack, "ai_limit_settlements_dropped_total") for stack in two) == 0
+    # Each that was answered has used 5 tokens, whenever it was.
+    answered = 5 * sum(status == 200 for status, _, _ in results)
+
+    def counted():
+        return sum(state(two[0], "few", f"outage-{turn}")["used"] for turn in range(6))
+
+    assert until(15, lambda: counted() == answered), (counted(), answered)

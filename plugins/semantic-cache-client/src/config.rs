@@ -420,7 +420,7 @@ fn prefix() -> String {
     "ai-cache:".into()
 }
 fn threshold() -> f64 {
-    0.9
+    0.92
 }
 fn english() -> Vec<Language> {
     vec![Language::En]

@@ -155,7 +155,7 @@ impl Policy {
     /// Settings of exchanges.
     pub fn settings(&self) -> Settings {
         let limits = Limits { request: self.max_request_bytes, ..Limits::default() };
-        Settings { limits, trust_facts: true, ..Settings::default() }
+        Settings { limits, ..Settings::default() }
     }
 
     /// For how long the answer to a request is used.

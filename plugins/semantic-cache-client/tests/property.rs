@@ -115,7 +115,7 @@ impl Request {
         .unwrap();
         let policy = Policy::new(&config).unwrap();
         let host = ScriptHost::post(PATHS[self.path]);
-        let mut facts = Facts::new(true);
+        let mut facts = Facts::default();
         facts.set(&host, Fact::Consumer, format!("c{}", self.consumer));
         let mut cx = Cx::new(&host, &mut facts, Endpoint::of(PATHS[self.path]));
         Ask::read(&policy, &mut cx, &Control::default(), text).unwrap()

@@ -235,17 +235,23 @@ fn substituted(a: &[Word], b: &[Word]) -> bool {
     only_a.retain(|word| !is_known(word, &content_b));
     only_b.retain(|word| !is_known(word, &content_a));
     let shared = content_a.len().saturating_sub(only_a.len());
+    // A text of many words says much of it twice.
+    let is_long = content_a.len().min(content_b.len()) >= MANY;
+    let (times, narrow) = if is_long { (1, 1) } else { (TIMES, NARROW) };
     match (only_a.len(), only_b.len()) {
         (0, 0) => false,
         // One thing for another, and all else the same.
         (1.., 1..) => {
             let most = only_a.len().max(only_b.len());
-            shared < most * TIMES || most == 1 && shared < LONG
+            shared < most * times || most == 1 && shared < LONG
         }
         // One has more to it: a word in a short question narrows it.
-        (more, 0) | (0, more) => shared <= more * NARROW,
+        (more, 0) | (0, more) => shared <= more * narrow,
     }
 }
+
+/// From how many words of matter on a text is long.
+const MANY: usize = 8;
 
 /// How many shared words there must be for each that is not, where both have such.
 const TIMES: usize = 2;
