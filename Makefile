@@ -76,6 +76,12 @@ conformance: ## Compare with recorded pairs of other gateways VECTORS=folder [CA
 	@$(if $(VECTORS),,echo 'give the folder of the recorded pairs: make conformance VECTORS=/path' >&2; exit 2)
 	@cargo run --quiet --locked --profile tools -p conformance -- "$(VECTORS)" $(CASE)
 
+bench: wasm ## What each plugin, the chain and the bundle cost in real Envoy [QUICK=1] [ONLY="noop bundle ..."]
+	@test-harness/setup.sh run
+	@$(WASM) -p noop
+	@cargo build --quiet --locked --profile tools -p load
+	@QUICK="$(QUICK)" ONLY="$(ONLY)" $(PYTHON) -m performance
+
 bench-translate: ## What translating costs, in Wasm instructions and native time
 	@test-harness/setup.sh build
 	@$(WASM) -p bench --lib

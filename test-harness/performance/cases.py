@@ -1,0 +1,70 @@
+"""What is asked: a base case, and one axis changed at a time."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import bodies, variants
+
+KB = 1024
+# Microseconds between two tokens of a stream: each comes by itself, as from a real provider.
+GAP = 2000
+
+
+@dataclass
+class Case:
+    """Requests that are sent again and again."""
+
+    name: str
+    body: Path
+    requests: int
+    connections: int = 16
+    tokens: int = 0
+    only: tuple = ()
+    headers: dict = field(default_factory=dict)
+
+    def wants(self, variant):
+        """Whether a variant takes part."""
+        return not self.only or variant in self.only
+
+
+def cases(directory, quick):
+    """The base case first. Bodies are written to the directory."""
+    def body(size, stream=False):
+        path = Path(directory) / f"{size or 'base'}{'-stream' if stream else ''}.json"
+        path.write_text(bodies.request(size, stream))
+        return path
+
+    def case(name, size=None, **options):
+        return Case(name, body(size), headers=dict(variants.HEADERS), **options)
+
+    def stream(tokens, **options):
+        headers = {**variants.HEADERS, "x-load": f"tokens={tokens} gap_us={GAP}"}
+        return Case(f"stream of {tokens}", body(None, True), tokens=tokens, headers=headers,
+                    **options)
+
+    base = case("base", requests=2000 if quick else 4000)
+    if quick:
+        return [base]
+    longest = ("plain", "noop", "ai_proxy_translate", "chain", "bundle")
+    return [
+        base,
+        case("1 KB", 1 * KB, requests=3000),
+        case("16 KB", 16 * KB, requests=1500),
+        case("256 KB", 256 * KB, requests=160),
+        case("4 MB", 4096 * KB, requests=12, connections=4),
+        case("concurrency 1", requests=1500, connections=1),
+        case("concurrency 128", requests=4000, connections=128),
+        stream(20, requests=480),
+        stream(500, requests=32),
+        stream(5000, requests=16, only=longest),
+    ]
+
+
+def warm_up(directory):
+    """Enough for V8 to compile what is used as well as it can, streams included."""
+    base = cases(directory, True)[0]
+    base.requests = 3000
+    headers = {**variants.HEADERS, "x-load": f"tokens=100 gap_us={GAP // 2}"}
+    path = Path(directory) / "warm-stream.json"
+    path.write_text(bodies.request(None, True))
+    return [base, Case("warm-up stream", path, requests=64, headers=headers)]
