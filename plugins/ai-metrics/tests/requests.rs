@@ -319,6 +319,8 @@ fn a_vote_that_ai_proxy_has_taken_is_counted() {
     asks.put(Map::Request, ":path", "/v1/feedback");
     let vote = br#"{"provider":"openai","model":"gpt-4o","variant":"","score":0.25}"#;
     asks.set_property(&["ai.feedback"], vote).unwrap();
+    // The proxy's metrics outlive its requests.
+    asks.metrics.swap(&host.metrics);
     one(&metrics, &asks, 202, "{}");
     let score = "ai_feedback_milli_total|gen_ai_provider_name=openai|gen_ai_response_model=gpt-4o\
                  |variant=";
