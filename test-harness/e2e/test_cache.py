@@ -1,4 +1,4 @@
-"""The semantic cache in Envoy: the examples as they are shipped, then with the real embedding model."""
+"""The cache in Envoy: the examples as they are shipped."""
 
 import concurrent.futures
 import json
