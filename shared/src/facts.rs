@@ -23,7 +23,8 @@ const MAX_VARIABLE: usize = 16 << 10;
 pub enum Fact {
     /// The model that the client asked for.
     RequestedModel,
-    /// Where it may go: `provider=model` pairs in order of preference, separated by newlines.
+    /// Where it may go, in order of preference: lines of `provider=model`, a tab and the numbers of rule
+    /// and target, and for those that are there for some failures only a tab and their names.
     Targets,
     /// The provider that answered (or was chosen, before an answer).
     Provider,
@@ -73,8 +74,9 @@ pub enum Fact {
     /// The Envoy cluster that the next attempt goes to; Envoy's routing reads it as the filter state
     /// `wasm.ai.cluster`.
     Cluster,
-    /// What came of the attempts: lines of their number, status, microseconds to the first byte and
-    /// seconds of `retry-after`, separated by spaces; `-` for what is not known.
+    /// What came of the attempts: lines of their number, status, microseconds to the first event,
+    /// seconds that the target is to rest, the target's number and the microseconds since the Unix epoch
+    /// when it began, separated by spaces; `-` for what is not known.
     Outcomes,
     /// The route that was taken.
     Route,
@@ -88,11 +90,15 @@ pub enum Fact {
     FinishReason,
     /// The kind of error that the client got.
     Error,
+    /// Set once a rule's messages have been added and templates filled.
+    Prepared,
+    /// What a user thinks of an answer, as a JSON object: `provider`, `model`, `variant`, `score`.
+    Feedback,
 }
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Fact; 32] = [
+    pub const ALL: [Fact; 34] = [
         Fact::RequestedModel,
         Fact::Targets,
         Fact::Provider,
@@ -125,6 +131,8 @@ impl Fact {
         Fact::Cost,
         Fact::FinishReason,
         Fact::Error,
+        Fact::Prepared,
+        Fact::Feedback,
     ];
 
     /// The name; the property is `ai.<name>`.
@@ -162,6 +170,8 @@ impl Fact {
             Fact::Cost => "cost",
             Fact::FinishReason => "finish_reason",
             Fact::Error => "error",
+            Fact::Prepared => "prepared",
+            Fact::Feedback => "feedback",
         }
     }
 

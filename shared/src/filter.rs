@@ -109,17 +109,55 @@ pub struct Cx<'a> {
     pub endpoint: Option<Endpoint>,
     pub(crate) body_wanted: bool,
     pub(crate) answer_rewritten: bool,
+    pub(crate) held: Held,
+}
+
+/// What is to become of a streamed answer whose head is kept back.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Nothing is kept back.
+    #[default]
+    No,
+    /// It waits.
+    Waiting,
+    /// This goes out in its place.
+    Replaced(Reply),
 }
 
 impl<'a> Cx<'a> {
     /// For what is called outside of an exchange: tests and tools.
     pub fn new(host: &'a dyn Host, facts: &'a mut Facts, endpoint: Option<Endpoint>) -> Cx<'a> {
-        Cx { host, facts, endpoint, body_wanted: false, answer_rewritten: false }
+        let held = Held::No;
+        Cx { host, facts, endpoint, body_wanted: false, answer_rewritten: false, held }
     }
 
     /// Asks for the request's body; in [`Filter::request_head`] only.
     pub fn read_body(&mut self) {
         self.body_wanted = true;
+    }
+
+    /// Keeps the head of a streamed answer back, and what comes of its body, until
+    /// [`Cx::release_answer`]: as long as nothing has gone out, another provider can be asked. In
+    /// [`Filter::response_head`] only; false if the proxy cannot.
+    pub fn hold_answer(&mut self) -> bool {
+        let can = self.host.can(crate::host::Capability::HoldResponse);
+        if can {
+            self.held = Held::Waiting;
+        }
+        can
+    }
+
+    /// Lets go what [`Cx::hold_answer`] keeps back.
+    pub fn release_answer(&mut self) {
+        self.held = Held::No;
+    }
+
+    /// Sends this in place of an answer that is kept back, with its status, so that the proxy may ask
+    /// somebody else. No effect once it has been let go.
+    pub fn replace_answer(&mut self, reply: Reply) {
+        if self.held == Held::Waiting {
+            self.held = Held::Replaced(reply);
+        }
     }
 
     /// Tells the filters after this one, while the request is there, that the answer must not get past

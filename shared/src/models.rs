@@ -19,6 +19,8 @@ pub struct Model {
     pub context: Option<u64>,
     /// Most tokens of an answer.
     pub max_output: Option<u64>,
+    /// Whether it thinks before it answers.
+    pub reasoning: bool,
     /// What it costs.
     pub price: Price,
 }
@@ -80,6 +82,7 @@ fn read(line: &'static str) -> Option<Model> {
     let (input, output) = (next()?.parse().ok()?, next()?.parse().ok()?);
     let (cached, cache_write) = (next()?.parse().ok(), next()?.parse().ok());
     let can = next()?;
+    let reasoning = can.contains('r');
     let can = [('t', "tools"), ('v', "vision"), ('j', "json_schema")]
         .into_iter()
         .filter(|(letter, _)| can.contains(*letter))
@@ -94,7 +97,7 @@ fn read(line: &'static str) -> Option<Model> {
         alternative: false,
         can: can.collect(),
     };
-    Some(Model { name, vendor, context, max_output, price })
+    Some(Model { name, vendor, context, max_output, reasoning, price })
 }
 
 #[cfg(test)]

@@ -78,14 +78,27 @@ pub fn head(exchange: &mut Exchange, host: &ScriptHost, status: u16, content_typ
 /// Feeds a streamed answer in these pieces; what the client gets of each.
 pub fn stream(exchange: &mut Exchange, host: &ScriptHost, pieces: &[&[u8]]) -> Vec<String> {
     head(exchange, host, 200, "text/event-stream");
+    feed(exchange, host, pieces)
+}
+
+/// Feeds the body of a streamed answer in these pieces; what the client gets of each.
+pub fn feed(exchange: &mut Exchange, host: &ScriptHost, pieces: &[&[u8]]) -> Vec<String> {
     let mut out = Vec::new();
+    // What the proxy keeps while the answer is held back.
+    let mut kept = Vec::new();
     for piece in pieces {
-        host.put_body(Body::Response, piece);
-        exchange.response_body(host, piece.len(), false);
+        kept.extend_from_slice(piece);
+        host.put_body(Body::Response, &kept);
+        let action = exchange.response_body(host, kept.len(), false);
+        if action == Action::Pause {
+            out.push(String::new());
+            continue;
+        }
+        kept.clear();
         out.push(host.body_text(Body::Response));
     }
-    host.put_body(Body::Response, b"");
-    exchange.response_body(host, 0, true);
+    host.put_body(Body::Response, &kept);
+    exchange.response_body(host, kept.len(), true);
     out.push(host.body_text(Body::Response));
     out
 }

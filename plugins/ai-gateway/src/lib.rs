@@ -58,6 +58,10 @@ impl AiGateway {
         }
         add!(config.ai_metrics, "ai-metrics", ai_metrics::AiMetrics);
         add!(config.ai_auth, "ai-auth", ai_auth::AiAuth);
+        // What it adds to requests is looked at by those that follow.
+        if !settings.upstream {
+            plugins.push(ai_proxy.preparing());
+        }
         add!(config.prompt_guard, "prompt-guard", prompt_guard::PromptGuard);
         add!(config.semantic_cache, "semantic-cache-client", semantic_cache_client::SemanticCache);
         add!(config.token_ratelimit, "token-ratelimit", token_ratelimit::TokenRatelimit);

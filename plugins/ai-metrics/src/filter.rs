@@ -92,7 +92,9 @@ impl Filter for MetricsFilter {
         if !(200..300).contains(&head.status) {
             return Interest::Ignore;
         }
-        if self.metrics.mode == Mode::Enforce && self.metrics.takes_feedback() {
+        // ai-proxy's own is signed.
+        let given = head.headers.get(admin::FEEDBACK_HEADER).is_some();
+        if self.metrics.mode == Mode::Enforce && self.metrics.takes_feedback() && !given {
             let mut fact = |fact| cx.facts.get(cx.host, fact).unwrap_or_default();
             let (provider, model) = (fact(Fact::Provider), fact(Fact::Model));
             let variant = fact(Fact::Variant);
@@ -134,6 +136,9 @@ impl Filter for MetricsFilter {
             return;
         }
         self.in_flight(cx, -1);
+        if let Some(vote) = cx.facts.get(cx.host, Fact::Feedback) {
+            self.metrics.voted(cx.host, &vote);
+        }
         self.metrics.finished(cx, &self.seen, outcome);
     }
 }

@@ -1,7 +1,9 @@
 //! The configured plugin's state: everything that the requests of one worker add to.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
+use serde::Deserialize;
 use shared::config::{ConfigError, Mode};
 use shared::exchange::{Limits, Settings};
 use shared::filter::{CallReply, Cx, Outcome};
@@ -83,6 +85,13 @@ impl Metrics {
         self.report.takes_feedback()
     }
 
+    /// A user has told what an answer was like: the fact that ai-proxy states of it.
+    pub(crate) fn voted(&self, host: &dyn Host, fact: &str) {
+        let Ok(vote) = serde_json::from_str::<Vote<'_>>(fact) else { return };
+        let subject = (&*vote.provider, &*vote.model, &*vote.variant);
+        let _ = self.report.feedback(host, &self.series, subject, vote.score);
+    }
+
     /// A request is over.
     pub(crate) fn finished(&self, cx: &mut Cx<'_>, seen: &Seen, outcome: Outcome) {
         let host = cx.host;
@@ -120,4 +129,16 @@ impl Metrics {
             otlp.exported_on_request(host, &self.series, reply);
         }
     }
+}
+
+/// A vote, as [`shared::facts::Fact::Feedback`] has it.
+#[derive(Deserialize)]
+struct Vote<'a> {
+    #[serde(borrow)]
+    provider: Cow<'a, str>,
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+    #[serde(borrow)]
+    variant: Cow<'a, str>,
+    score: f64,
 }

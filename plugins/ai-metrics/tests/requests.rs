@@ -311,6 +311,23 @@ fn an_answer_is_given_a_score() {
 }
 
 #[test]
+fn a_vote_that_ai_proxy_has_taken_is_counted() {
+    let config = r#"{"report": {"admin_key": "adm", "min_samples": 1}}"#;
+    let (metrics, host) = (plugin(configure, config), asked());
+    one(&metrics, &host, 200, WHOLE);
+    let asks = asked();
+    asks.put(Map::Request, ":path", "/v1/feedback");
+    let vote = br#"{"provider":"openai","model":"gpt-4o","variant":"","score":0.25}"#;
+    asks.set_property(&["ai.feedback"], vote).unwrap();
+    // The proxy's metrics outlive its requests.
+    asks.metrics.swap(&host.metrics);
+    one(&metrics, &asks, 202, "{}");
+    let score = "ai_feedback_milli_total|gen_ai_provider_name=openai|gen_ai_response_model=gpt-4o\
+                 |variant=";
+    assert_eq!(asks.metric_value(score), 250);
+}
+
+#[test]
 fn a_refusal_by_another_plugin_and_by_a_provider_have_the_same_class() {
     for (stated, status, class) in [
         ("rate_limit_error", 429, "rate_limit"),

@@ -22,7 +22,7 @@ use crate::provider::{Cloud, Provider};
 use crate::service::Compiled;
 use crate::translate::client::{Client, Context, Send, StreamWriter};
 use crate::translate::count;
-use crate::translate::ir::Delta;
+use crate::translate::ir::{Choice, Delta, Response, StopReason};
 use crate::translate::provider::{self, StreamReader};
 
 /// What came of an attempt.
@@ -48,10 +48,58 @@ pub struct Answer {
     /// The client wants a JSON array of one answer.
     array: bool,
     headers: Vec<(String, String)>,
+    /// What the stream has shown to be so far.
+    begun: Begun,
+    /// Reads the beginning of a stream that passes as it is.
+    probe: Option<Box<dyn StreamReader>>,
+    /// The model or its filter has refused to answer.
+    filtered: bool,
+    /// An error goes out as the provider has put it.
+    error_passes: bool,
     /// Seals the objects that it names.
     sealing: Option<Sealing>,
     /// Says where its counts stand, and what they are.
     counts: Option<(Rc<Compiled>, Option<Usage>)>,
+}
+
+/// What the beginning of a streamed answer has shown it to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Begun {
+    /// Nothing yet: greetings and signs of life.
+    #[default]
+    Waiting,
+    /// An answer.
+    Content,
+    /// The provider gives up before it has said anything.
+    Failed {
+        /// What went wrong.
+        kind: ErrorKind,
+        /// The provider's own name of it.
+        code: String,
+        /// In words.
+        message: String,
+    },
+}
+
+impl Begun {
+    /// A step has been read.
+    fn see(&mut self, delta: &Delta<'_>) {
+        if *self != Begun::Waiting {
+            return;
+        }
+        *self = match delta {
+            Delta::Start { .. } => return,
+            Delta::Text(text) | Delta::Thinking(text) | Delta::ToolArguments(text)
+                if text.is_empty() =>
+            {
+                return;
+            }
+            Delta::Error { kind, code, message } => {
+                Begun::Failed { kind: *kind, code: code.clone(), message: message.clone() }
+            }
+            _ => Begun::Content,
+        };
+    }
 }
 
 #[derive(Debug)]
@@ -115,9 +163,36 @@ impl Answer {
             hide_usage: attempt.usage_added,
             array: asked.array,
             headers: provider.response_headers.clone(),
+            begun: Begun::default(),
+            probe: asked.client().map(|_| provider::stream(protocol)),
+            filtered: false,
+            error_passes: false,
             sealing: None,
             counts: None,
         }
+    }
+
+    /// Whether the answer is a streamed chat whose beginning tells whether it is one.
+    pub fn can_be_held(&self) -> bool {
+        (200..300).contains(&self.status)
+            && self.kind.is_stream()
+            && self.client.is_some()
+            && !self.array
+    }
+
+    /// What the stream has shown to be.
+    pub fn begun(&self) -> &Begun {
+        &self.begun
+    }
+
+    /// Whether the model, or its provider's filter, has refused to answer and said nothing else.
+    pub fn filtered(&self) -> bool {
+        self.filtered
+    }
+
+    /// Its status, as the provider gave it.
+    pub fn status(&self) -> u16 {
+        self.status
     }
 
     /// With what says where its counts stand.
@@ -151,6 +226,7 @@ impl Answer {
             let same = matches!(self.form, Form::Same { .. });
             let readable = self.kind == BodyKind::Json && same;
             if readable && !self.refused_our_key() {
+                self.error_passes = true;
                 return Interest::Ignore;
             }
             json_headers(head);
@@ -180,11 +256,26 @@ impl Answer {
         }
     }
 
-    /// Tells the provider's keys how this one has fared.
-    pub fn tell_keys(&self, keys: &KeyPool, retry_after: Option<&str>, now: u64) {
+    /// Tells the provider's keys how this one has fared. `rest` is for how many seconds nothing is left
+    /// of its limits, as the provider says.
+    pub fn tell_keys(
+        &self,
+        keys: &KeyPool,
+        retry_after: Option<&str>,
+        rest: Option<u64>,
+        now: u64,
+    ) {
         if let Some(key) = self.key {
             keys.answered(key, self.status, retry_after, now);
+            if let Some(seconds) = rest {
+                keys.rest(key, seconds, now);
+            }
         }
+    }
+
+    /// Number of the provider's key that it was asked with.
+    pub fn key(&self) -> Option<usize> {
+        self.key
     }
 
     fn refused_our_key(&self) -> bool {
@@ -194,12 +285,16 @@ impl Answer {
     /// The whole body has come; `Some` replaces it.
     pub fn body(&mut self, head: &mut ResponseHead<'_>, body: &[u8]) -> Option<Vec<u8>> {
         if !(200..300).contains(&self.status) {
-            return Some(self.error(head, body));
+            return (!self.error_passes).then(|| self.error(head, body));
         }
         let text = std::str::from_utf8(body).unwrap_or_default();
         let translated = match &self.form {
             Form::Same { .. } => {
                 self.observe(text);
+                if self.client.is_some() && FILTERED.iter().any(|sign| text.contains(sign)) {
+                    let read = provider::read(self.protocol, text);
+                    self.filtered = read.is_ok_and(|response| is_filtered(&response));
+                }
                 if let Some(sealing) = &self.sealing {
                     return sealing.body(text).map(String::into_bytes);
                 }
@@ -207,6 +302,7 @@ impl Answer {
             }
             Form::Translated { context, .. } => {
                 provider::read(self.protocol, text).map(|response| {
+                    self.filtered = is_filtered(&response);
                     let client = self.client.unwrap_or(Client::OpenAiChat);
                     let text = client.write(&response, context);
                     let text = if self.array { format!("[{text}]") } else { text };
@@ -283,6 +379,7 @@ impl Answer {
             Form::Same { unfinished } => {
                 *unfinished = *unfinished && !provider::is_last(self.protocol, data);
                 self.observe(data);
+                self.begin(name, data);
                 if let Some(data) = self.sealing.as_ref().and_then(|sealing| sealing.event(data)) {
                     send(name, &data);
                     return true;
@@ -293,10 +390,14 @@ impl Answer {
                 if reader.progress().ended {
                     return true;
                 }
-                let read = reader.read(name, data, &mut |delta| writer.write(&delta, send));
+                let read = reader.read(name, data, &mut |delta| {
+                    see(&mut self.begun, &mut self.filtered, &delta);
+                    writer.write(&delta, send);
+                });
                 if let Err(error) = read {
                     log::warn!("provider {} sent an unreadable event: {error}", self.provider);
                     reader.progress().ended = true;
+                    no_answer(&mut self.begun, &self.provider);
                     broken(writer.as_mut(), &self.provider, send);
                 }
                 self.report = reader.progress().report;
@@ -304,6 +405,19 @@ impl Answer {
             }
             // None was asked for.
             Form::Document(_) => true,
+        }
+    }
+
+    /// Looks into the beginning of a stream that passes as it is.
+    fn begin(&mut self, name: Option<&str>, data: &str) {
+        if self.begun != Begun::Waiting {
+            self.probe = None;
+            return;
+        }
+        let Some(probe) = &mut self.probe else { return };
+        let (begun, filtered) = (&mut self.begun, &mut self.filtered);
+        if probe.read(name, data, &mut |delta| see(begun, filtered, &delta)).is_err() {
+            no_answer(begun, &self.provider);
         }
     }
 
@@ -316,6 +430,7 @@ impl Answer {
                     && let Some(client) = self.client
                 {
                     log::warn!("provider {} ended its stream too early", self.provider);
+                    no_answer(&mut self.begun, &self.provider);
                     let mut writer = client.stream(Context::default());
                     broken(writer.as_mut(), &self.provider, send);
                 }
@@ -327,6 +442,7 @@ impl Answer {
         if !ended && !reader.finish(&mut |delta| writer.write(&delta, send)) {
             log::warn!("provider {} ended its stream too early", self.provider);
             reader.progress().ended = true;
+            no_answer(&mut self.begun, &self.provider);
             broken(writer.as_mut(), &self.provider, send);
         }
         self.report = reader.progress().report;
@@ -382,6 +498,31 @@ fn only_usage(data: &str) -> bool {
         && parse::<openai_chat::Response<'_>>(data).is_ok_and(|chunk| {
             chunk.usage.is_some() && chunk.choices.is_none_or(|choices| choices.is_empty())
         })
+}
+
+/// Words that stand in every answer that a filter has kept back.
+const FILTERED: [&str; 5] = ["content_filter", "refusal", "SAFETY", "blockReason", "PROHIBITED"];
+
+fn is_filtered(response: &Response<'_>) -> bool {
+    let refused =
+        |choice: &Choice<'_>| choice.stop == Some(StopReason::Filter) && choice.parts.is_empty();
+    response.choices.iter().all(refused)
+}
+
+fn see(begun: &mut Begun, filtered: &mut bool, delta: &Delta<'_>) {
+    *filtered |= *begun == Begun::Waiting && matches!(delta, Delta::Stop(StopReason::Filter));
+    begun.see(delta);
+}
+
+/// The stream was over or unreadable before it had begun.
+fn no_answer(begun: &mut Begun, provider: &str) {
+    if *begun == Begun::Waiting {
+        *begun = Begun::Failed {
+            kind: ErrorKind::BadGateway,
+            code: "stream_interrupted".into(),
+            message: format!("the stream of provider `{provider}` broke off before it began"),
+        };
+    }
 }
 
 /// A stream that breaks off must not look like one that is complete.

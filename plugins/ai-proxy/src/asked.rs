@@ -189,6 +189,17 @@ pub fn check_head(cx: &Cx<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// The model and whether the answer is to be a stream, of a chat that may still lack something.
+pub fn glance(path: &str, body: &RequestBody) -> Option<(String, bool)> {
+    if let Some(google) = GooglePath::of(path) {
+        let model = percent::decode(google.model);
+        let plain = model.strip_prefix("models/").map(str::to_owned);
+        return Some((plain.unwrap_or(model), google.streams()));
+    }
+    let head: Head<'_> = parse(body.text()).ok()?;
+    Some((head.model?.decode().into_owned(), head.stream.unwrap_or(false)))
+}
+
 /// Reads the body. On a path that is none of a client's protocol it is read as OpenAI's.
 pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiError> {
     let operation = cx.endpoint.and_then(Operation::of);

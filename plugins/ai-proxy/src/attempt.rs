@@ -26,7 +26,7 @@ const TARGET_VARIABLE: &str = "wasm_ai_target";
 
 /// Headers of the client, besides those with its key, that no provider gets, and those of a signature
 /// that an attempt before this one has made.
-const STRIPPED: [&str; 12] = [
+const STRIPPED: [&str; 15] = [
     "x-amz-date",
     "x-amz-security-token",
     "cookie",
@@ -34,6 +34,9 @@ const STRIPPED: [&str; 12] = [
     "openai-organization",
     "openai-project",
     "x-ai-provider",
+    "x-ai-pin",
+    "x-ai-debug",
+    "x-gateway-destination-endpoint",
     facts::HEADER,
     shared::exchange::CLUSTER_HEADER,
     // Who APISIX's authentication plugins say it is.

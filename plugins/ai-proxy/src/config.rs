@@ -49,12 +49,32 @@ pub struct Config {
     /// Further names for models: what clients ask for, and what they get.
     #[serde(default)]
     pub aliases: BTreeMap<String, String>,
+    /// Versions of models: for each name, what `name@version` stands for.
+    #[serde(default)]
+    pub versions: BTreeMap<String, BTreeMap<String, String>>,
+    /// Messages with variables, which clients fill.
+    #[serde(default)]
+    pub templates: BTreeMap<String, routing::Template>,
+    /// Whether clients are told why a request went where it did, in the answer's header `x-ai-decision`,
+    /// if they send `x-ai-debug: 1`.
+    #[serde(default = "yes")]
+    pub debug: bool,
+    /// Who may look at canaries and decide on them, at `/_ai/canaries`. Without a key nobody can.
+    #[serde(default)]
+    pub admin_key: Secrets,
+    /// Where canaries are kept beyond restarts; only in the proxy's memory unless said.
+    pub store: Option<routing::Store>,
+    /// What users think of answers, `POST /v1/feedback`; not asked unless said.
+    pub feedback: Option<Feedback>,
     /// When a target rests.
     #[serde(default)]
     pub circuit: routing::Circuit,
     /// How much carbon dioxide electricity makes, for the strategy `carbon`.
     #[serde(default)]
     pub carbon: routing::Carbon,
+    /// What currencies of prices are worth, in US dollars: `{"EUR": 1.08}`.
+    #[serde(default)]
+    pub currencies: BTreeMap<String, f64>,
     /// What makes a request demanding, for the strategy `auto`.
     #[serde(default)]
     pub auto: routing::AutoTiers,
@@ -67,6 +87,11 @@ pub struct Config {
     /// What happens to fields that a provider has nothing for.
     #[serde(default)]
     pub on_unsupported: OnUnsupported,
+    /// Whether a streamed answer is kept back until its first event that says something. Until then
+    /// another target can still be asked (role `translate`). Signs of life that a provider sends before
+    /// are kept back too.
+    #[serde(default = "yes")]
+    pub hold_first_event: bool,
     /// Largest request body, in bytes; a larger one is answered with 413. Envoy's
     /// `per_connection_buffer_limit_bytes` must be as large.
     #[serde(default = "fifty_mebibytes")]
@@ -80,12 +105,32 @@ pub struct Config {
     pub call_timeout_ms: u64,
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn fifty_mebibytes() -> usize {
     50 << 20
 }
 
 fn two_minutes() -> u64 {
     120_000
+}
+
+/// What users think of answers.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Feedback {
+    /// Signs the tokens that come with answers in `x-ai-feedback`; 16 characters or more.
+    pub secret: Secret,
+    /// How old an answer may be, in seconds.
+    #[serde(default = "one_week")]
+    pub max_age_seconds: u64,
+}
+
+fn one_week() -> u64 {
+    7 * 24 * 3600
 }
 
 /// Which part of the work is done.
@@ -95,6 +140,10 @@ fn two_minutes() -> u64 {
 pub enum Role {
     /// In Envoy's listener: reads the model and chooses the cluster.
     Route,
+    /// In Envoy's listener, after ai-auth and before prompt-guard and the cache: adds the rules'
+    /// `messages` and fills `templates`, so that these see them. Optional: without it the role `route`
+    /// does it.
+    Prepare,
     /// In an Envoy cluster, once per attempt: puts the request into the form of the provider that
     /// this attempt goes to, and the answer into the client's.
     Translate,
@@ -154,6 +203,10 @@ pub struct Provider {
     /// limit (429) rests for as long as `retry-after` says. Leave it out for a server that needs none.
     #[serde(default)]
     pub api_key: Secrets,
+    /// What each of its keys may be used for. One that has reached it rests until the next minute, and
+    /// where all rest so does the provider: other targets are asked before it answers 429.
+    #[serde(default)]
+    pub key_limits: KeyLimits,
     /// Who brings the credentials.
     #[serde(default)]
     pub auth: Auth,
@@ -186,6 +239,18 @@ pub struct Provider {
 
 fn four_kibi() -> u64 {
     4096
+}
+
+/// What each key of a provider may be used for.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct KeyLimits {
+    /// Requests in a minute of the clock.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens in a minute of the clock: prompts as estimated when they are sent, answers when they
+    /// have come.
+    pub tokens_per_minute: Option<u64>,
 }
 
 /// Who brings a provider's credentials.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shared::config::{ConfigError, Mode};
+use shared::config::{ConfigError, Mode, Secrets};
 use shared::errors::{ApiError, ErrorKind};
 use shared::exchange::{Limits, Settings};
 use shared::host::{Capability, Host};
@@ -14,13 +14,16 @@ use shared::services::Services;
 use crate::asked::{Asked, Operation, unknown_model};
 use crate::auth::access::Access;
 use crate::config::{Config, Inline, Key, Model, OnUnsupported, Role};
+use crate::feedback::Feedback;
 use crate::objects::{Objects, request::unknown};
 use crate::overrides::Overrides;
 use crate::provider::Provider;
 use crate::routing::ask::Ask;
+use crate::routing::config::Template;
 use crate::routing::{self, Decision, Route, Routing};
 use crate::service::{self, Service};
-use crate::wire;
+use crate::shadow::Shadows;
+use crate::{messages, wire};
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub struct Gateway {
     bridge: bool,
     /// What happens to fields that a provider has nothing for.
     pub on_unsupported: OnUnsupported,
+    /// Whether a streamed answer waits for its first event.
+    pub hold_first_event: bool,
     /// Services that are no client API.
     pub services: Vec<Rc<service::Compiled>>,
     /// Seals the names of what providers keep.
@@ -51,12 +56,23 @@ pub struct Gateway {
     /// Longest first.
     prefixes: Vec<(String, usize)>,
     aliases: BTreeMap<String, String>,
+    versions: BTreeMap<String, BTreeMap<String, String>>,
+    templates: BTreeMap<String, Template>,
+    /// Whether clients are told why.
+    pub debug: bool,
+    /// Who may decide on canaries.
+    pub admin_key: Secrets,
+    /// Takes what users think of answers.
+    pub feedback: Option<Feedback>,
+    /// Copies of requests under way.
+    pub shadows: Shadows,
 }
 
 /// Where a request may go.
 #[derive(Debug)]
 pub struct Choice<'g> {
-    /// In order of preference, never empty: the provider and its name of the model.
+    /// In order of preference, never empty: the provider and its name of the model. Behind the
+    /// decision's `targets` come its `spare` ones.
     pub targets: Vec<(&'g Provider, String)>,
     /// The Envoy cluster that reaches the first of them, or all.
     pub cluster: Option<&'g str>,
@@ -89,6 +105,7 @@ impl Gateway {
             inline: config.inline,
             bridge: config.bridge,
             on_unsupported: config.on_unsupported,
+            hold_first_event: config.hold_first_event,
             services: Vec::new(),
             objects: Objects::new(&config.object_secret)?.map(Rc::new),
             call_timeout: Duration::from_millis(config.call_timeout_ms.clamp(1, 3_600_000)),
@@ -98,18 +115,28 @@ impl Gateway {
             },
             providers,
             service_paths: Services::default(),
-            routing: Routing::new(config.carbon, config.circuit, config.auto)?,
+            routing: Routing::new(&config.carbon, config.circuit, config.auto, config.currencies)?,
             listed: config.routes.len(),
             exact: BTreeMap::new(),
             prefixes: Vec::new(),
             aliases: BTreeMap::new(),
+            versions: config.versions,
+            templates: config.templates,
+            debug: config.debug,
+            admin_key: config.admin_key,
+            feedback: config.feedback.map(Feedback::new).transpose()?,
+            shadows: Shadows::default(),
         };
+        messages::check(&gateway.templates)?;
         for (index, route) in config.routes.into_iter().enumerate() {
             gateway.add_route(route, &format!("routes[{index}]"))?;
         }
         if let Some((number, before)) = gateway.routing.unreached() {
             let message = format!("is never reached: `{before}` before it fits every request");
             return Err(ConfigError::new(format!("routes[{number}]"), message));
+        }
+        if let Some(store) = config.store {
+            gateway.routing.keep(store)?;
         }
         for (index, model) in config.models.into_iter().enumerate() {
             gateway.add_model(model, &format!("models[{index}]"))?;
@@ -124,9 +151,8 @@ impl Gateway {
         if gateway.routing.is_empty() {
             return Err(ConfigError::new("models", "give at least one model, `*` for all"));
         }
-        for (alias, model) in config.aliases {
-            gateway.add_alias(alias, model)?;
-        }
+        gateway.add_aliases(config.aliases)?;
+        gateway.check_versions()?;
         Ok(gateway)
     }
 
@@ -207,17 +233,43 @@ impl Gateway {
         Ok(())
     }
 
-    fn add_alias(&mut self, alias: String, model: String) -> Result<(), ConfigError> {
-        let path = format!("aliases.{alias}");
-        if self.exact.contains_key(&alias) {
-            let message = "is the name of a model as well; an alias needs a name of its own";
-            return Err(ConfigError::new(path, message));
+    /// Aliases of aliases are followed once and for all.
+    fn add_aliases(&mut self, given: BTreeMap<String, String>) -> Result<(), ConfigError> {
+        for (alias, model) in &given {
+            let path = format!("aliases.{alias}");
+            if self.exact.contains_key(alias) {
+                let message = "is the name of a model as well; an alias needs a name of its own";
+                return Err(ConfigError::new(path, message));
+            }
+            let mut chain = vec![alias.as_str()];
+            let mut real = model.as_str();
+            while let Some(next) = given.get(real).filter(|_| !self.exact.contains_key(real)) {
+                if chain.contains(&real) {
+                    chain.push(real);
+                    let message = format!("goes round in a circle: {}", chain.join(" -> "));
+                    return Err(ConfigError::new(path, message));
+                }
+                chain.push(real);
+                real = next;
+            }
+            if self.rule(real).is_none() && self.listed == 0 {
+                let message = format!("no entry of `models` fits `{real}`");
+                return Err(ConfigError::new(path, message));
+            }
+            self.aliases.insert(alias.clone(), real.to_owned());
         }
-        if self.rule(&model).is_none() && self.listed == 0 {
-            let message = format!("no entry of `models` fits `{model}`; aliases do not chain");
-            return Err(ConfigError::new(path, message));
+        Ok(())
+    }
+
+    fn check_versions(&self) -> Result<(), ConfigError> {
+        for (name, versions) in &self.versions {
+            for (version, model) in versions {
+                if self.rule(model).is_none() && self.listed == 0 {
+                    let message = format!("no entry of `models` fits `{model}`");
+                    return Err(ConfigError::new(format!("versions.{name}.{version}"), message));
+                }
+            }
         }
-        self.aliases.insert(alias, model);
         Ok(())
     }
 
@@ -271,15 +323,11 @@ impl Gateway {
         host: &dyn Host,
     ) -> Result<Choice<'_>, ApiError> {
         let model = self.real_name(&asked.model);
-        let listed = (self.listed > 0).then(|| self.routing.find(self.listed, ask)).flatten();
-        let service = match asked.operation {
-            Operation::Generic(index) => self.services.get(index).map(|service| service.rule),
-            _ => None,
-        };
-        let number = listed.or(service).or_else(|| self.rule(model));
+        let number = self.rule_of(model, ask, asked.operation);
         let number = number.ok_or_else(|| unknown_model(&asked.model, &self.model_names()))?;
         let decision = self.routing.decide(number, ask, host)?;
-        let targets = decision.targets.iter().filter_map(|index| {
+        let spare = decision.spare.iter().map(|(index, _)| index);
+        let targets = decision.targets.iter().chain(spare).filter_map(|index| {
             let target = decision.route.target(*index)?;
             let provider = self.providers.get(target.provider)?;
             let name = target.model.clone().unwrap_or_else(|| provider.models.of(model));
@@ -310,6 +358,7 @@ impl Gateway {
         if let Some(decision) = &mut choice.decision {
             let mut kept = holds.iter();
             decision.targets.retain(|_| kept.next().copied().unwrap_or(false));
+            decision.spare.retain(|_| kept.next().copied().unwrap_or(false));
             let first = decision.targets.first();
             choice.cluster = first.and_then(|first| self.cluster(decision.number, *first));
         }
@@ -324,12 +373,48 @@ impl Gateway {
         Ok(choice)
     }
 
-    /// What an alias stands for.
+    /// What an alias or a `name@version` stands for.
     pub fn real_name<'a>(&'a self, model: &'a str) -> &'a str {
-        match self.aliases.get(model) {
-            Some(real) if !self.exact.contains_key(model) => real,
-            _ => model,
+        if self.exact.contains_key(model) {
+            return model;
         }
+        let version = || {
+            let (name, version) = model.rsplit_once('@')?;
+            self.versions.get(name)?.get(version)
+        };
+        self.aliases.get(model).or_else(version).map_or(model, String::as_str)
+    }
+
+    /// The rule for a request; `model` is its real name.
+    pub fn rule_of(
+        &self,
+        model: &str,
+        ask: &mut Ask<'_, '_>,
+        operation: Operation,
+    ) -> Option<usize> {
+        let listed = (self.listed > 0).then(|| self.routing.find(self.listed, ask)).flatten();
+        let service = match operation {
+            Operation::Generic(index) => self.services.get(index).map(|service| service.rule),
+            _ => None,
+        };
+        listed.or(service).or_else(|| self.rule(model))
+    }
+
+    /// A user has given an answer of this provider and model a score, 0 to 1.
+    pub fn rate(&self, host: &dyn Host, provider: &str, model: &str, score: f64) {
+        if let Some(number) = self.providers.iter().position(|known| known.name == provider) {
+            self.routing.rate(host, number, model, score);
+        }
+    }
+
+    /// Messages with variables.
+    pub fn templates(&self) -> &BTreeMap<String, Template> {
+        &self.templates
+    }
+
+    /// Whether requests are changed before other plugins look at them.
+    pub fn prepares(&self) -> bool {
+        !self.templates.is_empty() || self.routing.prepares()
     }
 
     /// The Envoy cluster that reaches a rule's target.
@@ -445,10 +530,11 @@ fn role(configured: Role, vm_config: &[u8]) -> Result<Role, ConfigError> {
     match vm_config.trim_ascii() {
         b"" => Ok(configured),
         b"route" => Ok(Role::Route),
+        b"prepare" => Ok(Role::Prepare),
         b"translate" => Ok(Role::Translate),
         b"inline" => Ok(Role::Inline),
         _ => {
-            let message = "expected route, translate or inline";
+            let message = "expected route, prepare, translate or inline";
             Err(ConfigError::new("vm_config.configuration", message))
         }
     }

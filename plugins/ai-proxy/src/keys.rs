@@ -25,13 +25,18 @@ struct Key {
     secret: Secret,
     /// Seconds since the Unix epoch.
     rests_until: Cell<u64>,
+    /// A minute, and the requests and tokens in it, where workers share no data.
+    used: Cell<(u64, u64, u64)>,
 }
 
 impl KeyPool {
     /// A pool of these keys, perhaps none.
     pub fn new(secrets: &Secrets) -> KeyPool {
-        let keys =
-            secrets.iter().map(|secret| Key { secret: secret.clone(), rests_until: Cell::new(0) });
+        let keys = secrets.iter().map(|secret| Key {
+            secret: secret.clone(),
+            rests_until: Cell::new(0),
+            used: Cell::default(),
+        });
         KeyPool { keys: keys.collect(), next: Cell::new(0) }
     }
 
@@ -82,9 +87,31 @@ impl KeyPool {
             // Saturates; the limit is small.
             (told.ceil() as u64).min(MAX_SECONDS)
         });
+        self.rest(index, seconds, now_seconds);
+    }
+
+    /// A key rests for so many seconds.
+    pub fn rest(&self, index: usize, seconds: u64, now_seconds: u64) {
         if let Some(key) = self.keys.get(index) {
-            key.rests_until.set(now_seconds.saturating_add(seconds));
+            let until = now_seconds.saturating_add(seconds);
+            key.rests_until.set(until.max(key.rests_until.get()));
         }
+    }
+
+    /// For how many seconds all of them rest, if they do.
+    pub fn rest_of_all(&self, now_seconds: u64) -> Option<u64> {
+        let first = self.keys.iter().map(|key| key.rests_until.get()).min()?;
+        first.checked_sub(now_seconds).filter(|seconds| *seconds > 0)
+    }
+
+    /// Counts requests and tokens of a key in a minute, in this worker; gives what there were.
+    pub fn count(&self, index: usize, minute: u64, requests: u64, tokens: u64) -> (u64, u64) {
+        let Some(key) = self.keys.get(index) else { return (0, 0) };
+        let (of, before, spent) = key.used.get();
+        let (before, spent) = if of == minute { (before, spent) } else { (0, 0) };
+        let used = (before.saturating_add(requests), spent.saturating_add(tokens));
+        key.used.set((minute, used.0, used.1));
+        used
     }
 
     fn rests_until(&self, index: usize) -> u64 {

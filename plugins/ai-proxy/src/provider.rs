@@ -8,7 +8,7 @@ use crate::auth::access::Access;
 use crate::auth::google::ServiceAccount;
 use crate::auth::sigv4::Signer;
 use crate::base_url::BaseUrl;
-use crate::config::{self, Protocol};
+use crate::config::{self, KeyLimits, Protocol};
 use crate::keys::KeyPool;
 use crate::names::Names;
 use crate::overrides::Overrides;
@@ -40,6 +40,8 @@ pub struct Provider {
     pub auth: Auth,
     /// What is shown.
     pub keys: KeyPool,
+    /// What each key may be used for.
+    pub key_limits: KeyLimits,
     /// Signs with Amazon's credentials.
     pub signer: Option<Signer>,
     /// Google's credentials.
@@ -115,6 +117,7 @@ impl Provider {
             protocol,
             cloud: cloud(preset, protocol),
             keys: KeyPool::new(&given.api_key),
+            key_limits: given.key_limits,
             auth,
             signer,
             headers: headers(given.headers, &at("headers"))?,

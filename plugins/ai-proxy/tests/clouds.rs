@@ -15,7 +15,7 @@ use shared::filter::CallReply;
 use shared::host::script::ScriptHost;
 use shared::host::{Body, CallId, Map};
 use shared::plugin::{Plugin, Setup};
-use support::{chat_host, head, send, sent};
+use support::{chat_host, feed, head, send, sent};
 
 fn config() -> String {
     let key = include_str!("google/key.pem");
@@ -97,15 +97,8 @@ fn requests_to_bedrock_are_signed_and_its_streams_come_as_the_client_wants_them(
     }
     head(&mut gateway, &host, 200, "application/vnd.amazon.eventstream");
     assert_eq!(host.text(Map::Response, "content-type").unwrap(), "text/event-stream");
-    let mut out = String::new();
-    for piece in bytes.chunks(7) {
-        host.put_body(Body::Response, piece);
-        gateway.response_body(&host, piece.len(), false);
-        out.push_str(&host.body_text(Body::Response));
-    }
-    host.put_body(Body::Response, b"");
-    gateway.response_body(&host, 0, true);
-    out.push_str(&host.body_text(Body::Response));
+    let pieces: Vec<_> = bytes.chunks(7).collect();
+    let out = feed(&mut gateway, &host, &pieces).concat();
     assert!(out.contains(r#""content":"Hello""#) && out.ends_with("data: [DONE]\n\n"), "{out}");
 }
 

@@ -118,7 +118,10 @@ proptest! {
         let end = input.find("event: message_stop").unwrap();
         let out = translate(&[&input.as_bytes()[..at.index(end)]]).concat();
         prop_assert!(out.contains(r#""error":{"#), "{}", out);
-        prop_assert_eq!(out.matches("[DONE]").count(), 1);
+        // Cut before it has begun it is no stream at all, and another provider may be asked.
+        if serde_json::from_str::<Value>(&out).is_err() {
+            prop_assert_eq!(out.matches("[DONE]").count(), 1);
+        }
     }
 
     #[test]

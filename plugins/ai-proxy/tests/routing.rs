@@ -414,3 +414,304 @@ fn mistakes_are_named_with_their_place() {
         assert!(found.starts_with(mistake), "{found}");
     }
 }
+
+/// One attempt of both roles; `pieces` is the provider's stream. Gives the status and the body that go
+/// on to Envoy.
+fn attempt(
+    translate: &Rc<dyn Plugin>,
+    host: &ScriptHost,
+    more: &str,
+    pieces: &[&[u8]],
+) -> (String, String) {
+    let provider = property(host, "ai.cluster").replacen('c', "", 1);
+    let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+    host.properties.borrow_mut().insert(metadata.into(), provider.into());
+    let mut inner = exchange_of(translate);
+    assert!(send(&mut inner, host, &ask("m", more)));
+    let out = support::stream(&mut inner, host, pieces).concat();
+    (host.text(Map::Response, ":status").unwrap(), out)
+}
+
+const STREAM: &str = r#","stream":true"#;
+
+fn two(list: Value) -> (Rc<dyn Plugin>, Rc<dyn Plugin>) {
+    let config = routes(list).to_string();
+    (plugin(&config, "route"), plugin(&config, "translate"))
+}
+
+#[test]
+fn a_stream_that_fails_before_it_has_begun_can_be_asked_of_another() {
+    let failures: [(&str, &[&[u8]], &str); 4] = [
+        (
+            "an error event",
+            &[
+                b"data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+                b": ping\n\ndata: {\"error\":{\"message\":\"busy\",\"code\":\"rate_limit_exceeded\"}}\n\n",
+            ],
+            "429",
+        ),
+        ("nothing at all", &[], "502"),
+        ("garbage", &[b"data: {\"choices\":[{\"del\n\n"], "502"),
+        ("cut", &[b"data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n"], "502"),
+    ];
+    for provider in ["a", "b"] {
+        // Of a client in the provider's protocol and of one in another.
+        let (route, translate) = two(json!([{"name": "f", "targets": [to(provider), to("c")]}]));
+        for (name, pieces, status) in
+            failures.iter().filter(|(name, ..)| provider == "a" || *name != "an error event")
+        {
+            let host = chat_host();
+            assert!(send(&mut exchange_of(&route), &host, &ask("m", STREAM)));
+            let (came, body) = attempt(&translate, &host, STREAM, pieces);
+            assert_eq!(&came, status, "{name}");
+            assert!(body.starts_with(r#"{"error":{"#), "{name}: {body}");
+            assert!(property(&host, "ai.outcomes").starts_with(&format!("0 {status} ")));
+        }
+    }
+}
+
+#[test]
+fn a_stream_goes_on_from_its_first_word_and_what_came_before_is_not_lost() {
+    for provider in ["a", "b"] {
+        let (route, translate) = two(json!([{"name": "f", "targets": [to(provider), to("c")]}]));
+        let host = chat_host();
+        assert!(send(&mut exchange_of(&route), &host, &ask("m", STREAM)));
+        let pieces: &[&[u8]] = if provider == "a" {
+            &[
+                b"data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n",
+                b"data: {\"choices\":[{\"delta\":{\"content\":\"he",
+                b"llo\"}}]}\n\n",
+                b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+            ]
+        } else {
+            &[
+                b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"1\"}}\n\n",
+                b"event: ping\ndata: {\"type\":\"ping\"}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n",
+                b"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+            ]
+        };
+        let (status, body) = attempt(&translate, &host, STREAM, pieces);
+        assert_eq!(status, "200");
+        assert!(body.contains(r#""role":"assistant""#) && body.contains("hello"), "{body}");
+        assert!(body.ends_with("data: [DONE]\n\n"), "{body}");
+        assert!(property(&host, "ai.outcomes").starts_with("0 200 "));
+    }
+}
+
+#[test]
+fn a_prompt_that_is_too_long_goes_to_the_target_that_is_there_for_it() {
+    let (route, translate) = two(json!([{"name": "f", "targets": [
+        to("a"), to("b"), {"provider": "c", "model": "long", "fallback_for": ["context_length"]}]}]));
+    let host = chat_host();
+    let mut outer = exchange_of(&route);
+    assert!(send(&mut outer, &host, &ask("m", "")));
+    assert_eq!(host.text(Map::Request, "x-envoy-max-retries").unwrap(), "2");
+    assert_eq!(property(&host, "ai.targets").lines().count(), 3);
+    let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+    host.properties.borrow_mut().insert(metadata.into(), "a".into());
+    let mut inner = exchange_of(&translate);
+    assert!(send(&mut inner, &host, &ask("m", "")));
+    let said = r#"{"error":{"code":"context_length_exceeded","message":"too long"}}"#;
+    let body = answer(&mut inner, &host, 400, "application/json", said);
+    assert_eq!(
+        (host.text(Map::Response, ":status").unwrap().as_str(), body.as_str()),
+        ("503", said)
+    );
+    assert_eq!(property(&host, "ai.cluster"), "cc", "not the next one in order");
+    // Envoy has no attempt left: the client gets what it was.
+    head(&mut outer, &host, 503, "application/json");
+    assert_eq!(host.text(Map::Response, ":status").unwrap(), "400");
+    // What is wrong with the request itself nobody else is asked.
+    let host = chat_host();
+    assert!(send(&mut exchange_of(&route), &host, &ask("m", "")));
+    host.properties.borrow_mut().insert(metadata.into(), "a".into());
+    let mut inner = exchange_of(&translate);
+    assert!(send(&mut inner, &host, &ask("m", "")));
+    answer(&mut inner, &host, 400, "application/json", r#"{"error":{"message":"bad n"}}"#);
+    assert_eq!(host.text(Map::Response, ":status").unwrap(), "400");
+}
+
+#[test]
+fn when_all_others_rest_the_local_model_answers() {
+    let (route, translate) = two(json!([{"name": "f", "targets": [
+        to("a"), {"provider": "c", "fallback_for": ["outage"]}]}]));
+    assert_eq!(routed(&route, &chat_host(), &ask("m", "")), "ca");
+    for _ in 0..5 {
+        exchange(&route, &translate, &chat_host(), 503);
+    }
+    assert_eq!(routed(&route, &chat_host(), &ask("m", "")), "cc");
+}
+
+#[test]
+fn a_client_can_pin_a_target_and_ask_why() {
+    let gateway = gateway(json!([{"name": "p", "strategy": "cheapest", "targets": [
+        {"provider": "a", "model": "gpt-5", "price": {"input": 9, "output": 9}},
+        {"provider": "b", "model": "claude", "price": {"input": 1, "output": 1}, "region": "eu"},
+        {"provider": "c", "model": "new", "needs_approval": true}]}]));
+    let pinned = |pin: &str| {
+        let host = chat_host();
+        host.put(Map::Request, "x-ai-pin", pin);
+        routed(&gateway, &host, &ask("m", ""))
+    };
+    assert_eq!(pinned("a"), "ca");
+    assert_eq!(pinned("a/gpt-5"), "ca");
+    assert_eq!(pinned("claude"), "cb");
+    assert_eq!(pinned("c"), "400 pin_not_available", "it is not approved");
+    let host = chat_host();
+    host.put(Map::Request, "x-ai-debug", "1");
+    fact(&host, "allowed_regions", "eu");
+    let mut exchange = exchange_of(&gateway);
+    assert!(send(&mut exchange, &host, &ask("m", "")));
+    head(&mut exchange, &host, 200, "application/json");
+    let why = host.text(Map::Response, "x-ai-decision").unwrap();
+    assert!(
+        why.starts_with("route=p strategy=cheapest without=a/gpt-5:region without=c/new"),
+        "{why}"
+    );
+    assert!(why.contains(" order=b/claude(usd=0.0005"), "{why}");
+}
+
+#[test]
+fn aliases_are_followed_and_versions_are_exact() {
+    let mut config = routes(json!([]));
+    config["models"] = json!([{"name": "m-*", "targets": [{"provider": "a"}]}]);
+    config["aliases"] = json!({"best": "good", "good": "m-1"});
+    config["versions"] = json!({"best": {"2025": "m-2025"}});
+    let gateway = plugin(&config.to_string(), "route");
+    let asked = |name: &str| {
+        let host = chat_host();
+        routed(&gateway, &host, &ask(name, ""));
+        property(&host, "ai.targets").lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(asked("best").starts_with("a=m-1\t"));
+    assert!(asked("best@2025").starts_with("a=m-2025\t"));
+    assert_eq!(asked("best@2024"), "");
+    let refused = |aliases: Value| {
+        let mut config = config.clone();
+        config["aliases"] = aliases;
+        let config = config.to_string();
+        let setup = shared::plugin::Setup { config: config.as_bytes(), vm_config: b"route" };
+        ai_proxy::configure(setup).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let circle = refused(json!({"a": "b", "b": "c", "c": "a"}));
+    assert!(circle.starts_with("aliases.a: goes round in a circle: a -> b -> c -> a"), "{circle}");
+}
+
+#[test]
+fn a_rules_messages_come_before_everybody_looks_and_only_once() {
+    let config = routes(json!([{"name": "m", "targets": [{"provider": "a", "region": "eu"}],
+        "allowed_regions": ["eu", "us"],
+        "messages": {"prepend": [{"role": "system", "content": "Be kind."}]}}]))
+    .to_string();
+    let host = chat_host();
+    fact(&host, "allowed_regions", "eu,cn");
+    assert!(send(&mut exchange_of(&plugin(&config, "prepare")), &host, &ask("m", "")));
+    let prepared = host.body_text(shared::host::Body::Request);
+    assert!(prepared.contains(r#"[{"role":"system","content":"Be kind."},"#), "{prepared}");
+    assert_eq!(property(&host, "ai.allowed_regions"), "eu");
+    let route = plugin(&config, "route");
+    assert!(send(&mut exchange_of(&route), &host, &prepared));
+    assert_eq!(host.body_text(shared::host::Body::Request), prepared);
+    // Without that role, the role `route` does it.
+    let host = chat_host();
+    assert!(send(&mut exchange_of(&route), &host, &ask("m", "")));
+    assert!(host.body_text(shared::host::Body::Request).contains("Be kind."));
+}
+
+#[test]
+fn canaries_are_in_the_hands_of_who_has_the_key() {
+    let mut config = routes(json!([{"name": "c", "targets": [to("a"), to("b")],
+        "canary": {"target": 1, "steps": [50]}}]));
+    config["admin_key"] = json!("0123456789abcdef");
+    let gateway = plugin(&config.to_string(), "route");
+    let asked = |host: &ScriptHost, method: &str, path: &str, key: &str| {
+        let request = ScriptHost::post(path);
+        request.put(Map::Request, ":method", method);
+        request.put(Map::Request, "authorization", &format!("Bearer {key}"));
+        request.now_nanos.set(host.now_nanos.get());
+        request.shared.swap(&host.shared);
+        exchange_of(&gateway).request_headers(&request, true);
+        request.shared.swap(&host.shared);
+        sent(&request)
+    };
+    let host = chat_host();
+    let (status, body) = asked(&host, "GET", "/_ai/canaries", "0123456789abcdef");
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains(r#""percent":50.0"#), "{body}");
+    assert_eq!(asked(&host, "GET", "/_ai/canaries", "wrong").0, 401);
+    let abort = "/_ai/canaries/abort?route=c";
+    assert_eq!(asked(&host, "POST", abort, "wrong").0, 401);
+    assert_eq!(asked(&host, "GET", abort, "0123456789abcdef").0, 405);
+    assert_eq!(asked(&host, "POST", "/_ai/canaries/abort?route=x", "0123456789abcdef").0, 404);
+    let (status, body) = asked(&host, "POST", abort, "0123456789abcdef");
+    assert!(status == 200 && body.contains(r#""status":"aborted""#), "{body}");
+    let (_, body) = asked(&host, "GET", "/_ai/canaries", "0123456789abcdef");
+    assert!(body.contains(r#""percent":0.0"#), "{body}");
+}
+
+#[test]
+fn users_tell_what_an_answer_was_like_once() {
+    let mut config =
+        routes(json!([{"name": "q", "strategy": "quality", "targets": [to("a"), to("b")]}]));
+    config["feedback"] = json!({"secret": "0123456789abcdef"});
+    let gateway = plugin(&config.to_string(), "route");
+    let host = chat_host();
+    fact(&host, "consumer", "ann");
+    fact(&host, "provider", "a");
+    fact(&host, "model", "m-a");
+    let mut exchange = exchange_of(&gateway);
+    assert!(send(&mut exchange, &host, &ask("m", "")));
+    head(&mut exchange, &host, 200, "application/json");
+    let token = host.text(Map::Response, "x-ai-feedback").unwrap();
+    let vote = |consumer: &str, shared: &ScriptHost| {
+        let host = ScriptHost::post("/v1/feedback");
+        host.put(Map::Request, "content-type", "application/json");
+        host.now_nanos.set(chat_host().now_nanos.get());
+        fact(&host, "consumer", consumer);
+        host.shared.swap(&shared.shared);
+        send(&mut exchange_of(&gateway), &host, &json!({"token": token, "score": 0.0}).to_string());
+        host.shared.swap(&shared.shared);
+        (sent(&host).0, property(&host, "ai.feedback"))
+    };
+    assert_eq!(vote("bob", &host).0, 403);
+    let (status, told) = vote("ann", &host);
+    assert_eq!(status, 202);
+    assert!(told.contains(r#""model":"m-a""#), "{told}");
+    assert_eq!(vote("ann", &host).0, 409);
+    assert_eq!(routed(&gateway, &chat_host(), &ask("m", "")), "cb", "it is not liked");
+}
+
+#[test]
+fn a_provider_that_says_that_nothing_is_left_rests() {
+    let (route, translate) = two(json!([{"name": "f", "targets": [to("a"), to("b")]}]));
+    let host = chat_host();
+    host.put(Map::Response, "x-ratelimit-remaining-requests", "0");
+    host.put(Map::Response, "x-ratelimit-reset-requests", "20s");
+    exchange(&route, &translate, &host, 200);
+    assert_eq!(routed(&route, &chat_host(), &ask("m", "")), "cb");
+    let later = chat_host();
+    later.now_nanos.set(later.now_nanos.get() + 21 * SECOND);
+    assert_eq!(routed(&route, &later, &ask("m", "")), "ca");
+}
+
+#[test]
+fn capacity_that_is_paid_for_anyway_is_used_first_and_used_up() {
+    let (route, translate) = two(json!([{"name": "f", "strategy": "cheapest", "targets": [
+        {"provider": "a", "model": "m-a", "price": {"input": 1, "output": 1}},
+        {"provider": "b", "model": "m-b", "price": {"input": 9, "output": 9,
+            "committed": {"tokens": 1000, "seconds": 3600}}}]}]));
+    let host = chat_host();
+    let mut outer = exchange_of(&route);
+    assert!(send(&mut outer, &host, &ask("m", "")));
+    assert_eq!(property(&host, "ai.cluster"), "cb");
+    let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+    host.properties.borrow_mut().insert(metadata.into(), "b".into());
+    let mut inner = exchange_of(&translate);
+    assert!(send(&mut inner, &host, &ask("m", "")));
+    let body = r#"{"content":[],"usage":{"input_tokens":900,"output_tokens":90}}"#;
+    answer(&mut inner, &host, 200, "application/json", body);
+    inner.done(&host);
+    head(&mut outer, &host, 200, "application/json");
+    outer.done(&host);
+    assert_eq!(routed(&route, &chat_host(), &ask("m", "")), "ca");
+}

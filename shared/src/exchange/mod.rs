@@ -11,7 +11,9 @@ mod tests;
 use crate::chain::{Chain, Stage, Step};
 use crate::errors::{ApiError, ErrorKind};
 use crate::facts::{Fact, Facts};
-use crate::filter::{BodyKind, CallReply, Cx, Filter, Flow, Headers, Interest, Outcome, Reply};
+use crate::filter::{
+    BodyKind, CallReply, Cx, Filter, Flow, Headers, Held, Interest, Outcome, Reply,
+};
 use crate::host::{Body, CallId, Capability, Host, Map};
 use crate::protocol::Endpoint;
 use crate::request::{Change, RequestBody};
@@ -20,6 +22,9 @@ use response::{Output, Response, outward};
 
 /// Header by which a plugin tells the proxy's routing where to send a request.
 pub const CLUSTER_HEADER: &str = "x-ai-cluster";
+
+/// Most bytes of a stream that are kept back; then it goes out, whatever it is.
+const MOST_HELD: usize = 256 << 10;
 
 /// What the proxy is to do after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +80,11 @@ pub struct Exchange {
     response: Option<Response>,
     pending: Option<Pending>,
     waiting: Option<Waiting>,
+    /// Whether the answer's head is kept back.
+    held: Held,
+    /// Of a held answer: how much of the body has been shown to the filters, and what they made of it.
+    seen: usize,
+    kept: Vec<u8>,
     /// Length of the body that was answered with.
     answered: usize,
     finished: bool,
@@ -125,6 +135,9 @@ impl Exchange {
             response: None,
             pending: None,
             waiting: None,
+            held: Held::No,
+            seen: 0,
+            kept: Vec::new(),
             answered: 0,
             finished: false,
         }
@@ -412,6 +425,12 @@ impl Exchange {
             let output =
                 self.with_cx(host, |chain, cx| response.answer(chain, cx, headers, Some(&[])));
             if let Output::Replace(body) = output {
+                if self.settings.upstream && response.is_stream() {
+                    // A reply would go to the client; this status lets the proxy ask somebody else.
+                    headers.set(":status", "502");
+                    headers.remove("content-type");
+                    return Action::Continue;
+                }
                 // Headers that end the stream cannot be given a body; a reply can.
                 self.state = State::Answered;
                 self.answered = body.len();
@@ -420,6 +439,10 @@ impl Exchange {
             return Action::Continue;
         }
         match interest {
+            _ if response.is_stream() && self.held == Held::Waiting => {
+                headers.remove("content-length");
+                Action::Pause
+            }
             Interest::Rewrite if response.is_stream() => {
                 headers.remove("content-length");
                 Action::Continue
@@ -458,6 +481,9 @@ impl Exchange {
         size: usize,
         end: bool,
     ) -> Action {
+        if self.held != Held::No {
+            return self.held_chunk(host, response, size, end);
+        }
         let chunk = read(host, Body::Response, size);
         let output = self.with_cx(host, |chain, cx| response.stream(chain, cx, &chunk, end));
         match output {
@@ -466,6 +492,59 @@ impl Exchange {
             Output::Append(more) => {
                 let length = chunk.len();
                 replace_response(host, length, &[chunk, more].concat());
+            }
+        }
+        Action::Continue
+    }
+
+    /// A chunk of a stream whose head is kept back. The proxy keeps what has come; `size` is all of it.
+    fn held_chunk(
+        &mut self,
+        host: &dyn Host,
+        response: &mut Response,
+        size: usize,
+        end: bool,
+    ) -> Action {
+        let fresh = size.saturating_sub(self.seen);
+        let chunk = if fresh == 0 {
+            Vec::new()
+        } else {
+            host.body(Body::Response, self.seen, fresh).unwrap_or_default()
+        };
+        self.seen = size;
+        let output = self.with_cx(host, |chain, cx| response.stream(chain, cx, &chunk, end));
+        let replaced = match output {
+            Output::Pass => false,
+            Output::Replace(bytes) => {
+                self.kept.extend_from_slice(&bytes);
+                true
+            }
+            Output::Append(more) => {
+                self.kept = [read(host, Body::Response, size), more].concat();
+                true
+            }
+        };
+        let waits = self.held == Held::Waiting && !end && size <= MOST_HELD;
+        match std::mem::take(&mut self.held) {
+            Held::Waiting if waits => {
+                self.held = Held::Waiting;
+                return Action::Pause;
+            }
+            Held::Replaced(reply) => {
+                let mut headers = HostHeaders(host);
+                headers.set(":status", &reply.status.to_string());
+                for (name, value) in &reply.headers {
+                    headers.set(name, value);
+                }
+                response.mute();
+                self.kept = Vec::new();
+                replace_response(host, size, &reply.body);
+            }
+            Held::No | Held::Waiting => {
+                let kept = std::mem::take(&mut self.kept);
+                if replaced || !kept.is_empty() {
+                    replace_response(host, size, &kept);
+                }
             }
         }
         Action::Continue
@@ -541,9 +620,11 @@ impl Exchange {
         if response.ended() {
             return Action::Continue;
         }
-        let held = !response.is_stream()
-            && response.interest() == Interest::Rewrite
-            && host.can(Capability::HoldResponse);
+        let held = host.can(Capability::HoldResponse)
+            && match response.is_stream() {
+                true => self.held == Held::Waiting,
+                false => response.interest() == Interest::Rewrite,
+            };
         let size =
             if held { host.body(Body::Response, 0, limit).map_or(0, |b| b.len()) } else { 0 };
         self.response_body(host, size, true)
@@ -569,10 +650,12 @@ impl Exchange {
             facts: &mut self.facts,
             endpoint: self.endpoint,
             body_wanted: self.body_wanted,
+            held: std::mem::take(&mut self.held),
             answer_rewritten: self.answer_rewritten,
         };
         let result = run(&mut self.chain, &mut cx);
         self.body_wanted = cx.body_wanted;
+        self.held = cx.held;
         self.answer_rewritten = cx.answer_rewritten;
         result
     }

@@ -96,6 +96,13 @@ impl Response {
         self.broken
     }
 
+    /// What is still to come of it must not get out.
+    pub(super) fn mute(&mut self) {
+        self.ended = true;
+        self.broken = true;
+        self.interest = Interest::Rewrite;
+    }
+
     /// Looks no further.
     pub(super) fn ignore(&mut self) {
         self.interest = Interest::Ignore;

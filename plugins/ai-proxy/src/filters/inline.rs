@@ -13,11 +13,12 @@ use shared::host::{Call, Capability, Host, Map};
 use shared::request::RequestBody;
 use shared::sse;
 
+use super::goal::{self, Goal};
 use super::route::proxy_error;
-use super::track::{Track, Trial};
+use super::track::{Track, Trial, seconds};
 use super::{
-    answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward, head,
-    passthrough, read, sealing, state_usage, tell_route,
+    Told, answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward,
+    goals, head, invite, passthrough, prompt_tokens, read, sealing, spend, state_usage, vote,
 };
 use crate::answer::Answer;
 use crate::asked::{self, Asked};
@@ -26,6 +27,7 @@ use crate::auth::{self, Unsigned};
 use crate::config::Inline;
 use crate::gateway::Gateway;
 use crate::provider::Provider;
+use crate::routing::failure;
 
 /// Bodies are JSON unless the client says otherwise.
 const JSON: &str = "application/json";
@@ -37,8 +39,7 @@ pub(super) struct InlineFilter {
     track: Option<Track>,
     trial: Option<Trial>,
     status: u16,
-    /// Name of the rule and variant, for the client.
-    told: Option<(String, Option<String>)>,
+    told: Option<Told>,
 }
 
 /// The plugin's own calls to providers, one after the other.
@@ -46,19 +47,17 @@ struct Calls {
     asked: Asked,
     /// The request's body; the host's copy is gone when the first call ends.
     body: Vec<u8>,
-    /// The next one last.
-    left: Vec<Next>,
+    /// Who is left to be asked, the next one first.
+    left: Vec<Goal>,
     /// How many were asked.
     made: usize,
 }
 
-/// Who is asked next.
-#[derive(Clone)]
-struct Next {
-    provider: String,
-    model: String,
-    /// Numbers of the rule and its target.
-    numbers: Option<(usize, usize)>,
+impl Calls {
+    /// Whether somebody can be asked after an ordinary failure.
+    fn more(&self) -> bool {
+        self.left.iter().any(|goal| goal.only_after.is_empty())
+    }
 }
 
 impl InlineFilter {
@@ -86,20 +85,9 @@ impl InlineFilter {
         }
         self.track = Track::begin(&gateway, &choice, cx.host.now_nanos());
         let decision = choice.decision.as_ref();
-        self.told = decision.map(|d| (d.route.name.clone(), d.variant.clone()));
-        let numbers =
-            |place: usize| decision.and_then(|d| Some((d.number, *d.targets.get(place)?)));
-        let mut targets: Vec<_> = choice
-            .targets
-            .iter()
-            .enumerate()
-            .map(|(place, (provider, model))| Next {
-                provider: provider.name.clone(),
-                model: model.clone(),
-                numbers: numbers(place),
-            })
-            .collect();
-        let Some(Next { provider, model, numbers }) = targets.first() else {
+        self.told = decision.map(Told::of);
+        let targets = goals(&choice);
+        let Some(Goal { provider, model, numbers, .. }) = targets.first() else {
             return Err(asked::unknown_model(&asked.model, &[]));
         };
         let Some(provider) = gateway.provider(provider) else {
@@ -116,7 +104,6 @@ impl InlineFilter {
         let changed = body.change().is_some() || cx.answer_is_rewritten();
         match way(gateway.inline, cx.host, &attempt, several && !asked.stream, changed) {
             Inline::Call => {
-                targets.reverse();
                 let body = body.bytes().to_vec();
                 self.calls = Some(Calls { asked, body, left: targets, made: 0 });
                 Ok(self.call_next(cx))
@@ -128,8 +115,11 @@ impl InlineFilter {
             }
             _ => {
                 let passthrough = passthrough(cx);
-                self.trial = Some(Trial::begin(0, cx.host.now_nanos()));
+                let target = numbers.map(|(_, target)| target);
+                self.trial = Some(Trial::begin(0, target, cx.host.now_nanos()));
                 attempting(cx, &provider.name, model);
+                let tokens = prompt_tokens(cx, body.text());
+                spend(cx, provider, attempt.key, 1, tokens);
                 attempt.change(body)?;
                 address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
                 let answer = Answer::new(cx.host, provider, model, &asked, &attempt, passthrough);
@@ -144,7 +134,9 @@ impl InlineFilter {
     fn call_next(&mut self, cx: &mut Cx<'_>) -> Flow {
         let gateway = Rc::clone(&self.gateway);
         let Some(calls) = &mut self.calls else { return Flow::Continue };
-        let Some(Next { provider: name, model, numbers }) = calls.left.pop() else {
+        let next = calls.left.iter().position(|goal| goal.only_after.is_empty());
+        let next = next.map(|next| calls.left.remove(next));
+        let Some(Goal { provider: name, model, numbers, .. }) = next else {
             let error = ApiError::new(ErrorKind::Overloaded, "no provider could be reached");
             return cx.refuse(&error);
         };
@@ -160,21 +152,26 @@ impl InlineFilter {
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
         let attempt = Attempt::new(&circumstances, provider, changes, &model, &calls.asked, text);
         let called = attempt.and_then(|mut attempt| {
+            let key = attempt.key.filter(|_| !passthrough);
             let answer =
                 Answer::new(cx.host, provider, &model, &calls.asked, &attempt, passthrough)
                     .sealed(sealing(&gateway, cx, provider, &calls.asked, &attempt))
                     .counted(gateway.service(&calls.asked));
             let call = call(&gateway, provider, &mut attempt, calls, passthrough, cx.host)?;
-            Ok((answer, call))
+            Ok((answer, call, key))
         });
         match called {
-            Err(error) if calls.left.is_empty() => cx.refuse(&error),
+            Err(error) if !calls.more() => cx.refuse(&error),
             // The next one may have something for it.
             Err(_) => self.call_next(cx),
-            Ok((answer, call)) => {
-                self.trial = Some(Trial::begin(calls.made, cx.host.now_nanos()));
+            Ok((answer, call, key)) => {
+                let target = numbers.map(|(_, target)| target);
+                self.trial = Some(Trial::begin(calls.made, target, cx.host.now_nanos()));
                 calls.made += 1;
                 attempting(cx, &name, &model);
+                let tokens =
+                    prompt_tokens(cx, std::str::from_utf8(&calls.body).unwrap_or_default());
+                spend(cx, provider, key, 1, tokens);
                 self.answer = Some(answer);
                 Flow::Call(Box::new(call))
             }
@@ -193,8 +190,11 @@ impl InlineFilter {
         let mut headers = ReplyHeaders { status, list };
         let kind = BodyKind::of(&headers);
         let mut head = ResponseHead { status, kind, headers: &mut headers };
-        tell_route(self.told.as_ref(), &mut head);
-        let interest = answer_head(&self.gateway, answer, cx, &mut head);
+        if let Some(told) = &self.told {
+            told.tell(&mut head);
+            invite(&self.gateway, cx, &mut head);
+        }
+        let (interest, _) = answer_head(&self.gateway, answer, cx, &mut head);
         let body = if kind.is_stream() && interest != Interest::Ignore {
             stream(answer, kind, &reply.body)
         } else if interest == Interest::Ignore {
@@ -202,7 +202,7 @@ impl InlineFilter {
         } else {
             answer.body(&mut head, &reply.body).unwrap_or(reply.body)
         };
-        state_usage(cx, answer);
+        state_usage(&self.gateway, cx, answer);
         Reply { status: headers.status, headers: headers.list, body }
     }
 }
@@ -304,6 +304,9 @@ impl Filter for InlineFilter {
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
+        if let Some(flow) = vote(&self.gateway, cx, body.text()) {
+            return flow;
+        }
         match self.begin(cx, body) {
             Ok(flow) => flow,
             Err(error) if self.gateway.mode == Mode::Enforce => cx.refuse(&error),
@@ -313,26 +316,35 @@ impl Filter for InlineFilter {
 
     fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
         if let Some(trial) = &mut self.trial {
-            trial.state(cx, reply.status.unwrap_or(0), reply.retry_after.as_deref());
+            let rest = seconds(reply.retry_after.as_deref());
+            trial.state(cx, reply.status.unwrap_or(0), rest);
         }
-        let more = self.calls.as_ref().is_some_and(|calls| !calls.left.is_empty());
-        if more && retriable(reply.status) {
-            return self.call_next(cx);
+        if let Some(calls) = &mut self.calls {
+            let body = std::str::from_utf8(&reply.body).unwrap_or_default();
+            let failure = failure::of_error(reply.status.unwrap_or(0), body);
+            let diverted =
+                failure.is_some_and(|failure| goal::promote(&mut calls.left, 0, failure));
+            if diverted || (calls.more() && retriable(reply.status)) {
+                return self.call_next(cx);
+            }
         }
         Flow::Respond(Box::new(self.reply(cx, reply)))
     }
 
     fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
         self.status = head.status;
-        tell_route(self.told.as_ref(), head);
+        if let Some(told) = &self.told {
+            told.tell(head);
+            invite(&self.gateway, cx, head);
+        }
         if let Some(trial) = &mut self.trial
             && head.status >= 400
         {
             let after = head.headers.get("retry-after");
-            trial.state(cx, head.status, after.as_deref());
+            trial.state(cx, head.status, seconds(after.as_deref()));
         }
         match &mut self.answer {
-            Some(answer) => answer_head(&self.gateway, answer, cx, head),
+            Some(answer) => answer_head(&self.gateway, answer, cx, head).0,
             None => Interest::Ignore,
         }
     }
@@ -349,7 +361,7 @@ impl Filter for InlineFilter {
 
     fn end(&mut self, cx: &mut Cx<'_>, _: bool, out: &mut Out<'_>) {
         if let Some(answer) = &mut self.answer {
-            finish(answer, cx, out);
+            finish(&self.gateway, answer, cx, out);
         }
     }
 
@@ -364,13 +376,13 @@ impl Filter for InlineFilter {
         }
         let answer = self.answer.as_mut()?;
         let changed = answer.body(head, body);
-        state_usage(cx, answer);
+        state_usage(&self.gateway, cx, answer);
         changed
     }
 
     fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
         if let (Some(answer), Outcome::Aborted) = (&self.answer, outcome) {
-            state_usage(cx, answer);
+            state_usage(&self.gateway, cx, answer);
         }
         if let Some(track) = self.track.take() {
             track.end(&self.gateway, cx, outcome);

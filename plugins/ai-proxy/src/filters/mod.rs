@@ -1,6 +1,9 @@
 //! The filters, one per role.
 
+mod copy;
+mod goal;
 mod inline;
+mod prepare;
 mod route;
 mod track;
 mod translate;
@@ -8,21 +11,26 @@ mod translate;
 use std::rc::Rc;
 
 use shared::config::{Mode, Secret};
-use shared::errors::ApiError;
+use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, Reply, ResponseHead};
 use shared::host::{Capability, Map};
 use shared::protocol::Endpoint;
+use shared::protocol::endpoint::tail;
 use shared::request::RequestBody;
 
+use crate::admin;
 use crate::answer::{Answer, printable};
 use crate::asked::{self, Asked, Operation};
 use crate::attempt::{Attempt, Circumstances};
 use crate::config::{Key, Role};
+use crate::feedback;
 use crate::gateway::{Choice, Gateway};
 use crate::models;
 use crate::objects::{self, Place, answer::Sealing};
 use crate::provider::Provider;
+use crate::quota;
+use crate::routing::Decision;
 use crate::routing::ask::Ask;
 use crate::translate::count::estimate::estimate;
 use crate::wire;
@@ -36,13 +44,25 @@ const PROVIDER_HEADER: &str = "x-ai-provider";
 /// Says that a number of tokens is the gateway's own estimate.
 const ESTIMATED_HEADER: &str = "x-ai-estimated";
 
-/// The filter for this configuration's role.
-pub fn filter(gateway: Rc<Gateway>) -> Box<dyn Filter> {
-    match gateway.role {
-        Role::Route => Box::new(route::Route::new(gateway)),
-        Role::Translate => Box::new(translate::Translate::new(gateway)),
-        Role::Inline => Box::new(inline::InlineFilter::new(gateway)),
-    }
+/// The header by which a client asks why.
+const DEBUG_HEADER: &str = "x-ai-debug";
+
+/// The filters for this configuration's role.
+pub fn filters(gateway: &Rc<Gateway>) -> Vec<Box<dyn Filter>> {
+    let own: Box<dyn Filter> = match gateway.role {
+        Role::Route => Box::new(route::Route::new(Rc::clone(gateway))),
+        Role::Translate => Box::new(translate::Translate::new(Rc::clone(gateway))),
+        Role::Inline => Box::new(inline::InlineFilter::new(Rc::clone(gateway))),
+        Role::Prepare => return preparing(gateway).into_iter().collect(),
+    };
+    let preparing = preparing(gateway).filter(|_| gateway.role != Role::Translate);
+    preparing.into_iter().chain([own]).collect()
+}
+
+/// The filter that changes requests before other plugins look at them, if they are to be changed.
+pub fn preparing(gateway: &Rc<Gateway>) -> Option<Box<dyn Filter>> {
+    let prepare = || -> Box<dyn Filter> { Box::new(prepare::Prepare::new(Rc::clone(gateway))) };
+    gateway.prepares().then(prepare)
 }
 
 /// Reads what is asked for, and checks that the objects that it names are the client's own.
@@ -100,17 +120,11 @@ fn choose<'g>(
     let model = gateway.real_name(&asked.model);
     let mut ask = Ask::new(cx, path, body, model, asked.stream || asked.array);
     ask.max_tokens = asked.max_tokens;
+    ask.debug = gateway.debug && ask.header(DEBUG_HEADER).is_some_and(|value| value != "0");
     let choice = gateway.choose(asked, wanted.as_deref(), &mut ask, host)?;
     check_objects(asked, choice.key == Key::Passthrough)?;
-    let mut targets = String::new();
-    for (place, (provider, model)) in choice.targets.iter().enumerate() {
-        let decision = choice.decision.as_ref();
-        let numbers = decision.and_then(|d| Some((d.number, d.targets.get(place)?)));
-        let numbers = numbers.map_or(String::new(), |(rule, target)| format!("\t{rule}.{target}"));
-        targets.push_str(&format!("{}={model}{numbers}\n", provider.name));
-    }
     cx.facts.set(cx.host, Fact::RequestedModel, asked.model.as_str());
-    cx.facts.set(cx.host, Fact::Targets, targets.trim_end());
+    cx.facts.set(cx.host, Fact::Targets, goal::write(&goals(&choice)));
     if choice.key == Key::Passthrough {
         cx.facts.set(cx.host, Fact::Key, PASSTHROUGH);
     }
@@ -126,14 +140,64 @@ fn choose<'g>(
     Ok(choice)
 }
 
-/// Tells the client which rule has decided, and which variant of an experiment it got.
-fn tell_route(told: Option<&(String, Option<String>)>, head: &mut ResponseHead<'_>) {
-    let Some((route, variant)) = told else { return };
-    head.headers.set("x-ai-route", &printable(route));
-    if let Some(variant) = variant {
-        head.headers.set("x-ai-variant", &printable(variant));
+/// The targets of a choice, those that are there for some failures only last.
+fn goals(choice: &Choice<'_>) -> Vec<goal::Goal> {
+    let ordinary = choice.decision.as_ref().map_or(usize::MAX, |decision| decision.targets.len());
+    let one = |(place, (provider, model)): (usize, &(&Provider, String))| {
+        let decision = choice.decision.as_ref();
+        let (target, only_after) = match place.checked_sub(ordinary) {
+            None => (decision.and_then(|d| d.targets.get(place)).copied(), Vec::new()),
+            Some(place) => {
+                let spare = decision.and_then(|d| d.spare.get(place));
+                let only_after = spare.map(|(_, failures)| failures.clone()).unwrap_or_default();
+                (spare.map(|(target, _)| *target), only_after)
+            }
+        };
+        goal::Goal {
+            provider: provider.name.clone(),
+            model: model.clone(),
+            numbers: decision.and_then(|decision| Some((decision.number, target?))),
+            only_after,
+        }
+    };
+    choice.targets.iter().enumerate().map(one).collect()
+}
+
+/// What a client is told of the decision.
+#[derive(Debug)]
+struct Told {
+    /// The rule that has decided.
+    route: String,
+    /// The variant of an experiment that it got.
+    variant: Option<String>,
+    /// Why, if it has asked.
+    reason: Option<String>,
+}
+
+impl Told {
+    fn of(decision: &Decision<'_>) -> Told {
+        Told {
+            route: printable(&decision.route.name),
+            variant: decision.variant.as_deref().map(printable),
+            reason: decision.reason.clone(),
+        }
+    }
+
+    fn tell(&self, head: &mut ResponseHead<'_>) {
+        head.headers.set("x-ai-route", &self.route);
+        if let Some(variant) = &self.variant {
+            head.headers.set("x-ai-variant", variant);
+        }
+        if let Some(reason) = &self.reason {
+            let visible = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '_' };
+            let reason: String = reason.chars().map(visible).take(MOST_REASON).collect();
+            head.headers.set("x-ai-decision", &reason);
+        }
     }
 }
+
+/// Longest `x-ai-decision`, in bytes.
+const MOST_REASON: usize = 4096;
 
 /// The provider that the client names for what names no model.
 fn wanted_provider(cx: &Cx<'_>) -> Option<String> {
@@ -148,7 +212,16 @@ fn passthrough(cx: &mut Cx<'_>) -> bool {
 /// What can be told by the headers alone: refuses what is not served, lists the models, or asks for
 /// the body.
 fn head(gateway: &Gateway, cx: &mut Cx<'_>) -> Flow {
+    if gateway.mode == Mode::Enforce
+        && let Some(reply) = admin::answer(gateway, cx.host)
+    {
+        return Flow::Respond(Box::new(reply));
+    }
     let path = cx.host.path().unwrap_or_default();
+    if votes(cx) {
+        cx.read_body();
+        return Flow::Continue;
+    }
     let listed =
         models_form(cx).filter(|_| cx.host.method().as_deref() == Some("GET")).map(|form| {
             let allowed = cx.facts.get(cx.host, Fact::AllowedModels);
@@ -167,6 +240,61 @@ fn head(gateway: &Gateway, cx: &mut Cx<'_>) -> Flow {
         },
     };
     if gateway.mode == Mode::Enforce { cx.refuse(&refusal) } else { Flow::Continue }
+}
+
+/// Whether a user tells what an answer was like.
+fn votes(cx: &Cx<'_>) -> bool {
+    cx.endpoint == Some(Endpoint::OpenAiOther)
+        && cx.host.method().as_deref() == Some("POST")
+        && cx.host.path().as_deref().and_then(tail).is_some_and(|tail| {
+            tail.split('?').next().unwrap_or_default().trim_end_matches('/') == "/feedback"
+        })
+}
+
+/// Takes a vote, if the request is one.
+fn vote(gateway: &Gateway, cx: &mut Cx<'_>, body: &str) -> Option<Flow> {
+    if !votes(cx) || gateway.mode != Mode::Enforce {
+        return None;
+    }
+    let Some(feedback) = &gateway.feedback else {
+        let message = "feedback is not asked for here; `feedback` is not configured";
+        return Some(cx.refuse(&ApiError::new(ErrorKind::NotFound, message)));
+    };
+    let consumer = cx.facts.get(cx.host, Fact::Consumer).unwrap_or_default();
+    Some(match feedback.take(cx.host, &consumer, body) {
+        Ok(vote) => {
+            let about = &vote.about;
+            gateway.rate(cx.host, &about.provider, &about.model, vote.score);
+            let fact = serde_json::json!({
+                "provider": about.provider,
+                "model": about.model,
+                "variant": about.variant,
+                "score": vote.score,
+            });
+            cx.facts.set(cx.host, Fact::Feedback, fact.to_string());
+            Flow::Respond(Box::new(Reply {
+                status: 202,
+                headers: vec![("content-type".into(), "application/json".into())],
+                body: b"{}".to_vec(),
+            }))
+        }
+        Err(error) => cx.refuse(&error),
+    })
+}
+
+/// Sends the token with which the client can tell what the answer was like.
+fn invite(gateway: &Gateway, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) {
+    let Some(feedback) = gateway.feedback.as_ref().filter(|_| (200..300).contains(&head.status))
+    else {
+        return;
+    };
+    let mut fact = |fact| cx.facts.get(cx.host, fact).unwrap_or_default();
+    let (provider, model) = (fact(Fact::Provider), fact(Fact::Model));
+    let (variant, consumer) = (fact(Fact::Variant), fact(Fact::Consumer));
+    if !model.is_empty() {
+        let token = feedback.token(cx.host, &consumer, (&provider, &model, &variant));
+        head.headers.set(feedback::HEADER, &token);
+    }
 }
 
 /// OpenAI's path and Anthropic's are the same; Anthropic's clients send their version.
@@ -216,20 +344,44 @@ fn asked_path(cx: &mut Cx<'_>) -> String {
     stated.or_else(|| cx.host.path()).unwrap_or_default()
 }
 
-/// An answer's head has come.
+/// An answer's head has come. Gives what is wanted of its body, and for how many seconds the provider
+/// is to rest.
 fn answer_head(
     gateway: &Gateway,
     answer: &mut Answer,
     cx: &Cx<'_>,
     head: &mut ResponseHead<'_>,
-) -> Interest {
+) -> (Interest, Option<u64>) {
     let interest = answer.head(head);
-    if let Some(provider) = gateway.provider(answer.provider()) {
-        let retry_after = head.headers.get("retry-after");
-        let now = cx.host.now_nanos() / 1_000_000_000;
-        answer.tell_keys(&provider.keys, retry_after.as_deref(), now);
+    let Some(provider) = gateway.provider(answer.provider()) else { return (interest, None) };
+    let retry_after = head.headers.get("retry-after");
+    let now = cx.host.now_nanos() / 1_000_000_000;
+    let rest = quota::told(head.headers, now);
+    answer.tell_keys(&provider.keys, retry_after.as_deref(), rest, now);
+    let rest = match answer.key() {
+        // As long as another key can be used, so can the provider.
+        Some(_) if provider.keys.len() > 1 => provider.keys.rest_of_all(now),
+        _ => track::seconds(retry_after.as_deref()).filter(|_| answer.status() >= 400).or(rest),
+    };
+    (interest, rest)
+}
+
+/// A request goes out with one of the provider's keys, or an answer to it has come.
+fn spend(cx: &mut Cx<'_>, provider: &Provider, key: Option<usize>, requests: u64, tokens: u64) {
+    let limits = &provider.key_limits;
+    if limits.requests_per_minute.is_none() && limits.tokens_per_minute.is_none() {
+        return;
     }
-    interest
+    if let Some(key) = key {
+        let which = (provider.name.as_str(), key);
+        quota::spend(cx.host, limits, &provider.keys, which, (requests, tokens));
+    }
+}
+
+/// Tokens of a prompt, as somebody has estimated or else by its length.
+fn prompt_tokens(cx: &mut Cx<'_>, text: &str) -> u64 {
+    let stated = cx.facts.get(cx.host, Fact::Estimate).and_then(|stated| stated.parse().ok());
+    stated.unwrap_or_else(|| u64::try_from(text.len() / 4).unwrap_or(u64::MAX))
 }
 
 /// States who is being asked.
@@ -242,7 +394,10 @@ fn attempting(cx: &mut Cx<'_>, provider: &str, model: &str) {
 }
 
 /// States what the answer has cost.
-fn state_usage(cx: &mut Cx<'_>, answer: &Answer) {
+fn state_usage(gateway: &Gateway, cx: &mut Cx<'_>, answer: &Answer) {
+    if let (Some(provider), Some(usage)) = (gateway.provider(answer.provider()), answer.usage()) {
+        spend(cx, provider, answer.key(), 0, usage.completion_tokens);
+    }
     if let Some(json) = answer.usage().and_then(|usage| serde_json::to_string(&usage).ok()) {
         cx.facts.set(cx.host, Fact::Usage, json);
     }
@@ -259,7 +414,7 @@ fn forward(answer: &mut Answer, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Ou
 }
 
 /// Ends a stream of a provider in the client's form.
-fn finish(answer: &mut Answer, cx: &mut Cx<'_>, out: &mut Out<'_>) {
+fn finish(gateway: &Gateway, answer: &mut Answer, cx: &mut Cx<'_>, out: &mut Out<'_>) {
     answer.end(&mut |name, data| out.send(cx, &Event { name, data, raw: None }));
-    state_usage(cx, answer);
+    state_usage(gateway, cx, answer);
 }

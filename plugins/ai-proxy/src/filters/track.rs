@@ -5,9 +5,13 @@
 
 use shared::facts::Fact;
 use shared::filter::{Cx, Outcome};
+use shared::usage::Usage;
 
 use crate::gateway::{Choice, Gateway};
 use crate::routing::health;
+
+/// What [`Fact::Guard`] says of an answer that was kept back.
+const BLOCKED: &str = "block_answer";
 
 /// A request that was sent to a rule's targets.
 #[derive(Debug)]
@@ -39,24 +43,45 @@ impl Track {
         let attempts = cx.facts.get(cx.host, Fact::Attempts).unwrap_or_default();
         let stated = cx.facts.get(cx.host, Fact::Outcomes).unwrap_or_default();
         let attempts: Vec<_> = attempts.split(',').filter(|name| !name.is_empty()).collect();
-        let failed = health::Outcome { status: 0, first: None, total: None, retry_after: None };
+        let now = cx.host.now_nanos();
+        let blocked = cx.facts.get(cx.host, Fact::Guard).is_some_and(|guard| guard == BLOCKED);
         for (place, provider) in attempts.iter().enumerate() {
             let last = place + 1 == attempts.len();
-            let known = stated.lines().rev().find_map(|line| parse(line, place));
+            let known =
+                stated.lines().rev().filter_map(Line::parse).find(|line| line.place == place);
+            let failed = health::Outcome::default();
             let came = match known {
-                Some(known) => Some(known),
+                Some(line) => {
+                    let whole = last && outcome == Outcome::Complete;
+                    let total = whole.then(|| now.saturating_sub(line.started));
+                    Some(health::Outcome { total, blocked: blocked && last, ..line.outcome })
+                }
                 // Another attempt followed, or the proxy gave up.
                 None if !last || self.proxy_status.is_some() => Some(failed),
                 None if outcome == Outcome::Aborted => None,
                 None => Some(failed),
             };
-            self.tell(gateway, cx, place, provider, came);
+            let target =
+                known.and_then(|line| line.target).or_else(|| self.planned(place, provider));
+            self.tell(gateway, cx, place, target, came);
+            if let Some(target) = target.filter(|_| last) {
+                let usage = cx.facts.get(cx.host, Fact::Usage);
+                let usage = usage.and_then(|json| serde_json::from_str::<Usage>(&json).ok());
+                let tokens = usage.map_or(0, |usage| usage.total_tokens());
+                gateway.routing().spent(self.rule, target, tokens, now);
+            }
         }
         if attempts.is_empty() {
-            let came = self.proxy_status.map(|_| failed);
-            let first = self.targets.first().map_or("", |(_, provider)| provider.as_str());
-            self.tell(gateway, cx, 0, first, came);
+            let came = self.proxy_status.map(|_| health::Outcome::default());
+            self.tell(gateway, cx, 0, self.targets.first().map(|(target, _)| *target), came);
         }
+    }
+
+    /// The target that an attempt was to go to.
+    fn planned(&self, place: usize, provider: &str) -> Option<usize> {
+        let planned = self.targets.get(place).filter(|(_, name)| name == provider);
+        let named = || self.targets.iter().find(|(_, name)| name == provider);
+        planned.or_else(named).map(|(target, _)| *target)
     }
 
     fn tell(
@@ -64,72 +89,114 @@ impl Track {
         gateway: &Gateway,
         cx: &Cx<'_>,
         place: usize,
-        provider: &str,
+        target: Option<usize>,
         came: Option<health::Outcome>,
     ) {
-        let planned = self.targets.get(place).filter(|(_, name)| name == provider);
-        let named = || self.targets.iter().find(|(_, name)| name == provider);
-        let Some((target, _)) = planned.or_else(named) else { return };
-        let first = self.targets.first().is_some_and(|(first, _)| first == target);
+        let Some(target) = target else { return };
+        let first = place == 0 && self.targets.first().is_some_and(|(first, _)| *first == target);
         let route = gateway.routing().route(self.rule);
-        if let Some(asked) = route.and_then(|route| route.target(*target))
-            && !(first && place == 0)
+        if let Some(asked) = route.and_then(|route| route.target(target))
+            && !first
         {
             asked.health.begin(cx.host.now_nanos());
         }
-        gateway.routing().ended(cx.host, self.rule, *target, came);
+        gateway.routing().ended(cx.host, self.rule, target, came);
     }
 }
 
 /// One attempt as it is seen where it is made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trial {
-    place: usize,
+    /// So many attempts were made before.
+    pub(super) place: usize,
+    target: Option<usize>,
     started: u64,
     stated: bool,
 }
 
 impl Trial {
-    /// It begins; `place` attempts were made before.
-    pub(super) fn begin(place: usize, now: u64) -> Trial {
-        Trial { place, started: now, stated: false }
+    /// It begins; `place` attempts were made before. `target` is its number in the rule.
+    pub(super) fn begin(place: usize, target: Option<usize>, now: u64) -> Trial {
+        Trial { place, target, started: now, stated: false }
     }
 
     /// The answer's first bytes have come, or it has failed. Only the first time counts.
-    pub(super) fn state(&mut self, cx: &mut Cx<'_>, status: u16, retry_after: Option<&str>) {
+    pub(super) fn state(&mut self, cx: &mut Cx<'_>, status: u16, rest: Option<u64>) {
         if std::mem::replace(&mut self.stated, true) {
             return;
         }
         let before = cx.facts.get(cx.host, Fact::Outcomes).unwrap_or_default();
-        let first = cx.host.now_nanos().saturating_sub(self.started) / 1000;
-        let after = retry_after.and_then(|after| after.trim().parse::<f64>().ok());
-        let after = after.filter(|after| *after >= 0.0);
-        // Saturates.
-        let after = after.map_or_else(|| "-".to_owned(), |after| (after.ceil() as u64).to_string());
-        let line = format!("{} {status} {first} {after}", self.place);
+        let first = cx.host.now_nanos().saturating_sub(self.started);
+        let line = Line {
+            place: self.place,
+            target: self.target,
+            started: self.started,
+            outcome: health::Outcome {
+                status,
+                first: Some(first),
+                retry_after: rest.map(|seconds| seconds.saturating_mul(1_000_000_000)),
+                ..health::Outcome::default()
+            },
+        };
+        let line = line.write();
         let all = if before.is_empty() { line } else { format!("{before}\n{line}") };
         cx.facts.set(cx.host, Fact::Outcomes, all);
     }
 }
 
-/// The outcome that a line states, if it is of this attempt.
-fn parse(line: &str, place: usize) -> Option<health::Outcome> {
-    let mut words = line.split(' ');
-    let number: usize = words.next()?.parse().ok()?;
-    if number != place {
-        return None;
+/// The seconds of a `retry-after`; a date is as good as nothing said.
+pub(super) fn seconds(retry_after: Option<&str>) -> Option<u64> {
+    let after = retry_after?.trim().parse::<f64>().ok().filter(|after| *after >= 0.0)?;
+    // Saturates.
+    Some(after.ceil() as u64)
+}
+
+/// What is stated of an attempt: a line of [`Fact::Outcomes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    place: usize,
+    target: Option<usize>,
+    /// When it began, in nanoseconds since the Unix epoch.
+    started: u64,
+    /// What came of it.
+    pub(super) outcome: health::Outcome,
+}
+
+impl Line {
+    fn write(&self) -> String {
+        let or_dash = |value: Option<u64>| value.map_or("-".into(), |value| value.to_string());
+        let target = self.target.and_then(|target| u64::try_from(target).ok());
+        format!(
+            "{} {} {} {} {} {}",
+            self.place,
+            self.outcome.status,
+            or_dash(self.outcome.first.map(|nanos| nanos / 1000)),
+            or_dash(self.outcome.retry_after.map(|nanos| nanos / 1_000_000_000)),
+            or_dash(target),
+            self.started / 1000,
+        )
     }
-    let status = words.next()?.parse().ok()?;
-    let nanos = |word: Option<&str>, unit: u64| {
-        word.and_then(|word| word.parse::<u64>().ok()).map(|value| value.saturating_mul(unit))
-    };
-    let first = nanos(words.next(), 1000);
-    Some(health::Outcome {
-        status,
-        first,
-        total: None,
-        retry_after: nanos(words.next(), 1_000_000_000),
-    })
+
+    /// Reads a line.
+    pub(super) fn parse(line: &str) -> Option<Line> {
+        let mut words = line.split(' ');
+        let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
+        let place = usize::try_from(number()?).ok()?;
+        let status = u16::try_from(number()?).ok()?;
+        let (first, after, target) = (number(), number(), number());
+        let started = number().unwrap_or(0).saturating_mul(1000);
+        Some(Line {
+            place,
+            target: target.and_then(|target| usize::try_from(target).ok()),
+            started,
+            outcome: health::Outcome {
+                status,
+                first: first.map(|micros| micros.saturating_mul(1000)),
+                retry_after: after.map(|seconds| seconds.saturating_mul(1_000_000_000)),
+                ..health::Outcome::default()
+            },
+        })
+    }
 }
 
 #[cfg(test)]
@@ -138,11 +205,28 @@ mod tests {
 
     #[test]
     fn what_is_stated_is_read_again() {
-        let came = parse("1 429 2500 7", 1).unwrap();
-        assert_eq!((came.status, came.first), (429, Some(2_500_000)));
-        assert_eq!(came.retry_after, Some(7_000_000_000));
-        assert_eq!(parse("0 200 10 -", 0).unwrap().retry_after, None);
-        assert_eq!(parse("0 200 10 -", 1), None);
-        assert_eq!(parse("", 0), None);
+        let outcome = health::Outcome {
+            status: 429,
+            first: Some(2_500_000),
+            retry_after: Some(7_000_000_000),
+            ..health::Outcome::default()
+        };
+        let line = Line { place: 1, target: Some(3), started: 1_760_000_000_000_001_000, outcome };
+        assert_eq!(Line::parse(&line.write()), Some(line));
+        let bare = Line {
+            place: 0,
+            target: None,
+            started: 0,
+            outcome: health::Outcome { status: 200, ..health::Outcome::default() },
+        };
+        assert_eq!(Line::parse(&bare.write()), Some(bare));
+        assert_eq!(Line::parse(""), None);
+    }
+
+    #[test]
+    fn only_seconds_are_understood() {
+        assert_eq!(seconds(Some(" 1.5 ")), Some(2));
+        assert_eq!(seconds(Some("Fri, 31 Dec 1999 23:59:59 GMT")), None);
+        assert_eq!(seconds(None), None);
     }
 }

@@ -8,16 +8,19 @@ use shared::facts::Fact;
 use shared::filter::{Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead};
 use shared::request::RequestBody;
 
+use super::goal::{self, Goal};
 use super::track::Trial;
 use super::{
     answer_head, asked_path, attempting, check_objects, choose, circumstances, estimated, finish,
-    forward, passthrough, read, sealing, state_usage,
+    forward, passthrough, prompt_tokens, read, sealing, spend, state_usage,
 };
-use crate::answer::Answer;
+use crate::answer::{Answer, Begun};
 use crate::asked::Asked;
 use crate::attempt::{Attempt, address};
 use crate::gateway::Gateway;
 use crate::provider::Provider;
+use crate::routing::config::Failure;
+use crate::routing::failure;
 
 /// The metadata of hosts and clusters that names their provider:
 /// `filter_metadata: { ai-gateway: { provider: <name> } }`.
@@ -28,11 +31,19 @@ pub(super) struct Translate {
     answer: Option<Answer>,
     trial: Option<Trial>,
     status: u16,
+    /// The answer's head waits for its first event.
+    holds: bool,
+    /// For how many seconds the provider is to rest.
+    rest: Option<u64>,
 }
+
+/// The status of an answer that another target is to be asked instead of. Where the proxy does not
+/// ask one, the role `route` tells the client what it was.
+pub(super) const DIVERTED: u16 = 503;
 
 impl Translate {
     pub(super) fn new(gateway: Rc<Gateway>) -> Translate {
-        Translate { gateway, answer: None, trial: None, status: 0 }
+        Translate { gateway, answer: None, trial: None, status: 0, holds: false, rest: None }
     }
 
     fn attempt(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Result<Flow, ApiError> {
@@ -52,8 +63,11 @@ impl Translate {
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
         let mut attempt =
             Attempt::new(&circumstances, provider, changes, &model, &asked, body.text())?;
-        self.trial = Some(Trial::begin(made, cx.host.now_nanos()));
+        let target = numbers.map(|(_, target)| target);
+        self.trial = Some(Trial::begin(made, target, cx.host.now_nanos()));
         attempting(cx, &provider.name, &model);
+        let tokens = prompt_tokens(cx, body.text());
+        spend(cx, provider, attempt.key, 1, tokens);
         attempt.change(body)?;
         address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
         let answer = Answer::new(cx.host, provider, &model, &asked, &attempt, passthrough);
@@ -61,33 +75,77 @@ impl Translate {
         self.answer = Some(answer.sealed(sealing).counted(gateway.service(&asked)));
         Ok(Flow::Continue)
     }
+
+    /// States how the attempt fares, the first time that this can be told.
+    fn state(&mut self, cx: &mut Cx<'_>, status: u16) {
+        if let Some(trial) = &mut self.trial {
+            trial.state(cx, status, self.rest);
+        }
+    }
+
+    /// Sees to it that the next attempt goes to a target that is there for this failure.
+    fn divert(&self, cx: &mut Cx<'_>, failure: Failure) -> bool {
+        let Some(trial) = self.trial else { return false };
+        let mut goals = goal::stated(cx);
+        if !goal::promote(&mut goals, trial.place + 1, failure) {
+            return false;
+        }
+        cx.facts.set(cx.host, Fact::Targets, goal::write(&goals));
+        tell_next(&self.gateway, cx, goals.get(trial.place + 1));
+        true
+    }
+
+    /// The stream that is kept back has shown what it is, or still has not.
+    fn held(&mut self, cx: &mut Cx<'_>) {
+        let Some(answer) = &self.answer else { return };
+        let filtered = answer.filtered();
+        match answer.begun().clone() {
+            Begun::Waiting => {}
+            Begun::Content => {
+                self.holds = false;
+                if filtered && self.divert(cx, Failure::ContentFilter) {
+                    self.state(cx, 400);
+                    let message = "the provider's filter stopped the answer";
+                    let error = ApiError::new(ErrorKind::InvalidRequest, message);
+                    cx.replace_answer(
+                        error.code("content_filter").status(DIVERTED).reply(cx.endpoint),
+                    );
+                    return;
+                }
+                self.state(cx, self.status);
+                cx.release_answer();
+            }
+            Begun::Failed { kind, code, message } => {
+                self.holds = false;
+                let name = self.answer.as_ref().map_or("", Answer::provider);
+                log::warn!("provider {name} failed before its stream began: {code}");
+                let mut status = kind.status();
+                let class = failure::of_error(status, &format!("{code} {message}"));
+                let error =
+                    ApiError::new(kind, format!("provider `{name}`: {message}")).code(&code);
+                self.state(cx, status);
+                if class.is_some_and(|class| self.divert(cx, class)) {
+                    status = DIVERTED;
+                }
+                cx.replace_answer(error.status(status).reply(cx.endpoint));
+            }
+        }
+    }
+}
+
+/// Where the proxy asks for a cluster with each attempt, it is told which one is next.
+fn tell_next(gateway: &Gateway, cx: &mut Cx<'_>, next: Option<&Goal>) {
+    if let Some((rule, target)) = next.and_then(|goal| goal.numbers)
+        && let Some(cluster) = gateway.cluster(rule, target)
+    {
+        cx.facts.set(cx.host, Fact::Cluster, cluster);
+    }
 }
 
 /// How many attempts were made before this one.
 fn attempts_made(cx: &mut Cx<'_>) -> usize {
     let made = cx.facts.get(cx.host, Fact::Attempts).unwrap_or_default();
     made.split(',').filter(|name| !name.is_empty()).count()
-}
-
-/// One of the targets that were chosen.
-struct Goal {
-    provider: String,
-    /// The provider's name of the model.
-    model: String,
-    /// Of the rule and its target.
-    numbers: Option<(usize, usize)>,
-}
-
-impl Goal {
-    /// `provider=model`, and if a rule has chosen it a tab and `rule.target`.
-    fn parse(line: &str) -> Option<Goal> {
-        let (provider, rest) = line.split_once('=')?;
-        let (model, numbers) = rest.split_once('\t').unwrap_or((rest, ""));
-        let numbers = numbers
-            .split_once('.')
-            .and_then(|(rule, target)| Some((rule.parse().ok()?, target.parse().ok()?)));
-        Some(Goal { provider: provider.to_owned(), model: model.to_owned(), numbers })
-    }
 }
 
 /// The target that this attempt goes to. Where the proxy asks for a cluster with each attempt, it is
@@ -113,11 +171,7 @@ fn target<'g>(
     let Some(name) = named.or_else(by_cluster).or_else(first) else {
         return Err(misplaced("?"));
     };
-    if let Some((rule, next)) = goals.get(made + 1).and_then(|goal| goal.numbers)
-        && let Some(cluster) = gateway.cluster(rule, next)
-    {
-        cx.facts.set(cx.host, Fact::Cluster, cluster);
-    }
+    tell_next(gateway, cx, goals.get(made + 1).filter(|goal| goal.only_after.is_empty()));
     // One provider may be there twice, with two models.
     let planned = goals.get(made).is_some_and(|goal| goal.provider == name).then_some(made);
     let place = planned.or_else(|| goals.iter().position(|goal| goal.provider == name));
@@ -135,15 +189,12 @@ fn goals(
     body: &str,
     cx: &mut Cx<'_>,
 ) -> Result<Vec<Goal>, ApiError> {
-    let stated = cx.facts.get(cx.host, Fact::Targets).filter(|stated| !stated.is_empty());
-    let stated = match stated {
-        Some(stated) => stated,
-        None => {
-            choose(gateway, asked, path, body, cx)?;
-            cx.facts.get(cx.host, Fact::Targets).unwrap_or_default()
-        }
-    };
-    Ok(stated.lines().filter_map(Goal::parse).collect())
+    let stated = goal::stated(cx);
+    if !stated.is_empty() {
+        return Ok(stated);
+    }
+    choose(gateway, asked, path, body, cx)?;
+    Ok(goal::stated(cx))
 }
 
 fn misplaced(provider: &str) -> ApiError {
@@ -176,31 +227,44 @@ impl Filter for Translate {
 
     fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
         self.status = head.status;
-        if let Some(trial) = &mut self.trial
-            && head.status >= 400
+        let Some(answer) = &mut self.answer else { return Interest::Ignore };
+        let (interest, rest) = answer_head(&self.gateway, answer, cx, head);
+        self.rest = rest;
+        if self.status >= 400
+            && let Some(trial) = &mut self.trial
         {
-            let after = head.headers.get("retry-after");
-            trial.state(cx, head.status, after.as_deref());
+            trial.state(cx, self.status, rest);
         }
-        match &mut self.answer {
-            Some(answer) => answer_head(&self.gateway, answer, cx, head),
-            None => Interest::Ignore,
+        // Its words tell whether another target would do.
+        let telling = matches!(self.status, 200 | 400 | 403 | 413 | 422) && !head.kind.is_stream();
+        if telling && goal::stated(cx).iter().any(|goal| !goal.only_after.is_empty()) {
+            return Interest::Rewrite;
         }
+        if interest != Interest::Ignore && self.gateway.hold_first_event && answer.can_be_held() {
+            self.holds = cx.hold_answer();
+        }
+        interest
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
-        if let Some(trial) = &mut self.trial {
-            trial.state(cx, self.status, None);
+        if !self.holds {
+            self.state(cx, self.status);
         }
         match &mut self.answer {
             Some(answer) => forward(answer, cx, event, out),
             None => out.send(cx, event),
         }
+        if self.holds {
+            self.held(cx);
+        }
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, _: bool, out: &mut Out<'_>) {
         if let Some(answer) = &mut self.answer {
-            finish(answer, cx, out);
+            finish(&self.gateway, answer, cx, out);
+        }
+        if self.holds {
+            self.held(cx);
         }
     }
 
@@ -210,19 +274,24 @@ impl Filter for Translate {
         head: &mut ResponseHead<'_>,
         body: &[u8],
     ) -> Option<Vec<u8>> {
-        if let Some(trial) = &mut self.trial {
-            trial.state(cx, self.status, None);
-        }
+        self.state(cx, self.status);
         let answer = self.answer.as_mut()?;
         let changed = answer.body(head, body);
-        state_usage(cx, answer);
+        state_usage(&self.gateway, cx, answer);
+        let failure = match (200..300).contains(&self.status) {
+            true => answer.filtered().then_some(Failure::ContentFilter),
+            false => failure::of_error(self.status, std::str::from_utf8(body).unwrap_or_default()),
+        };
+        if failure.is_some_and(|failure| self.divert(cx, failure)) {
+            head.set_status(DIVERTED);
+        }
         changed
     }
 
     /// What was reported before the client left counts.
     fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
         if let (Some(answer), Outcome::Aborted) = (&self.answer, outcome) {
-            state_usage(cx, answer);
+            state_usage(&self.gateway, cx, answer);
         }
     }
 }

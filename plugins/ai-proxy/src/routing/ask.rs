@@ -8,6 +8,9 @@ use shared::texts::{self, Role};
 use super::config::{AutoTiers, Need, Tier};
 use crate::percent;
 
+/// The header by which a client names the target that it wants.
+pub const PIN_HEADER: &str = "x-ai-pin";
+
 /// A request.
 pub struct Ask<'a, 'c> {
     /// The model that is asked for.
@@ -20,9 +23,46 @@ pub struct Ask<'a, 'c> {
     pub body: &'a str,
     /// Most tokens of the answer, if the client says.
     pub max_tokens: Option<u64>,
+    /// The client wants to know why.
+    pub debug: bool,
     asked_path: &'a str,
     cx: &'a mut Cx<'c>,
     tokens: Option<u64>,
+    needs: Option<Needs>,
+}
+
+/// Things that not every model can do, as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs(u8);
+
+impl Needs {
+    const ALL: [Need; 6] = [
+        Need::Tools,
+        Need::Vision,
+        Need::Audio,
+        Need::Documents,
+        Need::JsonSchema,
+        Need::Reasoning,
+    ];
+
+    /// These.
+    pub fn of(needs: &[Need]) -> Needs {
+        Needs(needs.iter().fold(0, |bits, need| bits | Needs::bit(*need)))
+    }
+
+    /// Whether this is one of them.
+    pub fn has(self, need: Need) -> bool {
+        self.0 & Needs::bit(need) != 0
+    }
+
+    /// One that is not among these others.
+    pub fn beyond(self, others: Needs) -> Option<Need> {
+        Needs::ALL.into_iter().find(|need| self.has(*need) && !others.has(*need))
+    }
+
+    fn bit(need: Need) -> u8 {
+        1 << (need as u8)
+    }
 }
 
 impl<'a, 'c> Ask<'a, 'c> {
@@ -35,7 +75,23 @@ impl<'a, 'c> Ask<'a, 'c> {
         stream: bool,
     ) -> Ask<'a, 'c> {
         let now = cx.host.now_nanos();
-        Ask { model, stream, now, body, max_tokens: None, asked_path: path, cx, tokens: None }
+        Ask {
+            model,
+            stream,
+            now,
+            body,
+            max_tokens: None,
+            debug: false,
+            asked_path: path,
+            cx,
+            tokens: None,
+            needs: None,
+        }
+    }
+
+    /// The target that the client names in the header `x-ai-pin`.
+    pub fn pin(&self) -> Option<String> {
+        self.header(PIN_HEADER).filter(|pin| !pin.is_empty())
     }
 
     /// The path without its query.
@@ -95,10 +151,24 @@ impl<'a, 'c> Ask<'a, 'c> {
     }
 
     /// Whether the request needs this of a model.
+    pub fn needs(&mut self, need: Need) -> bool {
+        self.all_needs().has(need)
+    }
+
+    /// All that the request needs of a model.
+    pub fn all_needs(&mut self) -> Needs {
+        if let Some(needs) = self.needs {
+            return needs;
+        }
+        let needed: Vec<_> = Needs::ALL.into_iter().filter(|need| self.shows(*need)).collect();
+        *self.needs.insert(Needs::of(&needed))
+    }
+
+    /// Whether the body shows that the request needs this.
     ///
     /// Told by names that only stand in JSON with both quotes where they are meant: within a text
     /// their quotes are escaped.
-    pub fn needs(&self, need: Need) -> bool {
+    fn shows(&self, need: Need) -> bool {
         let has = |names: &[&str]| names.iter().any(|name| self.body.contains(name));
         match need {
             Need::Tools => has(&["\"tools\"", "\"functions\""]),
@@ -124,6 +194,7 @@ impl<'a, 'c> Ask<'a, 'c> {
 
     /// How demanding the request is, and by which signs.
     pub fn tier(&mut self, tiers: &AutoTiers) -> (Tier, Vec<&'static str>) {
+        let (tokens, needs) = (self.prompt_tokens(), self.all_needs());
         let mut tier = Tier::Small;
         let mut signs = Vec::new();
         let mut sign = |holds: bool, at_least: Tier, name| {
@@ -132,17 +203,17 @@ impl<'a, 'c> Ask<'a, 'c> {
                 signs.push(name);
             }
         };
-        let tokens = self.prompt_tokens();
         sign(tokens >= tiers.large_tokens, Tier::Large, "long");
         sign(
             (tiers.medium_tokens..tiers.large_tokens).contains(&tokens),
             Tier::Medium,
             "medium_length",
         );
-        sign(self.needs(Need::Tools), tiers.tools, "tools");
-        sign(self.needs(Need::Reasoning), tiers.reasoning, "reasoning");
+        sign(needs.has(Need::Tools), tiers.tools, "tools");
+        sign(needs.has(Need::Reasoning), tiers.reasoning, "reasoning");
         let attached = [Need::Vision, Need::Audio, Need::Documents];
-        sign(attached.into_iter().any(|need| self.needs(need)), tiers.attachments, "attachments");
+        let attached = attached.into_iter().any(|need| needs.has(need));
+        sign(attached, tiers.attachments, "attachments");
         let texts = texts::request(self.body).unwrap_or_default();
         let question = texts.iter().rev().find(|text| text.role == Role::User);
         let question = question.map(|text| text.raw.get()).unwrap_or_default();

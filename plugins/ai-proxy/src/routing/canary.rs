@@ -1,6 +1,6 @@
 //! A step-by-step change from one target to another, that goes back by itself.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use serde::{Deserialize, Serialize};
 use shared::config::ConfigError;
@@ -23,6 +23,10 @@ pub struct Canary {
     config: config::Canary,
     /// The account where workers share no data.
     own: RefCell<Account>,
+    /// What the target's approval rests on, for the audit.
+    approval: Option<(String, String)>,
+    /// False until what a store has kept is known: nobody is sent there before.
+    ready: Cell<bool>,
 }
 
 /// Where it stands.
@@ -62,6 +66,9 @@ pub struct Counts {
     pub answers: u64,
     /// How many of them were failures.
     pub failures: u64,
+    /// How many of them prompt-guard has kept back.
+    #[serde(default)]
+    pub blocked: u64,
     /// Sum of the times to the first token, in microseconds.
     pub first_micros: u64,
     /// Of how many answers.
@@ -71,6 +78,7 @@ pub struct Counts {
 impl Counts {
     fn add(&mut self, outcome: &Outcome) {
         self.answers = self.answers.saturating_add(1);
+        self.blocked = self.blocked.saturating_add(u64::from(outcome.blocked));
         if outcome.failed() {
             self.failures = self.failures.saturating_add(1);
         } else if let Some(first) = outcome.first {
@@ -79,8 +87,8 @@ impl Counts {
         }
     }
 
-    fn failure_rate(&self) -> f64 {
-        if self.answers == 0 { 0.0 } else { self.failures as f64 / self.answers as f64 }
+    fn share(&self, of: u64) -> f64 {
+        if self.answers == 0 { 0.0 } else { of as f64 / self.answers as f64 }
     }
 
     fn mean_first(&self) -> Option<f64> {
@@ -109,8 +117,16 @@ impl Canary {
         if config.min_requests == 0 {
             return bad("min_requests", "must be 1 or more");
         }
-        if !(config.max_error_margin >= 0.0 && config.max_latency_ratio >= 1.0) {
-            return bad("max_latency_ratio", "must be 1 or more, and `max_error_margin` 0 or more");
+        if config.max_latency_ratio.is_nan() || config.max_latency_ratio < 1.0 {
+            return bad("max_latency_ratio", "must be 1 or more");
+        }
+        for (field, margin) in [
+            ("max_error_margin", config.max_error_margin),
+            ("max_block_margin", config.max_block_margin),
+        ] {
+            if margin.is_nan() || margin < 0.0 {
+                return bad(field, "must be 0 or more");
+            }
         }
         Ok(Canary {
             target: config.target,
@@ -118,20 +134,54 @@ impl Canary {
             route: route.to_owned(),
             config,
             own: RefCell::default(),
+            approval: None,
+            ready: Cell::new(true),
         })
+    }
+
+    /// Who has approved of the target, and on what evidence.
+    pub fn approve(&mut self, approved_by: String, evidence: String) {
+        self.approval = Some((approved_by, evidence));
+    }
+
+    /// The route's name.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// Waits for what a store has kept.
+    pub fn wait(&mut self) {
+        self.ready.set(false);
+    }
+
+    /// What a store has kept: it counts if it is newer, and gives back what there is if that is. `None`:
+    /// the store has nothing.
+    pub fn meet(&self, host: &dyn Host, kept: Option<Account>) -> Option<Account> {
+        self.ready.set(true);
+        let own = self.account(host);
+        match kept {
+            Some(kept) if kept.since > own.since => {
+                self.change(host, |account| {
+                    if account.since < kept.since {
+                        *account = kept.clone();
+                    }
+                });
+                self.audit(&kept, "taken over from the store", None);
+                None
+            }
+            Some(kept) => (own.since > kept.since).then_some(own),
+            None => (own.since > 0).then_some(own),
+        }
     }
 
     /// Whether a client with this hash is sent to the target that is tried. One that is stays with it
     /// while its share grows.
     pub fn takes(&self, host: &dyn Host, hash: u64) -> bool {
+        if !self.ready.get() {
+            return false;
+        }
         let account = self.account(host);
-        let percent = match account.status {
-            Status::Aborted => 0.0,
-            Status::Promoted => 100.0,
-            Status::Running | Status::Paused => {
-                self.config.steps.get(account.step).copied().unwrap_or(100.0)
-            }
-        };
+        let percent = self.percent(&account);
         ((hash % 1_000_000) as f64) < percent * 10_000.0
     }
 
@@ -146,6 +196,9 @@ impl Canary {
 
     /// A target has answered.
     pub fn answered(&self, host: &dyn Host, target: usize, outcome: &Outcome) {
+        if !self.ready.get() {
+            return;
+        }
         let now = host.now_nanos();
         self.change(host, |account| {
             if account.since == 0 {
@@ -162,9 +215,9 @@ impl Canary {
     pub fn set(&self, host: &dyn Host, status: Status) {
         let now = host.now_nanos();
         self.change(host, |account| {
-            log::warn!("canary {}: {:?} becomes {status:?} by hand", self.route, account.status);
             *account = Account { status, step: account.step, since: now, ..Account::default() };
         });
+        self.audit(&self.account(host), "by hand", None);
     }
 
     fn decide(&self, account: &mut Account, now: u64) {
@@ -172,40 +225,72 @@ impl Canary {
             return;
         }
         if let Some(reason) = self.worse(account) {
-            log::warn!(
-                "canary {} rolled back at step {}: {reason}; tried {:?}, others {:?}",
-                self.route,
-                account.step,
-                account.canary,
-                account.stable
-            );
+            let before = account.clone();
+            // Newer than what it was before, for the store.
+            account.since = now.max(account.since.saturating_add(1));
             account.status = Status::Aborted;
+            self.audit(account, reason, Some(&before));
             return;
         }
         let long = self.config.step_seconds.saturating_mul(1_000_000_000);
         let over = now.saturating_sub(account.since) >= long;
         let enough = account.canary.answers >= self.config.min_requests;
         if account.status == Status::Running && over && enough {
+            let before = account.clone();
             let step = account.step.saturating_add(1);
             let done = step >= self.config.steps.len();
             let status = if done { Status::Promoted } else { Status::Running };
-            log::warn!(
-                "canary {} goes from step {} to {step}, {status:?}",
-                self.route,
-                account.step
-            );
-            *account = Account { status, step, since: now, ..Account::default() };
+            let since = now.max(account.since.saturating_add(1));
+            *account = Account { status, step, since, ..Account::default() };
+            self.audit(account, "it is no worse than the others", Some(&before));
+        }
+    }
+
+    /// One line for each change, for whoever has to answer for it. Where two workers change it at the
+    /// same time, one of them tries again, and the line may be there twice.
+    fn audit(&self, account: &Account, reason: &str, before: Option<&Account>) {
+        let mut line = serde_json::json!({
+            "event": "canary",
+            "route": self.route,
+            "status": account.status,
+            "step": account.step,
+            "percent": self.percent(account),
+            "reason": reason,
+        });
+        if let (Some(line), Some(before)) = (line.as_object_mut(), before) {
+            line.insert("tried".into(), serde_json::json!(before.canary));
+            line.insert("others".into(), serde_json::json!(before.stable));
+        }
+        if let (Some(line), Some((by, evidence))) = (line.as_object_mut(), &self.approval) {
+            line.insert("approved_by".into(), by.as_str().into());
+            line.insert("evidence".into(), evidence.as_str().into());
+        }
+        log::warn!("{line}");
+    }
+
+    /// The share that is sent to the target.
+    pub fn percent(&self, account: &Account) -> f64 {
+        match account.status {
+            Status::Aborted => 0.0,
+            Status::Promoted => 100.0,
+            Status::Running | Status::Paused => {
+                self.config.steps.get(account.step).copied().unwrap_or(100.0)
+            }
         }
     }
 
     /// Why it is worse than the others, if that is proven.
     fn worse(&self, account: &Account) -> Option<&'static str> {
         let (tried, others) = (&account.canary, &account.stable);
-        let bearable = others.failure_rate() + self.config.max_error_margin;
-        // Even if all answers to come were good, there would be too many failures.
+        // Even if all answers to come were good, there would be too many.
         let enough = tried.answers.max(self.config.min_requests) as f64;
+        let bearable = others.share(others.failures) + self.config.max_error_margin;
         if tried.failures as f64 > bearable * enough {
             return Some("it fails more often");
+        }
+        let bearable = others.share(others.blocked) + self.config.max_block_margin;
+        if tried.blocked as f64 > bearable * enough {
+            return Some("more of its answers are kept back");
         }
         if tried.answers < self.config.min_requests {
             return None;
@@ -250,7 +335,7 @@ mod tests {
     }
 
     fn answered(status: u16, millis: u64) -> Outcome {
-        Outcome { status, first: Some(millis * 1_000_000), total: None, retry_after: None }
+        Outcome { status, first: Some(millis * 1_000_000), ..Outcome::default() }
     }
 
     fn share(canary: &Canary, host: &ScriptHost) -> usize {
@@ -307,6 +392,35 @@ mod tests {
             canary.answered(&host, 1, &answered(200, 160));
         }
         assert_eq!(canary.account(&host).status, Status::Aborted);
+    }
+
+    #[test]
+    fn it_goes_back_when_more_of_its_answers_are_kept_back() {
+        let host = ScriptHost::default();
+        let canary = canary(r#"{"target":1,"min_requests":10,"max_block_margin":0.1}"#);
+        for _ in 0..2 {
+            let outcome = Outcome { blocked: true, ..answered(200, 1) };
+            canary.answered(&host, 1, &outcome);
+        }
+        assert_eq!(canary.account(&host).status, Status::Aborted);
+    }
+
+    #[test]
+    fn what_a_store_has_kept_comes_back_and_is_waited_for() {
+        let host = ScriptHost::default();
+        host.now_nanos.set(5 * SECOND);
+        let mut canary = canary(r#"{"target":1,"steps":[50,100]}"#);
+        canary.wait();
+        assert_eq!(share(&canary, &host), 0);
+        canary.answered(&host, 0, &answered(200, 1));
+        assert_eq!(canary.account(&host).since, 0);
+        let kept = Account { status: Status::Aborted, since: SECOND, ..Account::default() };
+        assert_eq!(canary.meet(&host, Some(kept.clone())), None);
+        assert_eq!(canary.account(&host), kept);
+        canary.set(&host, Status::Promoted);
+        let own = canary.meet(&host, Some(kept)).unwrap();
+        assert_eq!((own.status, own.since), (Status::Promoted, 5 * SECOND));
+        assert_eq!(canary.meet(&host, Some(own)), None, "both know");
     }
 
     #[test]

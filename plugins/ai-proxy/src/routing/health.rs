@@ -17,8 +17,8 @@ const MAX_REST: u32 = 10;
 /// Longest that a provider's `retry-after` is heeded, in nanoseconds.
 const MAX_RETRY_AFTER: u64 = 3600 * 1_000_000_000;
 
-/// How an attempt at a target ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an attempt at a target ended. By default there was no answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// HTTP status; 0 if no answer came.
     pub status: u16,
@@ -26,8 +26,10 @@ pub struct Outcome {
     pub first: Option<u64>,
     /// Time to its end, in nanoseconds.
     pub total: Option<u64>,
-    /// `retry-after`, in nanoseconds.
+    /// For how long the target is to rest, as it has said itself, in nanoseconds.
     pub retry_after: Option<u64>,
+    /// prompt-guard has kept the answer back.
+    pub blocked: bool,
 }
 
 impl Outcome {
@@ -130,6 +132,10 @@ impl Health {
                     add(mean, time as f64);
                 }
             }
+            // It has answered, and has said that there is nothing left.
+            if let Some(after) = outcome.retry_after {
+                self.rest_until(now.saturating_add(after.min(MAX_RETRY_AFTER)));
+            }
             return;
         }
         self.in_a_row.set(self.in_a_row.get().saturating_add(1));
@@ -191,6 +197,11 @@ impl Health {
         if score.count == 0 { 1.0 } else { score.value }
     }
 
+    /// What users have said of its answers, 0 to 1, all in all.
+    pub fn rated(&self, score: f64) {
+        self.score.set(Mean { value: score.clamp(0.0, 1.0), count: 1 });
+    }
+
     /// A user has said how an answer was, 0 to 1.
     pub fn rate(&self, score: f64) {
         add(&self.score, score.clamp(0.0, 1.0));
@@ -210,7 +221,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn answered(status: u16) -> Option<Outcome> {
-        Some(Outcome { status, first: Some(SECOND), total: Some(2 * SECOND), retry_after: None })
+        Some(Outcome { status, first: Some(SECOND), total: Some(2 * SECOND), ..Outcome::default() })
     }
 
     fn fail(health: &Health, times: u32, now: u64) {

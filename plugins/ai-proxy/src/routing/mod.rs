@@ -5,36 +5,48 @@
 //! the rule's strategy decides, and targets that rest come last.
 
 pub mod ask;
+pub mod board;
 pub mod canary;
+pub mod carbon;
 pub mod condition;
 pub mod config;
+pub mod failure;
 pub mod health;
+mod lack;
+pub mod load;
 pub mod order;
+mod pick;
+pub mod poll;
 pub mod price;
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
+use serde_json::Value;
 use shared::config::ConfigError;
-use shared::errors::{ApiError, ErrorKind};
-use shared::facts::Fact;
-use shared::host::Host;
+use shared::filter::CallReply;
+use shared::host::{CallId, Host};
+use shared::models;
 
 use crate::config::{Key, Target};
 use crate::overrides::Overrides;
-use ask::Ask;
+use ask::{Ask, Needs};
+use board::Board;
 use canary::Canary;
+use carbon::{Grid, USUAL_WATT_HOURS};
 use condition::Condition;
-use config::{AutoTiers, Circuit, Need, Price, Sticky, Strategy, Tier, Weights};
-use health::{Fitness, Health, Outcome};
-use order::{Candidate, Turns, drawn, hash, mix, order};
-use price::{Grid, Size, USUAL_WATT_HOURS};
+use config::{AutoTiers, Circuit, Failure, Messages, Need, Sticky, Strategy, Tier, Weights};
+use health::{Health, Outcome};
+use load::{Load, Server};
+use order::Turns;
+use poll::Poll;
+use price::Tariff;
+use store::Store;
 
 /// Most targets of one rule.
 const MAX_TARGETS: usize = 256;
-
-/// Bytes of a conversation's beginning that make requests alike, for [`Sticky::PromptPrefix`].
-const PREFIX: usize = 1024;
 
 /// A compiled rule.
 #[derive(Debug)]
@@ -53,9 +65,30 @@ pub struct Route {
     sticky: Option<Sticky>,
     regions: Option<Vec<String>>,
     attempts: usize,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// What is done to its requests' messages.
+    pub messages: Option<Messages>,
     experiment: Option<String>,
     canary: Option<Canary>,
+    /// Copies of its requests.
+    pub shadow: Option<config::Shadow>,
     turns: Turns,
+    /// A target's choice depends on how large the request is.
+    sized: bool,
+    /// Not all of its targets can do everything.
+    able: bool,
+}
+
+/// How long things may take, in milliseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timeouts {
+    /// From the request to the first event that says something, of a stream.
+    pub first_token: Option<u64>,
+    /// From the request to the end, of an answer that is not streamed.
+    pub attempt: Option<u64>,
+    /// All attempts together.
+    pub total: Option<u64>,
 }
 
 /// A compiled target.
@@ -75,13 +108,17 @@ pub struct RouteTarget {
     pub region: Option<String>,
     /// How it fares; targets with the same provider and model share it.
     pub health: Rc<Health>,
+    /// Its servers, where they are known.
+    pub servers: Vec<Rc<Server>>,
     weight: u32,
-    can: Option<Vec<Need>>,
+    can: Option<Needs>,
     context: Option<u64>,
-    price: Option<Price>,
+    tariff: Option<Tariff>,
+    approved: bool,
     tier: Option<Tier>,
     watt_hours: f64,
     variant: Option<String>,
+    fallback_for: Vec<Failure>,
 }
 
 /// Everything that rules share.
@@ -92,7 +129,27 @@ pub struct Routing {
     /// When targets rest.
     pub circuit: Circuit,
     auto: AutoTiers,
+    currencies: BTreeMap<String, f64>,
     health: BTreeMap<(usize, Option<String>), Rc<Health>>,
+    polls: Vec<(Poll, Use)>,
+    store: Option<Store>,
+    board: Board,
+    /// The providers' names.
+    names: BTreeMap<usize, String>,
+}
+
+/// What something that is fetched is for.
+#[derive(Debug)]
+enum Use {
+    /// The carbon intensity of a region.
+    Carbon {
+        region: String,
+        pointer: String,
+        /// How long it counts, in nanoseconds.
+        max_age: u64,
+    },
+    /// A server's load.
+    Load(Rc<Server>),
 }
 
 /// What was decided.
@@ -104,30 +161,148 @@ pub struct Decision<'r> {
     pub route: &'r Route,
     /// The numbers of its targets, in the order they are asked; never empty.
     pub targets: Vec<usize>,
+    /// The numbers of those that are there for some failures only, and for which.
+    pub spare: Vec<(usize, Vec<Failure>)>,
+    /// The numbers of those that get copies.
+    pub shadows: Vec<usize>,
     /// The variant of its experiment.
     pub variant: Option<String>,
-    /// Why, in a few words.
-    pub reason: String,
+    /// Why, if the client wants to know.
+    pub reason: Option<String>,
 }
 
 impl Routing {
     /// No rules yet.
     pub fn new(
-        carbon: config::Carbon,
+        carbon: &config::Carbon,
         circuit: Circuit,
         auto: AutoTiers,
+        currencies: BTreeMap<String, f64>,
     ) -> Result<Routing, ConfigError> {
         if circuit.consecutive_failures == 0 || circuit.rest_seconds == 0 {
             let message = "`consecutive_failures` and `rest_seconds` must be 1 or more";
             return Err(ConfigError::new("circuit", message));
+        }
+        for (name, worth) in &currencies {
+            if !(worth.is_finite() && *worth > 0.0) {
+                let message = "must be what it is worth in US dollars, above 0";
+                return Err(ConfigError::new(format!("currencies.{name}"), message));
+            }
+        }
+        let mut polls = Vec::new();
+        for (index, source) in carbon.sources.iter().enumerate() {
+            let path = format!("carbon.sources[{index}]");
+            if !source.pointer.starts_with('/') {
+                let message = "must be a JSON Pointer: `/data/0/intensity`";
+                return Err(ConfigError::new(format!("{path}.pointer"), message));
+            }
+            let headers = source.headers.iter();
+            let headers = headers.map(|(name, value)| (name.clone(), value.expose().to_owned()));
+            let every = Duration::from_secs(source.every_seconds);
+            let url = format!("{path}.url");
+            let poll =
+                Poll::new(&source.url, source.cluster.clone(), headers.collect(), every, &url)?;
+            polls.push((
+                poll,
+                Use::Carbon {
+                    region: source.region.clone(),
+                    pointer: source.pointer.clone(),
+                    max_age: source.max_age_seconds.saturating_mul(1_000_000_000),
+                },
+            ));
         }
         Ok(Routing {
             routes: Vec::new(),
             grid: Grid::new(carbon)?,
             circuit,
             auto,
+            currencies,
             health: BTreeMap::new(),
+            polls,
+            store: None,
+            board: Board::default(),
+            names: BTreeMap::new(),
         })
+    }
+
+    /// How often [`Routing::tick`] is wanted; never if there is nothing to do. `tells`: the workers tell
+    /// each other of targets.
+    pub fn tick_period(&self, tells: bool) -> Option<Duration> {
+        let copies = self.routes.iter().any(|route| route.shadow.is_some());
+        if !self.polls.is_empty() || self.store.is_some() || copies {
+            return Some(Duration::from_millis(100));
+        }
+        // Of one target there is nothing to tell.
+        let several = self.routes.iter().any(|route| route.targets.len() > 1);
+        (tells && several).then_some(Duration::from_secs(1))
+    }
+
+    /// Keeps canaries in a store from now on.
+    pub fn keep(&mut self, store: config::Store) -> Result<(), ConfigError> {
+        self.store = Some(Store::new(store)?);
+        let canaries = self.routes.iter_mut().filter_map(|route| route.canary.as_mut());
+        canaries.for_each(Canary::wait);
+        Ok(())
+    }
+
+    /// The canaries of all rules.
+    pub fn canaries(&self) -> impl Iterator<Item = &Canary> {
+        self.routes.iter().filter_map(|route| route.canary.as_ref())
+    }
+
+    /// Asks for what is due.
+    pub fn tick(&self, host: &dyn Host) {
+        self.polls.iter().for_each(|(poll, _)| poll.tick(host));
+        if let Some(store) = &self.store {
+            store.tick(host, self.canaries());
+        }
+        self.board.tick(host, |name| {
+            let mut known = self.health.iter();
+            known
+                .find(|((provider, model), _)| self.label(*provider, model.as_deref()) == name)
+                .map(|(_, h)| &**h)
+        });
+    }
+
+    /// How a target is called on the board.
+    fn label(&self, provider: usize, model: Option<&str>) -> String {
+        let name = self.names.get(&provider).map_or("", String::as_str);
+        format!("{name}/{}", model.unwrap_or_default())
+    }
+
+    /// A user has given an answer of this provider and model a score, 0 to 1.
+    pub fn rate(&self, host: &dyn Host, provider: usize, model: &str, score: f64) {
+        let keys = [Some(model.to_owned()), None].map(|model| (provider, model));
+        let found = keys.into_iter().find_map(|key| self.health.get_key_value(&key));
+        if let Some(((provider, model), health)) = found {
+            self.board.score(host, &self.label(*provider, model.as_deref()), health, score);
+        }
+    }
+
+    /// An answer has come; false if it is not to a call made here.
+    pub fn called(&self, host: &dyn Host, call: CallId, reply: &CallReply) -> bool {
+        if let Some(store) = &self.store
+            && store.called(host, call, reply, self.canaries())
+        {
+            return true;
+        }
+        let mut found = self.polls.iter().map(|(poll, used)| (poll.called(call, reply), used));
+        let Some((Some(text), used)) = found.find(|(came, _)| came.is_some()) else {
+            return false;
+        };
+        let now = host.now_nanos();
+        match used {
+            Use::Load(server) => server.tell(text.and_then(Load::read), now),
+            Use::Carbon { region, pointer, max_age } => {
+                let json = text.and_then(|text| serde_json::from_str::<Value>(text).ok());
+                let value = json.as_ref().and_then(|json| json.pointer(pointer)?.as_f64());
+                match value.filter(|value| (0.0..1e5).contains(value)) {
+                    Some(value) => self.grid.fetched(region, value, now.saturating_add(*max_age)),
+                    None => log::warn!("no carbon intensity of {region} at {pointer}"),
+                }
+            }
+        }
+        true
     }
 
     /// Adds a rule; `provider` finds a provider's number by its name. Gives the rule's number.
@@ -143,6 +318,14 @@ impl Routing {
             Canary::new(canary, &given.name, given.targets.len(), &format!("{path}.canary"))
         });
         let canary = canary.transpose()?;
+        let mut canary = canary;
+        if let Some(canary) = &mut canary
+            && let Some(target) = given.targets.get(canary.target)
+            && let (Some(by), Some(evidence)) = (&target.approved_by, &target.evidence)
+        {
+            canary.approve(by.clone(), evidence.clone());
+        }
+        let several = given.targets.len() > 1;
         let mut targets = Vec::with_capacity(given.targets.len());
         for (index, target) in given.targets.into_iter().enumerate() {
             let path = format!("{path}.targets[{index}]");
@@ -156,9 +339,16 @@ impl Routing {
                 return Err(ConfigError::new(format!("{path}.variant"), message));
             }
             let number = provider(&target.provider, &path)?;
-            targets.push(self.target(target, number, &path)?);
+            targets.push(self.target(target, number, several, &path)?);
         }
+        let measured = !matches!(
+            given.strategy,
+            Strategy::Priority | Strategy::Weighted | Strategy::LeastLatency | Strategy::Quality
+        );
+        let sized = measured || targets.iter().any(|target| target.context.is_some());
         self.routes.push(Route {
+            sized,
+            able: targets.iter().any(|target| target.can.is_some()),
             name: given.name,
             key: given.key,
             cluster: given.cluster,
@@ -169,8 +359,15 @@ impl Routing {
             sticky: given.sticky,
             regions: given.allowed_regions,
             attempts: usize::try_from(given.max_attempts).unwrap_or(1),
+            messages: given.messages,
+            timeouts: Timeouts {
+                first_token: given.first_token_timeout_ms,
+                attempt: given.attempt_timeout_ms,
+                total: given.total_timeout_ms,
+            },
             experiment: given.experiment,
             canary,
+            shadow: given.shadow,
             turns: Turns::default(),
         });
         Ok(self.routes.len() - 1)
@@ -204,6 +401,24 @@ impl Routing {
         {
             return Err(bad("weights", "must be 0 or more, and one of them above 0".into()));
         }
+        if let Some(shadow) = &given.shadow {
+            if !(0.0..=100.0).contains(&shadow.percent) {
+                return Err(bad("shadow.percent", "must be 0 to 100".into()));
+            }
+            let wrong = |number: &usize| *number >= given.targets.len();
+            if let Some(place) = shadow.targets.iter().position(wrong) {
+                let message = "is no number of one of the `targets`, from 0".into();
+                return Err(bad(&format!("shadow.targets[{place}]"), message));
+            }
+        }
+        let answers = given.targets.iter().enumerate().any(|(number, target)| {
+            let shadow = given.shadow.as_ref().is_some_and(|s| s.targets.contains(&number));
+            !shadow && target.fallback_for.is_empty()
+        });
+        if !answers && !given.targets.is_empty() {
+            let message = "are all for copies or for failures; give one that answers";
+            return Err(bad("targets", message.into()));
+        }
         if given.experiment.is_some() && given.canary.is_some() {
             return Err(bad("canary", "cannot be together with `experiment`".into()));
         }
@@ -214,17 +429,41 @@ impl Routing {
         &mut self,
         given: config::RouteTarget,
         provider: usize,
+        several: bool,
         path: &str,
     ) -> Result<RouteTarget, ConfigError> {
-        let negative =
-            |value: Option<f64>| value.is_some_and(|value| value.is_nan() || value < 0.0);
-        let price = given.price;
-        if negative(price.map(|p| p.input)) || negative(price.map(|p| p.output)) {
-            return Err(ConfigError::new(format!("{path}.price"), "must be 0 or more"));
-        }
-        if negative(given.watt_hours) {
+        if given.watt_hours.is_some_and(|watts| watts.is_nan() || watts < 0.0) {
             return Err(ConfigError::new(format!("{path}.watt_hours"), "must be 0 or more"));
         }
+        let known = given.model.as_deref().and_then(models::find);
+        let tariff = match given.price {
+            Some(price) => Some(Tariff::new(price, &self.currencies, &format!("{path}.price"))?),
+            None => known.as_ref().map(|model| Tariff::known(&model.price)),
+        };
+        // With one target there is no choice, and its provider knows best.
+        let limits = known.filter(|_| several);
+        let can = given.can.as_deref().map(Needs::of);
+        let can = can.or_else(|| limits.as_ref().map(able));
+        let context = given.context.or(limits.and_then(|model| model.context));
+        let mut servers = Vec::with_capacity(given.endpoints.len());
+        for (index, endpoint) in given.endpoints.iter().enumerate() {
+            let path = format!("{path}.endpoints[{index}]");
+            if given.endpoints.len() > 1 && endpoint.address.is_none() {
+                let message = "is required where there are several";
+                return Err(ConfigError::new(format!("{path}.address"), message));
+            }
+            let server = Rc::new(Server::new(endpoint));
+            if let Some(metrics) = &endpoint.metrics {
+                let every = Duration::from_millis(metrics.every_ms);
+                let path = format!("{path}.metrics.url");
+                let poll =
+                    Poll::new(&metrics.url, metrics.cluster.clone(), Vec::new(), every, &path)?;
+                self.polls.push((poll, Use::Load(Rc::clone(&server))));
+            }
+            servers.push(server);
+        }
+        let given_text = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        self.names.entry(provider).or_insert_with(|| given.provider.clone());
         let health = self.health.entry((provider, given.model.clone())).or_default();
         Ok(RouteTarget {
             provider,
@@ -234,13 +473,17 @@ impl Routing {
             body: given.body,
             region: given.region,
             health: Rc::clone(health),
+            servers,
             weight: given.weight,
-            can: given.can,
-            context: given.context,
-            price,
+            can,
+            context,
+            tariff,
+            approved: !given.needs_approval
+                || (given_text(&given.approved_by) && given_text(&given.evidence)),
             tier: given.tier,
             watt_hours: given.watt_hours.unwrap_or(USUAL_WATT_HOURS),
             variant: given.variant,
+            fallback_for: given.fallback_for,
         })
     }
 
@@ -256,6 +499,11 @@ impl Routing {
         self.routes
             .iter()
             .flat_map(|route| route.condition.exact_models().map(move |model| (model, route)))
+    }
+
+    /// Whether a rule changes requests, or binds them to regions.
+    pub fn prepares(&self) -> bool {
+        self.routes.iter().any(|route| route.messages.is_some() || route.regions.is_some())
     }
 
     /// How many rules there are.
@@ -278,128 +526,28 @@ impl Routing {
         self.routes.iter().take(count).position(|route| route.condition.fits(ask))
     }
 
-    /// Decides by a rule.
-    pub fn decide(
-        &self,
-        number: usize,
-        ask: &mut Ask<'_, '_>,
-        host: &dyn Host,
-    ) -> Result<Decision<'_>, ApiError> {
-        let Some(route) = self.routes.get(number) else {
-            return Err(ApiError::new(ErrorKind::Internal, "there is no such route"));
-        };
-        // Most rules have one target and no limits: nothing to find out.
-        if route.is_plain() && ask.unlimited() {
-            let reason = String::from("only_target");
-            return Ok(Decision { number, route, targets: vec![0], variant: None, reason });
+    /// A target has used so many tokens.
+    pub fn spent(&self, route: usize, target: usize, tokens: u64, now: u64) {
+        let target = self.routes.get(route).and_then(|route| route.targets.get(target));
+        let tariff = target.and_then(|target| target.tariff.as_ref());
+        if let Some(capacity) = tariff.and_then(Tariff::committed) {
+            capacity.spend(tokens, now);
         }
-        let (tier, signs) = match route.strategy {
-            Strategy::Auto => ask.tier(&self.auto),
-            _ => (Tier::Small, Vec::new()),
-        };
-        let mut left = self.candidates(route, ask)?;
-        if route.strategy == Strategy::Auto {
-            let fits = |c: &Candidate| {
-                let target = route.targets.get(c.index);
-                target.and_then(|target| target.tier).is_some_and(|t| t >= tier)
-            };
-            // If none is good enough, the best there are.
-            if left.iter().any(fits) {
-                left.retain(fits);
-            }
-        }
-        let key = route.sticky_key(ask);
-        let (first, variant) = self.first(route, &left, key, ask, host);
-        let mut targets = order(&left, route.strategy, &route.weights, &route.turns, first);
-        targets.truncate(route.attempts);
-        let mut reason = String::from(route.strategy.name());
-        for sign in signs {
-            reason.push(' ');
-            reason.push_str(sign);
-        }
-        Ok(Decision { number, route, targets, variant, reason })
-    }
-
-    /// Who is asked first whatever the strategy says, and the variant that this is.
-    fn first(
-        &self,
-        route: &Route,
-        left: &[Candidate],
-        key: Option<u64>,
-        ask: &Ask<'_, '_>,
-        host: &dyn Host,
-    ) -> (Option<usize>, Option<String>) {
-        if let Some(canary) = &route.canary {
-            let hash = key.unwrap_or_else(|| mix(ask.random()));
-            if canary.takes(host, mix(hash ^ 0x6361_6e61_7279)) {
-                return (Some(canary.target), Some(format!("{}=canary", route.name)));
-            }
-            // The strategy must not choose it by itself.
-            let others: Vec<_> =
-                left.iter().copied().filter(|c| c.index != canary.target).collect();
-            let order = order(&others, route.strategy, &route.weights, &route.turns, None);
-            return (order.first().copied(), Some(format!("{}=stable", route.name)));
-        }
-        if let Some(experiment) = &route.experiment {
-            let hash = key.unwrap_or_else(|| mix(ask.random()));
-            let index = drawn(left, mix(hash ^ order::hash(experiment.as_bytes())));
-            let target = index.and_then(|index| route.targets.get(index));
-            let variant = target.and_then(|target| target.variant.as_deref());
-            return (index, variant.map(|variant| format!("{experiment}={variant}")));
-        }
-        let well: Vec<_> = left.iter().copied().filter(|c| c.fitness != Fitness::Resting).collect();
-        (key.and_then(|key| drawn(&well, key)), None)
-    }
-
-    /// The targets that a request may go to.
-    fn candidates(&self, route: &Route, ask: &mut Ask<'_, '_>) -> Result<Vec<Candidate>, ApiError> {
-        let regions = ask.regions();
-        let exhausted = ask.fact(Fact::Exhausted);
-        let max = ask.max_tokens;
-        let sized = route.targets.iter().any(|target| {
-            target.context.is_some() || target.price.is_some() || route.strategy == Strategy::Carbon
-        });
-        let prompt = if sized { ask.prompt_tokens() } else { 0 };
-        let size = Size::new(prompt, max);
-        let now = ask.now;
-        let mut why = Lack::default();
-        let mut left = Vec::with_capacity(route.targets.len());
-        for (index, target) in route.targets.iter().enumerate() {
-            let lists = [route.regions.as_deref(), regions.as_deref()];
-            // A target that does not say where it is, is nowhere that is allowed.
-            let here = |list: &[String]| target.region.as_ref().is_some_and(|r| list.contains(r));
-            if !lists.into_iter().flatten().all(here) {
-                why.region = true;
-            } else if let Some(need) = target.lacks(ask) {
-                why.need = Some(need);
-            } else if target
-                .context
-                .is_some_and(|context| prompt.saturating_add(max.unwrap_or(0)) > context)
-            {
-                why.context = target.context.max(why.context);
-            } else if target.is_among(&exhausted) {
-                why.exhausted = true;
-            } else {
-                left.push(Candidate {
-                    index,
-                    weight: target.weight,
-                    fitness: target.health.fitness(now),
-                    latency: target.health.latency(now),
-                    busy: target.health.under_way(),
-                    cost: target.price.map(|price| price.of(size)),
-                    carbon: self.grid.grams(target.watt_hours, size, target.region.as_deref(), now),
-                    badness: (target.health.failure_rate() + 1.0 - target.health.score()) / 2.0,
-                });
-            }
-        }
-        if left.is_empty() { Err(why.error()) } else { Ok(left) }
     }
 
     /// A target was asked and this came of it. `None`: the client left first.
     pub fn ended(&self, host: &dyn Host, route: usize, target: usize, outcome: Option<Outcome>) {
         let Some(route) = self.routes.get(route) else { return };
         let Some(asked) = route.targets.get(target) else { return };
-        asked.health.end(outcome, &self.circuit, host.now_nanos());
+        let now = host.now_nanos();
+        let before = asked.health.rests_until();
+        asked.health.end(outcome, &self.circuit, now);
+        let after = asked.health.rests_until();
+        if after > before {
+            self.board.rest(host, &self.label(asked.provider, asked.model.as_deref()), after);
+        } else if after < before {
+            self.board.well(host, &self.label(asked.provider, asked.model.as_deref()));
+        }
         if let (Some(canary), Some(outcome)) = (&route.canary, outcome) {
             canary.answered(host, target, &outcome);
         }
@@ -407,26 +555,9 @@ impl Routing {
 }
 
 impl Route {
-    fn is_plain(&self) -> bool {
-        self.targets.len() == 1
-            && self.regions.is_none()
-            && self.targets.iter().all(|target| target.can.is_none() && target.context.is_none())
-    }
-
-    /// What keeps to the same target.
-    fn sticky_key(&self, ask: &mut Ask<'_, '_>) -> Option<u64> {
-        let text = match self.sticky.as_ref()? {
-            Sticky::Consumer => ask.fact(Fact::Consumer),
-            Sticky::Header(name) => ask.header(name)?,
-            Sticky::PromptPrefix => {
-                let mut end = PREFIX.min(ask.body.len());
-                while !ask.body.is_char_boundary(end) {
-                    end -= 1;
-                }
-                ask.body.get(..end).unwrap_or_default().to_owned()
-            }
-        };
-        (!text.is_empty()).then(|| hash(text.as_bytes()))
+    /// The regions that its requests may go to.
+    pub fn regions(&self) -> Option<&[String]> {
+        self.regions.as_deref()
     }
 
     /// A target's model, as the provider calls it where it is said here.
@@ -435,69 +566,17 @@ impl Route {
     }
 }
 
-impl RouteTarget {
-    /// Whether it is among these, `provider=model` or `provider=*` in lines.
-    fn is_among(&self, lines: &str) -> bool {
-        let fits = |line: &str| {
-            let Some((provider, model)) = line.split_once('=') else { return false };
-            provider == self.name && (model == "*" || self.model.as_deref() == Some(model))
-        };
-        lines.lines().any(fits)
-    }
-
-    /// What the request needs and its model cannot do.
-    fn lacks(&self, ask: &Ask<'_, '_>) -> Option<Need> {
-        const ALL: [Need; 6] = [
-            Need::Tools,
-            Need::Vision,
-            Need::Audio,
-            Need::Documents,
-            Need::JsonSchema,
-            Need::Reasoning,
-        ];
-        let can = self.can.as_ref()?;
-        ALL.into_iter().find(|need| !can.contains(need) && ask.needs(*need))
-    }
-}
-
-/// Why no target was left.
-#[derive(Debug, Default)]
-struct Lack {
-    region: bool,
-    need: Option<Need>,
-    context: Option<u64>,
-    exhausted: bool,
-}
-
-impl Lack {
-    fn error(self) -> ApiError {
-        if self.exhausted {
-            let message = "the limits of all providers of this model are used up; try again later";
-            return ApiError::new(ErrorKind::RateLimit, message).code("targets_exhausted");
-        }
-        if let Some(context) = self.context {
-            let message = format!(
-                "the prompt and the answer asked for are longer than {context} tokens, the most that \
-                 a provider of this model takes; shorten the prompt or lower `max_tokens`"
-            );
-            return ApiError::new(ErrorKind::InvalidRequest, message)
-                .code("context_length_exceeded");
-        }
-        if let Some(need) = self.need {
-            let what = match need {
-                Need::Tools => "call functions",
-                Need::Vision => "see pictures",
-                Need::Audio => "hear",
-                Need::Documents => "read documents",
-                Need::JsonSchema => "keep to a JSON Schema",
-                Need::Reasoning => "think",
-            };
-            let message = format!("no provider of this model can {what}; choose another model");
-            return ApiError::new(ErrorKind::InvalidRequest, message).code("unsupported_by_model");
-        }
-        let message = "no provider of this model is in a region that this request may go to";
-        ApiError::new(ErrorKind::Permission, message).code("region_not_allowed")
-    }
+/// What is commonly known that a model can do. Of sounds and documents nothing is.
+fn able(model: &models::Model) -> Needs {
+    let can = |name: &str| model.price.can.iter().any(|can| can == name);
+    let known = [
+        (Need::Tools, can("tools")),
+        (Need::Vision, can("vision")),
+        (Need::JsonSchema, can("json_schema")),
+        (Need::Reasoning, model.reasoning),
+    ];
+    let able = known.into_iter().filter(|(_, able)| *able).map(|(need, _)| need);
+    Needs::of(&able.chain([Need::Audio, Need::Documents]).collect::<Vec<_>>())
 }
 
 impl From<Target> for config::RouteTarget {
@@ -516,6 +595,11 @@ impl From<Target> for config::RouteTarget {
             tier: None,
             watt_hours: None,
             variant: None,
+            fallback_for: Vec::new(),
+            endpoints: Vec::new(),
+            needs_approval: false,
+            approved_by: None,
+            evidence: None,
         }
     }
 }

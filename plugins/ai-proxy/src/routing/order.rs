@@ -2,8 +2,6 @@
 
 use std::cell::RefCell;
 
-use shared::sort;
-
 use super::config::{Strategy, Weights};
 use super::health::Fitness;
 
@@ -18,8 +16,8 @@ pub struct Candidate {
     pub fitness: Fitness,
     /// Time to the first token, in nanoseconds, as expected; 0 if nothing is known.
     pub latency: f64,
-    /// Requests under way.
-    pub busy: u32,
+    /// Requests under way, or what the target itself says of its load.
+    pub busy: f64,
     /// US dollars for this request; none if no price is known.
     pub cost: Option<f64>,
     /// Grams of CO2 equivalent for this request.
@@ -90,13 +88,15 @@ pub fn hash(text: &[u8]) -> u64 {
 /// The targets' numbers in the order they are to be asked. Those that rest come last: better than to
 /// ask nobody.
 ///
-/// `first` is who must be asked first if it is well: whoever the request sticks to.
+/// `first` is who must be asked first if it is well: whoever the request sticks to. At most `most` are
+/// given.
 pub fn order(
     candidates: &[Candidate],
     strategy: Strategy,
     weights: &Weights,
     turns: &Turns,
     first: Option<usize>,
+    most: usize,
 ) -> Vec<usize> {
     let well: Vec<_> =
         candidates.iter().copied().filter(|c| c.fitness != Fitness::Resting).collect();
@@ -112,8 +112,8 @@ pub fn order(
         // After the one whose turn it is, the heaviest.
         Strategy::Weighted => -f64::from(candidate.weight),
         // Nobody waits for one that is faster but has a queue.
-        Strategy::LeastLatency => candidate.latency * f64::from(candidate.busy.saturating_add(1)),
-        Strategy::LeastBusy => f64::from(candidate.busy) / f64::from(candidate.weight.max(1)),
+        Strategy::LeastLatency => candidate.latency * (candidate.busy + 1.0),
+        Strategy::LeastBusy => candidate.busy / f64::from(candidate.weight.max(1)),
         Strategy::Cheapest | Strategy::Auto => candidate.cost.unwrap_or(f64::MAX),
         Strategy::Carbon => candidate.carbon,
         Strategy::Quality => candidate.badness,
@@ -127,11 +127,19 @@ pub fn order(
             (resting, !chosen, score(candidate), candidate.index)
         })
         .collect();
-    sort::few(&mut list, |a, b| {
-        let by_choice = (a.0, a.1).cmp(&(b.0, b.1));
-        by_choice.then(a.2.total_cmp(&b.2)).then(a.3.cmp(&b.3)).is_lt()
-    });
-    list.into_iter().map(|(.., index)| index).collect()
+    // A few of perhaps many: the best, the best of the others, and so on.
+    let mut best = Vec::with_capacity(most.min(list.len()));
+    while best.len() < most
+        && let Some((place, (.., index))) =
+            list.iter().copied().enumerate().min_by(|(_, a), (_, b)| {
+                let by_choice = (a.0, a.1).cmp(&(b.0, b.1));
+                by_choice.then(a.2.total_cmp(&b.2)).then(a.3.cmp(&b.3))
+            })
+    {
+        best.push(index);
+        list.swap_remove(place);
+    }
+    best
 }
 
 /// The largest of each measure, so that they can be compared with each other.
@@ -151,7 +159,7 @@ impl Scale {
             latency: most(&|c| c.latency),
             cost: most(&|c| c.cost.unwrap_or(0.0)),
             carbon: most(&|c| c.carbon),
-            busy: most(&|c| f64::from(c.busy)),
+            busy: most(&|c| c.busy),
         }
     }
 
@@ -159,7 +167,7 @@ impl Scale {
         weights.latency * candidate.latency / self.latency
             + weights.cost * candidate.cost.map_or(1.0, |cost| cost / self.cost)
             + weights.carbon * candidate.carbon / self.carbon
-            + weights.busy * f64::from(candidate.busy) / self.busy
+            + weights.busy * candidate.busy / self.busy
             + weights.quality * candidate.badness
     }
 }
@@ -174,7 +182,7 @@ mod tests {
             weight: *weight,
             fitness: Fitness::Well,
             latency: 0.0,
-            busy: 0,
+            busy: 0.0,
             cost: None,
             carbon: 0.0,
             badness: 0.0,
@@ -183,7 +191,7 @@ mod tests {
     }
 
     fn asked(list: &[Candidate], strategy: Strategy) -> Vec<usize> {
-        order(list, strategy, &Weights::default(), &Turns::default(), None)
+        order(list, strategy, &Weights::default(), &Turns::default(), None, 9)
     }
 
     #[test]
@@ -230,7 +238,7 @@ mod tests {
         list[1].fitness = Fitness::Resting;
         assert_eq!(asked(&list, Strategy::Cheapest), [2, 0, 1]);
         assert_eq!(asked(&list, Strategy::Priority), [0, 2, 1]);
-        list[0].busy = 5;
+        list[0].busy = 5.0;
         assert_eq!(asked(&list, Strategy::LeastBusy), [2, 0, 1]);
     }
 
@@ -248,7 +256,7 @@ mod tests {
         (list[1].latency, list[1].cost) = (2.0, Some(1.0));
         let by = |latency, cost| {
             let weights = Weights { latency, cost, ..Weights::default() };
-            order(&list, Strategy::Scored, &weights, &Turns::default(), None)
+            order(&list, Strategy::Scored, &weights, &Turns::default(), None, 9)
         };
         assert_eq!(by(1.0, 0.1), [0, 1]);
         assert_eq!(by(0.1, 1.0), [1, 0]);
@@ -258,7 +266,7 @@ mod tests {
     fn who_the_request_sticks_to_goes_first_unless_it_rests() {
         let mut list = candidates(&[1, 1]);
         let stuck = |list: &[Candidate]| {
-            order(list, Strategy::Weighted, &Weights::default(), &Turns::default(), Some(1))
+            order(list, Strategy::Weighted, &Weights::default(), &Turns::default(), Some(1), 9)
         };
         assert_eq!(stuck(&list), [1, 0]);
         list[1].fitness = Fitness::Resting;

@@ -1,18 +1,16 @@
-//! What a target costs for a request, in money and in emissions.
+//! What a target costs for a request.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use shared::config::ConfigError;
+use shared::hours::Hours;
+use shared::price::Price as Known;
 
-use super::config::{self, Intensity, Price};
+use super::config::{Committed, LongContext, Price};
 
 /// Tokens that an answer is taken to have where the client sets no limit.
 const USUAL_ANSWER: u64 = 500;
-
-/// Energy that a model is taken to need where nothing is said, in watt-hours for a thousand tokens.
-/// Estimates for large models of 2025 lie around 0.3 Wh for a question with a 500-token answer,
-/// <https://epoch.ai/gradient-updates/how-much-energy-does-chatgpt-use>.
-pub const USUAL_WATT_HOURS: f64 = 0.5;
 
 /// Size of a request and its answer, in tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,51 +28,138 @@ impl Size {
     }
 }
 
-impl Price {
-    /// What so much costs, in US dollars.
-    pub fn of(&self, size: Size) -> f64 {
-        (self.input * size.prompt as f64 + self.output * size.answer as f64) / 1e6
-    }
-}
-
-/// How much carbon dioxide electricity makes, by region and hour.
+/// What a target charges.
 #[derive(Debug)]
-pub struct Grid {
-    regions: BTreeMap<String, Vec<f64>>,
-    default: f64,
+pub struct Tariff {
+    /// US dollars for a million tokens.
+    input: f64,
+    output: f64,
+    long: Option<LongContext>,
+    off_peak: Option<(Hours, f64)>,
+    committed: Option<Capacity>,
 }
 
-impl Grid {
-    /// Checks a table.
-    pub fn new(carbon: config::Carbon) -> Result<Grid, ConfigError> {
-        let mut regions = BTreeMap::new();
-        for (region, intensity) in carbon.regions {
-            let Intensity(hours) = intensity;
-            let valid = hours.iter().all(|value| value.is_finite() && *value >= 0.0);
-            if !matches!(hours.len(), 1 | 24) || !valid {
-                let message = "give one number of 0 or more, or 24, one for each hour of UTC";
-                return Err(ConfigError::new(format!("carbon.regions.{region}"), message));
+/// Capacity that is paid for anyway. Each worker counts what it has used itself and, at each tick,
+/// what all have.
+#[derive(Debug)]
+pub struct Capacity {
+    given: Committed,
+    /// The window, and what was used in it.
+    used: Cell<(u64, u64)>,
+}
+
+impl Tariff {
+    /// Checks a price; `currencies` are worth so many US dollars each.
+    pub fn new(
+        price: Price,
+        currencies: &BTreeMap<String, f64>,
+        path: &str,
+    ) -> Result<Tariff, ConfigError> {
+        let bad = |field: &str, message: String| {
+            Err(ConfigError::new(format!("{path}.{field}"), message))
+        };
+        let amounts = [("input", price.input), ("output", price.output)];
+        let long = price
+            .long_context
+            .map(|long| [("long_context.input", long.input), ("long_context.output", long.output)]);
+        for (field, amount) in amounts.into_iter().chain(long.into_iter().flatten()) {
+            if !(0.0..=1e9).contains(&amount) {
+                return bad(field, "must be 0 or more".into());
             }
-            regions.insert(region, hours);
         }
-        if !carbon.default.is_finite() || carbon.default < 0.0 {
-            return Err(ConfigError::new("carbon.default", "must be 0 or more"));
+        let share = |share: f64| (0.0..=1.0).contains(&share);
+        if !share(price.discount) {
+            return bad("discount", "must be between 0 and 1".into());
         }
-        Ok(Grid { regions, default: carbon.default })
+        let worth = match price.currency.as_deref() {
+            None | Some("USD") => 1.0,
+            Some(name) => match currencies.get(name) {
+                Some(worth) => *worth,
+                None => return bad("currency", format!("`currencies` has no `{name}`")),
+            },
+        };
+        let off_peak = match price.off_peak {
+            Some(off) if !share(off.discount) => {
+                return bad("off_peak.discount", "must be between 0 and 1".into());
+            }
+            Some(off) => {
+                let hours = Hours::new(&off.time, &format!("{path}.off_peak.time"))?;
+                // Taken off the full price.
+                Some((hours, (1.0 - off.discount) / (1.0 - price.discount).max(1e-9)))
+            }
+            None => None,
+        };
+        if price.committed.is_some_and(|committed| committed.tokens == 0 || committed.seconds == 0)
+        {
+            return bad("committed", "`tokens` and `seconds` must be 1 or more".into());
+        }
+        let factor = worth * (1.0 - price.discount);
+        let long = price.long_context.map(|long| LongContext {
+            input: long.input * factor,
+            output: long.output * factor,
+            ..long
+        });
+        Ok(Tariff {
+            input: price.input * factor,
+            output: price.output * factor,
+            long,
+            off_peak,
+            committed: price.committed.map(|given| Capacity { given, used: Cell::new((0, 0)) }),
+        })
     }
 
-    /// Grams of CO2 equivalent per kilowatt-hour. `now` is in nanoseconds since the Unix epoch.
-    pub fn intensity(&self, region: Option<&str>, now: u64) -> f64 {
-        let hour = usize::try_from(now / 3_600_000_000_000 % 24).unwrap_or(0);
-        let hours = region.and_then(|region| self.regions.get(region));
-        let value = hours.and_then(|hours| hours.get(hour % hours.len().max(1)));
-        value.copied().unwrap_or(self.default)
+    /// What is commonly known of a model's price.
+    pub fn known(price: &Known) -> Tariff {
+        Tariff {
+            input: price.input,
+            output: price.output,
+            long: None,
+            off_peak: None,
+            committed: None,
+        }
     }
 
-    /// Grams of CO2 equivalent of a request.
-    pub fn grams(&self, watt_hours: f64, size: Size, region: Option<&str>, now: u64) -> f64 {
-        let thousands = size.prompt.saturating_add(size.answer) as f64 / 1e3;
-        thousands * watt_hours / 1e3 * self.intensity(region, now)
+    /// What so much costs, in US dollars. `now` is in nanoseconds since the Unix epoch.
+    pub fn of(&self, size: Size, now: u64) -> f64 {
+        let tokens = size.prompt.saturating_add(size.answer);
+        if self.committed.as_ref().is_some_and(|capacity| capacity.has_room(tokens, now)) {
+            return 0.0;
+        }
+        let (input, output) = match &self.long {
+            Some(long) if size.prompt > long.above => (long.input, long.output),
+            _ => (self.input, self.output),
+        };
+        let full = (input * size.prompt as f64 + output * size.answer as f64) / 1e6;
+        match &self.off_peak {
+            Some((hours, factor)) if hours.hold(now) => full * factor,
+            _ => full,
+        }
+    }
+
+    /// The capacity that is paid for anyway.
+    pub fn committed(&self) -> Option<&Capacity> {
+        self.committed.as_ref()
+    }
+}
+
+impl Capacity {
+    fn window(&self, now: u64) -> u64 {
+        now / 1_000_000_000 / self.given.seconds.max(1)
+    }
+
+    fn used_now(&self, now: u64) -> u64 {
+        let (window, used) = self.used.get();
+        if window == self.window(now) { used } else { 0 }
+    }
+
+    fn has_room(&self, tokens: u64, now: u64) -> bool {
+        self.used_now(now).saturating_add(tokens) <= self.given.tokens
+    }
+
+    /// So many tokens were used.
+    pub fn spend(&self, tokens: u64, now: u64) {
+        let used = self.used_now(now).saturating_add(tokens);
+        self.used.set((self.window(now), used));
     }
 }
 
@@ -84,36 +169,57 @@ mod tests {
 
     const HOUR: u64 = 3_600_000_000_000;
 
-    fn grid(json: &str) -> Result<Grid, ConfigError> {
-        Grid::new(serde_json::from_str(json).unwrap())
+    fn tariff(json: &str) -> Result<Tariff, ConfigError> {
+        let currencies = BTreeMap::from([("EUR".to_owned(), 1.1)]);
+        Tariff::new(serde_json::from_str(json).unwrap(), &currencies, "price")
+    }
+
+    fn cost(json: &str, size: Size, now: u64) -> f64 {
+        tariff(json).unwrap().of(size, now)
     }
 
     #[test]
     fn a_request_costs_by_its_size() {
-        let price = Price { input: 2.0, output: 8.0 };
-        assert!((price.of(Size::new(1000, Some(100))) - 0.0028).abs() < 1e-12);
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        let size = Size { prompt: 1000, answer: 100 };
+        close(cost(r#"{"input":2,"output":8}"#, size, 0), 0.0028);
+        close(cost(r#"{"input":2,"output":8,"currency":"EUR"}"#, size, 0), 0.0028 * 1.1);
+        close(cost(r#"{"input":2,"output":8,"discount":0.25}"#, size, 0), 0.0021);
+        let long = r#"{"input":2,"output":8,"long_context":{"above":999,"input":4,"output":8}}"#;
+        close(cost(long, size, 0), 0.0048);
         assert_eq!(Size::new(1, Some(1_000_000)).answer, USUAL_ANSWER);
     }
 
     #[test]
-    fn electricity_has_its_hours() {
-        let mut hours = vec![100.0; 24];
-        hours[3] = 10.0;
-        let grid =
-            grid(&format!(r#"{{"regions":{{"a":30,"b":{hours:?}}},"default":400}}"#)).unwrap();
-        assert_eq!(grid.intensity(Some("a"), 5 * HOUR), 30.0);
-        assert_eq!(grid.intensity(Some("b"), 24 * HOUR + 3 * HOUR + 1), 10.0);
-        assert_eq!(grid.intensity(Some("b"), 4 * HOUR), 100.0);
-        assert_eq!(grid.intensity(Some("c"), 0), 400.0);
-        assert_eq!(grid.intensity(None, 0), 400.0);
-        let size = Size { prompt: 1500, answer: 500 };
-        assert!((grid.grams(1.0, size, Some("a"), 0) - 0.06).abs() < 1e-12);
+    fn the_night_is_cheaper_and_its_discount_is_instead_of_the_other() {
+        let json = r#"{"input":2,"output":0,"discount":0.1,
+            "off_peak":{"time":{"from":"22:00","to":"06:00"},"discount":0.5}}"#;
+        let size = Size { prompt: 1_000_000, answer: 0 };
+        assert!((cost(json, size, 12 * HOUR) - 1.8).abs() < 1e-9);
+        assert!((cost(json, size, 23 * HOUR) - 1.0).abs() < 1e-9);
     }
 
     #[test]
-    fn a_wrong_table_is_refused() {
-        for json in [r#"{"regions":{"a":[1,2]}}"#, r#"{"regions":{"a":-1}}"#] {
-            assert!(grid(json).unwrap_err().to_string().starts_with("carbon.regions.a: "));
+    fn what_is_paid_for_anyway_costs_nothing_until_it_is_used_up() {
+        let json = r#"{"input":2,"output":2,"committed":{"tokens":1000,"seconds":3600}}"#;
+        let tariff = tariff(json).unwrap();
+        let size = Size { prompt: 300, answer: 100 };
+        assert_eq!(tariff.of(size, HOUR), 0.0);
+        tariff.committed().unwrap().spend(700, HOUR);
+        assert!(tariff.of(size, HOUR + 1) > 0.0);
+        assert_eq!(tariff.of(size, 2 * HOUR), 0.0, "another hour");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (json, place) in [
+            (r#"{"input":-1,"output":0}"#, "price.input: "),
+            (r#"{"input":1,"output":0,"discount":2}"#, "price.discount: "),
+            (r#"{"input":1,"output":0,"currency":"XYZ"}"#, "price.currency: "),
+            (r#"{"input":1,"output":0,"committed":{"tokens":0,"seconds":1}}"#, "price.committed: "),
+        ] {
+            let error = tariff(json).unwrap_err().to_string();
+            assert!(error.starts_with(place), "{error}");
         }
     }
 }

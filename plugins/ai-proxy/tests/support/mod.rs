@@ -14,7 +14,7 @@ use std::rc::Rc;
 use ai_proxy::configure;
 use shared::exchange::Exchange;
 use shared::plugin::{Plugin, Setup};
-pub use shared::testing::{answer, chat_host, exchange_of, head, send, sent, stream};
+pub use shared::testing::{answer, chat_host, exchange_of, feed, head, send, sent, stream};
 
 /// OpenAI as `o`, Anthropic as `a`; `best` is both, in this order.
 pub const CONFIG: &str = r#"{

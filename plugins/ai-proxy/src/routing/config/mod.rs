@@ -1,15 +1,26 @@
 //! Routes as they are written.
 
+mod auto;
+mod carbon;
+mod circuit;
+mod messages;
+mod price;
+mod rollout;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
 use shared::config::list;
 use shared::hours::Time;
 
 use crate::config::Key;
 use crate::overrides::Overrides;
+pub use auto::AutoTiers;
+pub use carbon::{Carbon, Intensity, Source};
+pub use circuit::Circuit;
+pub use messages::{Message, Messages, Role, Template};
+pub use price::{Committed, LongContext, OffPeak, Price};
+pub use rollout::{Canary, Shadow, Store};
 
 /// A rule: for which requests, and who answers them. The first rule that fits a request is taken.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,6 +48,16 @@ pub struct Route {
     /// Most targets that are tried, 1 to 10.
     #[serde(default = "three")]
     pub max_attempts: u32,
+    /// What is done to its requests' messages.
+    pub messages: Option<Messages>,
+    /// Most milliseconds from a streamed request to the first event that says something; then the next
+    /// target is asked. On Envoy the header `x-envoy-upstream-rq-per-try-timeout-ms` carries it.
+    pub first_token_timeout_ms: Option<u64>,
+    /// The same, to the end of an answer that is not streamed.
+    pub attempt_timeout_ms: Option<u64>,
+    /// Most milliseconds from the request to the end of the answer, all attempts together. On Envoy the
+    /// header `x-envoy-upstream-rq-timeout-ms` carries it.
+    pub total_timeout_ms: Option<u64>,
     /// Whose key the providers get.
     #[serde(default)]
     pub key: Key,
@@ -47,6 +68,8 @@ pub struct Route {
     pub experiment: Option<String>,
     /// A step-by-step change from the first target to another.
     pub canary: Option<Canary>,
+    /// Copies of its requests to other targets.
+    pub shadow: Option<Shadow>,
 }
 
 fn three() -> u32 {
@@ -142,33 +165,96 @@ pub struct RouteTarget {
     /// Changes to the request's body for this target, after those of the provider.
     #[serde(default)]
     pub body: Overrides,
-    /// What its model can do; all of it unless said.
+    /// What its model can do; unless said what is commonly known of it, where there are other targets.
     pub can: Option<Vec<Need>>,
-    /// Most tokens of prompt and answer together.
+    /// Most tokens of prompt and answer together; unless said as is commonly known, in the same way.
     pub context: Option<u64>,
-    /// What it costs.
+    /// What it costs; unless said as is commonly known.
     pub price: Option<Price>,
+    /// Its servers, where they are known one by one: self-hosted vLLM and SGLang. The least busy one is
+    /// asked, and the strategies `least_busy` and `least_latency` look at it.
+    #[serde(default, deserialize_with = "list")]
+    pub endpoints: Vec<Endpoint>,
+    /// It gets no requests but copies (`shadow`) until `approved_by` and `evidence` are given.
+    #[serde(default)]
+    pub needs_approval: bool,
+    /// Who has approved of it.
+    pub approved_by: Option<String>,
+    /// What the approval rests on: where the evaluation can be found.
+    pub evidence: Option<String>,
     /// How demanding a request it is good for.
     pub tier: Option<Tier>,
     /// Energy, in watt-hours for a thousand tokens.
     pub watt_hours: Option<f64>,
     /// The variant of the route's experiment.
     pub variant: Option<String>,
+    /// It is asked after these failures only, or, of `outage`, where all others fail or rest.
+    #[serde(default, deserialize_with = "list")]
+    pub fallback_for: Vec<Failure>,
 }
 
 fn one() -> u32 {
     1
 }
 
-/// Prices, in US dollars for a million tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+/// One server of a target.
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Price {
-    /// Of the prompt.
-    pub input: f64,
-    /// Of the answer.
-    pub output: f64,
+pub struct Endpoint {
+    /// Its `ip:port`, as Envoy's cluster knows it. Sent in the header `x-gateway-destination-endpoint`,
+    /// which Envoy's override-host load balancing follows. May be left out where there is one.
+    pub address: Option<String>,
+    /// Where it tells its load.
+    pub metrics: Option<Metrics>,
+}
+
+/// Where a server tells its load, as Prometheus text.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// `http://10.0.0.7:8000/metrics`.
+    pub url: String,
+    /// On Envoy, the cluster that reaches it.
+    pub cluster: Option<String>,
+    /// How often it is asked, in milliseconds.
+    #[serde(default = "one_second")]
+    pub every_ms: u64,
+}
+
+fn one_second() -> u64 {
+    1000
+}
+
+/// A failure that a target may be there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The prompt is too long for the model.
+    ContextLength,
+    /// The provider's filter has stopped the request or the answer.
+    ContentFilter,
+    /// No other target is well: the offline rule.
+    Outage,
+}
+
+impl Failure {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Failure::ContextLength => "context_length",
+            Failure::ContentFilter => "content_filter",
+            Failure::Outage => "outage",
+        }
+    }
+
+    /// The one of this name.
+    pub fn of_name(name: &str) -> Option<Failure> {
+        let all = [Failure::ContextLength, Failure::ContentFilter, Failure::Outage];
+        all.into_iter().find(|failure| failure.name() == name)
+    }
 }
 
 /// How demanding requests are, and what a model is good for.
@@ -182,6 +268,17 @@ pub enum Tier {
     Medium,
     /// Long or many-sided work, code, mathematics.
     Large,
+}
+
+impl Tier {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Small => "small",
+            Tier::Medium => "medium",
+            Tier::Large => "large",
+        }
+    }
 }
 
 /// Who is asked first.
@@ -262,86 +359,6 @@ pub enum Sticky {
     PromptPrefix,
 }
 
-/// A step-by-step change from the route's first target to another.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Canary {
-    /// The number of the target that is tried, in `targets`, from 0.
-    pub target: usize,
-    /// Its share in percent, step by step.
-    #[serde(default = "steps", deserialize_with = "list")]
-    pub steps: Vec<f64>,
-    /// How long a step lasts at least, in seconds.
-    #[serde(default = "five_minutes")]
-    pub step_seconds: u64,
-    /// How many answers of the canary a step needs at least.
-    #[serde(default = "hundred")]
-    pub min_requests: u64,
-    /// It goes back to 0 percent if its share of failures is so much above the other's (0.05 is five
-    /// points).
-    #[serde(default = "five_points")]
-    pub max_error_margin: f64,
-    /// And if its time to the first token is so many times the other's.
-    #[serde(default = "twice")]
-    pub max_latency_ratio: f64,
-}
-
-fn steps() -> Vec<f64> {
-    vec![1.0, 5.0, 25.0, 50.0, 100.0]
-}
-
-fn five_minutes() -> u64 {
-    300
-}
-
-fn hundred() -> u64 {
-    100
-}
-
-fn five_points() -> f64 {
-    0.05
-}
-
-fn twice() -> f64 {
-    2.0
-}
-
-/// When a target rests.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Circuit {
-    /// After so many failures in a row.
-    #[serde(default = "five")]
-    pub consecutive_failures: u32,
-    /// Or if so many of its last answers were failures (0.5 is half), of `min_requests` at least.
-    #[serde(default = "half")]
-    pub error_rate: f64,
-    /// Fewer answers than this prove nothing.
-    #[serde(default = "twenty")]
-    pub min_requests: u32,
-    /// For how long, in seconds; then one request tries it. Doubles with each time, up to ten times.
-    #[serde(default = "thirty")]
-    pub rest_seconds: u64,
-}
-
-fn five() -> u32 {
-    5
-}
-
-fn half() -> f64 {
-    0.5
-}
-
-fn twenty() -> u32 {
-    20
-}
-
-fn thirty() -> u64 {
-    30
-}
-
 impl Route {
     /// A rule of its targets alone, in their order.
     pub fn plain(
@@ -359,133 +376,15 @@ impl Route {
             sticky: None,
             allowed_regions: None,
             max_attempts: 10,
+            messages: None,
+            first_token_timeout_ms: None,
+            attempt_timeout_ms: None,
+            total_timeout_ms: None,
             key,
             cluster,
             experiment: None,
             canary: None,
-        }
-    }
-}
-
-impl Default for Carbon {
-    fn default() -> Carbon {
-        Carbon { regions: BTreeMap::new(), default: world() }
-    }
-}
-
-impl Default for Circuit {
-    fn default() -> Circuit {
-        Circuit {
-            consecutive_failures: five(),
-            error_rate: half(),
-            min_requests: twenty(),
-            rest_seconds: thirty(),
-        }
-    }
-}
-
-/// How much carbon dioxide electricity makes.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Carbon {
-    /// Grams of CO2 equivalent per kilowatt-hour by region: one number, or 24, one for each hour of
-    /// UTC.
-    #[serde(default)]
-    pub regions: BTreeMap<String, Intensity>,
-    /// For regions that are not named.
-    #[serde(default = "world")]
-    pub default: f64,
-}
-
-/// The world's mean of 2024, <https://ember-energy.org/latest-insights/global-electricity-review-2025/>.
-fn world() -> f64 {
-    473.0
-}
-
-/// Grams of CO2 equivalent per kilowatt-hour: a number, or a list of 24 by hour of UTC.
-#[derive(Clone, Debug)]
-pub struct Intensity(pub Vec<f64>);
-
-impl<'de> Deserialize<'de> for Intensity {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Intensity, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Intensity;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number or 24 of them")
-            }
-            fn visit_u64<E>(self, value: u64) -> Result<Intensity, E> {
-                Ok(Intensity(vec![value as f64]))
-            }
-            fn visit_i64<E>(self, value: i64) -> Result<Intensity, E> {
-                Ok(Intensity(vec![value as f64]))
-            }
-            fn visit_f64<E>(self, value: f64) -> Result<Intensity, E> {
-                Ok(Intensity(vec![value]))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Intensity, A::Error> {
-                let mut hours = Vec::new();
-                while let Some(hour) = seq.next_element()? {
-                    hours.push(hour);
-                }
-                Ok(Intensity(hours))
-            }
-        }
-        deserializer.deserialize_any(Read)
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Intensity {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Intensity".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let number = || schemars::json_schema!({ "type": "number", "minimum": 0 });
-        schemars::json_schema!({
-            "description": "Grams of CO2 equivalent per kilowatt-hour: all day, or by hour of UTC.",
-            "anyOf": [number(), {
-                "type": "array", "items": number(), "minItems": 24, "maxItems": 24
-            }],
-        })
-    }
-}
-
-/// What makes a request demanding, for the strategy `auto`.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct AutoTiers {
-    /// A prompt of so many tokens is `medium`.
-    pub medium_tokens: u64,
-    /// And of so many `large`.
-    pub large_tokens: u64,
-    /// A conversation of so many messages is `medium`.
-    pub many_turns: u64,
-    /// The question has code.
-    pub code: Tier,
-    /// The question has mathematics.
-    pub mathematics: Tier,
-    /// Functions are declared.
-    pub tools: Tier,
-    /// Thinking is asked for.
-    pub reasoning: Tier,
-    /// There are pictures, sounds or documents.
-    pub attachments: Tier,
-}
-
-impl Default for AutoTiers {
-    fn default() -> AutoTiers {
-        AutoTiers {
-            medium_tokens: 400,
-            large_tokens: 4000,
-            many_turns: 8,
-            code: Tier::Large,
-            mathematics: Tier::Large,
-            tools: Tier::Medium,
-            reasoning: Tier::Large,
-            attachments: Tier::Medium,
+            shadow: None,
         }
     }
 }

@@ -1,0 +1,193 @@
+//! Makes copies of a request for the targets that are tried beside the one that answers.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use shared::filter::Cx;
+use shared::host::{Call, Capability};
+use shared::models;
+use shared::request::RequestBody;
+
+use super::circumstances;
+use crate::asked::{self, Asked, Operation};
+use crate::attempt::{Attempt, headers};
+use crate::auth::Unsigned;
+use crate::config::Protocol;
+use crate::gateway::Gateway;
+use crate::overrides::{Overrides, apply};
+use crate::routing::Decision;
+use crate::shadow::Copy;
+use crate::shadow::summary::Watch;
+use crate::translate::client::Client;
+
+/// A request whose answer is compared with those to its copies.
+#[derive(Debug)]
+pub(super) struct Compared {
+    pub(super) id: u64,
+    pub(super) route: String,
+    watch: Watch,
+    schema: Option<Vec<String>>,
+    started: u64,
+}
+
+impl Compared {
+    /// Looks at the answer.
+    pub(super) fn event(&mut self, name: Option<&str>, data: &str) {
+        self.watch.event(name, data);
+    }
+
+    /// The answer as a whole.
+    pub(super) fn whole(&mut self, body: &[u8]) {
+        self.watch.whole(std::str::from_utf8(body).unwrap_or_default());
+    }
+
+    /// It is over: adds it to what the copies are compared with.
+    pub(super) fn finish(
+        self,
+        gateway: &Gateway,
+        cx: &Cx<'_>,
+        status: u16,
+        price: Option<(u64, u64)>,
+    ) {
+        let mut summary = self.watch.finish(status, self.schema.as_deref());
+        summary.took(cx.host.now_nanos().saturating_sub(self.started), price);
+        gateway.shadows.answered(cx.host, self.id, &self.route, summary);
+    }
+}
+
+/// The protocol that a client's answers are in.
+fn protocol_of(client: Client) -> Option<Protocol> {
+    Some(match client {
+        Client::OpenAiChat => Protocol::Openai,
+        Client::OpenAiResponses => Protocol::OpenaiResponses,
+        Client::Anthropic => Protocol::Anthropic,
+        Client::Gemini => Protocol::Gemini,
+        Client::OpenAiCompletions => return None,
+    })
+}
+
+/// Sends copies of a request, if its rule wants some and the dice say so.
+pub(super) fn send(
+    gateway: &Gateway,
+    decision: &Decision<'_>,
+    asked: &Asked,
+    body: &str,
+    cx: &mut Cx<'_>,
+) -> Option<Compared> {
+    let shadow = decision.route.shadow.as_ref()?;
+    let Operation::Chat(client) = asked.operation else { return None };
+    let protocol = protocol_of(client)?;
+    let drawn = (cx.host.random() % 1_000_000) as f64;
+    if drawn >= shadow.percent * 10_000.0
+        || body.len() > shadow.max_bytes
+        || !cx.host.can(Capability::Tick)
+    {
+        return None;
+    }
+    let schema = schema_of(body);
+    let id = gateway.shadows.number();
+    let mut sent = false;
+    for target in decision.shadows.iter().copied() {
+        match copy(gateway, decision, target, asked, body, schema.as_ref(), id, cx) {
+            Some(copy) => sent |= gateway.shadows.send(cx.host, copy, shadow.max_under_way),
+            None => log::debug!("a request could not be copied to target {target}"),
+        }
+    }
+    let (route, started) = (decision.route.name.clone(), cx.host.now_nanos());
+    sent.then(|| Compared { id, route, watch: Watch::new(protocol), schema, started })
+}
+
+#[allow(clippy::too_many_arguments)]
+fn copy(
+    gateway: &Gateway,
+    decision: &Decision<'_>,
+    index: usize,
+    asked: &Asked,
+    body: &str,
+    schema: Option<&Vec<String>>,
+    id: u64,
+    cx: &mut Cx<'_>,
+) -> Option<Copy> {
+    let target = decision.route.target(index)?;
+    let shadow = decision.route.shadow.as_ref()?;
+    let provider = gateway.provider(&target.name)?;
+    let model = target.model.clone().unwrap_or_else(|| provider.models.of(&asked.model));
+    // Nobody waits for it, so that it need not come piece by piece.
+    let whole = Overrides {
+        set: [("stream".to_owned(), Value::Bool(false))].into(),
+        remove: vec!["stream_options".into()],
+        ..Overrides::default()
+    };
+    let gemini = asked.operation == Operation::Chat(Client::Gemini);
+    let edits = if asked.stream && !gemini { whole.edits(body) } else { Vec::new() };
+    let body = apply(body, &edits);
+    let request = RequestBody::new(body.clone().into_bytes()).ok()?;
+    let path = super::asked_path(cx);
+    let mut asked = asked::read(cx, &path, &request).ok()?;
+    asked.stream = false;
+    asked.array = false;
+    let mut circumstances = circumstances(gateway, cx);
+    circumstances.rewrites = true;
+    let changes = Some(&target.body).filter(|changes| !changes.is_empty());
+    let mut attempt =
+        Attempt::new(&circumstances, provider, changes, &model, &asked, &body).ok()?;
+    if gemini && attempt.wire.same && asked.tail.contains(":stream") {
+        // Its path says that it comes piece by piece.
+        return None;
+    }
+    let body = attempt.take_body(body.as_bytes());
+    let now = cx.host.now_nanos() / 1_000_000_000;
+    let unsigned = Unsigned { method: "POST", path: &attempt.wire.path, body: &body, now };
+    let mut headers = headers(provider, &attempt, None, unsigned, cx.host).ok()?;
+    headers.push(("content-type".into(), "application/json".into()));
+    headers.push(("accept-encoding".into(), "identity".into()));
+    let cluster = shadow.cluster.clone().or_else(|| target.cluster.clone());
+    let cluster = cluster.or_else(|| provider.cluster.clone());
+    let cluster = cluster.filter(|_| cx.host.can(Capability::Clusters));
+    Some(Copy {
+        id,
+        route: decision.route.name.clone(),
+        provider: provider.name.clone(),
+        price: price_of(&model),
+        model,
+        protocol: attempt.wire.protocol,
+        schema: schema.cloned(),
+        call: Call {
+            upstream: cluster.unwrap_or_else(|| provider.base_url.address()),
+            scheme: provider.base_url.scheme.into(),
+            authority: provider.base_url.authority.clone(),
+            method: "POST".into(),
+            path: attempt.wire.path.clone(),
+            headers,
+            body,
+            timeout: Duration::from_millis(shadow.timeout_ms),
+        },
+    })
+}
+
+/// What a model's tokens cost, in billionths of a US dollar: of the prompt, of the answer.
+pub(super) fn price_of(model: &str) -> Option<(u64, u64)> {
+    let price = models::find(model)?.price;
+    // Dollars for a million tokens are thousands of billionths for one. Saturates.
+    let nano = |dollars: f64| (dollars * 1000.0).round() as u64;
+    Some((nano(price.input), nano(price.output)))
+}
+
+/// The members that the schema of the request's answer demands.
+fn schema_of(body: &str) -> Option<Vec<String>> {
+    if !["schema", "Schema"].iter().any(|word| body.contains(word)) {
+        return None;
+    }
+    let body: Value = serde_json::from_str(body).ok()?;
+    let places = [
+        "/response_format/json_schema/schema",
+        "/text/format/schema",
+        "/output_config/format/schema",
+        "/generationConfig/responseSchema",
+        "/generationConfig/responseJsonSchema",
+    ];
+    let schema = places.into_iter().find_map(|place| body.pointer(place))?;
+    let required = schema.get("required").and_then(Value::as_array);
+    let names = required.into_iter().flatten().filter_map(Value::as_str);
+    Some(names.map(str::to_owned).collect())
+}

@@ -1,0 +1,60 @@
+//! Messages that the gateway adds, as they are written.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use shared::config::list;
+
+/// What a rule does to the messages of its requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Messages {
+    /// These come first.
+    #[serde(default, deserialize_with = "list")]
+    pub prepend: Vec<Message>,
+    /// These come last.
+    #[serde(default, deserialize_with = "list")]
+    pub append: Vec<Message>,
+    /// These come first, and what the client has sent of their roles is taken away.
+    #[serde(default, deserialize_with = "list")]
+    pub replace: Vec<Message>,
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said; in a template, `{{name}}` stands for a variable.
+    pub content: String,
+}
+
+/// Who says a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The operator of the application.
+    System,
+    /// The user.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// Messages with variables, which a client fills: `"template": {"name": "...", "variables": {...}}` in
+/// the body of its request. They come before the client's own messages.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    /// The messages.
+    #[serde(deserialize_with = "list")]
+    pub messages: Vec<Message>,
+    /// Values of variables that the client may leave out.
+    #[serde(default)]
+    pub defaults: BTreeMap<String, String>,
+}

@@ -1,0 +1,370 @@
+"""Every strategy of envoy-examples/routing.yaml in real Envoy with two workers; one Envoy for all."""
+
+import collections
+import concurrent.futures
+import http.server
+import json
+import threading
+import time
+import urllib.parse
+
+import httpx
+import pytest
+
+from conftest import Gateway
+from gateway import config
+from gateway.stack import KEYS, Stack
+
+ADMIN = {"authorization": f"Bearer {KEYS['AI_ADMIN_KEY']}"}
+
+
+class StandIns:
+    """The servers that are no providers: two of vLLM's, a carbon service, Webdis, a mirror."""
+
+    def __init__(self):
+        self.busy = {"vllm-0": (0, 0.0), "vllm-1": (0, 0.0)}
+        self.chats = collections.Counter()
+        self.intensity = 350
+        self.redis = {}
+        self.mirrored = []
+        self.servers = {}
+        for name in ("vllm-0", "vllm-1", "grid", "webdis", "mirror"):
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.handler(name))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            self.servers[name] = server
+
+    def port(self, name):
+        return self.servers[name].server_address[1]
+
+    def answer(self, name, method, path, body):
+        if name == "grid":
+            assert path == "/carbon-intensity?zone=DE"
+            return {"data": [{"intensity": self.intensity}]}
+        if name == "webdis":
+            command = (body.decode() if method == "POST" else path[1:]).split("/")
+            command = [urllib.parse.unquote(part) for part in command]
+            if command[0] == "GET":
+                return {"GET": self.redis.get(command[1])}
+            self.redis[command[1]] = command[2]
+            return {"SET": [True, "OK"]}
+        if name == "mirror":
+            self.mirrored.append((path, body))
+            return {}
+        if path == "/metrics":
+            waiting, cache = self.busy[name]
+            return (f"vllm:num_requests_waiting{{engine=\"0\"}} {waiting}\n"
+                    f"vllm:kv_cache_usage_perc{{engine=\"0\"}} {cache}\n")
+        self.chats[name] += 1
+        return {"object": "chat.completion", "choices": [{"index": 0, "finish_reason": "stop",
+                "message": {"role": "assistant", "content": name}}]}
+
+    def handler(self, name):
+        stand_ins = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def serve(self):
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                answer = stand_ins.answer(name, self.command, self.path, body)
+                text = isinstance(answer, str)
+                data = (answer if text else json.dumps(answer)).encode()
+                self.send_response(200)
+                self.send_header("content-type", "text/plain" if text else "application/json")
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = serve
+
+            def log_message(self, *_):
+                pass
+
+        return Handler
+
+    def stop(self):
+        for server in self.servers.values():
+            server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def stand_ins():
+    servers = StandIns()
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture(scope="module")
+def started(stand_ins, tmp_path_factory):
+    ports = dict(zip(config.PORTS, config.free_ports(len(config.PORTS))))
+    more = {9011: "vllm-0", 9012: "vllm-1", 9021: "grid", 7379: "webdis", 9031: "mirror"}
+    ports |= {port: stand_ins.port(name) for port, name in more.items()}
+
+    def edit(text):
+        for port in (9011, 9012):
+            text = text.replace(f'"127.0.0.1:{port}"', f'"127.0.0.1:{ports[port]}"')
+        return text
+
+    with Stack("routing.yaml", directory=tmp_path_factory.mktemp("routing"), ports=ports,
+               edit=edit) as stack:
+        yield Gateway(stack)
+        log = stack.log
+    assert "panicked" not in log and "secret-prompt" not in log
+
+
+@pytest.fixture
+def gateway(started):
+    started.reset()
+    return started
+
+
+def provider(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.headers["x-ai-provider"]
+
+
+def many(gateway, body, count, headers=None, script=None, threads=8):
+    """The answers to so many requests over several connections, so that both workers get some."""
+    headers = {**(headers or {}), **({"x-mock-llm": json.dumps(script)} if script else {})}
+
+    def some(share):
+        with httpx.Client(base_url=gateway.stack.base_url, timeout=60) as client:
+            return [client.post("/chat/completions", json=body, headers=headers)
+                    for _ in range(share)]
+
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        return [answer for answers in pool.map(some, [count // threads] * threads)
+                for answer in answers]
+
+
+def until(met, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_weights_are_kept_within_a_point(gateway, ask):
+    counts = collections.Counter(map(provider, many(gateway, ask("shared"), 5000)))
+    for name, share in (("openai", 60), ("anthropic", 30), ("gemini", 10)):
+        assert abs(counts[name] / 50 - share) < 1, counts
+
+
+def test_a_session_never_changes_its_target(gateway, ask):
+    seen = set()
+    for session in range(8):
+        answers = many(gateway, ask("sticky"), 24, {"x-session": f"s{session}"})
+        names = set(map(provider, answers))
+        assert len(names) == 1
+        seen |= names
+    assert len(seen) == 2
+
+
+FAILURES = {
+    "503": {"status": 503},
+    "429": {"status": 429, "retry_after": 1},
+    "dropped": {"drop_connection": True},
+    "stalls before its headers": {"latency_ms": 5000},
+    "stalls before its first token": {"ttft_ms": 5000},
+    "an error event": {"error_after_events": 0, "error_type": "overloaded_error"},
+    "an end without a word": {"end_after_events": 0},
+}
+
+
+def heal(gateway, ask):
+    """Lets what has failed before answer well, in both workers, so that it does not rest."""
+    for name in ("anthropic", "gemini"):
+        many(gateway, ask("in-order"), 8, {"x-ai-pin": name})
+    until(lambda: {provider(a) for a in many(gateway, ask("in-order"), 8)} == {"gemini"})
+    gateway.reset()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_the_next_provider_answers_in_its_own_protocol(gateway, ask, failure, stream):
+    if not stream and ("event" in failure or "word" in failure):
+        pytest.skip("only streams have events")
+    heal(gateway, ask)
+    script = {"text": "here", "on": {"gemini": FAILURES[failure], "anthropic": FAILURES[failure]}}
+    answer = gateway.post(ask("in-order", stream=stream), script)
+    assert provider(answer) == "openai"
+    assert "here" in answer.text and "error" not in answer.text
+    if failure == "stalls before its headers":
+        # The stand-in writes down what it answers, and this it never does.
+        return
+    asked = [gateway.received(name)[-1] for name in ("gemini", "anthropic", "openai")]
+    assert asked[0]["path"].startswith("/v1beta/models/gemini-2.5-pro:")
+    assert [attempt["path"] for attempt in asked[1:]] == ["/v1/messages", "/v1/chat/completions"]
+    keys = [{name for name, _ in attempt["headers"]} &
+            {"authorization", "x-api-key", "x-goog-api-key"} for attempt in asked]
+    assert keys == [{"x-goog-api-key"}, {"x-api-key"}, {"authorization"}]
+    assert "anthropic-version" not in {name for name, _ in asked[2]["headers"]}
+
+
+def test_a_prompt_that_is_too_long_goes_to_the_model_that_is_there_for_it(gateway, ask):
+    heal(gateway, ask)
+    too_long = {"status": 400, "error_message": "The input token count exceeds the maximum number "
+                                                "of tokens allowed"}
+    answer = gateway.post(ask("in-order"), {"on": {"gemini": too_long}})
+    assert provider(answer) == "openai"
+    assert answer.headers["x-ai-model"] == "gpt-4.1-long"
+    assert gateway.received("anthropic") == []
+    answer = gateway.post(ask("in-order"), {"status": 400, "error_message": "bad temperature"})
+    assert answer.status_code == 400
+    assert gateway.received("anthropic") == []
+
+
+def test_a_circuit_opens_in_both_workers_and_one_probe_closes_it(gateway, ask):
+    broken = {"on": {"openai": {"status": 500}}}
+    # Each failure is one of a worker's own, so that it takes some in both.
+    many(gateway, ask("circuit"), 24, None, broken)
+    gateway.reset()
+    many(gateway, ask("circuit"), 24, None, broken)
+    # A probe now and then, no more.
+    assert len(gateway.received("openai")) <= 6
+    until(lambda: all(provider(answer) == "openai" for answer in many(gateway, ask("circuit"), 8)),
+          40)
+
+
+def test_the_faster_one_is_found(gateway, ask):
+    script = {"on": {"openai": {"latency_ms": 120}, "anthropic": {"latency_ms": 5}}}
+    many(gateway, ask("fastest"), 16, None, script)
+    answers = many(gateway, ask("fastest"), 40, None, script, threads=4)
+    assert collections.Counter(map(provider, answers))["anthropic"] >= 32
+
+
+def test_the_cheapest_is_found_by_the_table_of_models(gateway, ask):
+    answer = gateway.post(ask("cheapest"), headers={"x-ai-debug": "1"})
+    assert provider(answer) == "anthropic"
+    decision = answer.headers["x-ai-decision"]
+    assert "strategy=cheapest" in decision and "order=anthropic/claude-haiku" in decision
+    pinned = gateway.post(ask("cheapest"), headers={"x-ai-pin": "gemini"})
+    assert provider(pinned) == "gemini"
+
+
+def test_the_cleanest_is_as_the_service_says(gateway, stand_ins, ask):
+    assert provider(gateway.post(ask("cleanest"))) == "gemini"
+    stand_ins.intensity = 3
+    until(lambda: {provider(answer) for answer in many(gateway, ask("cleanest"), 8)} == {"anthropic"})
+
+
+def test_the_local_model_answers_when_the_cloud_is_down(gateway, stand_ins, ask):
+    answer = gateway.post(ask("offline"), {"on": {"openai": {"drop_connection": True}}})
+    assert provider(answer) == "local"
+    assert stand_ins.chats.total() >= 1
+
+
+AUTO = {
+    "What is the capital of France?": ("openai", "small"),
+    "Fix this:\n```rust\nfn main() {}\n```": ("gemini", "large"),
+    "word " * 600: ("anthropic", "medium"),
+}
+
+
+@pytest.mark.parametrize("text", AUTO, ids=["small", "code", "medium"])
+def test_auto_takes_the_cheapest_that_is_good_enough(gateway, ask, text):
+    name, tier = AUTO[text]
+    answer = gateway.post(ask("auto", text), headers={"x-ai-debug": "1"})
+    assert provider(answer) == name
+    assert f"tier={tier}" in answer.headers["x-ai-decision"]
+
+
+def test_the_less_busy_server_is_asked(gateway, stand_ins, ask):
+    for busy in ("vllm-0", "vllm-1"):
+        idle = "vllm-1" if busy == "vllm-0" else "vllm-0"
+        stand_ins.busy = {busy: (50, 0.9), idle: (0, 0.1)}
+        time.sleep(0.5)
+        stand_ins.chats.clear()
+        for answer in many(gateway, ask("busy"), 16):
+            assert provider(answer) == "local"
+        assert stand_ins.chats == {idle: 16}
+
+
+def canaries(gateway, action="", method="GET"):
+    root = gateway.stack.base_url.removesuffix("/v1")
+    answer = httpx.request(method, f"{root}/_ai/canaries{action}", headers=ADMIN)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_canary_is_rolled_back_and_the_store_remembers(gateway, stand_ins, ask):
+    root = gateway.stack.base_url.removesuffix("/v1")
+    assert httpx.get(f"{root}/_ai/canaries").status_code == 401
+    script = {"on": {"anthropic": {"status": 500}}}
+    answers = []
+    for session in range(40):
+        answers.append(gateway.post(ask("new"), script, headers={"x-session": f"c{session}"}))
+    assert all(answer.status_code == 200 for answer in answers)
+    assert {answer.headers["x-ai-variant"] for answer in answers} == {"new=canary", "new=stable"}
+    assert canaries(gateway)["canaries"][0]["status"] == "aborted"
+    assert len(gateway.received("anthropic")) <= 6
+    line = next(line for line in gateway.stack.log.splitlines() if '"event":"canary"' in line)
+    assert '"approved_by":"jo@example.com"' in line and "it fails more often" in line
+    until(lambda: '"aborted"' in stand_ins.redis.get("ai-proxy:canary:new", ""))
+    # Another gateway has promoted it.
+    kept = json.loads(stand_ins.redis["ai-proxy:canary:new"])
+    kept |= {"status": "promoted", "since": kept["since"] + 1}
+    stand_ins.redis["ai-proxy:canary:new"] = json.dumps(kept)
+    until(lambda: canaries(gateway)["canaries"][0]["status"] == "promoted")
+    assert provider(gateway.post(ask("new"))) == "anthropic"
+    assert canaries(gateway, "/abort?route=new", "POST")["percent"] == 0
+    assert provider(gateway.post(ask("new"))) == "openai"
+
+
+def test_copies_go_to_a_target_that_lacks_an_approval_and_are_compared(gateway, ask):
+    script = {"tool_calls": [{"name": "get_weather", "arguments": {"city": "Paris"}}]}
+    tools = [{"type": "function", "function": {"name": "get_weather",
+              "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}]
+    for stream in (False, True):
+        answer = gateway.post(ask("tried", stream=stream, tools=tools), script)
+        assert provider(answer) == "openai"
+    until(lambda: len(gateway.received("anthropic")) == 2)
+    copy = gateway.received("anthropic")[0]
+    assert copy["path"] == "/v1/messages"
+    # The copy does not carry the script's header, so that the stand-in answers as it likes.
+    stats = lambda: httpx.get(f"{gateway.stack.admin_url}/stats/prometheus",
+                              params={"filter": "ai_shadow"}).text
+    until(lambda: 'what="finish"' in stats())
+    assert 'ai_shadow_total{kind="primary",route="tried",what="tool_calls"} 2' in stats() \
+        or 'what="tool_calls"' in stats()
+
+
+def test_envoys_mirror_gets_the_body_as_it_was_sent(gateway, stand_ins, ask):
+    root = gateway.stack.base_url.removesuffix("/v1")
+    body = ask("shared")
+    answer = httpx.post(f"{root}/mirrored/v1/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    until(lambda: stand_ins.mirrored)
+    assert json.loads(stand_ins.mirrored[-1][1]) == body
+
+
+def test_a_variant_is_kept_told_and_voted_on_once(gateway, ask):
+    seen = collections.defaultdict(set)
+    for session in range(12):
+        for _ in range(3):
+            answer = gateway.post(ask("tone"), headers={"x-session": f"t{session}"})
+            seen[session].add(answer.headers["x-ai-variant"])
+    assert all(len(variants) == 1 for variants in seen.values())
+    assert set.union(*seen.values()) == {"tone=warm", "tone=cool"}
+    vote = {"token": answer.headers["x-ai-feedback"], "score": 1}
+    assert gateway.post(vote, path="/feedback").status_code == 202
+    again = gateway.post(vote, path="/feedback")
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "already_voted")
+
+
+def test_messages_are_added_and_templates_filled(gateway, ask):
+    assert provider(gateway.post(ask("kind"))) == "openai"
+    sent = gateway.received("openai")[-1]["body"]
+    assert sent["messages"][0] == {"role": "system", "content": "Be kind."}
+    answer = gateway.post(ask("kind", template={"name": "translate",
+                                                "variables": {"language": "Latin"}}))
+    assert provider(answer) == "openai"
+    sent = gateway.received("openai")[-1]["body"]
+    assert [message["content"] for message in sent["messages"]] == [
+        "Be kind.", "Translate what follows to Latin.", "secret-prompt: hello"]
+    assert "template" not in sent
+
+
+def test_where_a_request_may_not_go_is_told(gateway, ask):
+    answer = gateway.post(ask("in-the-eu"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "region_not_allowed")
