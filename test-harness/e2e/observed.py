@@ -46,6 +46,7 @@ def configured(text, port, access_log):
             "otlp": {"upstream": "otel", "period_ms": 1000},
             "access_log": {"enabled": True, "property": True},
             "report": {"admin_key": "$env://AI_ADMIN_KEY", "feedback_key": "$env://AI_ADMIN_KEY"}}
+        sections["semantic-cache-client"]["mode"] = "enforce"
         sections["token-ratelimit"]["rules"] = [LIMIT]
         sections["ai-proxy"]["circuit"] = CIRCUIT
         wasm["configuration"]["value"] = json.dumps(sections)
@@ -121,7 +122,7 @@ class Observed:
     def give_feedback(self):
         """Every tenth answer of the second run gets a score."""
         for one in self.truth[2][::10]:
-            if one.got.feedback:
+            if one.got.feedback and one.attempts:
                 url = self.gateway.stack.base_url.removesuffix("/v1") + "/_ai/feedback"
                 about = {"for": one.got.feedback, "score": 0.8}
                 httpx.post(url, params=about, headers=ADMIN).raise_for_status()

@@ -47,7 +47,10 @@ def test_requests_are_counted_for_who_asked_and_who_served(observed, run):
             run, "ai_requests_total", status="200", gen_ai_provider_name=provider,
             consumer=consumer, stream=str(stream).lower(), gen_ai_request_model=model,
             region="desk") == count, (provider, consumer, stream, model)
-    assert observed.total(run, "ai_requests_total", status="200") == sum(served.values())
+    hits = observed.total(run, "ai_cache_requests_total", result="hit-exact")
+    assert hits == 20 and not any(one.attempts for one in observed.truth[run]
+                                  if one.got.ask.kind == "cached")
+    assert observed.total(run, "ai_requests_total", status="200") == sum(served.values()) + hits
 
 
 @RUNS
