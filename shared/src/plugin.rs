@@ -51,6 +51,11 @@ pub trait Plugin {
         None
     }
 
+    /// Whether it cannot do without its ticks.
+    fn needs_tick(&self) -> bool {
+        self.tick_period().is_some()
+    }
+
     /// What is to be done outside of requests: fetching, reporting. Also called once as soon as the
     /// plugin is configured, since a period may be long.
     fn tick(&self, host: &dyn Host) {

@@ -71,7 +71,11 @@ impl Plugin for AiMetrics {
     }
 
     fn tick_period(&self) -> Option<Duration> {
-        self.metrics.needs_tick().then_some(PERIOD)
+        self.metrics.ticks().then_some(PERIOD)
+    }
+
+    fn needs_tick(&self) -> bool {
+        self.metrics.needs_tick()
     }
 
     fn tick(&self, host: &dyn Host) {

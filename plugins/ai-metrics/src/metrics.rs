@@ -73,8 +73,13 @@ impl Metrics {
     }
 
     /// Whether there is anything to be done outside of requests.
+    /// Drift's gauges are kept fresh where there is a timer.
+    pub(crate) fn ticks(&self) -> bool {
+        self.needs_tick() || self.drift.enabled()
+    }
+
     pub(crate) fn needs_tick(&self) -> bool {
-        self.otlp.is_some() || self.report.enabled() || self.drift.enabled()
+        self.otlp.is_some() || self.report.enabled()
     }
 
     pub(crate) fn trace_ratio(&self) -> Option<f64> {

@@ -41,6 +41,8 @@ mod tests {
         let conf =
             json!({"a": [], "b": null, "c": [1, {"d": 0.5}], "e": 123_456_789_012_345_678_u64});
         let text = String::from_utf8(bytes(&conf).unwrap()).unwrap();
+        // Whether an exponent has a sign depends on what serde_json is built with.
+        let text = text.replace("e+", "e");
         assert_eq!(text, r#"{"a":{},"b":{},"c":[1,{"d":0.5}],"e":1.2345678901234568e17}"#);
         assert_eq!(bytes(&json!("{ \"a\": [] }")).unwrap(), b"{ \"a\": [] }");
         for wrong in [json!(""), json!({}), json!([]), json!(7), json!(null)] {

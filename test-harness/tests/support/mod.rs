@@ -156,7 +156,8 @@ pub fn assert_no_secrets(place: &str, text: &str) {
     }
 }
 
-/// Two providers, a server that needs no key, and a model that two have; `more` goes before it.
+/// Two providers, a server that needs no key, and a model that two have; `more` goes before it. Streams
+/// leave event by event from the first one on.
 pub fn config(more: &str) -> String {
     let rest = r#"
         "providers": [
@@ -176,7 +177,8 @@ pub fn config(more: &str) -> String {
                 {"provider": "openai", "model": "gpt-5"},
                 {"provider": "anthropic", "model": "claude-sonnet-4-5"}]}
         ],
-        "aliases": {"fast": "claude-haiku-4-5", "smart": "gpt-5"}"#;
+        "aliases": {"fast": "claude-haiku-4-5", "smart": "gpt-5"},
+        "hold_first_event": false"#;
     format!("{{{more}{rest}}}")
 }
 
