@@ -80,9 +80,9 @@ def test_a_connection_that_breaks_in_a_stream_does_not_look_complete(gateway, as
 
 def test_an_unreadable_event_ends_the_stream_with_an_error(gateway, ask):
     script = {"text": "one two three", "garbage": True}
-    stream = gateway.client(script).chat.completions.create(**ask("fast"), stream=True)
-    with pytest.raises(openai.APIError, match="broke off"):
-        list(stream)
+    # It is the second one; nothing has been said by then, so that the answer is an error as a whole.
+    with pytest.raises(openai.APIError):
+        list(gateway.client(script).chat.completions.create(**ask("fast"), stream=True))
 
 
 def test_streams_side_by_side_do_not_mix(gateway, ask):
