@@ -37,7 +37,7 @@ def test_the_minimal_example(tmp_path, ask):
     ('"preset": "openai"', '"preset": "openai", "base_url": "api.openai.com"',
      "providers[0].base_url: must begin with https:// or http://"),
     ("value: translate", "value: transalte",
-     "vm_config.configuration: expected route, translate or inline"),
+     "vm_config.configuration: expected route, prepare, translate or inline"),
 ])
 def test_a_mistake_is_refused_with_its_place(tmp_path, example, old, new, mistake):
     with pytest.raises(DidNotStart) as caught:

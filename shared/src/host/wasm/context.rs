@@ -189,14 +189,13 @@ struct Http {
 
 impl Http {
     fn with<T>(&self, otherwise: T, work: impl FnOnce(&mut Exchange, &WasmHost) -> T) -> T {
-        let result = match self.stream.try_borrow_mut() {
+        match self.stream.try_borrow_mut() {
             Ok(mut stream) => {
                 let Stream { exchange, host } = &mut *stream;
                 work(exchange, host)
             }
             Err(_) => otherwise,
-        };
-        result
+        }
     }
 
     /// In the request's phases, in which it may have to wait.

@@ -14,13 +14,16 @@ use super::ffi;
 /// How often those that wait are asked.
 pub(super) const PERIOD: Duration = Duration::from_millis(5);
 
+/// The context that has made a call, and its exchange.
+type Caller = (u32, Rc<RefCell<Stream>>);
+
 /// The exchanges of one root context that wait.
 #[derive(Default)]
 pub(super) struct Waiting {
     /// By context id; removed when the stream ends.
     streams: RefCell<BTreeMap<u32, Rc<RefCell<Stream>>>>,
     /// Calls that were made while one was woken: their answers come to the root context.
-    calls: RefCell<BTreeMap<u32, (u32, Rc<RefCell<Stream>>)>>,
+    calls: RefCell<BTreeMap<u32, Caller>>,
 }
 
 impl Waiting {
