@@ -1,4 +1,4 @@
-//! The bundle: all plugins in one `.wasm`, one parse of each body.
+//! The bundle: all plugins in one `.wasm`, which fetches each body once.
 //!
 //! Its configuration has one section per plugin, each as the plugin by itself takes it.
 
