@@ -17,7 +17,7 @@ optimize() {
     cmp -s "$1" "$2.in" && [ -f "$2" ] && return
     if [ "${OPTIMIZE:-}" != quick ] && [ -n "$optimizer" ]; then
         # No other features than those that Rust's own target has.
-        "$optimizer" -Oz --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext \
+        "$optimizer" --strip-debug --merge-similar-functions -Oz --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext \
             --enable-mutable-globals --enable-multivalue --enable-reference-types "$1" -o "$2.new"
         mv "$2.new" "$2"
     else

@@ -5,7 +5,7 @@
 //! properties (APISIX) carries those of the request in one variable, [`VARIABLE`], if its
 //! configuration declares it; without it every plugin knows only what it has found out itself.
 
-use std::collections::BTreeMap;
+use crate::small_map::SmallMap;
 
 use crate::host::{Capability, Host, Map};
 
@@ -202,7 +202,7 @@ impl Fact {
 /// The facts of one exchange.
 #[derive(Debug, Default)]
 pub struct Facts {
-    known: BTreeMap<Fact, String>,
+    known: SmallMap<Fact, String>,
     variable_read: bool,
     kept: bool,
 }
@@ -257,7 +257,7 @@ impl Facts {
         if self.kept || host.can(Capability::SharedProperties) {
             return;
         }
-        let by_name: BTreeMap<&str, &str> =
+        let by_name: SmallMap<&str, &str> =
             self.known.iter().map(|(fact, value)| (fact.name(), value.as_str())).collect();
         if let Ok(json) = serde_json::to_string(&by_name)
             && json.len() <= MAX_VARIABLE
@@ -274,7 +274,7 @@ impl Facts {
         let Some(bytes) = host.property(&[VARIABLE]).filter(|b| b.len() <= MAX_VARIABLE) else {
             return;
         };
-        let Ok(by_name) = serde_json::from_slice::<BTreeMap<String, String>>(&bytes) else {
+        let Ok(by_name) = serde_json::from_slice::<SmallMap<String, String>>(&bytes) else {
             return;
         };
         for fact in Fact::ALL {

@@ -16,6 +16,7 @@ pub mod frames;
 pub mod host;
 pub mod hours;
 pub mod json;
+
 pub mod models;
 pub mod multipart;
 pub mod pattern;
@@ -26,6 +27,7 @@ pub mod price;
 pub mod protocol;
 pub mod request;
 pub mod services;
+pub mod small_map;
 pub mod sort;
 pub mod sse;
 #[cfg(any(test, feature = "testing"))]

@@ -1,76 +1,17 @@
 //! Views: structs that read the named fields of a JSON object and keep the rest as it stands.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 /// A field that a view does not name: its key and its value as written.
 pub type Unknown<'a> = (Cow<'a, str>, &'a RawValue);
-
-/// An object's key, borrowed unless it has escapes.
-#[derive(Debug)]
-pub struct Key<'a>(pub Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(key)))
-            }
-            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(key.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Read)
-    }
-}
-
-/// Reads a member's value. Of its own and never inlined, so that a module has the code once for each
-/// type and not once for each field.
-#[inline(never)]
-pub(crate) fn value<'de, A, T>(map: &mut A) -> Result<T, A::Error>
-where
-    A: serde::de::MapAccess<'de>,
-    T: Deserialize<'de>,
-{
-    map.next_value()
-}
-
-/// Which of a view's fields a key names.
-pub(crate) fn field(keys: &[(&str, u8)], key: &str) -> Option<u8> {
-    keys.iter().find(|(name, _)| *name == key).map(|(_, field)| *field)
-}
-
-/// Marks a field as seen; one that is there twice is an error.
-pub(crate) fn once<E: serde::de::Error>(
-    seen: &mut u64,
-    keys: &'static [(&'static str, u8)],
-    field: u8,
-) -> Result<(), E> {
-    let bit = 1u64.checked_shl(u32::from(field)).unwrap_or(0);
-    if *seen & bit != 0 {
-        let name = keys.iter().find(|key| key.1 == field).map_or("", |key| key.0);
-        return Err(E::duplicate_field(name));
-    }
-    *seen |= bit;
-    Ok(())
-}
 
 /// Declares a view: every field an `Option` (absent and `null` are `None`), a named field given
 /// twice is an error, and what is not named goes to `rest` in the order of the document.
 ///
 /// `field = "key": Type` where the key is no identifier (`kind = "type"`), and
 /// `field = "key" | "other_key": Type` where it may be spelt either way. At most 64 fields.
-///
-/// There are a hundred views, so what they expand to is kept small: keys are looked up in a table, and
-/// the fields are those of one value, which an error drops in one call.
 macro_rules! view {
     (
         $(#[$meta:meta])*
@@ -86,56 +27,83 @@ macro_rules! view {
             pub rest: Vec<$crate::view::Unknown<$life>>,
         }
 
-        impl<'de: $life, $life> serde::de::Deserialize<'de> for $name<$life> {
-            fn deserialize<D: serde::de::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                const KEYS: &[(&str, u8)] = &[$(
-                    ($crate::view::view!(@key $field $($key)?), Field::$field as u8),
-                    $($( ($alias, Field::$field as u8), )*)?
-                )*];
-                #[allow(non_camel_case_types, dead_code)]
-                enum Field { $( $field, )* Rest }
-                struct Read<$life>(std::marker::PhantomData<&$life ()>);
-                impl<'de: $life, $life> serde::de::Visitor<'de> for Read<$life> {
-                    type Value = $name<$life>;
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str("an object")
-                    }
-                    fn visit_map<A: serde::de::MapAccess<'de>>(
-                        self,
-                        mut map: A,
-                    ) -> Result<$name<$life>, A::Error> {
-                        #[allow(unused_mut)]
-                        let mut view = $name::default();
-                        let mut seen = 0;
-                        while let Some($crate::view::Key(key)) = map.next_key()? {
-                            let field = match $crate::view::field(KEYS, &key) {
-                                Some(field) => field,
-                                None => {
-                                    view.rest.push((key, map.next_value()?));
-                                    continue;
-                                }
-                            };
-                            $crate::view::once(&mut seen, KEYS, field)?;
-                            $(
-                                if field == Field::$field as u8 {
-                                    view.$field = $crate::view::value(&mut map)?;
-                                    continue;
-                                }
-                            )*
-                        }
-                        Ok(view)
-                    }
-                }
-                deserializer.deserialize_map(Read(std::marker::PhantomData))
+        impl<$life> $crate::json::Read<$life> for $name<$life> {
+            fn read(
+                from: &mut $crate::json::Reader<$life>,
+            ) -> Result<Self, $crate::json::Stop> {
+                let mut rest = Vec::new();
+                $crate::members!(from, Some(&mut rest), view: $name {
+                    $( $field $(= $key $(| $alias)*)?, )*
+                });
+                view.rest = rest;
+                Ok(view)
             }
         }
+    };
+}
+pub(crate) use view;
+
+/// Declares a view of a few members, for use where it is declared: those that it does not name are passed
+/// over. Otherwise as [`view`].
+#[macro_export]
+macro_rules! partial {
+    (
+        $(#[$meta:meta])*
+        struct $name:ident<$life:lifetime> {
+            $( $(#[$field_meta:meta])* $field:ident $(= $key:literal $(| $alias:literal)*)? : $type:ty, )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        struct $name<$life> {
+            $( $(#[$field_meta])* $field: Option<$type>, )*
+        }
+
+        impl<$life> $crate::json::Read<$life> for $name<$life> {
+            fn read(
+                from: &mut $crate::json::Reader<$life>,
+            ) -> Result<Self, $crate::json::Stop> {
+                $crate::members!(from, None, view: $name {
+                    $( $field $(= $key $(| $alias)*)?, )*
+                });
+                Ok(view)
+            }
+        }
+    };
+}
+
+/// Reads an object into the fields of a value. There are two hundred views, so what it expands to is kept
+/// small: keys are looked up in a table, and the walk is one function for all.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! members {
+    (
+        $from:ident, $rest:expr, $view:ident: $name:ident {
+            $( $field:ident $(= $key:literal $(| $alias:literal)*)?, )*
+        }
+    ) => {
+        #[allow(non_camel_case_types, dead_code)]
+        enum Field { $( $field, )* None }
+        const KEYS: &[(&str, u8)] = &[$(
+            ($crate::members!(@key $field $($key)?), Field::$field as u8),
+            $($( ($alias, Field::$field as u8), )*)?
+        )*];
+        #[allow(unused_mut)]
+        let mut $view = $name::default();
+        #[allow(unused_variables)]
+        $from.view(KEYS, $rest, &mut |reader, field| {
+            $(
+                if field == Field::$field as u8 {
+                    $view.$field = Some(reader.value()?);
+                    return Ok(());
+                }
+            )*
+            Ok(())
+        })?;
     };
     (@key $field:ident $key:literal) => { $key };
     (@key $field:ident) => { stringify!($field) };
 }
-pub(crate) use view;
 
 #[cfg(test)]
 #[allow(unreachable_pub)]

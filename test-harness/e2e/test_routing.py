@@ -108,7 +108,7 @@ def test_a_canary_that_fails_is_taken_back_in_both_workers(with_routes, ask):
         gateway.post(ask("any"), script, headers={"connection": "close"}).raise_for_status()
     tried = len(gateway.received("anthropic"))
     assert 1 <= tried <= 5
-    assert "canary new rolled back" in gateway.stack.log
+    assert '"status":"aborted"' in gateway.stack.log
 
 
 def test_where_a_request_may_not_go_is_told(with_routes, ask):

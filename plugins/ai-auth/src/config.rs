@@ -1,6 +1,6 @@
 //! What can be configured.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::Deserialize;
 use shared::config::{Mode, Secret, list};
@@ -84,7 +84,7 @@ pub struct Consumer {
     pub groups: Vec<String>,
     /// What it is accounted to: team, project, cost centre.
     #[serde(default)]
-    pub tags: BTreeMap<String, String>,
+    pub tags: SmallMap<String, String>,
     /// What it may do.
     #[serde(default)]
     pub allow: Access,
@@ -175,7 +175,7 @@ pub struct Jwt {
     pub groups_claim: Option<String>,
     /// Claims that become tags: tag to claim.
     #[serde(default)]
-    pub tags: BTreeMap<String, String>,
+    pub tags: SmallMap<String, String>,
     /// Claims that limits and routes may look at, by name.
     #[serde(default, deserialize_with = "list")]
     pub claims: Vec<String>,
@@ -336,7 +336,7 @@ pub struct Lookup {
     pub prefix: String,
     /// Sent along, as the service's own key.
     #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
+    pub headers: SmallMap<String, Secret>,
     /// Seconds for which an answer is used again; within them a key that was revoked still works.
     #[serde(default = "ttl")]
     pub ttl: u32,

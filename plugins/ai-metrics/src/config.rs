@@ -1,6 +1,6 @@
 //! What can be configured.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::Deserialize;
 use shared::config::{Mode, Secret, Secrets, list};
@@ -145,7 +145,7 @@ pub struct Otlp {
     pub path: String,
     /// Further headers, as a key of the collector.
     #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
+    pub headers: SmallMap<String, Secret>,
     /// Whether metrics are sent.
     #[serde(default = "yes")]
     pub metrics: bool,

@@ -4,8 +4,8 @@
 //! proxy that is never freed. So every label has a list of the values that it has had, which all workers
 //! share, and what no longer fits in is `other`.
 
+use shared::small_map::SmallMap;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use shared::host::{Capability, Host};
@@ -37,7 +37,7 @@ pub struct Values {
 
 #[derive(Debug, Default)]
 struct Column {
-    ids: BTreeMap<Rc<str>, ValueId>,
+    ids: SmallMap<Rc<str>, ValueId>,
     values: Vec<Rc<str>>,
     full: bool,
 }

@@ -1,6 +1,5 @@
 //! What is remembered of a request: numbers about it, nothing of it.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::json::JsonStr;
 use shared::protocol::Endpoint;
@@ -47,28 +46,21 @@ pub struct Asked {
     pub model: Option<String>,
 }
 
-/// What a body may name besides its texts.
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow)]
-    model: Option<JsonStr<'a>>,
-    #[serde(borrow)]
-    tools: Option<&'a RawValue>,
-    #[serde(borrow)]
-    functions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    response_format: Option<&'a RawValue>,
-    /// Responses.
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    /// Anthropic.
-    #[serde(borrow)]
-    output_config: Option<&'a RawValue>,
-    #[serde(borrow)]
-    output_format: Option<&'a RawValue>,
-    /// Gemini.
-    #[serde(borrow, alias = "generation_config", rename = "generationConfig")]
-    generation_config: Option<&'a RawValue>,
+shared::partial! {
+    /// What a body may name besides its texts.
+    struct Body<'a> {
+        model: JsonStr<'a>,
+        tools: &'a RawValue,
+        functions: &'a RawValue,
+        response_format: &'a RawValue,
+        /// Responses.
+        text: &'a RawValue,
+        /// Anthropic.
+        output_config: &'a RawValue,
+        output_format: &'a RawValue,
+        /// Gemini.
+        generation_config = "generationConfig" | "generation_config": &'a RawValue,
+    }
 }
 
 /// What marks a part as no text, in all APIs: the types of parts, and Gemini's members.
@@ -127,7 +119,7 @@ impl Asked {
         }
         profile.language = letters.language();
         profile.attachments = ATTACHMENTS.iter().any(|mark| contains(body, mark));
-        if let Ok(named) = serde_json::from_str::<Body<'_>>(body) {
+        if let Ok(named) = shared::json::parse::<Body<'_>>(body) {
             let list = |value: Option<&RawValue>| value.is_some_and(|v| v.get().len() > "[]".len());
             profile.tools = list(named.tools) || list(named.functions);
             let json = [

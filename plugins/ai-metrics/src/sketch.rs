@@ -2,7 +2,7 @@
 //! that every quantile is right to within 1 %. Two sketches add up to that of all their values.
 //! <https://arxiv.org/abs/1908.10693> (DDSketch).
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct Sketch {
     /// Values of 0.
     zero: u64,
     /// How many values there are in each bucket.
-    buckets: BTreeMap<i16, u64>,
+    buckets: SmallMap<i16, u64>,
 }
 
 impl Sketch {
@@ -48,10 +48,14 @@ impl Sketch {
 
     fn shrink(&mut self) {
         while self.buckets.len() > MAX_BUCKETS {
-            let Some((_, count)) = self.buckets.pop_first() else { return };
-            if let Some(mut next) = self.buckets.first_entry() {
-                *next.get_mut() = next.get().saturating_add(count);
-            }
+            let mut lowest = self.buckets.iter();
+            let (Some((first, count)), Some((second, more))) = (lowest.next(), lowest.next())
+            else {
+                return;
+            };
+            let (first, second, sum) = (*first, *second, count.saturating_add(*more));
+            self.buckets.remove(&first);
+            self.buckets.insert(second, sum);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The configuration as it is written.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::Deserialize;
 use shared::config::{Mode, Secret, SecretText, Secrets, list};
@@ -48,13 +48,13 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Further names for models: what clients ask for, and what they get.
     #[serde(default)]
-    pub aliases: BTreeMap<String, String>,
+    pub aliases: SmallMap<String, String>,
     /// Versions of models: for each name, what `name@version` stands for.
     #[serde(default)]
-    pub versions: BTreeMap<String, BTreeMap<String, String>>,
+    pub versions: SmallMap<String, SmallMap<String, String>>,
     /// Messages with variables, which clients fill.
     #[serde(default)]
-    pub templates: BTreeMap<String, routing::Template>,
+    pub templates: SmallMap<String, routing::Template>,
     /// Whether clients are told why a request went where it did, in the answer's header `x-ai-decision`,
     /// if they send `x-ai-debug: 1`.
     #[serde(default = "yes")]
@@ -74,7 +74,7 @@ pub struct Config {
     pub carbon: routing::Carbon,
     /// What currencies of prices are worth, in US dollars: `{"EUR": 1.08}`.
     #[serde(default)]
-    pub currencies: BTreeMap<String, f64>,
+    pub currencies: SmallMap<String, f64>,
     /// What makes a request demanding, for the strategy `auto`.
     #[serde(default)]
     pub auto: routing::AutoTiers,
@@ -193,7 +193,7 @@ pub struct Provider {
     pub preset: Option<String>,
     /// What stands for the `{...}` in the preset's `base_url`: `{"region": "eu-central-1"}`.
     #[serde(default)]
-    pub params: BTreeMap<String, String>,
+    pub params: SmallMap<String, String>,
     /// Which API it speaks; may be left out where there is a preset.
     pub protocol: Option<Protocol>,
     /// Where its API begins, as its own SDKs take it. Gives the host name and the path that are sent;
@@ -218,20 +218,20 @@ pub struct Provider {
     pub cluster: Option<String>,
     /// Further headers to send.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: SmallMap<String, String>,
     /// Further parameters of the query (`api-version`).
     #[serde(default)]
-    pub query: BTreeMap<String, String>,
+    pub query: SmallMap<String, String>,
     /// Changes to the bodies of its requests, in the provider's own form.
     #[serde(default)]
     pub body: Overrides,
     /// Headers to set on its answers.
     #[serde(default)]
-    pub response_headers: BTreeMap<String, String>,
+    pub response_headers: SmallMap<String, String>,
     /// What it calls the models that clients ask for: by exact name, by prefix (`gpt-*`), by regular
     /// expression (`~^(.*)-latest$`), in this order. A target's own `model` goes before.
     #[serde(default)]
-    pub models: BTreeMap<String, String>,
+    pub models: SmallMap<String, String>,
     /// `max_tokens` for providers that demand it, where the client gives none.
     #[serde(default = "four_kibi")]
     pub default_max_tokens: u64,

@@ -119,7 +119,7 @@ impl Feedback {
         let bad = |kind, field: &str, message: &str| {
             Err(ApiError::new(kind, format!("{field}: {message}")).param(field))
         };
-        let asked: Asked = match shared::json::parse(body) {
+        let asked: Asked = match shared::json::deserialize(body) {
             Ok(asked) => asked,
             Err(error) => {
                 let message = format!(

@@ -1,6 +1,6 @@
 //! The configuration, checked and made ready: who answers, and which model is whose.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -52,12 +52,12 @@ pub struct Gateway {
     routing: Routing,
     /// How many of the rules are `routes`; the others are entries of `models`.
     listed: usize,
-    exact: BTreeMap<String, usize>,
+    exact: SmallMap<String, usize>,
     /// Longest first.
     prefixes: Vec<(String, usize)>,
-    aliases: BTreeMap<String, String>,
-    versions: BTreeMap<String, BTreeMap<String, String>>,
-    templates: BTreeMap<String, Template>,
+    aliases: SmallMap<String, String>,
+    versions: SmallMap<String, SmallMap<String, String>>,
+    templates: SmallMap<String, Template>,
     /// Whether clients are told why.
     pub debug: bool,
     /// Who may decide on canaries.
@@ -117,9 +117,9 @@ impl Gateway {
             service_paths: Services::default(),
             routing: Routing::new(&config.carbon, config.circuit, config.auto, config.currencies)?,
             listed: config.routes.len(),
-            exact: BTreeMap::new(),
+            exact: SmallMap::new(),
             prefixes: Vec::new(),
-            aliases: BTreeMap::new(),
+            aliases: SmallMap::new(),
             versions: config.versions,
             templates: config.templates,
             debug: config.debug,
@@ -234,7 +234,7 @@ impl Gateway {
     }
 
     /// Aliases of aliases are followed once and for all.
-    fn add_aliases(&mut self, given: BTreeMap<String, String>) -> Result<(), ConfigError> {
+    fn add_aliases(&mut self, given: SmallMap<String, String>) -> Result<(), ConfigError> {
         for (alias, model) in &given {
             let path = format!("aliases.{alias}");
             if self.exact.contains_key(alias) {
@@ -408,7 +408,7 @@ impl Gateway {
     }
 
     /// Messages with variables.
-    pub fn templates(&self) -> &BTreeMap<String, Template> {
+    pub fn templates(&self) -> &SmallMap<String, Template> {
         &self.templates
     }
 
@@ -494,7 +494,7 @@ impl Gateway {
             let target = route.targets.first()?;
             Some(self.providers.get(target.provider)?.name.as_str())
         };
-        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut names: SmallMap<&str, &str> = SmallMap::new();
         for name in self.exact.keys().chain(self.aliases.keys()) {
             let number = self.rule(self.real_name(name));
             let route = number.and_then(|number| self.routing.route(number));

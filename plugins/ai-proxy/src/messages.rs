@@ -2,14 +2,14 @@
 //!
 //! The client's own messages stay as they stand, to the byte.
 
+use shared::small_map::SmallMap;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::config::ConfigError;
 use shared::errors::{ApiError, ErrorKind};
-use shared::json::{JsonStr, fields, parse};
+use shared::json::{JsonStr, deserialize, fields, parse};
 use shared::request::RequestBody;
 
 use crate::routing::config::{Message, Messages, Role, Template};
@@ -22,7 +22,7 @@ const MOST_VARIABLES: usize = 256 << 10;
 const TEMPLATE: &str = "template";
 
 /// Checks templates.
-pub fn check(templates: &BTreeMap<String, Template>) -> Result<(), ConfigError> {
+pub fn check(templates: &SmallMap<String, Template>) -> Result<(), ConfigError> {
     for (name, template) in templates {
         let path = format!("templates.{name}");
         if template.messages.is_empty() {
@@ -46,13 +46,13 @@ struct Wanted<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     #[serde(default, borrow)]
-    variables: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    variables: SmallMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
 /// Fills the template that the body names, if it does, and adds a rule's messages around.
 pub fn prepare(
     client: Client,
-    templates: &BTreeMap<String, Template>,
+    templates: &SmallMap<String, Template>,
     rule: Option<&Messages>,
     body: &mut RequestBody,
 ) -> Result<(), ApiError> {
@@ -86,8 +86,8 @@ fn bad(path: &str, message: String) -> ApiError {
     ApiError::new(ErrorKind::InvalidRequest, format!("{path}: {message}")).param(path)
 }
 
-fn fill(templates: &BTreeMap<String, Template>, wanted: &str) -> Result<Vec<Message>, ApiError> {
-    let wanted: Wanted<'_> = parse(wanted).map_err(|error| {
+fn fill(templates: &SmallMap<String, Template>, wanted: &str) -> Result<Vec<Message>, ApiError> {
+    let wanted: Wanted<'_> = deserialize(wanted).map_err(|error| {
         let dot = if error.path.is_empty() { "" } else { "." };
         bad(&format!("{TEMPLATE}{dot}{}", error.path), error.message)
     })?;
@@ -323,7 +323,7 @@ mod tests {
     use super::*;
 
     fn prepared(client: Client, rule: &str, body: &str) -> Result<String, String> {
-        let templates: BTreeMap<String, Template> = serde_json::from_str(
+        let templates: SmallMap<String, Template> = serde_json::from_str(
             r#"{"translate":{"messages":[{"role":"system","content":"Translate to {{ to }}."},
                 {"role":"user","content":"{{text}}"}],"defaults":{"to":"English"}}}"#,
         )

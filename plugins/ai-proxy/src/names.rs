@@ -1,6 +1,6 @@
 //! What a provider calls the models that clients ask for.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use regex_lite::Regex;
 use shared::config::ConfigError;
@@ -10,7 +10,7 @@ use shared::config::ConfigError;
 /// the order of their text. A `*` in the new name stands for what the prefix left, `${1}` for a group.
 #[derive(Debug, Default)]
 pub struct Names {
-    exact: BTreeMap<String, String>,
+    exact: SmallMap<String, String>,
     /// Longest first.
     prefixes: Vec<(String, String)>,
     patterns: Vec<(Regex, String)>,
@@ -18,7 +18,7 @@ pub struct Names {
 
 impl Names {
     /// Compiles a map; `path` is where it stands in the configuration.
-    pub fn new(map: BTreeMap<String, String>, path: &str) -> Result<Names, ConfigError> {
+    pub fn new(map: SmallMap<String, String>, path: &str) -> Result<Names, ConfigError> {
         let mut names = Names::default();
         for (from, to) in map {
             let path = format!("{path}.{from}");

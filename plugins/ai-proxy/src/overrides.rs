@@ -1,7 +1,7 @@
 //! Changes that a configuration makes to the members of a request's JSON object. What is not named
 //! stays as it stands, to the byte.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -16,10 +16,10 @@ use shared::json::JsonStr;
 pub struct Overrides {
     /// Members that get this value, whatever the client has sent.
     #[serde(default)]
-    pub set: BTreeMap<String, Value>,
+    pub set: SmallMap<String, Value>,
     /// Members that get this value if the client has sent none.
     #[serde(default)]
-    pub default: BTreeMap<String, Value>,
+    pub default: SmallMap<String, Value>,
     /// Members that are taken away.
     #[serde(default)]
     pub remove: Vec<String>,

@@ -1,6 +1,6 @@
 //! A provider, checked and made ready.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use shared::config::ConfigError;
 
@@ -260,7 +260,7 @@ fn google(given: &config::Provider, auth: Auth, path: &str) -> Result<Option<Acc
 }
 
 fn headers(
-    given: BTreeMap<String, String>,
+    given: SmallMap<String, String>,
     path: &str,
 ) -> Result<Vec<(String, String)>, ConfigError> {
     let mut headers = Vec::new();
@@ -282,7 +282,7 @@ fn headers(
     Ok(headers)
 }
 
-fn query(given: BTreeMap<String, String>, preset: Option<&Preset>) -> String {
+fn query(given: SmallMap<String, String>, preset: Option<&Preset>) -> String {
     let usual = preset.map(|preset| preset.query).unwrap_or_default();
     let usual = usual.iter().filter(|(name, _)| !given.contains_key(*name));
     let usual = usual.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

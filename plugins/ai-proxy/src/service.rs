@@ -1,7 +1,7 @@
 //! AI services that are no client API: their bodies pass as they are, and JSON pointers say where in them
 //! the model and the counts stand.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub struct Service {
     pub key: Key,
     /// JSON pointers to what an answer says was used. A pointer to a list or object counts its members.
     #[serde(default)]
-    pub usage: BTreeMap<Count, String>,
+    pub usage: SmallMap<Count, String>,
 }
 
 /// What is counted.

@@ -4,8 +4,9 @@
 //! A copy outlives its request, so that it is sent and received outside of it, in the same worker. How
 //! answers compare is counted; nothing of what they say is kept.
 
+use shared::small_map::SmallMap;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use shared::filter::CallReply;
 use shared::host::{Call, CallId, Host, MetricId, MetricKind};
@@ -48,9 +49,9 @@ pub struct Shadows {
     queue: RefCell<VecDeque<Copy>>,
     sent: RefCell<Vec<(CallId, Copy, u64)>>,
     /// What is known of the client's answer, by the request's number.
-    primary: RefCell<BTreeMap<u64, (u64, Option<Summary>)>>,
+    primary: RefCell<SmallMap<u64, (u64, Option<Summary>)>>,
     waiting: RefCell<Vec<(Copy, Summary, u64)>>,
-    metrics: RefCell<BTreeMap<String, MetricId>>,
+    metrics: RefCell<SmallMap<String, MetricId>>,
     next: Cell<u64>,
 }
 

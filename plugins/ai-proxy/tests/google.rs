@@ -109,7 +109,7 @@ fn errors_name_the_field_and_never_its_value() {
         (with("private_key", json!(encrypted)), "private_key: is encrypted"),
         (with("token_uri", json!("http://SECRET")), "token_uri: must begin with https://"),
         ("SECRET".into(), "expected value"),
-        ("[]".into(), "invalid"),
+        ("[]".into(), "expected an object"),
         (String::new(), "EOF"),
     ] {
         let error = ServiceAccount::parse(&file).unwrap_err().to_string();

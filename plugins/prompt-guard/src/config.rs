@@ -1,6 +1,6 @@
 //! What can be configured.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::Deserialize;
 use shared::config::{Mode, Secret, list};
@@ -118,7 +118,7 @@ pub enum Action {
 pub struct Pii {
     /// What happens to each kind: `{"EMAIL": "mask", "SECRET": "block"}`. See `docs/prompt-guard.md` for
     /// the kinds. What is not named follows `preset`, or is allowed.
-    pub entities: BTreeMap<String, Treatment>,
+    pub entities: SmallMap<String, Treatment>,
     /// Kinds that a regulation is about, masked.
     pub preset: Option<Preset>,
     /// Whether values come back in the answer where the model repeats their placeholders.
@@ -126,17 +126,17 @@ pub struct Pii {
     /// The key of `hash`.
     pub hash_key: Option<Secret>,
     /// Kinds of your own: a name in capitals, and a regular expression (without look-around, linear).
-    pub custom: BTreeMap<String, String>,
+    pub custom: SmallMap<String, String>,
 }
 
 impl Default for Pii {
     fn default() -> Pii {
         Pii {
-            entities: BTreeMap::new(),
+            entities: SmallMap::new(),
             preset: None,
             restore: true,
             hash_key: None,
-            custom: BTreeMap::new(),
+            custom: SmallMap::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The filter: looks at requests and answers, masks and restores, refuses.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 use std::rc::Rc;
 
 use shared::config::Mode;
@@ -25,7 +25,7 @@ pub(crate) struct GuardFilter {
     masks: Masks,
     stream: Stream,
     /// The ends of a stream's texts, to see what is cut between two events.
-    tails: BTreeMap<(u32, u32), String>,
+    tails: SmallMap<(u32, u32), String>,
     /// The answer was ended; what comes after goes nowhere.
     ended: bool,
 }
@@ -42,7 +42,7 @@ impl GuardFilter {
             stream: Stream::new(policy.held_back()),
             policy,
             masks: Masks::default(),
-            tails: BTreeMap::new(),
+            tails: SmallMap::new(),
             ended: false,
         }
     }

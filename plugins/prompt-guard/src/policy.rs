@@ -1,6 +1,6 @@
 //! The configured plugin's state: what is looked for, and what happens to it.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use hmac::{Hmac, KeyInit, Mac};
@@ -37,7 +37,7 @@ pub struct Policy {
     roles: Vec<config::Role>,
     last_messages: Option<u32>,
     scanner: Scanner,
-    treatments: BTreeMap<Entity, Treatment>,
+    treatments: SmallMap<Entity, Treatment>,
     custom: Vec<(String, Regex, Treatment)>,
     hash_key: Option<Secret>,
     deny: Option<AhoCorasick>,
@@ -58,7 +58,7 @@ pub struct Findings {
     /// The rules that it went by.
     pub rules: Vec<String>,
     /// Kinds of personal data.
-    pub kinds: BTreeMap<String, u32>,
+    pub kinds: SmallMap<String, u32>,
     /// Kinds for which the request is refused.
     pub blocked: Option<String>,
     /// What of the lists is against it.
@@ -68,7 +68,7 @@ pub struct Findings {
 impl Policy {
     /// Checks a configuration.
     pub fn new(config: Config) -> Result<Policy, ConfigError> {
-        let mut treatments = BTreeMap::new();
+        let mut treatments = SmallMap::new();
         for entity in config.pii.preset.map(covers).unwrap_or_default() {
             treatments.insert(entity, Treatment::Mask);
         }

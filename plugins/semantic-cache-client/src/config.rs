@@ -1,6 +1,6 @@
 //! What can be configured.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::Deserialize;
 use shared::config::{Mode, Secret, Secrets, list};
@@ -192,7 +192,7 @@ pub struct Service {
     pub api_key: Option<Secret>,
     /// Further headers.
     #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
+    pub headers: SmallMap<String, Secret>,
     /// When to give up, in milliseconds.
     #[serde(default = "timeout")]
     pub timeout_ms: u32,

@@ -1,14 +1,14 @@
 //! What the plugin counts. Metrics are looked up in the proxy once.
 
+use shared::small_map::SmallMap;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use shared::host::{Capability, Host, MetricId, MetricKind};
 
 /// Metrics by name.
 #[derive(Debug, Default)]
 pub struct Meters {
-    known: RefCell<BTreeMap<String, MetricId>>,
+    known: RefCell<SmallMap<String, MetricId>>,
 }
 
 impl Meters {

@@ -1,6 +1,6 @@
 //! What can be configured.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::{Deserialize, Serialize};
 use shared::config::{Mode, Secret, Secrets, list};
@@ -29,7 +29,7 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// Models that a name may lead to (ai-proxy's aliases and routes), by name: a request is taken to
     /// cost what it would at the dearest. Those that have answered are known without.
-    pub candidates: BTreeMap<String, Vec<String>>,
+    pub candidates: SmallMap<String, Vec<String>>,
     /// Prices of models, before those that are commonly known.
     #[serde(deserialize_with = "list")]
     pub prices: Vec<Price>,
@@ -53,7 +53,7 @@ impl Default for Config {
             max_keys: 100_000,
             store: Store::default(),
             webhook: None,
-            candidates: BTreeMap::new(),
+            candidates: SmallMap::new(),
             prices: Vec::new(),
             usual_completion: 1_000,
             admin_key: Secrets::default(),
@@ -90,7 +90,7 @@ pub struct Redis {
     pub authority: Option<String>,
     /// Further headers, as `authorization` for Webdis's access control.
     #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
+    pub headers: SmallMap<String, Secret>,
     /// The keys begin with it. Proxies of one prefix share their counts. In braces, as `{ai}`, all are
     /// in one slot of a Redis cluster.
     #[serde(default = "prefix")]
@@ -152,7 +152,7 @@ pub struct Webhook {
     pub path: String,
     /// Further headers.
     #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
+    pub headers: SmallMap<String, Secret>,
     /// When to give up on a call, in milliseconds.
     #[serde(default = "patience")]
     pub timeout_ms: u32,
@@ -227,7 +227,7 @@ pub struct Rule {
     pub utc_offset: Option<String>,
     /// Of tokens: how much one of a model counts, by name or pattern; the first that fits.
     #[serde(default)]
-    pub weights: BTreeMap<String, f64>,
+    pub weights: SmallMap<String, f64>,
     /// Of `weighted_tokens`: how much a token from the provider's cache counts.
     #[serde(default = "tenth")]
     pub cached_weight: f64,
@@ -236,7 +236,7 @@ pub struct Rule {
     pub completion_weight: f64,
     /// Other limits for some: the parts of the key, joined by `/`.
     #[serde(default)]
-    pub overrides: BTreeMap<String, Override>,
+    pub overrides: SmallMap<String, Override>,
     /// Shares of the limit, from 0 to 1, at which answers, metrics and the webhook warn.
     #[serde(default, deserialize_with = "list")]
     pub soft: Vec<f64>,
@@ -290,7 +290,7 @@ pub struct When {
     #[serde(deserialize_with = "list")]
     pub paths: Vec<String>,
     /// Headers.
-    pub headers: BTreeMap<String, String>,
+    pub headers: SmallMap<String, String>,
     /// Addresses, `10.0.0.0/8`.
     #[serde(deserialize_with = "list")]
     pub ips: Vec<String>,

@@ -1,6 +1,6 @@
 //! The configured plugin's state: the rules and the counts.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 use std::time::Duration;
 
 use shared::config::{ConfigError, Mode, Secrets};
@@ -45,7 +45,7 @@ pub struct Limiter {
     /// How long answers are, and who gives them.
     pub learned: Learned,
     prices: Prices,
-    candidates: BTreeMap<String, Vec<String>>,
+    candidates: SmallMap<String, Vec<String>>,
     usual: u64,
     settings: Settings,
 }

@@ -1,6 +1,6 @@
 //! One rule, compiled: for whom it is, what it counts, and how much there is.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde_json::{Value, json};
 use shared::client::Cidr;
@@ -104,7 +104,7 @@ pub struct Rule {
     pub window_seconds: u64,
     kind: Kind,
     limit: u64,
-    overrides: BTreeMap<String, Override>,
+    overrides: SmallMap<String, Override>,
     weights: Vec<(Pattern, f64)>,
     cached_weight: f64,
     completion_weight: f64,

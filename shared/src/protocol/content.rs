@@ -1,9 +1,8 @@
 //! What a message says: a string, or a list of parts.
 
-use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
-use crate::json::{BadJson, JsonStr, parse, unexpected};
+use crate::json::{BadJson, JsonStr, Read, Reader, Stop, parse};
 
 /// A message's content as written. Most is a string, which is then never looked into; a list is
 /// read when asked for.
@@ -21,7 +20,7 @@ pub enum Form<'a, P> {
 
 impl<'a> Content<'a> {
     /// Reads it. A path in the error is relative to the content (`[2].text`).
-    pub fn form<P: Deserialize<'a>>(self) -> Result<Form<'a, P>, BadJson> {
+    pub fn form<P: Read<'a>>(self) -> Result<Form<'a, P>, BadJson> {
         if self.0.get().starts_with('"') {
             Ok(Form::Text(JsonStr::Borrowed(self.0)))
         } else {
@@ -35,13 +34,8 @@ impl<'a> Content<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
-        if raw.get().starts_with(['"', '[']) {
-            Ok(Content(raw))
-        } else {
-            Err(D::Error::custom(unexpected(raw, "a string or an array")))
-        }
+impl<'a> Read<'a> for Content<'a> {
+    fn read(from: &mut Reader<'a>) -> Result<Self, Stop> {
+        from.raw_if(b"\"[", "a string or an array").map(Content)
     }
 }

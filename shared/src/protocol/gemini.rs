@@ -2,10 +2,9 @@
 //!
 //! Google reads every field in camelCase and in snake_case, and one object where a list is meant.
 
-use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
-use crate::json::{BadJson, JsonStr, parse, unexpected};
+use crate::json::{BadJson, JsonStr, Read, Reader, Stop, parse};
 use crate::view::view;
 
 /// A list as written, which is read when asked for.
@@ -14,7 +13,7 @@ pub struct List<'a>(&'a RawValue);
 
 impl<'a> List<'a> {
     /// Reads it. A path in the error is relative to the list (`[2].text`).
-    pub fn items<T: Deserialize<'a>>(self) -> Result<Vec<T>, BadJson> {
+    pub fn items<T: Read<'a>>(self) -> Result<Vec<T>, BadJson> {
         if self.0.get().starts_with('[') {
             parse(self.0.get())
         } else {
@@ -23,14 +22,9 @@ impl<'a> List<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
-        if raw.get().starts_with(['[', '{']) {
-            Ok(List(raw))
-        } else {
-            Err(D::Error::custom(unexpected(raw, "an array")))
-        }
+impl<'a> Read<'a> for List<'a> {
+    fn read(from: &mut Reader<'a>) -> Result<Self, Stop> {
+        from.raw_if(b"[{", "an array").map(List)
     }
 }
 

@@ -1,54 +1,42 @@
 //! Anthropic Messages.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::protocol::anthropic::Usage;
 
 use super::{Finish, Watch};
 
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    message: Option<Message<'a>>,
-    #[serde(borrow)]
-    delta: Option<Block<'a>>,
-    #[serde(borrow)]
-    content_block: Option<Block<'a>>,
-    #[serde(borrow)]
-    usage: Option<Usage<'a>>,
+shared::partial! {
+    struct Event<'a> {
+        kind = "type": &'a RawValue,
+        message: Message<'a>,
+        delta: Block<'a>,
+        content_block: Block<'a>,
+        usage: Usage<'a>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    content: Option<Vec<Block<'a>>>,
-    #[serde(borrow)]
-    stop_reason: Option<&'a RawValue>,
-    #[serde(borrow)]
-    usage: Option<Usage<'a>>,
+shared::partial! {
+    struct Message<'a> {
+        content: Vec<Block<'a>>,
+        stop_reason: &'a RawValue,
+        usage: Usage<'a>,
+    }
 }
 
-/// A block of a message, or a piece of one.
-#[derive(Deserialize)]
-struct Block<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    thinking: Option<&'a RawValue>,
-    #[serde(borrow)]
-    partial_json: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    stop_reason: Option<&'a RawValue>,
+shared::partial! {
+    /// A block of a message, or a piece of one.
+    struct Block<'a> {
+        kind = "type": &'a RawValue,
+        text: &'a RawValue,
+        thinking: &'a RawValue,
+        partial_json: &'a RawValue,
+        input: &'a RawValue,
+        stop_reason: &'a RawValue,
+    }
 }
 
 pub(super) fn event(watch: &mut Watch, text: &str) {
-    let Ok(event) = serde_json::from_str::<Event<'_>>(text) else { return };
+    let Ok(event) = shared::json::parse::<Event<'_>>(text) else { return };
     match event.kind.map(RawValue::get) {
         Some("\"error\"") => watch.failed = true,
         Some("\"message_stop\"") => watch.ended = true,
@@ -66,7 +54,7 @@ pub(super) fn event(watch: &mut Watch, text: &str) {
 }
 
 pub(super) fn body(watch: &mut Watch, text: &str) {
-    if let Ok(message) = serde_json::from_str::<Message<'_>>(text) {
+    if let Ok(message) = shared::json::parse::<Message<'_>>(text) {
         whole(watch, message);
     }
 }

@@ -1,62 +1,52 @@
 //! Chat Completions and Completions: a chunk and a whole answer differ in one member's name.
 //! Embeddings have the same counts.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use shared::protocol::openai_chat::Usage;
 
 use super::{Finish, Watch};
 
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow)]
-    usage: Option<Usage<'a>>,
-    error: Option<IgnoredAny>,
+shared::partial! {
+    struct Body<'a> {
+        choices: Vec<Choice<'a>>,
+        usage: Usage<'a>,
+        error: &'a RawValue,
+    }
 }
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow)]
-    delta: Option<Message<'a>>,
-    #[serde(borrow)]
-    message: Option<Message<'a>>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    finish_reason: Option<&'a RawValue>,
+shared::partial! {
+    struct Choice<'a> {
+        delta: Message<'a>,
+        message: Message<'a>,
+        text: &'a RawValue,
+        finish_reason: &'a RawValue,
+    }
 }
 
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    reasoning: Option<&'a RawValue>,
-    #[serde(borrow)]
-    refusal: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tool_calls: Option<Vec<Call<'a>>>,
+shared::partial! {
+    struct Message<'a> {
+        content: &'a RawValue,
+        reasoning_content: &'a RawValue,
+        reasoning: &'a RawValue,
+        refusal: &'a RawValue,
+        tool_calls: Vec<Call<'a>>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(borrow)]
-    function: Option<Function<'a>>,
+shared::partial! {
+    struct Call<'a> {
+        function: Function<'a>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Function<'a> {
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
+shared::partial! {
+    struct Function<'a> {
+        arguments: &'a RawValue,
+    }
 }
 
 pub(super) fn body(watch: &mut Watch, text: &str) {
-    let Ok(body) = serde_json::from_str::<Body<'_>>(text) else { return };
+    let Ok(body) = shared::json::parse::<Body<'_>>(text) else { return };
     watch.failed |= body.error.is_some();
     if let Some(usage) = &body.usage {
         watch.report.openai_chat(usage);

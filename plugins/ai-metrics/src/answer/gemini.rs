@@ -1,64 +1,54 @@
 //! Gemini: an event and a whole answer have one form.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use shared::protocol::gemini::Usage;
 
 use super::{Finish, Watch};
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Body<'a> {
-    #[serde(borrow)]
-    candidates: Option<Vec<Candidate<'a>>>,
-    #[serde(borrow)]
-    prompt_feedback: Option<Feedback<'a>>,
-    #[serde(borrow)]
-    usage_metadata: Option<Usage<'a>>,
-    error: Option<IgnoredAny>,
+shared::partial! {
+    struct Body<'a> {
+        candidates: Vec<Candidate<'a>>,
+        prompt_feedback = "promptFeedback": Feedback<'a>,
+        usage_metadata = "usageMetadata": Usage<'a>,
+        error: &'a RawValue,
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Feedback<'a> {
-    #[serde(borrow)]
-    block_reason: Option<&'a RawValue>,
+shared::partial! {
+    struct Feedback<'a> {
+        block_reason = "blockReason": &'a RawValue,
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Candidate<'a> {
-    #[serde(borrow)]
-    content: Option<Content<'a>>,
-    #[serde(borrow)]
-    finish_reason: Option<&'a RawValue>,
+shared::partial! {
+    struct Candidate<'a> {
+        content: Content<'a>,
+        finish_reason = "finishReason": &'a RawValue,
+    }
 }
 
-#[derive(Deserialize)]
-struct Content<'a> {
-    #[serde(borrow)]
-    parts: Option<Vec<Part<'a>>>,
+shared::partial! {
+    struct Content<'a> {
+        parts: Vec<Part<'a>>,
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Part<'a> {
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    thought: Option<bool>,
-    #[serde(borrow)]
-    function_call: Option<Call<'a>>,
+shared::partial! {
+    struct Part<'a> {
+        text: &'a RawValue,
+        thought: bool,
+        function_call = "functionCall": Call<'a>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(borrow)]
-    args: Option<&'a RawValue>,
+shared::partial! {
+    struct Call<'a> {
+        args: &'a RawValue,
+    }
 }
 
 pub(super) fn body(watch: &mut Watch, text: &str) {
-    let Ok(body) = serde_json::from_str::<Body<'_>>(text) else { return };
+    let Ok(body) = shared::json::parse::<Body<'_>>(text) else { return };
     watch.failed |= body.error.is_some();
     if let Some(usage) = &body.usage_metadata {
         watch.report.gemini(usage);

@@ -108,7 +108,7 @@ impl Watch {
             Some(Endpoint::OpenAiResponses) => responses::body(self, body),
             Some(Endpoint::Gemini) => {
                 // The array that a stream without `alt=sse` is.
-                match serde_json::from_str::<Vec<&RawValue>>(body) {
+                match shared::json::parse::<Vec<&RawValue>>(body) {
                     Ok(list) => list.iter().for_each(|one| gemini::body(self, one.get())),
                     Err(_) => gemini::body(self, body),
                 }
@@ -159,7 +159,7 @@ impl Watch {
         }
         if let (Some(json), true) = (&mut self.json, answer)
             && json.len() < MAX_JSON
-            && let Ok(text) = serde_json::from_str::<JsonStr<'_>>(quoted)
+            && let Ok(text) = shared::json::parse::<JsonStr<'_>>(quoted)
         {
             let text = text.decode();
             let room = MAX_JSON.saturating_sub(json.len()).min(text.len());

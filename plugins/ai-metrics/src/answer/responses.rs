@@ -1,71 +1,59 @@
 //! OpenAI Responses.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::protocol::openai_responses::Usage;
 
 use super::{Finish, Watch};
 
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    delta: Option<&'a RawValue>,
-    #[serde(borrow)]
-    item: Option<Kind<'a>>,
-    #[serde(borrow)]
-    response: Option<&'a RawValue>,
+shared::partial! {
+    struct Event<'a> {
+        kind = "type": &'a RawValue,
+        delta: &'a RawValue,
+        item: Kind<'a>,
+        response: &'a RawValue,
+    }
 }
 
-#[derive(Deserialize)]
-struct Kind<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<&'a RawValue>,
+shared::partial! {
+    struct Kind<'a> {
+        kind = "type": &'a RawValue,
+    }
 }
 
-#[derive(Deserialize)]
-struct Response<'a> {
-    #[serde(borrow)]
-    status: Option<&'a RawValue>,
-    #[serde(borrow)]
-    incomplete_details: Option<Incomplete<'a>>,
-    #[serde(borrow)]
-    output: Option<Vec<Item<'a>>>,
-    #[serde(borrow)]
-    usage: Option<Usage<'a>>,
+shared::partial! {
+    struct Response<'a> {
+        status: &'a RawValue,
+        incomplete_details: Incomplete<'a>,
+        output: Vec<Item<'a>>,
+        usage: Usage<'a>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Incomplete<'a> {
-    #[serde(borrow)]
-    reason: Option<&'a RawValue>,
+shared::partial! {
+    struct Incomplete<'a> {
+        reason: &'a RawValue,
+    }
 }
 
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    content: Option<Vec<Part<'a>>>,
-    #[serde(borrow)]
-    summary: Option<Vec<Part<'a>>>,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
+shared::partial! {
+    struct Item<'a> {
+        kind = "type": &'a RawValue,
+        content: Vec<Part<'a>>,
+        summary: Vec<Part<'a>>,
+        arguments: &'a RawValue,
+        input: &'a RawValue,
+    }
 }
 
-#[derive(Deserialize)]
-struct Part<'a> {
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    refusal: Option<&'a RawValue>,
+shared::partial! {
+    struct Part<'a> {
+        text: &'a RawValue,
+        refusal: &'a RawValue,
+    }
 }
 
 pub(super) fn event(watch: &mut Watch, text: &str) {
-    let Ok(event) = serde_json::from_str::<Event<'_>>(text) else { return };
+    let Ok(event) = shared::json::parse::<Event<'_>>(text) else { return };
     let kind = event.kind.map_or("", RawValue::get).trim_matches('"');
     match (kind, event.delta) {
         ("error", _) => watch.failed = true,
@@ -100,7 +88,7 @@ pub(super) fn body(watch: &mut Watch, text: &str) {
 }
 
 fn whole(watch: &mut Watch, text: &str, count: bool) {
-    let Ok(response) = serde_json::from_str::<Response<'_>>(text) else { return };
+    let Ok(response) = shared::json::parse::<Response<'_>>(text) else { return };
     if let Some(usage) = &response.usage {
         watch.report.openai_responses(usage);
     }

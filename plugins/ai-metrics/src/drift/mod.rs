@@ -7,8 +7,8 @@
 pub mod detector;
 mod signals;
 
+use shared::small_map::SmallMap;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use shared::config::ConfigError;
@@ -42,11 +42,11 @@ pub struct Drift {
     enabled: bool,
     settings: Settings,
     max: usize,
-    known: RefCell<BTreeSet<String>>,
+    known: RefCell<SmallMap<String, ()>>,
     /// When the gauges were last set.
     shown: Cell<u64>,
     /// The states, where no data is shared.
-    local: RefCell<BTreeMap<String, Vec<u8>>>,
+    local: RefCell<SmallMap<String, Vec<u8>>>,
 }
 
 /// Where a signal stands.
@@ -176,12 +176,12 @@ impl Drift {
 
     /// Whether there is room for a subject.
     fn admit(&self, host: &dyn Host, subject: &str) -> bool {
-        if self.known.borrow().contains(subject) {
+        if self.known.borrow().contains_key(subject) {
             return true;
         }
         if !host.can(Capability::SharedData) {
             let mut known = self.known.borrow_mut();
-            return known.len() < self.max && known.insert(subject.to_owned());
+            return known.len() < self.max && known.insert(subject.to_owned(), ()).is_none();
         }
         for _ in 0..TRIES {
             let shared = host.shared(SUBJECTS);
@@ -196,7 +196,7 @@ impl Drift {
                     continue;
                 }
             }
-            self.known.borrow_mut().insert(subject.to_owned());
+            self.known.borrow_mut().insert(subject.to_owned(), ());
             return true;
         }
         false
@@ -205,8 +205,10 @@ impl Drift {
     fn subjects(&self, host: &dyn Host) -> Vec<String> {
         let shared = host.shared(SUBJECTS).map(|shared| shared.value).unwrap_or_default();
         let shared = lines(&shared).into_iter().map(str::to_owned);
-        let all: BTreeSet<_> = shared.chain(self.known.borrow().iter().cloned()).collect();
-        all.into_iter().collect()
+        let mut all: Vec<_> = shared.chain(self.known.borrow().keys().cloned()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Where all signals stand.

@@ -1,6 +1,6 @@
 //! The report as a page: tables and plots, without a script and without anything from elsewhere.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 use std::fmt::Write as _;
 
 use super::stats::{Figure, Known};
@@ -43,7 +43,7 @@ pub fn page(contents: &Contents<'_>) -> String {
     out
 }
 
-fn compare(out: &mut String, title: &str, groups: &BTreeMap<String, Group>, min: u64) {
+fn compare(out: &mut String, title: &str, groups: &SmallMap<String, Group>, min: u64) {
     let _ = write!(out, "<h2>{title}</h2>");
     if groups.is_empty() {
         out.push_str("<p class=\"none\">None yet.</p>");
@@ -100,7 +100,7 @@ const ROW: f64 = 22.0;
 const ROWS: usize = 15;
 
 /// A row for each group: a dot for the figure, a line for its interval.
-fn plot(out: &mut String, named: &Named, groups: &BTreeMap<String, Group>, min: u64) {
+fn plot(out: &mut String, named: &Named, groups: &SmallMap<String, Group>, min: u64) {
     let rows: Vec<_> = groups
         .iter()
         .filter_map(|(name, group)| Some((name, (named.of)(group, min).known?)))
@@ -156,7 +156,7 @@ fn shorten(name: &str) -> String {
     format!("…{end}")
 }
 
-fn savings(out: &mut String, models: &BTreeMap<String, Group>) {
+fn savings(out: &mut String, models: &SmallMap<String, Group>) {
     out.push_str("<h2>What could be saved</h2>");
     let some = |group: &&Group| group.repeated.count > 0 || !group.cheaper.is_empty();
     if !models.values().any(|group| some(&group)) {

@@ -1,7 +1,7 @@
 //! Whether a prompt has been asked before: hashes of the latest ones, shared by all workers.
 
+use shared::small_map::SmallMap;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use shared::host::{Capability, Host};
 
@@ -13,7 +13,7 @@ const LISTS: u64 = 256;
 pub(super) struct Repeats {
     /// Most of a list.
     each: usize,
-    local: RefCell<BTreeMap<u64, Vec<u8>>>,
+    local: RefCell<SmallMap<u64, Vec<u8>>>,
 }
 
 impl Repeats {

@@ -1,6 +1,6 @@
 //! What is added up of requests, for each model, variant and account.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +17,11 @@ pub(super) const PART: char = '\u{1f}';
 #[serde(default)]
 pub struct Tally {
     /// By provider and model, as `provider/model`.
-    pub models: BTreeMap<String, Group>,
+    pub models: SmallMap<String, Group>,
     /// By variant, as `experiment=variant`.
-    pub variants: BTreeMap<String, Group>,
+    pub variants: SmallMap<String, Group>,
     /// By team, consumer, provider and model.
-    pub accounts: BTreeMap<String, Account>,
+    pub accounts: SmallMap<String, Account>,
     /// Nanoseconds since the Unix epoch at the first request.
     pub since: u64,
 }
@@ -51,7 +51,7 @@ pub struct Group {
     /// Requests that had been asked before, and what they cost.
     pub repeated: Sum,
     /// By cheaper model: requests that it could have served, and what it would have saved.
-    pub cheaper: BTreeMap<String, Sum>,
+    pub cheaper: SmallMap<String, Sum>,
 }
 
 /// A number of things and the sum of something about them.
@@ -165,7 +165,7 @@ impl Tally {
 
 /// Changes an entry, or `other` where there is no room for one more.
 fn entry<T: Default>(
-    map: &mut BTreeMap<String, T>,
+    map: &mut SmallMap<String, T>,
     name: String,
     max: usize,
     change: impl FnOnce(&mut T),

@@ -74,7 +74,7 @@ pub(super) const FIGURES: [Named; 8] = [
 
 /// The report.
 pub fn view(contents: &Contents<'_>) -> Value {
-    let groups = |groups: &std::collections::BTreeMap<String, Group>| -> Value {
+    let groups = |groups: &shared::small_map::SmallMap<String, Group>| -> Value {
         groups.iter().map(|(name, group)| shown(name, group, contents.min)).collect()
     };
     let tally = contents.tally;

@@ -11,7 +11,6 @@ use rsa::pkcs1v15::SigningKey;
 use rsa::pkcs8::DecodePrivateKey;
 use rsa::sha2::Sha256;
 use rsa::signature::{SignatureEncoding, Signer};
-use serde::Deserialize;
 use shared::config::{ConfigError, Secret};
 use shared::json::{JsonStr, parse};
 use shared::write::JsonWriter;
@@ -45,19 +44,15 @@ pub struct ServiceAccount {
     token_uri: String,
 }
 
-/// The fields of the JSON file that are used.
-#[derive(Deserialize)]
-struct KeyFile<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<JsonStr<'a>>,
-    #[serde(borrow)]
-    client_email: Option<JsonStr<'a>>,
-    #[serde(borrow)]
-    private_key: Option<JsonStr<'a>>,
-    #[serde(borrow)]
-    private_key_id: Option<JsonStr<'a>>,
-    #[serde(borrow)]
-    token_uri: Option<JsonStr<'a>>,
+shared::partial! {
+    /// The fields of the JSON file that are used.
+    struct KeyFile<'a> {
+        kind = "type": JsonStr<'a>,
+        client_email: JsonStr<'a>,
+        private_key: JsonStr<'a>,
+        private_key_id: JsonStr<'a>,
+        token_uri: JsonStr<'a>,
+    }
 }
 
 impl ServiceAccount {
@@ -222,18 +217,15 @@ pub struct Token {
     pub expires_at: u64,
 }
 
-/// The token service's answer.
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow)]
-    access_token: Option<JsonStr<'a>>,
-    expires_in: Option<u64>,
-    #[serde(borrow)]
-    token_type: Option<JsonStr<'a>>,
-    #[serde(borrow)]
-    error: Option<JsonStr<'a>>,
-    #[serde(borrow)]
-    error_description: Option<JsonStr<'a>>,
+shared::partial! {
+    /// The token service's answer.
+    struct Answer<'a> {
+        access_token: JsonStr<'a>,
+        expires_in: u64,
+        token_type: JsonStr<'a>,
+        error: JsonStr<'a>,
+        error_description: JsonStr<'a>,
+    }
 }
 
 impl Token {

@@ -3,8 +3,8 @@
 //! One value that all workers share, changed by compare-and-swap and looked at once a second. Where
 //! workers share nothing, each knows what it has seen itself.
 
+use shared::small_map::SmallMap;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shared::host::{Capability, Host};
@@ -40,7 +40,7 @@ pub struct Line {
 /// How many scores count: older ones fade when there are more.
 const SCORES: f64 = 200.0;
 
-type Lines = BTreeMap<String, Line>;
+type Lines = SmallMap<String, Line>;
 
 /// The board, as one worker sees it.
 #[derive(Debug, Default)]

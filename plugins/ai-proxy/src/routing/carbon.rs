@@ -1,7 +1,7 @@
 //! How much carbon dioxide requests make.
 
+use shared::small_map::SmallMap;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use shared::config::ConfigError;
 
@@ -16,16 +16,16 @@ pub const USUAL_WATT_HOURS: f64 = 0.5;
 /// How much carbon dioxide electricity makes, by region and hour.
 #[derive(Debug)]
 pub struct Grid {
-    regions: BTreeMap<String, Vec<f64>>,
+    regions: SmallMap<String, Vec<f64>>,
     default: f64,
     /// What was fetched, and until when it counts, in nanoseconds since the Unix epoch.
-    fetched: RefCell<BTreeMap<String, (f64, u64)>>,
+    fetched: RefCell<SmallMap<String, (f64, u64)>>,
 }
 
 impl Grid {
     /// Checks a table.
     pub fn new(carbon: &config::Carbon) -> Result<Grid, ConfigError> {
-        let mut regions = BTreeMap::new();
+        let mut regions = SmallMap::new();
         for (region, intensity) in &carbon.regions {
             let Intensity(hours) = intensity;
             let valid = hours.iter().all(|value| value.is_finite() && *value >= 0.0);

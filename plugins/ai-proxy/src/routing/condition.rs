@@ -31,7 +31,7 @@ impl Condition {
     /// Compiles a condition; `path` is where it stands in the configuration.
     pub fn new(when: &config::When, path: &str) -> Result<Condition, ConfigError> {
         let at = |field: &str| format!("{path}.{field}");
-        let named = |map: &std::collections::BTreeMap<String, String>, field: &str| {
+        let named = |map: &shared::small_map::SmallMap<String, String>, field: &str| {
             if map.len() > MAX_NAMED {
                 return Err(ConfigError::new(at(field), format!("has more than {MAX_NAMED}")));
             }

@@ -20,7 +20,7 @@ pub mod poll;
 pub mod price;
 pub mod store;
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -129,13 +129,13 @@ pub struct Routing {
     /// When targets rest.
     pub circuit: Circuit,
     auto: AutoTiers,
-    currencies: BTreeMap<String, f64>,
-    health: BTreeMap<(usize, Option<String>), Rc<Health>>,
+    currencies: SmallMap<String, f64>,
+    health: SmallMap<(usize, Option<String>), Rc<Health>>,
     polls: Vec<(Poll, Use)>,
     store: Option<Store>,
     board: Board,
     /// The providers' names.
-    names: BTreeMap<usize, String>,
+    names: SmallMap<usize, String>,
 }
 
 /// What something that is fetched is for.
@@ -177,7 +177,7 @@ impl Routing {
         carbon: &config::Carbon,
         circuit: Circuit,
         auto: AutoTiers,
-        currencies: BTreeMap<String, f64>,
+        currencies: SmallMap<String, f64>,
     ) -> Result<Routing, ConfigError> {
         if circuit.consecutive_failures == 0 || circuit.rest_seconds == 0 {
             let message = "`consecutive_failures` and `rest_seconds` must be 1 or more";
@@ -217,11 +217,11 @@ impl Routing {
             circuit,
             auto,
             currencies,
-            health: BTreeMap::new(),
+            health: SmallMap::new(),
             polls,
             store: None,
             board: Board::default(),
-            names: BTreeMap::new(),
+            names: SmallMap::new(),
         })
     }
 
@@ -272,10 +272,12 @@ impl Routing {
 
     /// A user has given an answer of this provider and model a score, 0 to 1.
     pub fn rate(&self, host: &dyn Host, provider: usize, model: &str, score: f64) {
-        let keys = [Some(model.to_owned()), None].map(|model| (provider, model));
-        let found = keys.into_iter().find_map(|key| self.health.get_key_value(&key));
-        if let Some(((provider, model), health)) = found {
-            self.board.score(host, &self.label(*provider, model.as_deref()), health, score);
+        for (provider, model) in [Some(model.to_owned()), None].map(|model| (provider, model)) {
+            let label = self.label(provider, model.as_deref());
+            if let Some(health) = self.health.get(&(provider, model)) {
+                self.board.score(host, &label, health, score);
+                return;
+            }
         }
     }
 

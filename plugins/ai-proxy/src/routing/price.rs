@@ -1,7 +1,7 @@
 //! What a target costs for a request.
 
+use shared::small_map::SmallMap;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 
 use shared::config::ConfigError;
 use shared::hours::Hours;
@@ -52,7 +52,7 @@ impl Tariff {
     /// Checks a price; `currencies` are worth so many US dollars each.
     pub fn new(
         price: Price,
-        currencies: &BTreeMap<String, f64>,
+        currencies: &SmallMap<String, f64>,
         path: &str,
     ) -> Result<Tariff, ConfigError> {
         let bad = |field: &str, message: String| {
@@ -170,7 +170,7 @@ mod tests {
     const HOUR: u64 = 3_600_000_000_000;
 
     fn tariff(json: &str) -> Result<Tariff, ConfigError> {
-        let currencies = BTreeMap::from([("EUR".to_owned(), 1.1)]);
+        let currencies = SmallMap::from([("EUR".to_owned(), 1.1)]);
         Tariff::new(serde_json::from_str(json).unwrap(), &currencies, "price")
     }
 

@@ -1,7 +1,6 @@
 //! What of an answer is compared with another.
 
 use serde_json::Value;
-use shared::json::parse;
 use shared::usage::Usage;
 
 use crate::config::Protocol;
@@ -184,7 +183,7 @@ impl Watch {
     pub fn finish(mut self, status: u16, schema: Option<&[String]>) -> Summary {
         let _ = self.reader.finish(&mut |_| {});
         self.tokens = self.tokens.or_else(|| self.reader.progress().report.usage());
-        let object = |text: &str| parse::<Value>(text).ok().filter(Value::is_object);
+        let object = |text: &str| serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
         let valid = schema.map(|required| {
             object(&self.text)
                 .is_some_and(|object| required.iter().all(|name| object.get(name).is_some()))

@@ -3,7 +3,7 @@
 //! What may still become a placeholder is held back until the next piece shows, or the text ends. So any
 //! cutting gives the same text, and no more than a placeholder's length is ever held.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use shared::json::JsonStr;
 use shared::texts::{self, Kind, Text};
@@ -65,7 +65,7 @@ type Place = (u32, u32, Kind);
 pub struct Stream {
     /// Bytes of each text that are held back until more of it shows.
     hold: usize,
-    held: BTreeMap<Place, Held>,
+    held: SmallMap<Place, Held>,
 }
 
 /// What is held back of a text, and the last event of it, to send it with if no other comes.
@@ -89,7 +89,7 @@ pub struct Sent {
 impl Stream {
     /// Texts of which the last `hold` bytes are held back besides what may become a placeholder.
     pub fn new(hold: usize) -> Stream {
-        Stream { hold, held: BTreeMap::new() }
+        Stream { hold, held: SmallMap::new() }
     }
 
     /// What becomes of an event: `None` if it goes on as it is; else what is sent in its place.

@@ -3,6 +3,7 @@
 //! A stream has no timer of its own. While any waits, the timer of its root runs every few
 //! milliseconds, and works on each of them under its own context.
 
+use crate::small_map::SmallMap;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -23,7 +24,7 @@ pub(super) struct Waiting {
     /// By context id; removed when the stream ends.
     streams: RefCell<BTreeMap<u32, Rc<RefCell<Stream>>>>,
     /// Calls that were made while one was woken: their answers come to the root context.
-    calls: RefCell<BTreeMap<u32, Caller>>,
+    calls: RefCell<SmallMap<u32, Caller>>,
 }
 
 impl Waiting {

@@ -1,6 +1,6 @@
 //! How much carbon dioxide electricity makes, as it is written.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -15,7 +15,7 @@ pub struct Carbon {
     /// Grams of CO2 equivalent per kilowatt-hour by region: one number, or 24, one for each hour of
     /// UTC.
     #[serde(default)]
-    pub regions: BTreeMap<String, Intensity>,
+    pub regions: SmallMap<String, Intensity>,
     /// For regions that are not named.
     #[serde(default = "world")]
     pub default: f64,
@@ -37,7 +37,7 @@ pub struct Source {
     pub cluster: Option<String>,
     /// Headers to send, such as a key: `{"auth-token": "$env://TOKEN"}`.
     #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
+    pub headers: SmallMap<String, Secret>,
     /// Where in the answer the number is, as a JSON Pointer: `/data/0/intensity/actual`.
     pub pointer: String,
     /// How often it is asked, in seconds.
@@ -112,6 +112,6 @@ impl schemars::JsonSchema for Intensity {
 
 impl Default for Carbon {
     fn default() -> Carbon {
-        Carbon { regions: BTreeMap::new(), default: world(), sources: Vec::new() }
+        Carbon { regions: SmallMap::new(), default: world(), sources: Vec::new() }
     }
 }

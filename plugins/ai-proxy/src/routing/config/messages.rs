@@ -1,6 +1,6 @@
 //! Messages that the gateway adds, as they are written.
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::Deserialize;
 use shared::config::list;
@@ -56,5 +56,5 @@ pub struct Template {
     pub messages: Vec<Message>,
     /// Values of variables that the client may leave out.
     #[serde(default)]
-    pub defaults: BTreeMap<String, String>,
+    pub defaults: SmallMap<String, String>,
 }

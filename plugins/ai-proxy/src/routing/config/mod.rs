@@ -7,7 +7,7 @@ mod messages;
 mod price;
 mod rollout;
 
-use std::collections::BTreeMap;
+use shared::small_map::SmallMap;
 
 use serde::Deserialize;
 use shared::config::list;
@@ -97,14 +97,14 @@ pub struct When {
     pub paths: Vec<String>,
     /// Headers.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: SmallMap<String, String>,
     /// Parameters of the query.
     #[serde(default)]
-    pub query: BTreeMap<String, String>,
+    pub query: SmallMap<String, String>,
     /// What other plugins have found out: `pii`, `guard`, `downgrade`, `tags` ...; `*` for anything at
     /// all.
     #[serde(default)]
-    pub facts: BTreeMap<String, String>,
+    pub facts: SmallMap<String, String>,
     /// What the request needs of a model.
     #[serde(default, deserialize_with = "list")]
     pub needs: Vec<Need>,

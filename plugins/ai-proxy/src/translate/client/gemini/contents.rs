@@ -167,7 +167,7 @@ fn new_id(name: &JsonStr<'_>, index: usize) -> JsonStr<'static> {
 
 /// What a function returned, and whether that is an error.
 fn read_result<'a>(result: &'a str) -> (Vec<Part<'a>>, bool) {
-    let members = serde_json::from_str::<shared::protocol::gemini::Members<'a>>(result);
+    let members = shared::json::parse::<shared::protocol::gemini::Members<'a>>(result);
     let only = members.ok().and_then(|members| match members.rest.as_slice() {
         [(key, value)] if key == "error" => Some((*value, true)),
         [(key, value)] if WRAPPINGS.contains(&&**key) => Some((*value, false)),

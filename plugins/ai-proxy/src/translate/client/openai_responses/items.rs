@@ -155,17 +155,17 @@ pub(super) fn add(list: &mut String, element: &str) {
     list.push_str(element);
 }
 
-/// The arguments of a function that takes any text.
-#[derive(Debug, serde::Deserialize)]
-struct Custom<'a> {
-    #[serde(borrow)]
-    input: &'a RawValue,
+shared::partial! {
+    /// The arguments of a function that takes any text.
+    struct Custom<'a> {
+        input: &'a RawValue,
+    }
 }
 
 /// The text for a custom tool, between quotes; `arguments` is the JSON document that another model
 /// made. Where it made none, all of it is the text.
 pub(super) fn custom_input(arguments: &str) -> String {
-    if let Ok(Custom { input }) = parse(arguments) {
+    if let Ok(Custom { input: Some(input) }) = parse(arguments) {
         if let Some(text) = input.get().strip_prefix('"').and_then(|s| s.strip_suffix('"')) {
             return text.to_owned();
         }

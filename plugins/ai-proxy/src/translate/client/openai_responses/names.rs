@@ -29,11 +29,11 @@ struct Space {
     name: String,
 }
 
-/// As much of [`Request::echo`](crate::translate::ir::Request::echo) as is needed.
-#[derive(Debug, serde::Deserialize)]
-struct Echo<'a> {
-    #[serde(borrow)]
-    tools: Vec<Tool<'a>>,
+shared::partial! {
+    /// As much of [`Request::echo`](crate::translate::ir::Request::echo) as is needed.
+    struct Echo<'a> {
+        tools: Vec<Tool<'a>>,
+    }
 }
 
 /// A function as a call names it.
@@ -52,7 +52,7 @@ impl Names {
         if context.echo.contains("\"namespace\"")
             && let Ok(echo) = parse::<Echo<'_>>(&format!("{{{}}}", context.echo))
         {
-            echo.tools.iter().for_each(|tool| names.add(tool));
+            echo.tools.iter().flatten().for_each(|tool| names.add(tool));
         }
         names
     }

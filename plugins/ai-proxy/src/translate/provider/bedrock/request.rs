@@ -1,7 +1,7 @@
 //! Writes a Converse request; ConverseStream's is the same. The model stands in the path.
 
+use shared::small_map::SmallMap;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 use shared::json::JsonStr;
@@ -257,7 +257,7 @@ fn write_format(w: &mut JsonWriter, request: &mut Request<'_>) {
 /// left out; no answer depends on it.
 fn write_metadata(w: &mut JsonWriter, metadata: Option<&RawValue>) {
     let Some(metadata) = metadata else { return };
-    let notes = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(metadata.get());
+    let notes = serde_json::from_str::<SmallMap<Cow<'_, str>, &RawValue>>(metadata.get());
     let legal = |text: &str| {
         text.chars().count() <= MAX_METADATA_TEXT
             && text.chars().all(|c| c.is_ascii_alphanumeric() || " \t\n\r:_@$#=/+,-.".contains(c))

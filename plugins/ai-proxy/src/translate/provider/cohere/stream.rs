@@ -1,9 +1,8 @@
 //! Reads a streamed answer, <https://docs.cohere.com/reference/chat-stream>.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::errors::ErrorKind;
-use shared::json::{BadJson, JsonStr, parse};
+use shared::json::{BadJson, JsonStr, Read, parse};
 use shared::protocol::cohere::{Delta as ApiDelta, Event, Part, ToolCall};
 
 use super::response::read_logprob;
@@ -79,7 +78,7 @@ impl provider::StreamReader for StreamReader {
 }
 
 /// Where a message starts, these are empty lists.
-fn object<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Result<Option<T>, BadJson> {
+fn object<'a, T: Read<'a>>(raw: Option<&'a RawValue>) -> Result<Option<T>, BadJson> {
     raw.filter(|raw| raw.get().starts_with('{')).map(|raw| parse(raw.get())).transpose()
 }
 

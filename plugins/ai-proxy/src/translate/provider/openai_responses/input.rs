@@ -11,11 +11,11 @@ use crate::translate::signature::{self, Origin};
 /// OpenAI's limit of `call_id`, in characters.
 const MAX_CALL_ID: usize = 64;
 
-/// The argument of a custom tool that holds its text, see [`Tool::custom`](crate::translate::ir::Tool).
-#[derive(Debug, serde::Deserialize)]
-struct CustomArguments<'a> {
-    #[serde(borrow)]
-    input: JsonStr<'a>,
+shared::partial! {
+    /// The argument of a custom tool that holds its text, see [`Tool::custom`](crate::translate::ir::Tool).
+    struct CustomArguments<'a> {
+        input: JsonStr<'a>,
+    }
 }
 
 /// Which of the tools and calls take any text.
@@ -202,10 +202,12 @@ fn custom_input<'c>(
         return None;
     }
     let input = match arguments {
-        Arguments::Json(json) => parse::<CustomArguments<'c>>(json.get()).ok().map(|c| c.input),
+        Arguments::Json(json) => {
+            parse::<CustomArguments<'c>>(json.get()).ok().and_then(|c| c.input)
+        }
         Arguments::Text(text) => {
             let decoded = text.decode();
-            let input = parse::<CustomArguments<'_>>(&decoded).ok().map(|c| c.input);
+            let input = parse::<CustomArguments<'_>>(&decoded).ok().and_then(|c| c.input);
             input.and_then(|input| JsonStr::from_escaped(input.escaped()))
         }
     };

@@ -2,17 +2,21 @@
 //!
 //! A gateway mostly moves JSON from one place to another. [`JsonStr`] keeps a string as it stands in
 //! its document, quotes and escapes included, so that it can be written into another document
-//! without being decoded and encoded again.
+//! without being decoded and encoded again. [`parse`] reads a document into types that borrow from it.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{Deserialize, IgnoredAny};
 use serde::ser::{Serialize, Serializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::place;
+
+mod read;
+
+pub use read::{Read, Reader, Stop};
 
 /// A JSON string as written in its document.
 #[derive(Clone, Debug)]
@@ -78,17 +82,6 @@ impl PartialEq<str> for JsonStr<'_> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for JsonStr<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
-        if raw.get().starts_with('"') {
-            Ok(JsonStr::Borrowed(raw))
-        } else {
-            Err(D::Error::custom(unexpected(raw, "a string")))
-        }
-    }
-}
-
 impl Serialize for JsonStr<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -132,65 +125,54 @@ impl fmt::Display for BadJson {
 
 impl std::error::Error for BadJson {}
 
-/// Reads a document into a borrowing view. Trailing data, a known key given twice and a value of the
-/// wrong type are errors.
-pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadJson> {
-    serde_json::from_str(text).map_err(|error| {
-        let (path, message) = place(text, &error);
-        bad(&path, &message)
-    })
-}
-
-/// Stands before and after the address of a value in an error's message.
-const MARK: char = '\u{1}';
-
-/// What to say of a value that is not what was expected. serde_json knows no place for it, so the value
-/// itself is named; [`parse`] turns that into its place.
-pub fn unexpected(value: &RawValue, expected: &str) -> String {
-    let (address, found) = (value.get().as_ptr() as usize, kind(value.get()));
-    format!("{MARK}{address}{MARK}expected {expected}, found {found}")
-}
-
-/// The path and the words of an error in this document; no path if it is no JSON at all.
-pub(crate) fn place(text: &str, error: &serde_json::Error) -> (String, String) {
-    let message = error.to_string();
-    let mut parts = message.splitn(3, MARK);
-    if let (Some(""), Some(address), Some(rest)) = (parts.next(), parts.next(), parts.next()) {
-        let start = text.as_ptr() as usize;
-        let at = address.parse::<usize>().ok().and_then(|address| address.checked_sub(start));
-        return (place::path_at(text, at.unwrap_or(0)), rest.to_owned());
+/// Reads a document by borrowing. Trailing data, a known key given twice and a value of the wrong type are
+/// errors.
+pub fn parse<'a, T: Read<'a>>(text: &'a str) -> Result<T, BadJson> {
+    let mut reader = Reader::new(text);
+    match T::read(&mut reader).and_then(|value| reader.end().map(|()| value)) {
+        Ok(value) => Ok(value),
+        Err(Stop) => Err(why(text, reader)),
     }
+}
+
+/// What is wrong with a document that was not read to its end.
+#[inline(never)]
+fn why(text: &str, reader: Reader<'_>) -> BadJson {
+    match reader.into_fault() {
+        Some(fault) => BadJson { path: place::path_at(text, fault.at), message: fault.message },
+        None => match serde_json::from_str::<IgnoredAny>(text) {
+            Err(error) => located(text, &error),
+            Ok(_) => bad("", "is no JSON that is understood"),
+        },
+    }
+}
+
+/// The same with a type of serde's.
+pub fn deserialize<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadJson> {
+    serde_json::from_str(text).map_err(|error| located(text, &error))
+}
+
+#[inline(never)]
+fn located(text: &str, error: &serde_json::Error) -> BadJson {
     let path = match error.classify() {
         // Broken off or no JSON at all: the line and column say more.
         Category::Eof | Category::Syntax | Category::Io => String::new(),
         Category::Data => place::path(text, error.line(), error.column()),
     };
-    (path, message)
+    bad(&path, &error.to_string())
 }
 
 /// The members of an object, in the order of the document; a key that is there twice comes twice.
 pub fn fields(text: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, BadJson> {
     struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-    impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Read;
-            impl<'de> serde::de::Visitor<'de> for Read {
-                type Value = Fields<'de>;
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("an object")
-                }
-                fn visit_map<A: serde::de::MapAccess<'de>>(
-                    self,
-                    mut map: A,
-                ) -> Result<Fields<'de>, A::Error> {
-                    let mut fields = Vec::new();
-                    while let Some(crate::view::Key(key)) = map.next_key()? {
-                        fields.push((key, map.next_value()?));
-                    }
-                    Ok(Fields(fields))
-                }
-            }
-            deserializer.deserialize_map(Read)
+    impl<'a> Read<'a> for Fields<'a> {
+        fn read(from: &mut Reader<'a>) -> Result<Self, Stop> {
+            let mut fields = Vec::new();
+            from.object(&mut |reader, key| {
+                fields.push((key, reader.raw()?));
+                Ok(())
+            })?;
+            Ok(Fields(fields))
         }
     }
     parse(text).map(|Fields(fields)| fields)
@@ -277,23 +259,24 @@ mod tests {
 
     use super::*;
 
-    #[derive(serde::Deserialize, Debug)]
-    struct Message<'a> {
-        #[serde(borrow)]
-        content: JsonStr<'a>,
+    crate::partial! {
+        struct Message<'a> {
+            content: JsonStr<'a>,
+        }
     }
 
-    #[derive(serde::Deserialize, Debug)]
-    struct Body<'a> {
-        #[serde(borrow)]
-        messages: Vec<Message<'a>>,
+    crate::partial! {
+        struct Body<'a> {
+            messages: Vec<Message<'a>>,
+        }
     }
 
     #[test]
     fn a_string_is_copied_with_its_escapes() {
         let text = r#"{"messages":[{"content":"a\u00e9\n\"b\""}]}"#;
         let body: Body<'_> = parse(text).unwrap();
-        let content = &body.messages[0].content;
+        let messages = body.messages.unwrap();
+        let content = messages[0].content.as_ref().unwrap();
         assert_eq!(content.decode(), "aé\n\"b\"");
         assert_eq!(serde_json::to_string(content).unwrap(), r#""a\u00e9\n\"b\"""#);
     }
@@ -306,7 +289,7 @@ mod tests {
             (r#""\ud83d\ude00\ud83d""#, "😀\u{fffd}"),
             (r#""\ud83d\n""#, "\u{fffd}\n"),
         ] {
-            let string: JsonStr<'_> = serde_json::from_str(json).unwrap();
+            let string: JsonStr<'_> = parse(json).unwrap();
             assert_eq!(string.decode(), value);
         }
     }
