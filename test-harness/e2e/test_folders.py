@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from conftest import Gateway
-from gateway.config import COLLECTOR, ROOT
-from gateway.stack import CLIENT_KEY, KEYS, Stack
+from gateway.config import ADMIN, COLLECTOR, LISTENER, ROOT, free_ports
+from gateway.stack import CLIENT_KEY, INTERN_KEY, KEYS, Stack
 
 
 @pytest.fixture
@@ -228,6 +228,34 @@ def test_xds_reload_under_load(run, ask):
     assert load.statuses[200] > 50
     # Nobody got anything back by a reload, nor by the new module: every request was counted.
     assert used() - before >= load.statuses[200]
+
+
+def test_multi_tenant_budgets(run, ask):
+    example = "multi-tenant-budgets/envoy.yaml"
+    first = run(example)
+    # A second Envoy, with the first one's Redis and stand-ins.
+    own = dict(zip((LISTENER, ADMIN), free_ports(2)))
+    second = run(example, ports={**first.stack.ports, **own}, mock=False)
+    dear = {"usage": {"prompt_tokens": 100, "completion_tokens": 1500, "total_tokens": 1600}}
+
+    def spend(gateway, key):
+        headers = {"authorization": f"Bearer {key}"}
+        return gateway.post(ask("gpt-5", max_tokens=1500), dear, headers=headers)
+
+    def standing(gateway, tenant):
+        answer = httpx.get(f"{gateway.stack.base_url[:-3]}/_ai/limits?rule=tenant-month&key={tenant}",
+                           headers={"authorization": f"Bearer {KEYS['AI_ADMIN_KEY']}"}, timeout=60)
+        return answer.json()
+
+    # Half of them through each: the tenant has one budget all the same.
+    answers = [spend((first, second)[turn % 2], INTERN_KEY) for turn in range(8)]
+    assert [answer.status_code for answer in answers] == [200] * 6 + [429] * 2, answers[-1].text
+    assert "tenant-month" in answers[-1].text and int(answers[-1].headers["retry-after"]) > 0
+    # Another tenant has its own.
+    assert spend(second, CLIENT_KEY).status_code == 200
+    until(lambda: abs(standing(second, "globex")["used"] - 6 * 0.015125) < 1e-6, what="settling")
+    assert standing(first, "globex") == standing(second, "globex")
+    assert standing(first, "acme")["limit"] == 100
 
 
 class Server:
