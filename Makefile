@@ -43,6 +43,9 @@ aigw: ## Build target/debug/aigw: one policy file for every host (see envoy-exam
 manifests: ## Write envoy-examples/kubernetes anew, from the example's policy
 	UPDATE=1 cargo test --quiet --locked $(NATIVE) --test policies
 
+oci: wasm ## The bundle as a container image, with a bill of materials and checksums, into target/oci
+	@PYTHONPATH=test-harness python3 -m oci
+
 demo: wasm mock ## Three requests through real Envoy, printed, everything stopped again
 	@test-harness/setup.sh run
 	@$(PYTHON) -m gateway demo

@@ -300,11 +300,15 @@ impl Checked {
                 say(has(&["ai-metrics"]), "metrics: labels stay part of the names; export by OTLP");
                 say(
                     !self.policy.variables().is_empty(),
-                    "secrets: `$env://` reads the gateway pod's \
-                    variables, and WasmPlugin cannot name them; the values stand in the WasmPlugin: \
-                    replace `$env://...` when you apply it, and keep it as you keep a Secret",
+                    "secrets: the variables must be in the gateway's pod, from a Secret (`env` of \
+                     Deployment higress-gateway)",
                 );
             }
+            Host::Kubernetes => say(
+                !self.policy.variables().is_empty(),
+                "secrets: the variables come from Secret `ai-gateway-keys`, which is yours to make; the \
+                 module comes by a volume of kind `image`: Kubernetes 1.33 or newer",
+            ),
             Host::Envoy => say(
                 self.policy.gateway.admin.starts_with("0.0.0.0"),
                 "gateway.admin: who \

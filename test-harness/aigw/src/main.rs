@@ -26,7 +26,7 @@ aigw: one policy file, every host
                                              fetches a module, checks it, and names it in Envoy's files
   aigw version --live URL                    which modules an Envoy runs
 
-HOST: envoy, apisix, istio, envoy-gateway, higress. KEY also from APISIX_ADMIN_KEY.
+HOST: envoy, apisix, istio, envoy-gateway, higress, kubernetes (plain Deployment). KEY also from APISIX_ADMIN_KEY.
 Exit status: 0 nothing to tell, 1 mistakes, differences or findings, 2 it could not be done.";
 
 /// What is on the command line.

@@ -227,7 +227,7 @@ fn istio_gets_a_cluster_of_its_own_for_providers_of_one_address() {
 
 #[test]
 fn the_manifests_for_kubernetes_are_current() {
-    for host in [Host::Istio, Host::EnvoyGateway, Host::Higress] {
+    for host in [Host::Istio, Host::EnvoyGateway, Host::Higress, Host::Kubernetes] {
         let [file] = render(host, &checked(&example()), false).try_into().unwrap();
         let path = examples().join("kubernetes").join(file.name);
         if std::env::var_os("UPDATE").is_some() {
@@ -245,12 +245,17 @@ fn a_patch_has_only_what_is_to_be_merged() {
     for host in Host::ALL {
         let texts: String = render(host, &policy, true).iter().map(File::text).collect();
         assert!(texts.contains("ai-proxy"), "{}", host.name());
+        // Envoy's own file has but one piece.
+        if host == Host::Kubernetes {
+            continue;
+        }
         for whole in [
             "static_resources",
             "deployment:",
             "\nkind: Gateway\n",
             "\nkind: VirtualService",
             "\nkind: Ingress",
+            "\nkind: Deployment",
         ] {
             assert!(!texts.contains(whole), "{}: {whole}", host.name());
         }

@@ -3,7 +3,7 @@
 
 use super::File;
 use super::envoy::{OWN_HEADERS, action, oldest, seconds, text_value, upstream_filters};
-use super::kubernetes::{MOUNT, dns, mounted, resource, with_clusters};
+use super::kubernetes::{dns, mount, mounted, resource, variables, volume, with_clusters};
 use crate::check::{Checked, Endpoint};
 use crate::yaml::{Map, Yaml};
 
@@ -54,26 +54,9 @@ fn endpoints(checked: &Checked) -> impl Iterator<Item = &Endpoint> {
 /// The proxies themselves: the module's image mounted, secrets as variables.
 fn proxy(checked: &Checked) -> Map {
     let gateway = &checked.policy.gateway;
-    let image = gateway.image.trim_start_matches("oci://");
-    let volume = Map::new()
-        .with("name", "ai-gateway")
-        .with("image", Map::new().with("reference", image).with("pullPolicy", "IfNotPresent"));
-    let mount =
-        Map::new().with("name", "ai-gateway").with("mountPath", MOUNT).with("readOnly", true);
-    let variables: Vec<Map> = checked
-        .policy
-        .variables()
-        .iter()
-        .map(|name| {
-            let key = Map::new().with("name", "ai-gateway-keys").with("key", name.as_str());
-            Map::new()
-                .with("name", name.as_str())
-                .with("valueFrom", Map::new().with("secretKeyRef", key))
-        })
-        .collect();
-    let container = Map::new().with("volumeMounts", vec![mount]).with("env", variables);
+    let container = Map::new().with("volumeMounts", vec![mount()]).with("env", variables(checked));
     let deployment = Map::new()
-        .with("pod", Map::new().with("volumes", vec![volume]))
+        .with("pod", Map::new().with("volumes", vec![volume(checked)]))
         .with("container", container);
     let provider = Map::new()
         .with("type", "Kubernetes")
@@ -185,18 +168,20 @@ fn client_policy(checked: &Checked) -> Map {
             "A client must not choose the cluster itself.",
             "headers",
             Map::new().with("earlyRequestHeaders", Map::new().with("remove", OWN_HEADERS.to_vec())),
+        )
+        .with(
+            "timeout",
+            Map::new()
+                .with("http", Map::new().with("streamIdleTimeout", seconds(gateway.idle_seconds))),
         );
     resource(checked, OWN_API, "ClientTrafficPolicy", &gateway.name, spec)
 }
 
 fn backend_policy(checked: &Checked) -> Map {
     let gateway = &checked.policy.gateway;
-    let timeouts = Map::new().with("tcp", Map::new().with("connectTimeout", "5s")).with(
-        "http",
-        Map::new()
-            .with("requestTimeout", seconds(gateway.timeout_seconds))
-            .with("streamIdleTimeout", seconds(gateway.idle_seconds)),
-    );
+    let timeouts = Map::new()
+        .with("tcp", Map::new().with("connectTimeout", "5s"))
+        .with("http", Map::new().with("requestTimeout", seconds(gateway.timeout_seconds)));
     let retry = Map::new()
         .with("numRetries", i64::try_from(checked.providers.len().clamp(1, 5)).unwrap_or(1))
         .with(

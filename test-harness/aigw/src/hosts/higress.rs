@@ -119,5 +119,18 @@ fn plugin(checked: &Checked) -> Map {
     if let Some(sha256) = &gateway.sha256 {
         spec.set("sha256", sha256.as_str());
     }
+    let variables: Vec<Map> = checked
+        .policy
+        .variables()
+        .iter()
+        .map(|name| Map::new().with("name", name.as_str()).with("valueFrom", "HOST"))
+        .collect();
+    if !variables.is_empty() {
+        spec = spec.why(
+            "From the gateway's pod, where they come from a Secret.",
+            "vmConfig",
+            Map::new().with("env", variables),
+        );
+    }
     resource(checked, "extensions.higress.io/v1alpha1", "WasmPlugin", "ai-gateway", spec)
 }

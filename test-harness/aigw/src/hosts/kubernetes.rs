@@ -43,7 +43,31 @@ pub(super) fn mounted() -> Map {
 
 /// Where it is mounted.
 pub(super) const MOUNT: &str = "/opt/wasm-ai-gateway";
-const MOUNTED: &str = "/opt/wasm-ai-gateway/ai-gateway.wasm";
+pub(super) const MOUNTED: &str = "/opt/wasm-ai-gateway/ai-gateway.wasm";
+
+/// The volume of the module's image.
+pub(super) fn volume(checked: &Checked) -> Map {
+    let image = checked.policy.gateway.image.trim_start_matches("oci://");
+    Map::new()
+        .with("name", "ai-gateway")
+        .with("image", Map::new().with("reference", image).with("pullPolicy", "IfNotPresent"))
+}
+
+/// Where the container has it.
+pub(super) fn mount() -> Map {
+    Map::new().with("name", "ai-gateway").with("mountPath", MOUNT).with("readOnly", true)
+}
+
+/// The variables that the configuration reads, from a Secret.
+pub(super) fn variables(checked: &Checked) -> Vec<Map> {
+    let from_secret = |name: &String| {
+        let key = Map::new().with("name", "ai-gateway-keys").with("key", name.as_str());
+        Map::new()
+            .with("name", name.as_str())
+            .with("valueFrom", Map::new().with("secretKeyRef", key))
+    };
+    checked.policy.variables().iter().map(from_secret).collect()
+}
 
 /// The policy with the host's own names of the clusters, of providers and of services.
 pub(super) fn with_clusters(checked: &Checked, cluster: &dyn Fn(&Endpoint) -> String) -> Checked {

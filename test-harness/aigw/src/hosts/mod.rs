@@ -6,6 +6,7 @@ mod envoy_gateway;
 mod higress;
 mod istio;
 mod kubernetes;
+mod plain;
 
 use crate::check::Checked;
 use crate::yaml::Yaml;
@@ -23,12 +24,20 @@ pub enum Host {
     EnvoyGateway,
     /// Higress.
     Higress,
+    /// Envoy in a plain Deployment on Kubernetes.
+    Kubernetes,
 }
 
 impl Host {
     /// All of them.
-    pub const ALL: [Host; 5] =
-        [Host::Envoy, Host::Apisix, Host::Istio, Host::EnvoyGateway, Host::Higress];
+    pub const ALL: [Host; 6] = [
+        Host::Envoy,
+        Host::Apisix,
+        Host::Istio,
+        Host::EnvoyGateway,
+        Host::Higress,
+        Host::Kubernetes,
+    ];
 
     /// As it is given on the command line.
     pub fn name(self) -> &'static str {
@@ -38,6 +47,7 @@ impl Host {
             Host::Istio => "istio",
             Host::EnvoyGateway => "envoy-gateway",
             Host::Higress => "higress",
+            Host::Kubernetes => "kubernetes",
         }
     }
 
@@ -85,5 +95,6 @@ pub fn render(host: Host, checked: &Checked, patch: bool) -> Vec<File> {
         Host::Istio => istio::render(checked, patch),
         Host::EnvoyGateway => envoy_gateway::render(checked, patch),
         Host::Higress => higress::render(checked, patch),
+        Host::Kubernetes => plain::render(checked, patch),
     }
 }
