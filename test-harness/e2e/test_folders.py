@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from conftest import Gateway
-from gateway.config import COLLECTOR, ROOT
-from gateway.stack import CLIENT_KEY, KEYS, Stack
+from gateway.config import ADMIN, COLLECTOR, LISTENER, ROOT, free_ports
+from gateway.stack import CLIENT_KEY, INTERN_KEY, KEYS, Stack
 
 
 @pytest.fixture
@@ -182,7 +182,13 @@ def test_xds_reload_under_load(run, ask):
     client = gateway.http
 
     def status(model):
-        return client.post("/chat/completions", json=ask(model)).status_code
+        # Answers from the cache are not counted, and thousands would drive out the one that is to stay.
+        return client.post("/chat/completions", json=ask(model),
+                           headers={"cache-control": "no-store"}).status_code
+
+    def remembered():
+        answer = client.post("/chat/completions", json=ask("fast", "secret-prompt: keep this"))
+        return answer.headers["x-ai-cache"]
 
     def used():
         answer = httpx.get(f"{stack.base_url[:-3]}/_ai/limits?rule=per-day&key=demo",
@@ -199,11 +205,13 @@ def test_xds_reload_under_load(run, ask):
             replace(folder / f"ai-gateway-{use}.yaml", lambda text: text.replace(old, new))
 
     assert (status("fast"), status("quick")) == (200, 404)
+    assert (remembered(), remembered()) == ("miss", "hit-exact")
     before = used()
     with Load(lambda: status("fast")) as load:
         # The configuration of both uses of the plugin.
         change('"fast": "claude-haiku-4-5"', '"fast": "claude-haiku-4-5", "quick": "gpt-4o-mini"')
         until(lambda: status("quick") == 200, what="the alias")
+        assert remembered() == "hit-exact"
         # Another version of the module: a file of another name.
         module = folder / "ai-gateway-next.wasm"
         shutil.copy(ROOT / "dist" / "ai-gateway.wasm", module)
@@ -213,21 +221,52 @@ def test_xds_reload_under_load(run, ask):
         reloads = stat("config_reload$")
         change("dist/ai-gateway.wasm", str(module))
         until(lambda: stat("config_reload$") >= reloads + 2, what="the module")
+        assert remembered() == "hit-exact"
         # The listener itself.
         updated = stat("lds.update_success")
         replace(folder / "listeners.yaml",
                 lambda text: text.replace("idle_timeout: 120s", "idle_timeout: 130s"))
         until(lambda: stat("lds.update_success") > updated, what="the listener")
+        assert remembered() == "hit-exact"
         # A mistake is refused, and what was there stays.
         rejected = stat("config_fail")
         change('"aliases"', '"aliasses"')
         until(lambda: stat("config_fail") > rejected, what="the refusal")
+        assert remembered() == "hit-exact"
         time.sleep(0.5)
     assert "configuration refused: ai-proxy.aliasses: unknown field" in stack.log
     assert set(load.statuses) == {200}, load.statuses
     assert load.statuses[200] > 50
     # Nobody got anything back by a reload, nor by the new module: every request was counted.
     assert used() - before >= load.statuses[200]
+
+
+def test_multi_tenant_budgets(run, ask):
+    example = "multi-tenant-budgets/envoy.yaml"
+    first = run(example)
+    # A second Envoy, with the first one's Redis and stand-ins.
+    own = dict(zip((LISTENER, ADMIN), free_ports(2)))
+    second = run(example, ports={**first.stack.ports, **own}, mock=False)
+    dear = {"usage": {"prompt_tokens": 100, "completion_tokens": 1500, "total_tokens": 1600}}
+
+    def spend(gateway, key):
+        headers = {"authorization": f"Bearer {key}"}
+        return gateway.post(ask("gpt-5", max_tokens=1500), dear, headers=headers)
+
+    def standing(gateway, tenant):
+        answer = httpx.get(f"{gateway.stack.base_url[:-3]}/_ai/limits?rule=tenant-month&key={tenant}",
+                           headers={"authorization": f"Bearer {KEYS['AI_ADMIN_KEY']}"}, timeout=60)
+        return answer.json()
+
+    # Half of them through each: the tenant has one budget all the same.
+    answers = [spend((first, second)[turn % 2], INTERN_KEY) for turn in range(8)]
+    assert [answer.status_code for answer in answers] == [200] * 6 + [429] * 2, answers[-1].text
+    assert "tenant-month" in answers[-1].text and int(answers[-1].headers["retry-after"]) > 0
+    # Another tenant has its own.
+    assert spend(second, CLIENT_KEY).status_code == 200
+    until(lambda: abs(standing(second, "globex")["used"] - 6 * 0.015125) < 1e-6, what="settling")
+    assert standing(first, "globex") == standing(second, "globex")
+    assert standing(first, "acme")["limit"] == 100
 
 
 class Server:

@@ -27,13 +27,14 @@ class Redis:
     `port` is Redis's own, `http_port` Webdis's.
     """
 
-    def __init__(self, directory=None):
+    def __init__(self, directory=None, http_port=None):
         for name in ("redis-server", "webdis"):
             if not shutil.which(name):
                 raise SystemExit(f"{name} is missing: run `make setup`, or install it")
         self.directory = Path(directory or tempfile.mkdtemp(prefix="redis-"))
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.port, self.http_port = config.free_ports(2)
+        self.port, free = config.free_ports(2)
+        self.http_port = http_port or free
         self.redis = self.webdis = None
 
     @property

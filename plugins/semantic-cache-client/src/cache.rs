@@ -37,7 +37,6 @@ pub struct Cache {
     pub meters: Meters,
     /// Requests of this worker that wait for another's answer.
     pub waiting: Cell<u32>,
-    prepared: Cell<bool>,
 }
 
 impl Cache {
@@ -64,7 +63,6 @@ impl Cache {
             fills: Fills::default(),
             meters: Meters::default(),
             waiting: Cell::new(0),
-            prepared: Cell::new(false),
         })
     }
 
@@ -82,14 +80,14 @@ impl Cache {
         remote || self.redis.is_some()
     }
 
-    /// Adds a vector.
-    pub fn add_vector(&self, host: &dyn Host, point: Point) {
+    /// Adds a vector of a request of this epoch.
+    pub fn add_vector(&self, host: &dyn Host, point: Point, epoch: u64) {
         match self.semantic.as_ref().map(|semantic| &semantic.vectors) {
             Some(Vectors::Local(vectors)) => {
                 let lost = vectors.add(host, &point, seconds(host));
                 self.meters.count(host, "ai_cache_evicted_total|what=vector", lost);
             }
-            Some(Vectors::Remote(_)) => self.push(host, Job::Add(Box::new(point))),
+            Some(Vectors::Remote(_)) => self.push(host, Job::Add(Box::new(point), epoch)),
             None => {}
         }
     }
@@ -103,10 +101,10 @@ impl Cache {
         }
     }
 
-    /// Sends a request to Redis from the next tick.
-    pub fn send_later(&self, host: &dyn Host, request: Option<Request>) {
+    /// Keeps an answer to a request of this epoch in Redis too, from the next tick.
+    pub fn put_later(&self, host: &dyn Host, request: Option<Request>, epoch: u64) {
         if let Some(request) = request {
-            self.push(host, Job::Redis(request));
+            self.push(host, Job::Put(request, epoch));
         }
     }
 
@@ -120,18 +118,16 @@ impl Cache {
     pub fn purge(&self, host: &dyn Host, what: &Purge) -> u64 {
         let removed = self.local.purge(host, what);
         if let Some(redis) = &self.redis {
-            self.send_later(host, Some(redis.remove(what)));
+            self.push(host, Job::Purge(redis.remove(what)));
         }
         self.remove_vectors(host, &Removal::Purged(*what));
         removed
     }
 
-    /// What is to be there before the first request, once for each worker.
+    /// Makes what is to be there before the first request.
     pub fn prepare(&self, host: &dyn Host) {
-        if !self.prepared.replace(true) {
-            self.local.prepare(host);
-            self.fills.prepare(host);
-        }
+        self.local.prepare(host);
+        self.fills.prepare(host);
     }
 }
 

@@ -325,7 +325,6 @@ impl Filter for CacheFilter {
         if cacheable(cx.endpoint).is_none() {
             return Flow::Continue;
         }
-        self.cache.prepare(cx.host);
         self.began = cx.host.now_nanos();
         let ask = match Ask::read(&self.cache.policy, cx, &self.control, body.text()) {
             Ok(ask) => ask,
@@ -465,12 +464,14 @@ impl Filter for CacheFilter {
         self.waits_no_more();
         let answer = std::mem::replace(&mut self.answer, Answer::Nothing);
         let Some(ask) = &self.ask else { return };
-        let whole = outcome == Outcome::Complete;
-        if whole && self.cache.local.epoch(cx.host) == self.epoch {
+        let mut unkept = false;
+        if outcome == Outcome::Complete && self.cache.local.epoch(cx.host) == self.epoch {
             let vector = self.lookup.as_ref().and_then(Lookup::vector);
-            keep::keep(&self.cache, cx, ask, self.life, answer, vector);
+            keep::keep(&self.cache, cx, ask, self.life, answer, vector, self.epoch);
+            unkept = self.claim.is_some() && !self.cache.local.has(cx.host, &ask.key);
         }
-        // After a client that left, the next is to fetch the answer.
-        self.release(cx, whole);
+        // Who waits finds the answer. After a client that left, or a purge, the next fetches it; only
+        // one that cannot be kept is not worth waiting for.
+        self.release(cx, unkept);
     }
 }

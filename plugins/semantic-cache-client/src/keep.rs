@@ -30,7 +30,7 @@ pub(crate) enum Answer {
 /// Why an answer is not kept; for metrics.
 type Why = &'static str;
 
-/// Keeps an answer that may be kept.
+/// Keeps an answer that may be kept; `epoch` is that of its request.
 pub(crate) fn keep(
     cache: &Cache,
     cx: &mut Cx<'_>,
@@ -38,13 +38,14 @@ pub(crate) fn keep(
     life: Life,
     answer: Answer,
     vector: Option<&[f32]>,
+    epoch: u64,
 ) {
     if matches!(answer, Answer::Nothing | Answer::Expected) {
         return;
     }
     match entry(cache, cx, ask, life, answer) {
         Ok(entry) => {
-            store(cache, cx.host, &ask.key, &entry);
+            store(cache, cx.host, &ask.key, &entry, epoch);
             if let (Some(vector), Some(question)) = (vector, &ask.question) {
                 let point = Point {
                     key: ask.key,
@@ -55,7 +56,7 @@ pub(crate) fn keep(
                     until: entry.head.expires,
                     vector: vector.to_vec(),
                 };
-                cache.add_vector(cx.host, point);
+                cache.add_vector(cx.host, point, epoch);
             }
             cache.meters.count(cx.host, "ai_cache_stored_total", 1);
         }
@@ -131,10 +132,10 @@ fn entry(
     Ok(Entry::new(&ask.key, head, body))
 }
 
-fn store(cache: &Cache, host: &dyn Host, key: &Key, entry: &Entry) {
+fn store(cache: &Cache, host: &dyn Host, key: &Key, entry: &Entry, epoch: u64) {
     front(cache, host, key, entry);
     if let Some(redis) = &cache.redis {
-        cache.send_later(host, redis.put(key, entry, seconds(host)));
+        cache.put_later(host, redis.put(key, entry, seconds(host)), epoch);
     }
 }
 

@@ -71,12 +71,17 @@ impl Plugin for SemanticCache {
         vec![Box::new(filter::CacheFilter::new(Rc::clone(&self.cache)))]
     }
 
+    fn started(&self, host: &dyn Host) {
+        if self.cache.policy.mode != Mode::Off {
+            self.cache.prepare(host);
+        }
+    }
+
     fn tick_period(&self) -> Option<Duration> {
         (self.cache.policy.mode != Mode::Off && self.cache.sends()).then_some(TICK)
     }
 
     fn tick(&self, host: &dyn Host) {
-        self.cache.prepare(host);
         self.cache.outbox.tick(&self.cache, host);
     }
 

@@ -99,7 +99,8 @@ impl Lookup {
                     };
                 };
                 let answer = serde_json::from_slice(body).unwrap_or_default();
-                match vectors.api.found(&answer) {
+                let query = self.query(cache, host);
+                match query.and_then(|query| vectors.api.found(&query, &answer)) {
                     Some(near) => self.sift(cache, host, semantic, near),
                     None => failed(cache, host, "vectors"),
                 }
@@ -131,14 +132,17 @@ impl Lookup {
         }
     }
 
-    fn search(&mut self, cache: &Cache, host: &dyn Host, semantic: &Semantic) -> Found {
-        let Some(vector) = &self.vector else { return Found::Nothing };
-        let query = Query {
-            vector,
+    fn query(&self, cache: &Cache, host: &dyn Host) -> Option<Query<'_>> {
+        Some(Query {
+            vector: self.vector.as_deref()?,
             partition: self.question.partition,
             count: cache.policy.semantic.as_ref().map_or(1, |semantic| semantic.candidates),
             now: seconds(host),
-        };
+        })
+    }
+
+    fn search(&mut self, cache: &Cache, host: &dyn Host, semantic: &Semantic) -> Found {
+        let Some(query) = self.query(cache, host) else { return Found::Nothing };
         match &semantic.vectors {
             Vectors::Local(vectors) => {
                 let near = vectors.search(host, &query);

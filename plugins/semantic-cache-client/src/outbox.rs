@@ -8,7 +8,7 @@ use shared::filter::CallReply;
 use shared::host::{CallId, Host};
 
 use crate::cache::Cache;
-use crate::remote::{Remote, Request};
+use crate::remote::Request;
 use crate::semantic::Vectors;
 use crate::vector::{Point, Removal};
 
@@ -22,14 +22,29 @@ const CALLS: usize = 32;
 const SWEEP: u64 = 600;
 
 /// Something to be sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Job {
-    /// To Redis.
-    Redis(Request),
-    /// A vector to add.
-    Add(Box<Point>),
+    /// An answer, to Redis, and the epoch of its request.
+    Put(Request, u64),
+    /// A purge, to Redis.
+    Purge(Request),
+    /// A vector to add, and the epoch of its request.
+    Add(Box<Point>, u64),
     /// Vectors to remove.
     Remove(Removal),
+}
+
+impl Job {
+    /// Whether it is sent again where the store does not answer. An answer that is not kept is fetched
+    /// again; one that is not removed would be served.
+    fn must_arrive(&self) -> bool {
+        matches!(self, Job::Purge(_) | Job::Remove(Removal::Purged(_)))
+    }
+
+    /// Whether it is of a request before the last purge, maybe of another worker.
+    fn is_over(&self, now: u64) -> bool {
+        matches!(self, Job::Put(_, epoch) | Job::Add(_, epoch) if *epoch != now)
+    }
 }
 
 /// Jobs of a worker.
@@ -42,10 +57,11 @@ pub struct Outbox {
     swept: Cell<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a call is about; with the job if it is to be sent again.
+#[derive(Debug)]
 enum Sent {
-    Redis,
-    Vectors,
+    Redis(Option<Job>),
+    Vectors(Option<Job>),
     Preparation,
 }
 
@@ -71,29 +87,47 @@ impl Outbox {
         {
             self.prepare(host, vectors, 0);
         }
+        if self.jobs.borrow().is_empty() {
+            return;
+        }
+        let epoch = cache.local.epoch(host);
+        let mut again = Vec::new();
         for _ in 0..CALLS {
-            let Some(job) = self.jobs.borrow_mut().pop_front() else { return };
+            let Some(job) = self.jobs.borrow_mut().pop_front() else { break };
+            if job.is_over(epoch) {
+                cache.meters.count(host, "ai_cache_not_stored_total|what=purged", 1);
+                continue;
+            }
+            let kept = job.must_arrive().then(|| job.clone());
             let (remote, request, sent) = match (&job, vectors, &cache.redis) {
-                (Job::Redis(request), _, Some(redis)) => {
-                    (&redis.remote, Some(request.clone()), Sent::Redis)
+                (Job::Put(request, _) | Job::Purge(request), _, Some(redis)) => {
+                    (&redis.remote, Some(request.clone()), Sent::Redis(kept))
                 }
-                (Job::Add(point), Some(vectors), _) => {
+                (Job::Add(point, _), Some(vectors), _) => {
                     if !self.prepared.get() && !self.prepare(host, vectors, point.vector.len()) {
                         // Until the collection is there.
-                        self.jobs.borrow_mut().push_front(job);
-                        return;
+                        again.push(job);
+                        break;
                     }
-                    (&vectors.remote, vectors.api.add(point), Sent::Vectors)
+                    (&vectors.remote, vectors.api.add(point), Sent::Vectors(kept))
                 }
                 (Job::Remove(what), Some(vectors), _) => {
-                    (&vectors.remote, vectors.api.remove(what), Sent::Vectors)
+                    (&vectors.remote, vectors.api.remove(what), Sent::Vectors(kept))
                 }
                 _ => continue,
             };
-            if let Some(request) = request {
-                self.send(cache, host, remote, request, sent);
+            let Some(request) = request else { continue };
+            let call = remote.call(host, request).and_then(|call| host.call(&call).ok());
+            match call {
+                Some(id) => {
+                    self.calls.borrow_mut().insert(id, sent);
+                }
+                None if job.must_arrive() => again.push(job),
+                None => cache.meters.count(host, "ai_cache_dropped_total|what=write", 1),
             }
         }
+        let mut jobs = self.jobs.borrow_mut();
+        again.into_iter().rev().for_each(|job| jobs.push_front(job));
     }
 
     /// Whether the collection is there; makes it if not.
@@ -103,7 +137,7 @@ impl Outbox {
         vectors: &crate::vector::RemoteVectors,
         numbers: usize,
     ) -> bool {
-        if self.calls.borrow().values().any(|sent| *sent == Sent::Preparation) {
+        if self.calls.borrow().values().any(|sent| matches!(sent, Sent::Preparation)) {
             return false;
         }
         let Some(request) = vectors.api.prepare(numbers) else {
@@ -118,16 +152,6 @@ impl Outbox {
         false
     }
 
-    fn send(&self, cache: &Cache, host: &dyn Host, remote: &Remote, request: Request, sent: Sent) {
-        let call = remote.call(host, request);
-        match call.and_then(|call| host.call(&call).ok()) {
-            Some(id) => {
-                self.calls.borrow_mut().insert(id, sent);
-            }
-            None => cache.meters.count(host, "ai_cache_dropped_total|what=write", 1),
-        }
-    }
-
     /// A call was answered.
     pub fn called(&self, cache: &Cache, host: &dyn Host, id: CallId, reply: &CallReply) {
         let Some(sent) = self.calls.borrow_mut().remove(&id) else { return };
@@ -135,26 +159,33 @@ impl Outbox {
             Some(Vectors::Remote(vectors)) => Some(vectors),
             _ => None,
         };
-        let done = match (sent, vectors, &cache.redis) {
-            (Sent::Redis, _, Some(redis)) => redis.remote.heard(host, reply).is_some(),
-            (Sent::Vectors, Some(vectors), _) => {
+        let (done, kept) = match (sent, vectors, &cache.redis) {
+            (Sent::Redis(kept), _, Some(redis)) => {
+                (redis.remote.heard(host, reply).is_some(), kept)
+            }
+            (Sent::Vectors(kept), Some(vectors), _) => {
                 let done = vectors.remote.heard(host, reply).is_some();
                 if reply.status == Some(404) {
                     // The collection has been removed.
                     self.prepared.set(false);
                 }
-                done
+                (done, kept)
             }
             (Sent::Preparation, Some(vectors), _) => {
                 let _ = vectors.remote.heard(host, reply);
                 let status = reply.status.unwrap_or(0);
                 let done = vectors.api.prepared(status, &reply.body);
                 self.prepared.set(done);
-                done
+                (done, None)
             }
-            _ => true,
+            _ => (true, None),
         };
         if !done {
+            // A store that refuses will do so again.
+            let silent = !reply.status.is_some_and(|status| (400..500).contains(&status));
+            if let Some(job) = kept.filter(|_| silent || reply.status == Some(429)) {
+                self.jobs.borrow_mut().push_front(job);
+            }
             cache.meters.count(host, "ai_cache_failed_total|what=write", 1);
         }
     }

@@ -91,6 +91,9 @@ impl Policy {
         if config.local.max_entries == 0 || config.local.max_entry_bytes == 0 {
             return bad("local", "`max_entries` and `max_entry_bytes` must be 1 or more");
         }
+        if config.local.front_ttl == 0 {
+            return bad("local.front_ttl", "must be 1 or more");
+        }
         if config.local.max_bytes < config.local.max_entry_bytes {
             return bad("local.max_bytes", "must be `max_entry_bytes` or more");
         }

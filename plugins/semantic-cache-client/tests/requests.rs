@@ -6,8 +6,9 @@ use std::rc::Rc;
 use semantic_cache_client::configure;
 use serde_json::{Value, json};
 use shared::exchange::Exchange;
+use shared::filter::CallReply;
 use shared::host::script::ScriptHost;
-use shared::host::{Body, Capability, Map};
+use shared::host::{Body, CallId, Capability, Map};
 use shared::plugin::Plugin;
 use shared::testing::{
     answer, called, chat_host, exchange_of, plugin, refused, send, sent, stream,
@@ -115,6 +116,17 @@ impl Gateway {
         }
         exchange.done(&self.host);
         came
+    }
+
+    fn purge(&self, query: &str, key: &str) -> (u16, String) {
+        self.host.sent.replace(None);
+        self.host.put(Map::Request, ":path", &format!("/_ai/cache/purge?{query}"));
+        self.host.put(Map::Request, "authorization", &format!("Bearer {key}"));
+        exchange_of(&self.plugin).request_headers(&self.host, true);
+        self.host.put(Map::Request, ":path", self.path);
+        let sent = sent(&self.host);
+        self.host.sent.replace(None);
+        sent
     }
 
     fn hits(&self, body: &Value) -> bool {
@@ -463,6 +475,26 @@ fn after_a_client_that_left_the_next_takes_its_place() {
 }
 
 #[test]
+fn after_a_purge_one_is_sent_and_the_others_wait_again() {
+    let gateway = Gateway::new(r#"{"admin_key":"top"}"#);
+    let purge = || assert_eq!(gateway.purge("all=true", "top").0, 200);
+    gateway.ask(&question("hi"), &reply("hello"));
+    purge();
+    let (mut first, came) = gateway.begin(&question("hi"));
+    assert_eq!(came, Came::Sent);
+    let mut second = exchange_of(&gateway.plugin);
+    assert!(!send(&mut second, &gateway.host, &question("hi").to_string()) && second.waits());
+    // The answer to what was asked before a purge is not kept: who waits fetches it anew.
+    purge();
+    answer(&mut first, &gateway.host, 200, "application/json", &reply("hello").to_string());
+    first.done(&gateway.host);
+    second.tick(&gateway.host);
+    assert!(!second.waits());
+    let mut third = exchange_of(&gateway.plugin);
+    assert!(!send(&mut third, &gateway.host, &question("hi").to_string()) && third.waits());
+}
+
+#[test]
 fn a_wait_is_bounded_in_time_and_number() {
     let gateway = Gateway::new(r#"{"stampede":{"max_wait_ms":1000,"max_waiting":1}}"#);
     let (_first, _) = gateway.begin(&question("hi"));
@@ -501,15 +533,7 @@ fn a_dry_run_serves_nothing_and_counts() {
 #[test]
 fn answers_can_be_purged_by_who_may() {
     let gateway = Gateway::new(r#"{"admin_key":"secret"}"#);
-    let purge = |query: &str, key: &str| {
-        gateway.host.sent.replace(None);
-        gateway.host.put(Map::Request, ":path", &format!("/_ai/cache/purge?{query}"));
-        gateway.host.put(Map::Request, "authorization", &format!("Bearer {key}"));
-        let mut exchange = exchange_of(&gateway.plugin);
-        exchange.request_headers(&gateway.host, true);
-        gateway.host.put(Map::Request, ":path", gateway.path);
-        sent(&gateway.host)
-    };
+    let purge = |query: &str, key: &str| gateway.purge(query, key);
     let of_user = with(&question("hi"), "user", json!("u1"));
     for body in [&question("hi"), &of_user] {
         gateway.ask(body, &reply("x"));
@@ -665,6 +689,87 @@ fn answers_are_kept_in_redis_and_found_there() {
     assert!(sent(&other.host).1.contains("hello"));
 }
 
+#[test]
+fn behind_redis_an_answer_is_in_memory_for_a_short_time() {
+    let config = r#"{"redis":{"service":{"upstream":"webdis"}},"local":{"front_ttl":30}}"#;
+    let gateway = Gateway::new(config);
+    let ask = || {
+        let mut exchange = exchange_of(&gateway.plugin);
+        gateway.host.sent.replace(None);
+        send(&mut exchange, &gateway.host, &question("hi").to_string());
+        exchange
+    };
+    let calls = || u32::try_from(gateway.host.calls.borrow().len()).unwrap();
+    let mut first = ask();
+    called(&mut first, &gateway.host, calls(), 200, r#"{"GET":null}"#);
+    answer(&mut first, &gateway.host, 200, "application/json", &reply("hello").to_string());
+    first.done(&gateway.host);
+    gateway.later(29);
+    let before = calls();
+    ask().done(&gateway.host);
+    assert_eq!(calls(), before, "from memory");
+    gateway.later(2);
+    let _waits = ask();
+    assert_eq!(calls(), before + 1, "what another gateway has purged is not served for longer");
+}
+
+#[test]
+fn what_waits_to_be_sent_is_not_sent_after_a_purge() {
+    let config = r#"{"redis":{"service":{"upstream":"webdis"}},"admin_key":"top"}"#;
+    let gateway = Gateway::new(config);
+    let host = &gateway.host;
+    let mut exchange = exchange_of(&gateway.plugin);
+    send(&mut exchange, host, &question("hi").to_string());
+    called(&mut exchange, host, 1, 200, r#"{"GET":null}"#);
+    answer(&mut exchange, host, 200, "application/json", &reply("hello").to_string());
+    exchange.done(host);
+    // By another worker.
+    let other = Gateway { plugin: plugin(configure, config), ..Gateway::new(config) };
+    other.host.shared.replace(std::mem::take(&mut *host.shared.borrow_mut()));
+    assert_eq!(other.purge("all=true", "top").0, 200);
+    host.shared.replace(std::mem::take(&mut *other.host.shared.borrow_mut()));
+    gateway.plugin.tick(host);
+    assert_eq!(host.calls.borrow().len(), 1, "the answer is not put into Redis");
+}
+
+#[test]
+fn a_purge_that_does_not_reach_redis_is_sent_again() {
+    let config = r#"{"redis":{"service":{"upstream":"webdis"}},"admin_key":"top"}"#;
+    let gateway = Gateway::new(config);
+    let host = &gateway.host;
+    let tick = || {
+        gateway.plugin.tick(host);
+        u32::try_from(host.calls.borrow().len()).unwrap()
+    };
+    let told = |id: u32, status: Option<u16>| {
+        let reply =
+            CallReply { status, content_type: String::new(), retry_after: None, body: Vec::new() };
+        gateway.plugin.called(host, CallId(id), reply);
+    };
+    assert_eq!(gateway.purge("user=u1", "top").0, 200);
+    assert_eq!(tick(), 1);
+    told(1, None);
+    assert_eq!(tick(), 2);
+    told(2, Some(503));
+    for call in 3..=5 {
+        assert_eq!(tick(), call);
+        told(call, Some(500));
+    }
+    assert_eq!(tick(), 5, "Redis is left alone");
+    gateway.later(10);
+    assert_eq!(tick(), 6);
+    told(6, Some(200));
+    gateway.later(1_000);
+    assert_eq!(tick(), 6);
+    let bodies: Vec<_> = host.calls.borrow().iter().map(|call| call.body.clone()).collect();
+    assert!(bodies.iter().all(|body| *body == bodies[0]));
+    // What it refuses is not sent again.
+    assert_eq!(gateway.purge("user=u2", "top").0, 200);
+    assert_eq!(tick(), 7);
+    told(7, Some(403));
+    assert_eq!(tick(), 7);
+}
+
 fn percent(word: &str) -> String {
     let mut out = Vec::new();
     let mut bytes = word.bytes();
@@ -685,6 +790,7 @@ fn mistakes_in_a_configuration_are_named() {
         (r#"{"ttl":0}"#, "ttl"),
         (r#"{"jitter":2}"#, "jitter"),
         (r#"{"local":{"max_bytes":1}}"#, "local.max_bytes"),
+        (r#"{"local":{"front_ttl":0}}"#, "local.front_ttl"),
         (r#"{"vary":["a b"]}"#, "vary[0]"),
         (r#"{"rules":[{"ttl":1,"model":"x"}]}"#, "rules[0].model"),
         (r#"{"redis":{"service":{"upstream":""}}}"#, "redis.service.upstream"),

@@ -77,7 +77,8 @@ impl Local {
         let index = self.memory.get(host, &index_name(set));
         let (place, slot) = slots(&index).enumerate().find(|(_, slot)| slot.key == short(key))?;
         let entry = Entry::read(self.memory.get(host, &place_name(set, place)))?;
-        if !entry.is(key) || entry.age(now) == Age::Dead {
+        // Where there is Redis too, an answer is here for a shorter time than it is used.
+        if slot.until <= seconds(now) || !entry.is(key) || entry.age(now) == Age::Dead {
             return None;
         }
         if slot.used.saturating_add(NOTE) < seconds(now) {

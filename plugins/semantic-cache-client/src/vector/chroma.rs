@@ -76,7 +76,7 @@ impl VectorStore for Chroma {
         Some(Request::post(self.path("query")?, &body))
     }
 
-    fn found(&self, answer: &Value) -> Option<Vec<Near>> {
+    fn found(&self, _: &Query<'_>, answer: &Value) -> Option<Vec<Near>> {
         let names = answer.pointer("/ids/0")?.as_array()?;
         let distances = answer.pointer("/distances/0")?.as_array()?;
         let near = names.iter().zip(distances).filter_map(|(name, distance)| {

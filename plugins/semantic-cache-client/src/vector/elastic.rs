@@ -63,7 +63,7 @@ impl VectorStore for Elastic {
         Some(Request::post(format!("/{}/_search", self.index), &body))
     }
 
-    fn found(&self, answer: &Value) -> Option<Vec<Near>> {
+    fn found(&self, _: &Query<'_>, answer: &Value) -> Option<Vec<Near>> {
         // Both score (1 + cosine) / 2.
         near(answer.pointer("/hits/hits"), |hit| {
             Some((hex_at(hit, "/_source/key")?, hit.get("_score")?.as_f64()? * 2.0 - 1.0))

@@ -58,7 +58,7 @@ impl VectorStore for Milvus {
         Some(self.request("/entities/search", body))
     }
 
-    fn found(&self, answer: &Value) -> Option<Vec<Near>> {
+    fn found(&self, _: &Query<'_>, answer: &Value) -> Option<Vec<Near>> {
         // With COSINE the `distance` is the similarity.
         near(answer.get("data"), |point| {
             Some((hex_at(point, "/key")?, point.get("distance")?.as_f64()?))

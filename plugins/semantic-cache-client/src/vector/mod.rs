@@ -96,8 +96,8 @@ pub trait VectorStore: Debug {
     /// The request for similar questions, the most similar first; `None` before it is prepared.
     fn search(&self, query: &Query<'_>) -> Option<Request>;
 
-    /// Reads the answer to it.
-    fn found(&self, answer: &Value) -> Option<Vec<Near>>;
+    /// Reads the answer to it; `None` if it is none.
+    fn found(&self, query: &Query<'_>, answer: &Value) -> Option<Vec<Near>>;
 
     /// The request that adds a vector, or replaces the one of the same answer.
     fn add(&self, point: &Point) -> Option<Request>;

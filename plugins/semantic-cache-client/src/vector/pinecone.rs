@@ -41,7 +41,7 @@ impl VectorStore for Pinecone {
         Some(request("/query", &body))
     }
 
-    fn found(&self, answer: &Value) -> Option<Vec<Near>> {
+    fn found(&self, _: &Query<'_>, answer: &Value) -> Option<Vec<Near>> {
         near(answer.get("matches"), |found| {
             Some((Key::of_hex(found.get("id")?.as_str()?)?, found.get("score")?.as_f64()?))
         })

@@ -40,7 +40,7 @@ impl VectorStore for Qdrant {
         Some(Request::post(self.path("/points/query"), &body))
     }
 
-    fn found(&self, answer: &Value) -> Option<Vec<Near>> {
+    fn found(&self, _: &Query<'_>, answer: &Value) -> Option<Vec<Near>> {
         near(answer.pointer("/result/points"), |point| {
             Some((hex_at(point, "/payload/key")?, point.get("score")?.as_f64()?))
         })

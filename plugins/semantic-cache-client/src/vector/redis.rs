@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::{Near, Point, Query, Removal, VectorStore, field};
-use crate::key::Key;
+use crate::key::{Key, KeyWriter};
 use crate::remote::{KeyStyle, Request};
 use crate::store::webdis::command;
 
@@ -24,6 +24,10 @@ const ADD: &str = "local v={'VADD',KEYS[1],'VALUES',tostring(#ARGV-3)} \
     if redis.call('TTL',KEYS[i])<tonumber(ARGV[3]) then redis.call('EXPIRE',KEYS[i],ARGV[3]) end end \
     return 1";
 
+/// Finds similar ones. `KEYS`: the set. `ARGV`: what the answer repeats, then what `VSIM` is told.
+const SEARCH: &str = "local v={'VSIM',KEYS[1]} for i=2,#ARGV do v[#v+1]=ARGV[i] end \
+    return {ARGV[1],redis.call(unpack(v))}";
+
 /// Removes the vectors named in a plain set.
 const REMOVE: &str = "for _,m in ipairs(redis.call('SMEMBERS',KEYS[2])) do redis.call('VREM',KEYS[1],m) \
     end return redis.call('DEL',KEYS[2])";
@@ -32,6 +36,16 @@ impl VectorSet {
     fn names(&self, name: &str, value: &str) -> String {
         format!("{}:{name}:{value}", self.key)
     }
+}
+
+/// A name of a query: what is found for another with the same name is found for this one too.
+fn digest(query: &Query<'_>) -> String {
+    let mut name = KeyWriter::new();
+    name.add(&query.partition.0);
+    for number in query.vector {
+        name.add(&number.to_le_bytes());
+    }
+    name.finish().hex()
 }
 
 impl VectorStore for VectorSet {
@@ -46,16 +60,21 @@ impl VectorStore for VectorSet {
     fn search(&self, query: &Query<'_>) -> Option<Request> {
         let filter =
             format!(".partition == \"{}\" and .until > {}", query.partition.hex(), query.now);
-        let mut parts = vec!["VSIM".to_owned(), self.key.clone(), "VALUES".into()];
-        parts.push(query.vector.len().to_string());
+        let mut parts = vec!["EVAL".to_owned(), SEARCH.into(), "1".into(), self.key.clone()];
+        parts.extend([digest(query), "VALUES".into(), query.vector.len().to_string()]);
         parts.extend(query.vector.iter().map(f32::to_string));
         let count = query.count.to_string();
         parts.extend(["WITHSCORES", "COUNT", &count, "FILTER", &filter].map(str::to_owned));
         Some(command(&parts))
     }
 
-    fn found(&self, answer: &Value) -> Option<Vec<Near>> {
-        let list = answer.get("VSIM")?.as_array()?;
+    fn found(&self, query: &Query<'_>, answer: &Value) -> Option<Vec<Near>> {
+        let [repeated, list] = answer.get("EVAL")?.as_array()?.as_slice() else { return None };
+        // Webdis 0.1.9 can give the answer of a client that has given up to the next one.
+        if repeated.as_str() != Some(&digest(query)) {
+            return None;
+        }
+        let list = list.as_array()?;
         let pairs = list.chunks_exact(2).filter_map(|pair| match pair {
             // The score is (1 + cosine) / 2.
             [name, score] => {

@@ -24,10 +24,12 @@ fn point() -> Point {
     }
 }
 
+fn query() -> Query<'static> {
+    Query { vector: &[0.5, 0.0, -0.5], partition: Key::of("partition"), count: 4, now: NOW }
+}
+
 fn search(store: &RemoteVectors) -> Option<Request> {
-    let vector = [0.5, 0.0, -0.5];
-    let query = Query { vector: &vector, partition: Key::of("partition"), count: 4, now: NOW };
-    store.api.search(&query)
+    store.api.search(&query())
 }
 
 /// Method, path and body.
@@ -50,12 +52,12 @@ fn metadata() -> Value {
 }
 
 fn finds(store: &RemoteVectors, answer: &Value) {
-    let near = store.api.found(answer).unwrap();
+    let near = store.api.found(&query(), answer).unwrap();
     assert_eq!(near.len(), 1, "{answer}");
     assert_eq!(near[0].key, Key::of("key"));
     assert!((near[0].similarity - 0.9).abs() < 1e-6, "{near:?}");
     for other in [json!({}), json!([]), json!({"error": "x"}), Value::Null] {
-        assert_eq!(store.api.found(&other).unwrap_or_default(), []);
+        assert_eq!(store.api.found(&query(), &other).unwrap_or_default(), []);
     }
 }
 
@@ -174,9 +176,12 @@ fn redis() {
         "%2Epartition%20%3D%3D%20%22{}%22%20and%20%2Euntil%20%3E%20{NOW}",
         hex("partition")
     );
+    let words = body.as_str().unwrap().splitn(3, '/').collect::<Vec<_>>();
+    assert_eq!((method, path.as_str(), words[0]), ("POST", "/", "EVAL"));
+    let digest = words[2].split('/').nth(2).unwrap();
     let expected =
-        format!("VSIM/ai_cache/VALUES/3/0%2E5/0/-0%2E5/WITHSCORES/COUNT/4/FILTER/{filter}");
-    assert_eq!((method, path.as_str(), body), ("POST", "/", json!(expected)));
+        format!("1/ai_cache/{digest}/VALUES/3/0%2E5/0/-0%2E5/WITHSCORES/COUNT/4/FILTER/{filter}");
+    assert_eq!(words[2], expected);
     let (_, _, body) = parts(&store.api.add(&point()).unwrap());
     let body = body.as_str().unwrap().to_owned();
     assert!(body.starts_with("EVAL/") && body.ends_with("/0%2E6/0/-0%2E8"), "{body}");
@@ -184,7 +189,13 @@ fn redis() {
     let (_, _, body) = parts(&store.api.remove(&removal).unwrap());
     assert_eq!(body, json!(format!("VREM/ai_cache/{}", hex("key"))));
     assert!(store.api.remove(&Removal::Expired(NOW)).is_none());
-    finds(&store, &json!({"VSIM": [hex("key"), "0.95"]}));
+    let answer = json!({"EVAL": [digest, [hex("key"), "0.95"]]});
+    finds(&store, &answer);
+    // What another has asked says nothing of this question, even if its answer comes here.
+    let other = Query { vector: &[0.5, 0.0, -0.6], ..query() };
+    assert_eq!(store.api.found(&other, &answer), None);
+    let other = Query { partition: Key::of("other"), ..query() };
+    assert_eq!(store.api.found(&other, &answer), None);
 }
 
 #[test]

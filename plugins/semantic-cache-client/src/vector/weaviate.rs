@@ -59,7 +59,7 @@ impl VectorStore for Weaviate {
         Some(Request::post("/v1/graphql", &json!({ "query": graphql })))
     }
 
-    fn found(&self, answer: &Value) -> Option<Vec<Near>> {
+    fn found(&self, _: &Query<'_>, answer: &Value) -> Option<Vec<Near>> {
         near(answer.pointer(&format!("/data/Get/{}", self.class)), |point| {
             let distance = point.pointer("/_additional/distance")?.as_f64()?;
             Some((hex_at(point, "/key")?, 1.0 - distance))

@@ -1,0 +1,250 @@
+"""The cache in Envoy with real parts: Chroma, Redis behind Webdis, and all-MiniLM-L6-v2 as embedder.
+
+One Envoy, whose listeners stand for gateways: each has a cache of its own, apart from the others' memory.
+"""
+
+import concurrent.futures
+import json
+import time
+
+import httpx
+import pytest
+import yaml
+
+from gateway import config
+from gateway.chroma import Chroma
+from gateway.embeddings import Server
+from gateway.redis import Redis
+from gateway.stack import KEYS, Stack
+
+ADMIN = {"authorization": f"Bearer {KEYS['AI_ADMIN_KEY']}"}
+TYPE = "type.googleapis.com/envoy.extensions.filters."
+TIMEOUT_MS = 2000
+
+
+def service(name, timeout_ms=TIMEOUT_MS):
+    return {"upstream": name, "timeout_ms": timeout_ms}
+
+
+EMBEDDER = {"kind": "openai", "model": "all-MiniLM-L6-v2", "service": service("embedder", 5000)}
+COMMON = {"scope": "shared", "admin_key": "$env://AI_ADMIN_KEY"}
+# As slow a store as is put up with, to see what comes of time-outs.
+REDIS = {**COMMON, "redis": {"service": service("webdis", 300)}, "local": {"front_ttl": 1}}
+GATEWAYS = {
+    "memory": {**COMMON, "semantic": {"embedder": EMBEDDER}},
+    "chroma": {**COMMON, "semantic": {"embedder": EMBEDDER,
+                                      "store": {"kind": "chroma", "service": service("chroma")}}},
+    "one": REDIS,
+    "two": REDIS,
+    "mute": {**COMMON, "semantic": {"embedder": {**EMBEDDER, "service": service("nobody", 300)}}},
+}
+
+
+def listener(name, port):
+    """A listener whose only plugin is the cache."""
+    wasm = {
+        "name": name, "allow_on_headers_stop_iteration": True,
+        "vm_config": {"vm_id": name, "runtime": "envoy.wasm.runtime.v8",
+                      "code": {"local": {"filename": "dist/semantic-cache-client.wasm"}},
+                      "environment_variables": {"host_env_keys": ["AI_ADMIN_KEY"]}},
+        "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue",
+                          "value": json.dumps(GATEWAYS[name])}}
+    router = {"@type": f"{TYPE}http.router.v3.Router"}
+    routes = [{"match": {"prefix": "/"}, "route": {"cluster": "openai", "timeout": "60s"}}]
+    manager = {
+        "@type": f"{TYPE}network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+        "http_filters": [
+            {"name": "cache", "typed_config": {"@type": f"{TYPE}http.wasm.v3.Wasm", "config": wasm}},
+            {"name": "router", "typed_config": router}]}
+    return {"name": name, "address": address(port), "filter_chains": [
+        {"filters": [{"name": "http", "typed_config": manager}]}]}
+
+
+def address(port):
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def cluster(name, port):
+    return {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": {
+        "cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]}}
+
+
+class Gateways:
+    """The listeners, each by its name, and what is behind them."""
+
+    def __init__(self, stack, ports, **parts):
+        self.stack, self.ports, self.parts = stack, ports, parts
+        # Making a client takes longer than a request.
+        self.http = httpx.Client(timeout=60)
+
+    def __getattr__(self, name):
+        return self.parts[name]
+
+    def ask(self, gateway, text, answer=None, stream=False, **fields):
+        """Asks a question; the stand-in answers as told."""
+        body = {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], "stream": stream, **fields}
+        headers = {"authorization": f"Bearer {KEYS['OPENAI_API_KEY']}",
+                   "x-mock-llm": json.dumps({"text": answer or f"About: {text}"})}
+        url = f"http://127.0.0.1:{self.ports[gateway]}/v1/chat/completions"
+        got = self.http.post(url, json=body, headers=headers)
+        assert got.status_code == 200, got.text
+        return got
+
+    def purge(self, gateway, query):
+        url = f"http://127.0.0.1:{self.ports[gateway]}/_ai/cache/purge?{query}"
+        answer = self.http.post(url, headers=ADMIN)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["removed"]
+
+
+def verdict(answer):
+    return answer.headers["x-ai-cache"]
+
+
+def text(answer):
+    return answer.json()["choices"][0]["message"]["content"]
+
+
+def until(ready, seconds=15):
+    """Waits for what happens after a request."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if ready():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture(scope="module")
+def gateways(tmp_path_factory):
+    ports = dict(zip(GATEWAYS, config.free_ports(len(GATEWAYS))))
+    embedder = Server()
+    with Chroma(tmp_path_factory.mktemp("chroma")) as chroma, \
+            Redis(tmp_path_factory.mktemp("redis")) as redis:
+        redis.wait()
+
+        def edit(document):
+            mock = yaml.safe_load(document)
+            stand_in = next(c for c in mock["static_resources"]["clusters"] if c["name"] == "openai")
+            port = stand_in["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+            port = port["socket_address"]["port_value"]
+            clusters = {"openai": port, "embedder": embedder.port, "chroma": chroma.port,
+                        "webdis": redis.http_port, "nobody": config.free_ports(1)[0]}
+            return yaml.safe_dump({"admin": mock["admin"], "static_resources": {
+                "listeners": [listener(*each) for each in ports.items()],
+                "clusters": [cluster(*each) for each in clusters.items()]}})
+
+        with Stack("full-chain.yaml", directory=tmp_path_factory.mktemp("stores"), edit=edit) as stack:
+            yield Gateways(stack, ports, redis=redis, chroma=chroma, embedder=embedder)
+            assert "panicked" not in stack.log and "quarterly" not in stack.log
+    embedder.stop()
+
+
+@pytest.mark.parametrize("name", ["memory", "chroma"])
+def test_a_question_that_means_the_same_is_answered_from_the_cache(gateways, name):
+    first = gateways.ask(name, "How do I write a quarterly report?")
+    assert verdict(first) == "miss"
+    if name == "chroma":
+        assert until(lambda: len(gateways.chroma.points()) == 1)
+    same = gateways.ask(name, "How can I write a quarterly report?", "a provider was asked")
+    assert verdict(same) == "hit-semantic" and same.json() == first.json()
+    assert 0.92 <= float(same.headers["x-ai-cache-similarity"]) <= 1.0
+    streamed = gateways.ask(name, "How can I write a quarterly report?", stream=True)
+    assert verdict(streamed) == "hit-semantic" and streamed.text.rstrip().endswith("data: [DONE]")
+
+    other = [{"role": "system", "content": "Answer in French."},
+             {"role": "user", "content": "How can I write a quarterly report?"}]
+    for different in (
+            lambda: gateways.ask(name, "How do I not write a quarterly report?"),
+            lambda: gateways.ask(name, "Where do I write a quarterly report?"),
+            lambda: gateways.ask(name, "", messages=other),
+            lambda: gateways.ask(name, "How can I write a quarterly report?", temperature=0.5),
+            lambda: gateways.ask(name, "How can I write a quarterly report?", model="gpt-4o-mini")):
+        assert verdict(different()) == "miss"
+
+
+def test_what_is_purged_leaves_chroma_too(gateways):
+    def known():
+        return len(gateways.chroma.points())
+
+    gateways.purge("chroma", "all=true")
+    assert until(lambda: known() == 0)
+    for user in ("anna", "bert"):
+        gateways.ask("chroma", "What does a kettle do?", user=user)
+    assert until(lambda: known() == 2)
+    gateways.purge("chroma", "user=anna")
+    assert until(lambda: known() == 1)
+    assert verdict(gateways.ask("chroma", "What would a kettle do?", user="bert")) == "hit-semantic"
+    assert verdict(gateways.ask("chroma", "What would a kettle do?", user="anna")) == "miss"
+    assert until(lambda: known() == 2)
+    gateways.purge("chroma", "all=true")
+    assert until(lambda: known() == 0)
+
+
+def test_without_an_embedder_requests_go_on(gateways):
+    for number in range(8):
+        assert verdict(gateways.ask("mute", f"What is {number} for?")) == "miss"
+    assert verdict(gateways.ask("mute", "What is 3 for?")) == "hit-exact"
+
+
+def test_gateways_share_answers_in_redis(gateways):
+    question = "What do two gateways share?"
+    first = gateways.ask("one", question)
+    assert until(lambda: len(gateways.redis.command("KEYS", "ai-cache:a:*")) == 1)
+    second = gateways.ask("two", question, "a provider was asked")
+    assert verdict(second) == "hit-exact" and second.json() == first.json()
+    # What one removes, the other has for a second more at most.
+    gateways.purge("one", "all=true")
+    assert until(lambda: gateways.redis.command("KEYS", "ai-cache:*") == [])
+    assert until(lambda: verdict(gateways.ask("two", question)) == "miss", 5)
+
+
+def test_an_end_users_erasure_reaches_redis(gateways):
+    names = [f"ai-cache:a:{gateways.ask('one', 'Who am I?', user=user).headers['x-ai-cache-id']}"
+             for user in ("anna", "bert")]
+
+    def there():
+        return [gateways.redis.command("EXISTS", name) for name in names]
+
+    assert until(lambda: there() == [1, 1])
+    gateways.purge("one", "user=anna")
+    assert until(lambda: there() == [0, 1])
+    assert verdict(gateways.ask("two", "Who am I?", user="bert")) == "hit-exact"
+    assert verdict(gateways.ask("two", "Who am I?", user="anna")) == "miss"
+
+
+def test_no_one_gets_anothers_answer_when_redis_is_slow(gateways):
+    """Webdis 0.1.9 can give the answer of a client that has given up to the next one."""
+    questions = [f"What is thing {number}?" for number in range(40)]
+
+    def all_at_once(name):
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            answers = pool.map(lambda question: gateways.ask(name, question), questions)
+            assert [text(answer) for answer in answers] == [f"About: {each}" for each in questions]
+
+    all_at_once("one")
+    assert until(lambda: len(gateways.redis.command("KEYS", "ai-cache:a:*")) >= 40)
+    for name in ("two", "one"):
+        gateways.redis.freeze()
+        try:
+            all_at_once(name)
+        finally:
+            gateways.redis.freeze(False)
+        for _ in range(3):
+            all_at_once(name)
+    gateways.redis.wait()
+
+
+def test_a_stopped_redis_costs_no_answer(gateways):
+    gateways.redis.stop_redis()
+    try:
+        for number in range(10):
+            assert text(gateways.ask("one", f"What is lost {number}?")) == f"About: What is lost {number}?"
+        # A purge waits for it.
+        gateways.purge("one", "all=true")
+    finally:
+        gateways.redis.start_redis()
+        gateways.redis.wait()
+    assert until(lambda: gateways.redis.command("KEYS", "ai-cache:*") == [], 30)
