@@ -16,7 +16,7 @@ use crate::place;
 
 mod read;
 
-pub use read::{Read, Reader, Stop};
+pub use read::{Member, Read, Reader, Stop};
 
 /// A JSON string as written in its document.
 #[derive(Clone, Debug)]

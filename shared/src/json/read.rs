@@ -37,6 +37,9 @@ pub(super) struct Fault {
     pub(super) message: String,
 }
 
+/// What reads a member of an object: it is given the key, and must read the value.
+pub type Member<'f, 'a> = dyn FnMut(&mut Reader<'a>, Cow<'a, str>) -> Result<(), Stop> + 'f;
+
 /// A type that can be read from JSON by borrowing.
 pub trait Read<'a>: Sized {
     /// Reads the next value.
@@ -185,10 +188,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// If the next value is no object, and those of the calls.
     #[inline(never)]
-    pub fn object(
-        &mut self,
-        each: &mut dyn FnMut(&mut Reader<'a>, Cow<'a, str>) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
+    pub fn object(&mut self, each: &mut Member<'_, 'a>) -> Result<(), Stop> {
         if self.peek() != Some(b'{') {
             return Err(self.unexpected("an object"));
         }

@@ -3,12 +3,11 @@
 //! The input is lines: the model's name, then pairs of what a map has.
 #![no_main]
 
-use std::collections::BTreeMap;
-
 use ai_proxy::base_url::BaseUrl;
 use ai_proxy::names::Names;
 use ai_proxy::percent::{decode, encode};
 use libfuzzer_sys::fuzz_target;
+use shared::small_map::SmallMap;
 
 fuzz_target!(|input: &str| {
     let mut lines = input.lines();
@@ -18,7 +17,7 @@ fuzz_target!(|input: &str| {
     assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic()), "{encoded}");
     assert!(!encoded.contains(['/', '?', '#']), "{encoded}");
     let _ = decode(model);
-    let mut map = BTreeMap::new();
+    let mut map = SmallMap::new();
     while let (Some(from), Some(to)) = (lines.next(), lines.next()) {
         map.insert(from.to_owned(), to.to_owned());
     }
