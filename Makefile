@@ -46,6 +46,9 @@ manifests: ## Write envoy-examples/kubernetes anew, from the example's policy
 oci: wasm ## The bundle as a container image, with a bill of materials and checksums, into target/oci
 	@PYTHONPATH=test-harness python3 -m oci
 
+compose-demo: ## The same requests through Envoy and APISIX of test-harness/compose (docker compose up -d first)
+	@PYTHONPATH=test-harness python3 -m compose
+
 demo: wasm mock ## Three requests through real Envoy, printed, everything stopped again
 	@test-harness/setup.sh run
 	@$(PYTHON) -m gateway demo

@@ -182,7 +182,13 @@ def test_xds_reload_under_load(run, ask):
     client = gateway.http
 
     def status(model):
-        return client.post("/chat/completions", json=ask(model)).status_code
+        # Answers from the cache are not counted, and thousands would drive out the one that is to stay.
+        return client.post("/chat/completions", json=ask(model),
+                           headers={"cache-control": "no-store"}).status_code
+
+    def remembered():
+        answer = client.post("/chat/completions", json=ask("fast", "secret-prompt: keep this"))
+        return answer.headers["x-ai-cache"]
 
     def used():
         answer = httpx.get(f"{stack.base_url[:-3]}/_ai/limits?rule=per-day&key=demo",
@@ -199,11 +205,13 @@ def test_xds_reload_under_load(run, ask):
             replace(folder / f"ai-gateway-{use}.yaml", lambda text: text.replace(old, new))
 
     assert (status("fast"), status("quick")) == (200, 404)
+    assert (remembered(), remembered()) == ("miss", "hit-exact")
     before = used()
     with Load(lambda: status("fast")) as load:
         # The configuration of both uses of the plugin.
         change('"fast": "claude-haiku-4-5"', '"fast": "claude-haiku-4-5", "quick": "gpt-4o-mini"')
         until(lambda: status("quick") == 200, what="the alias")
+        assert remembered() == "hit-exact"
         # Another version of the module: a file of another name.
         module = folder / "ai-gateway-next.wasm"
         shutil.copy(ROOT / "dist" / "ai-gateway.wasm", module)
@@ -213,15 +221,18 @@ def test_xds_reload_under_load(run, ask):
         reloads = stat("config_reload$")
         change("dist/ai-gateway.wasm", str(module))
         until(lambda: stat("config_reload$") >= reloads + 2, what="the module")
+        assert remembered() == "hit-exact"
         # The listener itself.
         updated = stat("lds.update_success")
         replace(folder / "listeners.yaml",
                 lambda text: text.replace("idle_timeout: 120s", "idle_timeout: 130s"))
         until(lambda: stat("lds.update_success") > updated, what="the listener")
+        assert remembered() == "hit-exact"
         # A mistake is refused, and what was there stays.
         rejected = stat("config_fail")
         change('"aliases"', '"aliasses"')
         until(lambda: stat("config_fail") > rejected, what="the refusal")
+        assert remembered() == "hit-exact"
         time.sleep(0.5)
     assert "configuration refused: ai-proxy.aliasses: unknown field" in stack.log
     assert set(load.statuses) == {200}, load.statuses
