@@ -11,6 +11,7 @@
 //! | `all=true` | everything |
 
 use serde_json::{Value, json};
+use shared::audit;
 use shared::filter::Reply;
 use shared::host::{Host, Map};
 
@@ -86,7 +87,8 @@ pub fn answer(cache: &Cache, host: &dyn Host, asked: &Asked) -> Reply {
         Purge::Consumer(_) => "consumer",
         Purge::User(_) => "user",
     };
-    log::warn!("{}", json!({"event": "cache_purge", "what": what, "removed": removed}));
+    let more = json!({"what": what, "removed": removed});
+    log::warn!("{}", audit::line(host.now_nanos(), "cache_purge", "erase", None, more));
     reply(200, &json!({ "removed": removed }))
 }
 
