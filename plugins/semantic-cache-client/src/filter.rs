@@ -246,10 +246,8 @@ impl CacheFilter {
         if !head.model.is_empty() {
             cx.facts.set(cx.host, Fact::Model, head.model.clone());
         }
-        let count = |name: &str, by: u64| self.cache.meters.count(cx.host, name, by);
-        count("ai_cache_saved_tokens_total|gen_ai_token_type=input", head.prompt_tokens);
-        count("ai_cache_saved_tokens_total|gen_ai_token_type=output", head.completion_tokens);
-        count("ai_cache_saved_nanodollars_total", head.cost);
+        // The tokens are ai-metrics' to count, by the usage stated here.
+        self.cache.meters.count(cx.host, "ai_cache_saved_nanodollars_total", head.cost);
     }
 
     fn reply(
