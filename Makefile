@@ -37,6 +37,18 @@ wasm-bundle:
 mock:
 	@cargo build --quiet --locked -p mock-llm
 
+aigw: ## Build target/debug/aigw: one policy file for every host (see envoy-examples/policy)
+	@cargo test --quiet --locked --no-run $(NATIVE) --bin aigw
+
+manifests: ## Write envoy-examples/kubernetes anew, from the example's policy
+	UPDATE=1 cargo test --quiet --locked $(NATIVE) --test policies
+
+oci: wasm ## The bundle as a container image, with a bill of materials and checksums, into target/oci
+	@PYTHONPATH=test-harness python3 -m oci
+
+compose-demo: ## The same requests through Envoy and APISIX of test-harness/compose (docker compose up -d first)
+	@PYTHONPATH=test-harness python3 -m compose
+
 demo: wasm mock ## Three requests through real Envoy, printed, everything stopped again
 	@test-harness/setup.sh run
 	@$(PYTHON) -m gateway demo
@@ -53,8 +65,11 @@ down: ## Stop it
 
 test: setup wasm mock test-native test-wasm test-emulator test-e2e fuzz ## Set up and run every test
 
+# One choice of packages, so that what one target has built the next need not build again.
+NATIVE := $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm conformance aigw) --features shared/testing,ai-gateway/schema
+
 test-native: ## Unit, property and golden tests
-	cargo test --quiet --locked $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm conformance) --features shared/testing,ai-gateway/schema
+	cargo test --quiet --locked $(NATIVE)
 
 test-wasm: ## The shared crate's tests as wasm, in Node
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner \
@@ -63,7 +78,7 @@ test-wasm: ## The shared crate's tests as wasm, in Node
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked -p test-harness
 
-test-e2e: ## The examples in real Envoy; those for APISIX in the emulated one
+test-e2e: aigw ## The examples in real Envoy; those for APISIX in the emulated one
 	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
 	$(PYTHON) -m pytest -q test-harness/e2e
 
@@ -92,7 +107,11 @@ bench-translate: ## What translating costs, in Wasm instructions and native time
 metrics-cost: ## What ai-metrics adds to a request and to an event, in native time
 	@cargo run --quiet --release --locked -p ai-metrics --example cost --features shared/testing
 
-soak: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000]
+soak: wasm mock ## Mixed load on one Envoy worker: wrong answers, growing memory [SECONDS=180] [CPU=0.7]
+	@test-harness/setup.sh run
+	@SECONDS="$(or $(SECONDS),180)" CPU="$(or $(CPU),0.7)" $(PYTHON) -m soak
+
+soak-metrics: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000]
 	@SOAK=$${SOAK:-200000} cargo test --quiet --release --locked -p test-harness --test ai_metrics_memory -- --nocapture
 
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder

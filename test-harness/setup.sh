@@ -71,9 +71,20 @@ redis() {
     need webdis "install Webdis (Debian: apt install webdis)"
 }
 
+# The published schemas of Kubernetes resources.
+kubernetes() {
+    need npm "install Node.js with npm; manifests are checked with published schemas"
+    cmp -s test-harness/kubernetes/package.json target/kubernetes/installed.json && return
+    mkdir -p target/kubernetes
+    cp test-harness/kubernetes/package.json target/kubernetes/
+    npm install --silent --no-audit --no-fund --prefix target/kubernetes >/dev/null
+    cp test-harness/kubernetes/package.json target/kubernetes/installed.json
+}
+
 tests() {
     run
     redis
+    kubernetes
     prometheus
     target wasm32-unknown-unknown
     install test-harness/e2e/requirements.txt

@@ -27,6 +27,7 @@ pub mod price;
 pub mod protocol;
 pub mod request;
 pub mod services;
+pub mod sigv4;
 pub mod sort;
 pub mod sse;
 #[cfg(any(test, feature = "testing"))]

@@ -1,5 +1,6 @@
 """Documents: tables are the schemas', links lead somewhere, both languages say the same."""
 
+import json
 import re
 
 import pytest
@@ -42,3 +43,43 @@ def test_both_languages_say_the_same(english):
     second = twins.outline(english.with_name(f"{english.stem}.zh-CN.md").read_text())
     for what in first:
         assert first[what] == second[what], what
+
+
+def members(schema, name):
+    """The schemas that a field may lead to."""
+    schema, found = [schema], []
+    while schema:
+        one = schema.pop()
+        if "$ref" in one:
+            schema.append({**WHOLE[name]["$defs"][one["$ref"].split("/")[-1]]})
+        found.append(one)
+        for several in ("anyOf", "oneOf", "allOf"):
+            schema += one.get(several, [])
+    return found
+
+
+WHOLE = {path.stem: json.loads(path.read_text()) for path in (DOCS / "schema").glob("*.json")}
+
+
+def missing(field):
+    """What is not in the schema of a field `plugin.a.b[].c`; nothing if all of it is."""
+    plugin, *parts = field.split(".")
+    at = [WHOLE[plugin]]
+    for part in parts:
+        name = part.removesuffix("[]")
+        at = [each for one in at for each in members(one, plugin)]
+        at = [one["properties"][name] for one in at if name in one.get("properties", {})]
+        if not at:
+            return part
+        if part.endswith("[]"):
+            at = [one["items"] for each in at for one in members(each, plugin) if "items" in one]
+    return None
+
+
+def test_fields_that_the_page_on_migration_names_are_there():
+    plugins = "|".join(name for name in WHOLE if name != "ai-gateway")
+    rows = [line for line in (DOCS / "migration.md").read_text().splitlines() if line.startswith("| ")]
+    fields = {field for row in rows for field in re.findall(rf"`((?:{plugins})\.[a-z_.\[\]]+)`", row)}
+    assert len(fields) > 60
+    assert {field: missing(field) for field in fields if missing(field)} == {}
+    assert missing("ai-proxy.providers[].apikey") == "apikey"

@@ -1,7 +1,9 @@
 """The examples that have a folder, each as it is shipped but for its ports."""
 
+import hashlib
 import json
 import shutil
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -11,8 +13,8 @@ import httpx
 import pytest
 
 from conftest import Gateway
-from gateway.config import COLLECTOR, ROOT
-from gateway.stack import CLIENT_KEY, KEYS, Stack
+from gateway.config import ADMIN, COLLECTOR, LISTENER, MODULES, ROOT, free_ports
+from gateway.stack import CLIENT_KEY, INTERN_KEY, KEYS, Stack
 
 
 @pytest.fixture
@@ -182,7 +184,13 @@ def test_xds_reload_under_load(run, ask):
     client = gateway.http
 
     def status(model):
-        return client.post("/chat/completions", json=ask(model)).status_code
+        # Answers from the cache are not counted, and thousands would drive out the one that is to stay.
+        return client.post("/chat/completions", json=ask(model),
+                           headers={"cache-control": "no-store"}).status_code
+
+    def remembered():
+        answer = client.post("/chat/completions", json=ask("fast", "secret-prompt: keep this"))
+        return answer.headers["x-ai-cache"]
 
     def used():
         answer = httpx.get(f"{stack.base_url[:-3]}/_ai/limits?rule=per-day&key=demo",
@@ -199,11 +207,13 @@ def test_xds_reload_under_load(run, ask):
             replace(folder / f"ai-gateway-{use}.yaml", lambda text: text.replace(old, new))
 
     assert (status("fast"), status("quick")) == (200, 404)
+    assert (remembered(), remembered()) == ("miss", "hit-exact")
     before = used()
     with Load(lambda: status("fast")) as load:
         # The configuration of both uses of the plugin.
         change('"fast": "claude-haiku-4-5"', '"fast": "claude-haiku-4-5", "quick": "gpt-4o-mini"')
         until(lambda: status("quick") == 200, what="the alias")
+        assert remembered() == "hit-exact"
         # Another version of the module: a file of another name.
         module = folder / "ai-gateway-next.wasm"
         shutil.copy(ROOT / "dist" / "ai-gateway.wasm", module)
@@ -213,21 +223,52 @@ def test_xds_reload_under_load(run, ask):
         reloads = stat("config_reload$")
         change("dist/ai-gateway.wasm", str(module))
         until(lambda: stat("config_reload$") >= reloads + 2, what="the module")
+        assert remembered() == "hit-exact"
         # The listener itself.
         updated = stat("lds.update_success")
         replace(folder / "listeners.yaml",
                 lambda text: text.replace("idle_timeout: 120s", "idle_timeout: 130s"))
         until(lambda: stat("lds.update_success") > updated, what="the listener")
+        assert remembered() == "hit-exact"
         # A mistake is refused, and what was there stays.
         rejected = stat("config_fail")
         change('"aliases"', '"aliasses"')
         until(lambda: stat("config_fail") > rejected, what="the refusal")
+        assert remembered() == "hit-exact"
         time.sleep(0.5)
     assert "configuration refused: ai-proxy.aliasses: unknown field" in stack.log
     assert set(load.statuses) == {200}, load.statuses
     assert load.statuses[200] > 50
     # Nobody got anything back by a reload, nor by the new module: every request was counted.
     assert used() - before >= load.statuses[200]
+
+
+def test_multi_tenant_budgets(run, ask):
+    example = "multi-tenant-budgets/envoy.yaml"
+    first = run(example)
+    # A second Envoy, with the first one's Redis and stand-ins.
+    own = dict(zip((LISTENER, ADMIN), free_ports(2)))
+    second = run(example, ports={**first.stack.ports, **own}, mock=False)
+    dear = {"usage": {"prompt_tokens": 100, "completion_tokens": 1500, "total_tokens": 1600}}
+
+    def spend(gateway, key):
+        headers = {"authorization": f"Bearer {key}"}
+        return gateway.post(ask("gpt-5", max_tokens=1500), dear, headers=headers)
+
+    def standing(gateway, tenant):
+        answer = httpx.get(f"{gateway.stack.base_url[:-3]}/_ai/limits?rule=tenant-month&key={tenant}",
+                           headers={"authorization": f"Bearer {KEYS['AI_ADMIN_KEY']}"}, timeout=60)
+        return answer.json()
+
+    # Half of them through each: the tenant has one budget all the same.
+    answers = [spend((first, second)[turn % 2], INTERN_KEY) for turn in range(8)]
+    assert [answer.status_code for answer in answers] == [200] * 6 + [429] * 2, answers[-1].text
+    assert "tenant-month" in answers[-1].text and int(answers[-1].headers["retry-after"]) > 0
+    # Another tenant has its own.
+    assert spend(second, CLIENT_KEY).status_code == 200
+    until(lambda: abs(standing(second, "globex")["used"] - 6 * 0.015125) < 1e-6, what="settling")
+    assert standing(first, "globex") == standing(second, "globex")
+    assert standing(first, "acme")["limit"] == 100
 
 
 class Server:
@@ -307,3 +348,45 @@ def test_edge(run, ask):
         assert len(set(ids)) == len(ids)
     finally:
         collector.close()
+
+    # Updates of the module: one with another hash, one that is none, and then the right one.
+    shipped = (ROOT / "dist" / "ai-gateway.wasm").read_bytes()
+    # A custom section of one byte: another module to Envoy, the same to us.
+    good, bad = shipped + b"\x00\x02\x01n", shipped[:8] + b"no module"
+    modules = Server(stack.ports[MODULES], {"/good.wasm": good, "/bad.wasm": bad})
+    files = [folder / f"ai-gateway-{use}.yaml" for use in ("translate", "route")]
+
+    def aigw(*arguments):
+        return subprocess.run([ROOT / "target" / "debug" / "aigw", *map(str, arguments)], cwd=ROOT,
+                              text=True, capture_output=True, check=False, timeout=120)
+
+    def update(name, sha256, wait):
+        return aigw("update", f"http://127.0.0.1:{modules.port}/{name}.wasm", "--sha256", sha256,
+                    "--folder", folder, "--live", stack.admin_url, "--wait", wait, *files)
+
+    def running():
+        return aigw("version", "--live", stack.admin_url).stdout
+
+    def served():
+        # The limit of 20 in a minute may be used up.
+        return gateway.post(ask("assistant")).status_code in (200, 429)
+
+    def is_as_before():
+        return (running().count(": dist/ai-gateway.wasm (sha256 ") == 2
+                and all("filename: dist/ai-gateway.wasm" in file.read_text() for file in files)
+                and served())
+
+    try:
+        refused = update("good", "0" * 64, 1)
+        right = hashlib.sha256(good).hexdigest()
+        assert refused.returncode == 2 and f"its sha256 is {right}" in refused.stderr
+        assert is_as_before()
+        refused = update("bad", hashlib.sha256(bad).hexdigest(), 1)
+        assert refused.returncode == 2 and "no WebAssembly module" in refused.stderr, refused.stderr
+        assert is_as_before()
+        done = update("good", right, 60)
+        assert done.returncode == 0, done.stderr
+        assert running().count(f"ai-gateway-{right[:12]}.wasm (sha256 {right})") == 2, running()
+        assert served()
+    finally:
+        modules.close()

@@ -80,13 +80,14 @@ class ApisixStack(Stack):
 
     def start_gateway(self):
         name = self.example.removeprefix("apisix/")
-        text = with_ports((EXAMPLES / name).read_text(), self.ports)
+        path = EXAMPLES / name
+        text = with_ports(path.read_text(), self.ports)
         text = self.edit(text) if self.edit else text
         if not text.rstrip().endswith("#END"):
             raise DidNotStart("APISIX ignores a file without its end mark")
         self.address = f"127.0.0.1:{self.ports[config.LISTENER]}"
         EMULATED.ask({
-            "config": yaml.safe_load((EXAMPLES / "config.yaml").read_text()),
+            "config": yaml.safe_load((path.parent / "config.yaml").read_text()),
             "routes": yaml.safe_load(text),
             "listen": self.address,
             "workers": 2,

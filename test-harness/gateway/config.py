@@ -15,9 +15,9 @@ EXAMPLES = ROOT / "envoy-examples"
 LISTENER, ADMIN = 10000, 9901
 PROVIDERS = {"openai": 9001, "anthropic": 9002, "gemini": 9003, "bedrock": 9004, "cohere": 9005,
              "onprem": 9006}
-# The second Envoy of multi-cluster; the cloud behind TLS; a collector; where modules come from.
-SECOND, SECOND_ADMIN, TLS, COLLECTOR, MODULES = 10001, 9911, 9443, 4318, 9080
-PORTS = (LISTENER, ADMIN, *PROVIDERS.values(), SECOND, SECOND_ADMIN, TLS, COLLECTOR, MODULES)
+# The second Envoy of multi-cluster; the cloud behind TLS; a collector; where modules come from; Webdis.
+SECOND, SECOND_ADMIN, TLS, COLLECTOR, MODULES, WEBDIS = 10001, 9911, 9443, 4318, 9080, 7379
+PORTS = (LISTENER, ADMIN, *PROVIDERS.values(), SECOND, SECOND_ADMIN, TLS, COLLECTOR, MODULES, WEBDIS)
 
 
 def free_ports(count):

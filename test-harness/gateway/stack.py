@@ -187,10 +187,21 @@ class Stack:
         self.processes["tls"] = process
         wait_for(lambda: b"ready" in log.read_bytes(), process, log, "the stand-in with TLS")
 
+    def start_redis(self):
+        """Starts Redis and Webdis, if the example counts there."""
+        text = (config.EXAMPLES / self.example).read_text()
+        if f"port_value: {config.WEBDIS}" not in text:
+            return
+        from .redis import Redis
+        redis = Redis(self.directory / "redis", http_port=self.ports[config.WEBDIS])
+        redis.start()
+        self.processes.update(redis=redis.redis, webdis=redis.webdis)
+
     def start_gateway(self):
         """Starts Envoy, or both."""
         if self.mock_wanted:
             self.start_tls()
+            self.start_redis()
         self.start_envoy(self.example, "gateway", config.ADMIN)
         if self.second:
             self.start_envoy(self.second, "second", config.SECOND_ADMIN)

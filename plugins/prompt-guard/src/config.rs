@@ -24,6 +24,9 @@ pub struct Config {
     pub pii: Pii,
     /// Words and expressions that are allowed or denied.
     pub lists: Lists,
+    /// Sets of words and expressions with a score, a threshold and an action of their own.
+    #[serde(deserialize_with = "shared::config::list")]
+    pub rules: Vec<RuleSet>,
     /// Bounds of a request.
     pub limits: Limits,
     /// What the model answers.
@@ -45,6 +48,7 @@ impl Default for Config {
             injection: Injection::default(),
             pii: Pii::default(),
             lists: Lists::default(),
+            rules: Vec::new(),
             limits: Limits::default(),
             answers: Answers::default(),
             uninspected: Uninspected::default(),
@@ -63,6 +67,8 @@ pub struct Injection {
     pub action: Action,
     /// How careful it is.
     pub profile: Profile,
+    /// The score, above 0 and up to 1, from which on `action` is taken, in place of the profile's.
+    pub threshold: Option<f32>,
     /// Whose texts are looked at: `system`, `user`, `assistant`, `tool`.
     #[serde(deserialize_with = "list")]
     pub roles: Vec<Role>,
@@ -75,6 +81,7 @@ impl Default for Injection {
         Injection {
             action: Action::Block,
             profile: Profile::default(),
+            threshold: None,
             roles: vec![Role::User, Role::Tool],
             last_messages: None,
         }
@@ -103,7 +110,8 @@ pub enum Role {
 pub enum Action {
     /// The request is refused.
     Block,
-    /// It goes on; the facts `guard` and `guard_rules` tell the other plugins, as ai-proxy's routes.
+    /// It goes on; the facts `guard` and `guard_rules` tell the other plugins, and ai-proxy's rules can
+    /// route by them (`when.facts`).
     Flag,
     /// It goes on and is logged.
     Log,
@@ -193,27 +201,125 @@ pub struct Lists {
 }
 
 /// Bounds of a request.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Most messages of the user's.
     pub max_turns: Option<u32>,
+    /// Scripts that users may write in; one message with ten letters or more, a fifth of them of others, is
+    /// refused. Languages that share a script are not told apart. All unless said.
+    #[serde(deserialize_with = "list")]
+    pub scripts: Vec<Script>,
     /// Most characters of all texts together.
     pub max_characters: Option<usize>,
 }
 
+/// A script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Script {
+    /// Of English, Spanish, Vietnamese ...
+    Latin,
+    /// Chinese characters.
+    Han,
+    /// Of Japanese; it needs `han` too.
+    Kana,
+    /// Of Korean.
+    Hangul,
+    /// Of Russian, Ukrainian ...
+    Cyrillic,
+    /// Greek.
+    Greek,
+    /// Arabic, of Persian and Urdu as well.
+    Arabic,
+    /// Hebrew.
+    Hebrew,
+    /// Of Hindi, Marathi ...
+    Devanagari,
+    /// Thai.
+    Thai,
+    /// All others.
+    Other,
+}
+
+/// Words and expressions that count together.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct RuleSet {
+    /// Its name, as in the audit line and the fact `guard_rules`.
+    pub name: String,
+    /// Words, in any case; one of letters only as a whole word.
+    #[serde(deserialize_with = "list")]
+    pub words: Vec<String>,
+    /// Regular expressions.
+    #[serde(deserialize_with = "list")]
+    pub patterns: Vec<String>,
+    /// What each word or expression that is found adds, once.
+    pub score: f32,
+    /// The sum from which on `action` is taken.
+    pub threshold: f32,
+    /// What happens then.
+    pub action: Action,
+    /// Held against requests.
+    pub requests: bool,
+    /// Held against answers.
+    pub answers: bool,
+}
+
+impl Default for RuleSet {
+    fn default() -> RuleSet {
+        RuleSet {
+            name: String::new(),
+            words: Vec::new(),
+            patterns: Vec::new(),
+            score: 1.0,
+            threshold: 1.0,
+            action: Action::Block,
+            requests: true,
+            answers: false,
+        }
+    }
+}
+
 /// What the model answers.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Answers {
     /// Words that end an answer before they get out.
     #[serde(deserialize_with = "list")]
     pub deny: Vec<String>,
+    /// Regular expressions that end an answer before a match gets out.
+    #[serde(deserialize_with = "list")]
+    pub deny_patterns: Vec<String>,
     /// Texts that only a leaked system prompt has; they end an answer.
     #[serde(deserialize_with = "list")]
     pub canaries: Vec<String>,
+    /// What happens to personal data and secrets that the model says: `{"EMAIL": "mask", "SECRET":
+    /// "block"}`, with the kinds of `pii`. There is nothing to restore, so `mask` is as `replace`.
+    pub entities: BTreeMap<String, Treatment>,
+    /// What happens to an answer that reads as an attempt, as it may where another model reads it. `block`
+    /// holds a kilobyte of it back.
+    pub injection: Action,
+    /// Bytes of a stream's text that are held back where there are regular expressions, 16 to 65536; the
+    /// beginning of a longer match may get out.
+    pub hold_back: usize,
+}
+
+impl Default for Answers {
+    fn default() -> Answers {
+        Answers {
+            deny: Vec::new(),
+            deny_patterns: Vec::new(),
+            canaries: Vec::new(),
+            entities: BTreeMap::new(),
+            injection: Action::Allow,
+            hold_back: 128,
+        }
+    }
 }
 
 /// What happens to what cannot be looked into.
