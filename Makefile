@@ -107,7 +107,11 @@ bench-translate: ## What translating costs, in Wasm instructions and native time
 metrics-cost: ## What ai-metrics adds to a request and to an event, in native time
 	@cargo run --quiet --release --locked -p ai-metrics --example cost --features shared/testing
 
-soak: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000]
+soak: wasm mock ## Mixed load on one Envoy worker: wrong answers, growing memory [SECONDS=180] [CPU=0.7]
+	@test-harness/setup.sh run
+	@SECONDS="$(or $(SECONDS),180)" CPU="$(or $(CPU),0.7)" $(PYTHON) -m soak
+
+soak-metrics: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000]
 	@SOAK=$${SOAK:-200000} cargo test --quiet --release --locked -p test-harness --test ai_metrics_memory -- --nocapture
 
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder

@@ -4,6 +4,7 @@
 //! interfaces, the driver between them and a proxy's callbacks ([`exchange`]), and what two plugins
 //! or more need: framing, protocols, token counts, errors, facts and config.
 
+pub mod admin;
 pub mod audit;
 pub mod chain;
 pub mod client;

@@ -36,6 +36,7 @@ GATEWAYS = {
                                       "store": {"kind": "chroma", "service": service("chroma")}}},
     "one": REDIS,
     "two": REDIS,
+    "stale": {**COMMON, "ttl": 1, "jitter": 0, "stale_if_error": 600},
     "mute": {**COMMON, "semantic": {"embedder": {**EMBEDDER, "service": service("nobody", 300)}}},
 }
 
@@ -82,15 +83,14 @@ class Gateways:
     def __getattr__(self, name):
         return self.parts[name]
 
-    def ask(self, gateway, text, answer=None, stream=False, **fields):
+    def ask(self, gateway, text, answer=None, stream=False, fails=None, headers=None, **fields):
         """Asks a question; the stand-in answers as told."""
+        script = fails or {"text": answer or f"About: {text}"}
         body = {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], "stream": stream, **fields}
         headers = {"authorization": f"Bearer {KEYS['OPENAI_API_KEY']}",
-                   "x-mock-llm": json.dumps({"text": answer or f"About: {text}"})}
+                   "x-mock-llm": json.dumps(script), **(headers or {})}
         url = f"http://127.0.0.1:{self.ports[gateway]}/v1/chat/completions"
-        got = self.http.post(url, json=body, headers=headers)
-        assert got.status_code == 200, got.text
-        return got
+        return self.http.post(url, json=body, headers=headers)
 
     def purge(self, gateway, query):
         url = f"http://127.0.0.1:{self.ports[gateway]}/_ai/cache/purge?{query}"
@@ -100,6 +100,7 @@ class Gateways:
 
 
 def verdict(answer):
+    assert answer.status_code == 200, answer.text
     return answer.headers["x-ai-cache"]
 
 
@@ -181,6 +182,39 @@ def test_what_is_purged_leaves_chroma_too(gateways):
     assert until(lambda: known() == 2)
     gateways.purge("chroma", "all=true")
     assert until(lambda: known() == 0)
+
+
+@pytest.mark.parametrize("fails", [{"status": 500}, {"drop_connection": True}])
+def test_an_old_answer_serves_while_the_provider_fails(gateways, fails):
+    question = f"What helps against {fails}?"
+    first = gateways.ask("stale", question)
+    assert verdict(first) == "miss"
+    assert gateways.ask("stale", "Another question?", fails=fails).status_code >= 500
+    # A second later it is over, and of use only if there is nothing better.
+    assert until(lambda: gateways.ask("stale", question, fails=fails).headers["x-ai-cache"] == "stale")
+    old = gateways.ask("stale", question, fails=fails)
+    assert verdict(old) == "stale" and old.json() == first.json() and int(old.headers["age"]) >= 1
+    streamed = gateways.ask("stale", question, fails=fails, stream=True)
+    assert verdict(streamed) == "stale" and streamed.headers["content-type"] == "text/event-stream"
+    pieces = [json.loads(line[6:]) for line in streamed.text.splitlines() if line.startswith("data: {")]
+    said = "".join(piece["choices"][0]["delta"].get("content", "") for piece in pieces if piece["choices"])
+    assert said == text(first)
+    fresh = gateways.ask("stale", question, "better")
+    assert verdict(fresh) == "miss" and text(fresh) == "better"
+
+
+def test_clients_say_what_they_want(gateways):
+    def asked(control, **fields):
+        return gateways.ask("memory", "What do clients want?", headers={"cache-control": control}, **fields)
+
+    assert asked("only-if-cached").status_code == 504
+    assert verdict(asked("no-store")) == "bypass"
+    assert asked("only-if-cached").status_code == 504
+    assert verdict(asked("max-age=60")) == "miss" and verdict(asked("max-age=60")) == "hit-exact"
+    assert verdict(asked("only-if-cached")) == "hit-exact"
+    assert verdict(asked("no-cache", answer="anew")) == "miss" and text(asked("")) == "anew"
+    wrong = gateways.ask("memory", "Hm?", headers={"x-ai-cache-ttl": "soon"})
+    assert wrong.status_code == 400 and "x-ai-cache-ttl" in wrong.json()["error"]["message"]
 
 
 def test_without_an_embedder_requests_go_on(gateways):

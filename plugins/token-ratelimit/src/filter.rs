@@ -8,7 +8,6 @@ use shared::facts::Fact;
 use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ResponseHead,
 };
-use shared::host::Map;
 use shared::json::parse;
 use shared::protocol::{Endpoint, GooglePath, head};
 use shared::request::RequestBody;
@@ -433,13 +432,4 @@ fn small(text: &str) -> String {
         value.map_or("null", |value| value.get()).to_owned()
     };
     format!("{{\"user\":{},\"metadata\":{}}}", or_null(user), or_null(metadata))
-}
-
-/// Header of clients that administer.
-pub(crate) fn bearer(host: &dyn shared::host::Host) -> Vec<u8> {
-    let value = host.header(Map::Request, "authorization").unwrap_or_default();
-    match value.split_at_checked(7) {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.to_vec(),
-        _ => Vec::new(),
-    }
 }
