@@ -5,6 +5,7 @@
 //! or more need: framing, protocols, token counts, errors, facts and config.
 
 pub mod admin;
+pub mod audit;
 pub mod chain;
 pub mod client;
 pub mod config;

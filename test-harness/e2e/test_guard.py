@@ -1,7 +1,10 @@
 """prompt-guard on answers: what may not get out ends them properly in each client's protocol, and what was
 masked comes back, in texts and in arguments of calls, streamed and not."""
 
+import http.server
 import json
+import threading
+import time
 
 import anthropic
 import httpx
@@ -12,9 +15,12 @@ import yaml
 from conftest import EXAMPLES, Gateway
 from gateway import config
 from gateway.stack import CLIENT_KEY, Stack
+from test_limits import cluster
 
 GUARD = {
     "pii": {"entities": {"EMAIL": "mask", "SECRET": "block"}},
+    "moderation": {"service": "openai", "upstream": "judge", "authority": "judge.example", "timeout_ms": 1000,
+                   "api_key": "judges-key"},
     "answers": {"deny": ["top secret"], "deny_patterns": ["(?i)project\\s+x\\d+"],
                 "entities": {"US_SSN": "mask"}},
 }
@@ -25,9 +31,41 @@ PIECES = {"split": {"every": 3}}
 GEMINI = "/v1beta/models/gemini-2.5-flash"
 
 
-def edit(text):
+class Judge(http.server.BaseHTTPRequestHandler):
+    """A service with the form of OpenAI's moderations."""
+
+    seen: list = []
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.seen.append((self.path, self.headers["authorization"], body["input"]))
+        if "hangs" in body["input"]:
+            time.sleep(1.5)
+        hate = "hateful" in body["input"]
+        answer = {"results": [{"flagged": hate, "categories": {"hate": hate, "violence": False},
+                               "category_scores": {"hate": 0.9 * hate}}]}
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def judge():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Judge)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def edit(text, judge):
     """An example with this configuration of the guard."""
     document = yaml.safe_load(text)
+    document["static_resources"]["clusters"].append(cluster("judge", judge))
     for wasm in config.wasm_configs(document):
         if wasm["name"] == "prompt-guard":
             wasm["configuration"]["value"] = json.dumps(GUARD)
@@ -39,10 +77,12 @@ def edit(text):
 
 
 @pytest.fixture(scope="module", params=EXAMPLES)
-def running(request, tmp_path_factory):
-    with Stack(request.param, directory=tmp_path_factory.mktemp("guard"), edit=edit) as stack:
+def running(request, tmp_path_factory, judge):
+    with Stack(request.param, directory=tmp_path_factory.mktemp("guard"),
+               edit=lambda text: edit(text, judge)) as stack:
         yield Gateway(stack)
         log = stack.log
+    assert "judges-key" not in log
     assert '"action":"block_answer"' in log and "TOP secret" not in log and "anna.k" not in log
 
 
@@ -231,3 +271,21 @@ def test_what_was_masked_comes_back_in_chat(gateway, ask, stream):
     assert message.content == RESTORED
     assert json.loads(message.tool_calls[0].function.arguments) == CALLED
     sent_masked(gateway, "openai")
+
+
+def test_a_service_outside_judges_the_masked_text(gateway, ask):
+    Judge.seen.clear()
+    assert gateway.post(ask("gpt-4o", "I am anna.k@example.com")).status_code == 200
+    assert Judge.seen == [("/v1/moderations", "Bearer judges-key", "I am [EMAIL_1]")]
+    gateway.reset()
+    answer = gateway.post(ask("gpt-4o", "a hateful thing"))
+    assert answer.status_code == 400 and answer.json()["error"]["code"] == "content_policy_violation"
+    assert gateway.received("openai") == []
+    log = gateway.stack.log.splitlines()[-1]
+    line = json.loads(log[log.index("{"):])
+    assert line["rule"] == "moderation:hate" and line["event"] == "guard" and line["time"].endswith("Z")
+
+
+def test_a_service_that_hangs_lets_nothing_pass(gateway, ask):
+    assert gateway.post(ask("gpt-4o", "it hangs")).status_code == 503
+    assert gateway.received("openai") == []

@@ -31,6 +31,8 @@ pub struct Config {
     pub limits: Limits,
     /// What the model answers.
     pub answers: Answers,
+    /// A service outside that judges texts: categories such as hate, violence, self-harm.
+    pub moderation: Option<Moderation>,
     /// What happens to requests that cannot be looked into: compressed, binary, of an unknown type.
     pub uninspected: Uninspected,
     /// Names the text of a decision in the audit line, as the first half of its HMAC-SHA-256 under this
@@ -51,6 +53,7 @@ impl Default for Config {
             rules: Vec::new(),
             limits: Limits::default(),
             answers: Answers::default(),
+            moderation: None,
             uninspected: Uninspected::default(),
             audit_salt: None,
             max_request_bytes: 50 << 20,
@@ -320,6 +323,136 @@ impl Default for Answers {
             hold_back: 128,
         }
     }
+}
+
+/// Which service judges texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// OpenAI's moderations, or one that has their form.
+    Openai,
+    /// A guardrail of Amazon Bedrock.
+    Bedrock,
+    /// Alibaba Cloud's content moderation, `TextModerationPlus`.
+    Aliyun,
+    /// Tencent Cloud's text moderation.
+    Tencent,
+    /// Any that takes and answers JSON: `body` and `flagged` say how.
+    Http,
+}
+
+/// What happens to a text that could not be judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Fail {
+    /// It goes on.
+    Open,
+    /// The request is answered with 503.
+    #[default]
+    Closed,
+}
+
+/// A service outside that judges texts. Data that is masked is masked for it too.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Moderation {
+    /// Which it is.
+    pub service: Service,
+    /// The cluster on Envoy, `host:port` on APISIX.
+    pub upstream: String,
+    /// `http` or `https`; on Envoy the cluster decides.
+    #[serde(default = "https")]
+    pub scheme: String,
+    /// The host name sent; the service's own unless said.
+    #[serde(default)]
+    pub authority: Option<String>,
+    /// The path; the service's own unless said.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Sent as `authorization: Bearer ...`.
+    #[serde(default)]
+    pub api_key: Option<Secret>,
+    /// Sent along, as `api-key`.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    /// When to give up, in milliseconds.
+    #[serde(default = "moderation_timeout")]
+    pub timeout_ms: u32,
+    /// What happens to a text that could not be judged.
+    #[serde(default)]
+    pub fail: Fail,
+    /// What happens to a text that it is against.
+    #[serde(default = "block")]
+    pub action: Action,
+    /// Whose texts are judged.
+    #[serde(default = "asking", deserialize_with = "list")]
+    pub roles: Vec<Role>,
+    /// Judges the last so many messages only; all unless said.
+    #[serde(default)]
+    pub last_messages: Option<u32>,
+    /// Most characters of one call; more take several.
+    #[serde(default = "characters")]
+    pub max_characters: usize,
+    /// Most calls for one request; what would take more counts as not judged.
+    #[serde(default = "calls")]
+    pub max_calls: usize,
+    /// Of `openai`: categories and the score from which on each is against a text, in place of the
+    /// service's own word. Of `http`: `flagged` and the least number.
+    #[serde(default)]
+    pub thresholds: BTreeMap<String, f64>,
+    /// Takes what the service is not sure of (Alibaba's `medium`, Tencent's `Review`) for bad, too.
+    #[serde(default)]
+    pub strict: bool,
+    /// OpenAI's model, Alibaba's `Service`, Tencent's `BizType`.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Of `bedrock`: the guardrail's id.
+    #[serde(default)]
+    pub guardrail: String,
+    /// Of `bedrock`: the guardrail's version, or `DRAFT`.
+    #[serde(default)]
+    pub guardrail_version: String,
+    /// The cloud's region.
+    #[serde(default)]
+    pub region: String,
+    /// The cloud's key.
+    #[serde(default)]
+    pub access_key_id: Option<Secret>,
+    /// Its secret.
+    #[serde(default)]
+    pub secret_access_key: Option<Secret>,
+    /// Of `bedrock`: the token of a session.
+    #[serde(default)]
+    pub session_token: Option<Secret>,
+    /// Of `http`: the body, with `{{text}}` and `{{source}}` (`INPUT`) where the text and what it is
+    /// stand as JSON strings: `{"text": {{text}}}`.
+    #[serde(default)]
+    pub body: String,
+    /// Of `http`: a JSON pointer to a boolean, a number or a list of categories.
+    #[serde(default)]
+    pub flagged: String,
+}
+
+fn https() -> String {
+    "https".into()
+}
+fn moderation_timeout() -> u32 {
+    2_000
+}
+fn block() -> Action {
+    Action::Block
+}
+fn asking() -> Vec<Role> {
+    vec![Role::User, Role::Tool]
+}
+fn characters() -> usize {
+    2_000
+}
+fn calls() -> usize {
+    8
 }
 
 /// What happens to what cannot be looked into.

@@ -3,17 +3,20 @@
 use std::rc::Rc;
 
 use serde_json::value::RawValue;
+use shared::audit;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
-use shared::filter::{BodyKind, Cx, Event, Filter, Flow, Headers, Interest, Out, ResponseHead};
+use shared::filter::{
+    BodyKind, CallReply, Cx, Event, Filter, Flow, Headers, Interest, Out, ResponseHead,
+};
 use shared::host::{Host, Map};
 use shared::json::JsonStr;
 use shared::protocol::{Endpoint, Vendor};
 use shared::request::RequestBody;
 use shared::texts::{self, Kind, Role, Text};
 
-use crate::config::{Action, Uninspected};
+use crate::config::{Action, Fail, Uninspected};
 use crate::mask::Masks;
 use crate::mask::restore::{Sent, Stream};
 use crate::policy::{Findings, Policy};
@@ -28,6 +31,17 @@ pub(crate) struct GuardFilter {
     begun: Begun,
     /// The answer was ended; what comes after goes nowhere.
     ended: bool,
+    /// What the service outside has still to judge, and what is told of the request.
+    asking: Option<Asking>,
+}
+
+/// A request that the service outside is asked about.
+struct Asking {
+    /// The last comes first.
+    pieces: Vec<String>,
+    findings: Findings,
+    /// What the request is called in the audit line.
+    name: Option<String>,
 }
 
 /// Why a request is refused.
@@ -47,12 +61,14 @@ impl GuardFilter {
             masks: Masks::default(),
             begun: Begun::default(),
             ended: false,
+            asking: None,
         }
     }
 
     /// Looks at all texts of a request: what was found, and the edits that mask it.
-    fn look(&mut self, texts: &[Text<'_>], body: &RequestBody) -> (Findings, Vec<Edit>) {
+    fn look(&mut self, texts: &[Text<'_>], body: &RequestBody) -> Looked {
         let mut findings = Findings::default();
+        let mut judged = Vec::new();
         let mut edits = Vec::new();
         let last = texts.iter().map(|text| text.message).max().unwrap_or(0);
         for text in texts {
@@ -62,27 +78,24 @@ impl GuardFilter {
                 self.policy.detect(&string, &mut findings);
             }
             self.policy.lists(&string, text.role == Role::User, &mut findings);
-            if !self.policy.masks() {
-                continue;
-            }
             // A schema's words are the application's, and are to be taken literally.
-            if text.role == Role::Declaration {
-                continue;
+            let treated = match text.role {
+                Role::Declaration => None,
+                _ if !self.policy.masks() => None,
+                _ => self.policy.treat(&string, &mut self.masks, &mut findings),
+            };
+            if self.policy.moderates(text, last) {
+                judged.push(treated.clone().unwrap_or_else(|| string.to_string()));
             }
-            let treated = self.policy.treat(&string, &mut self.masks, &mut findings);
             if let (Some(treated), Some(range)) = (treated, body.range_of(text.raw.get())) {
                 edits.push((range, JsonStr::encode(&treated).quoted().to_owned()));
             }
         }
-        (findings, edits)
+        Looked { findings, edits, judged }
     }
 
     fn judge(&self, texts: &[Text<'_>], findings: &Findings) -> Result<Action, Refusal> {
-        let refuse = |rule: &str, message: &str| {
-            let error =
-                ApiError::new(ErrorKind::InvalidRequest, message).code("content_policy_violation");
-            Err(Refusal { error, rule: rule.to_owned() })
-        };
+        let refuse = |rule: &str, message: &str| Err(refusal(rule, message));
         let limits = &self.policy.limits;
         let turns = texts.iter().filter(|text| text.role == Role::User).map(|text| text.message);
         let turns = turns.collect::<std::collections::BTreeSet<_>>().len();
@@ -132,24 +145,68 @@ impl GuardFilter {
         Ok(action)
     }
 
-    fn audit(&self, cx: &mut Cx<'_>, action: &str, findings: &Findings, rule: &str, body: &str) {
+    /// Asks the service outside, if there is one and it has something to judge.
+    fn ask(&mut self, cx: &mut Cx<'_>, texts: &[String], findings: Findings, body: &str) -> Flow {
+        let policy = Rc::clone(&self.policy);
+        let Some(service) = &policy.moderation else { return Flow::Continue };
+        let name = policy.audit_name(body);
+        let Some(mut pieces) = service.pieces(texts) else {
+            return self.unjudged(cx, &findings, name);
+        };
+        pieces.reverse();
+        let Some(first) = pieces.pop() else { return Flow::Continue };
+        let call = service.call(cx.host, &first, false);
+        self.asking = Some(Asking { pieces, findings, name });
+        Flow::Call(Box::new(call))
+    }
+
+    /// The service outside has not judged the request.
+    fn unjudged(&self, cx: &mut Cx<'_>, findings: &Findings, name: Option<String>) -> Flow {
+        let fail = self.policy.moderation.as_ref().map(|service| service.config.fail);
+        if fail == Some(Fail::Open) {
+            self.audit(cx, "unjudged", findings, "moderation", name);
+            return Flow::Continue;
+        }
+        let message = "content cannot be checked at the moment; try again soon";
+        let error = ApiError::new(ErrorKind::Overloaded, message);
+        let refusal = Refusal { error, rule: "moderation".to_owned() };
+        self.refuse_named(cx, &refusal, findings, name)
+    }
+
+    fn audit(
+        &self,
+        cx: &mut Cx<'_>,
+        action: &str,
+        findings: &Findings,
+        rule: &str,
+        name: Option<String>,
+    ) {
         let consumer = cx.facts.get(cx.host, Fact::Consumer);
-        let line = serde_json::json!({
-            "event": "guard",
-            "action": action,
+        let more = serde_json::json!({
             "dry_run": self.policy.mode == Mode::DryRun,
-            "consumer": consumer,
             "rule": rule,
             "rules": findings.rules,
             "score": findings.score,
             "entities": findings.kinds,
-            "text": self.policy.audit_name(body),
+            "text": name,
         });
+        let now = cx.host.now_nanos();
+        let line = audit::line(now, "guard", action, consumer.as_deref(), more);
         log::warn!("{line}");
     }
 
     fn refuse(&self, cx: &mut Cx<'_>, refusal: &Refusal, findings: &Findings, body: &str) -> Flow {
-        self.audit(cx, "block", findings, &refusal.rule, body);
+        self.refuse_named(cx, refusal, findings, self.policy.audit_name(body))
+    }
+
+    fn refuse_named(
+        &self,
+        cx: &mut Cx<'_>,
+        refusal: &Refusal,
+        findings: &Findings,
+        name: Option<String>,
+    ) -> Flow {
+        self.audit(cx, "block", findings, &refusal.rule, name);
         if self.policy.mode == Mode::DryRun {
             return Flow::Continue;
         }
@@ -214,7 +271,7 @@ impl GuardFilter {
             kinds: seen.kinds.clone(),
             ..Findings::default()
         };
-        self.audit(cx, word, &findings, rule.unwrap_or_default(), "");
+        self.audit(cx, word, &findings, rule.unwrap_or_default(), None);
         if !self.enforces() || word == "log_answer" {
             return;
         }
@@ -234,7 +291,7 @@ impl GuardFilter {
         rule: &str,
     ) -> Option<Vec<u8>> {
         if self.stream.seen().end.is_none() {
-            self.audit(cx, "block_answer", &Findings::default(), rule, "");
+            self.audit(cx, "block_answer", &Findings::default(), rule, None);
         }
         if !self.enforces() {
             return None;
@@ -298,12 +355,25 @@ impl GuardFilter {
     }
 }
 
+fn refusal(rule: &str, message: &str) -> Refusal {
+    let error = ApiError::new(ErrorKind::InvalidRequest, message).code("content_policy_violation");
+    Refusal { error, rule: rule.to_owned() }
+}
+
 fn send(cx: &mut Cx<'_>, event: &Sent, out: &mut Out<'_>) {
     out.send(cx, &Event { name: event.name.as_deref(), data: &event.data, raw: None });
 }
 
 fn stricter(one: Action, other: Action) -> Action {
     if one as u8 <= other as u8 { one } else { other }
+}
+
+/// What has come of looking at a request.
+struct Looked {
+    findings: Findings,
+    edits: Vec<Edit>,
+    /// The texts for the service outside, masked.
+    judged: Vec<String>,
 }
 
 type Edit = (std::ops::Range<usize>, String);
@@ -364,7 +434,7 @@ impl Filter for GuardFilter {
             };
             return self.refuse(cx, &refusal, &Findings::default(), &text);
         }
-        let (mut findings, edits) = self.look(&found, body);
+        let Looked { mut findings, edits, judged } = self.look(&found, body);
         let action = match self.judge(&found, &findings) {
             Ok(action) => action,
             Err(refusal) => return self.refuse(cx, &refusal, &findings, &text),
@@ -384,7 +454,7 @@ impl Filter for GuardFilter {
         if word != "pass" || action == Action::Log {
             let rule = findings.rules.first().cloned().unwrap_or_default();
             let name = if action == Action::Log { "log" } else { word };
-            self.audit(cx, name, &findings, &rule, &text);
+            self.audit(cx, name, &findings, &rule, self.policy.audit_name(&text));
         }
         cx.facts.set(cx.host, Fact::Guard, word);
         if !findings.rules.is_empty() && action != Action::Allow {
@@ -411,7 +481,48 @@ impl Filter for GuardFilter {
         if self.restores() || (self.watches() && self.enforces()) {
             cx.rewrite_answer();
         }
-        Flow::Continue
+        self.ask(cx, &judged, findings, &text)
+    }
+
+    fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
+        let policy = Rc::clone(&self.policy);
+        let (Some(service), Some(mut asking)) = (&policy.moderation, self.asking.take()) else {
+            return Flow::Continue;
+        };
+        let Some(names) = service.verdict(&reply) else {
+            return self.unjudged(cx, &asking.findings, asking.name);
+        };
+        if !names.is_empty() {
+            let rules = names.iter().map(|name| format!("moderation:{name}"));
+            asking.findings.rules = rules.collect();
+            let rule = asking.findings.rules.first().cloned().unwrap_or_default();
+            match service.config.action {
+                Action::Block => {
+                    let message = "the request was refused by this gateway's content policy";
+                    return self.refuse_named(
+                        cx,
+                        &refusal(&rule, message),
+                        &asking.findings,
+                        asking.name,
+                    );
+                }
+                Action::Flag => {
+                    self.audit(cx, "flag", &asking.findings, &rule, asking.name.clone());
+                    cx.facts.set(cx.host, Fact::Guard, "flag");
+                    cx.facts.set(cx.host, Fact::GuardRules, asking.findings.rules.join(","));
+                }
+                Action::Log => self.audit(cx, "log", &asking.findings, &rule, asking.name.clone()),
+                Action::Allow => {}
+            }
+        }
+        match asking.pieces.pop() {
+            Some(piece) => {
+                let call = service.call(cx.host, &piece, false);
+                self.asking = Some(asking);
+                Flow::Call(Box::new(call))
+            }
+            None => Flow::Continue,
+        }
     }
 
     fn response_head(&mut self, _cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {

@@ -8,6 +8,7 @@ pub mod config;
 pub mod detect;
 mod filter;
 pub mod mask;
+pub mod moderation;
 pub mod normalise;
 pub mod pii;
 pub mod policy;

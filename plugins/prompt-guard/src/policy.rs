@@ -16,6 +16,7 @@ use crate::answers::{Answers, HOLD_PII};
 use crate::config::{self, Action, Config, Preset, RuleSet, Treatment, Uninspected};
 use crate::detect::Detector;
 use crate::mask::{LITERAL, Masks, names};
+use crate::moderation::Moderation;
 use crate::normalise;
 use crate::pii::{Entities, Entity, Scanner};
 use crate::rules::{Count, Rules, expression, expressions};
@@ -44,6 +45,8 @@ pub struct Policy {
     pub rules: Vec<Rules>,
     /// What answers are looked at for; `None` if for nothing.
     pub answers: Option<Answers>,
+    /// A service outside.
+    pub moderation: Option<Moderation>,
     roles: Vec<config::Role>,
     last_messages: Option<u32>,
     scanner: Scanner,
@@ -122,6 +125,7 @@ impl Policy {
             detector: Detector::new(),
             rules,
             answers,
+            moderation: config.moderation.map(Moderation::new).transpose()?,
             roles: config.injection.roles,
             last_messages: config.injection.last_messages,
             scanner: Scanner::new(entities).map_err(|error| built(error, "pii"))?,
@@ -169,15 +173,15 @@ impl Policy {
 
     /// Whether a text is looked at for attempts; `last`: the number of the last message.
     pub fn inspects(&self, text: &Text<'_>, last: u32) -> bool {
-        let role = match text.role {
-            Role::System | Role::Declaration => config::Role::System,
-            Role::User => config::Role::User,
-            Role::Assistant => config::Role::Assistant,
-            Role::Tool => config::Role::Tool,
-        };
-        let recent =
-            self.last_messages.is_none_or(|count| last.saturating_sub(text.message) < count);
-        self.action != Action::Allow && recent && self.roles.contains(&role)
+        self.action != Action::Allow && concerns(text, last, &self.roles, self.last_messages)
+    }
+
+    /// Whether a text is judged by the service outside.
+    pub fn moderates(&self, text: &Text<'_>, last: u32) -> bool {
+        self.moderation.as_ref().is_some_and(|service| {
+            let config = &service.config;
+            concerns(text, last, &config.roles, config.last_messages)
+        })
     }
 
     /// Looks for an attempt in a text.
@@ -297,6 +301,17 @@ impl Policy {
     pub fn audit_name(&self, text: &str) -> Option<String> {
         self.audit_salt.as_ref().map(|salt| self.hash(Some(salt), text))
     }
+}
+
+/// Whether a text is one of these roles' and of the last so many messages.
+fn concerns(text: &Text<'_>, last: u32, roles: &[config::Role], messages: Option<u32>) -> bool {
+    let role = match text.role {
+        Role::System | Role::Declaration => config::Role::System,
+        Role::User => config::Role::User,
+        Role::Assistant => config::Role::Assistant,
+        Role::Tool => config::Role::Tool,
+    };
+    messages.is_none_or(|count| last.saturating_sub(text.message) < count) && roles.contains(&role)
 }
 
 /// Kinds that a preset masks.

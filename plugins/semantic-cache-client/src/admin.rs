@@ -12,6 +12,7 @@
 
 use serde_json::json;
 use shared::admin::{bearer, parameters, reply};
+use shared::audit;
 use shared::filter::Reply;
 use shared::host::Host;
 
@@ -82,6 +83,7 @@ pub fn answer(cache: &Cache, host: &dyn Host, asked: &Asked) -> Reply {
         Purge::Consumer(_) => "consumer",
         Purge::User(_) => "user",
     };
-    log::warn!("{}", json!({"event": "cache_purge", "what": what, "removed": removed}));
+    let more = json!({"what": what, "removed": removed});
+    log::warn!("{}", audit::line(host.now_nanos(), "cache_purge", "erase", None, more));
     reply(200, &json!({ "removed": removed }))
 }

@@ -9,6 +9,7 @@
 
 use serde_json::{Value, json};
 use shared::admin::{bearer, reply};
+use shared::audit;
 use shared::filter::{CallReply, Reply};
 use shared::host::{Call, Host};
 
@@ -85,10 +86,11 @@ pub fn answer(limiter: &Limiter, host: &dyn Host, asked: &Asked) -> Said {
         Err(reply) => Said::Reply(reply),
         Ok(claim) => {
             if asked.what != What::Show {
-                let action = format!("{:?}", asked.what);
+                let action = format!("{:?}", asked.what).to_ascii_lowercase();
                 let name = limiter.rules.get(claim.rule).map(|rule| rule.name.as_str());
-                let line = json!({"event": "limit_admin", "action": action, "rule": name});
-                log::warn!("{line}");
+                let more = json!({"rule": name});
+                let now = host.now_nanos();
+                log::warn!("{}", audit::line(now, "limit_admin", &action, None, more));
             }
             match &limiter.store {
                 Store::Redis(redis) => {

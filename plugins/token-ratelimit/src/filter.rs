@@ -12,7 +12,7 @@ use shared::json::parse;
 use shared::protocol::{Endpoint, GooglePath, head};
 use shared::request::RequestBody;
 use shared::usage::Usage;
-use shared::{pick, texts, tokens};
+use shared::{audit, pick, texts, tokens};
 
 use crate::admitted::{Admitted, Lease};
 use crate::ask::Ask;
@@ -228,8 +228,8 @@ fn counts(endpoint: Option<Endpoint>) -> bool {
 
 fn line(action: &str, rule: &str, cx: &mut Cx<'_>) -> String {
     let consumer = cx.facts.get(cx.host, Fact::Consumer);
-    serde_json::json!({"event": "limit", "action": action, "rule": rule, "consumer": consumer})
-        .to_string()
+    let more = serde_json::json!({"rule": rule});
+    audit::line(cx.host.now_nanos(), "limit", action, consumer.as_deref(), more)
 }
 
 impl Filter for LimitFilter {
