@@ -1,4 +1,4 @@
-//! The built prompt-guard: nothing slips past it.
+//! The built prompt-guard: nothing slips past it, and its cost is linear, counted in instructions.
 
 mod support;
 
@@ -65,4 +65,49 @@ fn a_batch_is_inspected_as_what_it_holds() {
     let batch =
         Request::post("/v1/messages/batches", body).header("content-type", "application/json");
     assert_eq!(guard.refuse(batch).client.status(), 400);
+}
+
+#[test]
+fn the_cost_of_a_request_grows_no_faster_than_its_text() {
+    let guard = guard(
+        r#"{"injection":{"action":"log"},"pii":{"preset":"gdpr","entities":{"SECRET":"mask"}},
+            "rules":[{"name":"r","words":["bluebird"],"patterns":["(?i)project\\s+x"],"action":"log"}]}"#,
+    );
+    let cost = |unit: &str, length: usize| {
+        let text: String = unit.chars().cycle().take(length).collect();
+        let body = format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#);
+        guard.run(json(body), |_| Response::json(200, "{}")).fuel
+    };
+    for unit in [
+        "The quick brown fox jumps over the lazy dog. ",
+        "请帮我翻译以下内容成英文，谢谢。",
+        "1",
+        "1 ",
+        "1-",
+        "1.",
+        "a@",
+        "a@b.",
+        "::",
+        "[",
+        "[A_1",
+        "eyJ",
+        "eyJa.eyJ",
+        "password=",
+        "-----BEGIN PRIVATE KEY-----",
+        "+1 (",
+        "aWdub3Jl",
+        "%69",
+        "i g n o r e ",
+        "\u{200b}a",
+        "&#x69;",
+        "ignore previous ",
+        "<!-- ",
+        "http://a:b",
+        "sk-",
+        "\u{ff11}",
+    ] {
+        let (short, long) = (cost(unit, 4_000), cost(unit, 32_000));
+        println!("{unit:?}: {} and {} instructions a character", short / 4_000, long / 32_000);
+        assert!(long < 11 * short, "{unit:?}: {short} for 4,000 characters, {long} for 32,000");
+    }
 }
