@@ -46,6 +46,9 @@ manifests: ## Write envoy-examples/kubernetes anew, from the example's policy
 oci: wasm ## The bundle as a container image, with a bill of materials and checksums, into target/oci
 	@PYTHONPATH=test-harness python3 -m oci
 
+compose-demo: ## The same requests through Envoy and APISIX of test-harness/compose (docker compose up -d first)
+	@PYTHONPATH=test-harness python3 -m compose
+
 demo: wasm mock ## Three requests through real Envoy, printed, everything stopped again
 	@test-harness/setup.sh run
 	@$(PYTHON) -m gateway demo
@@ -104,7 +107,11 @@ bench-translate: ## What translating costs, in Wasm instructions and native time
 metrics-cost: ## What ai-metrics adds to a request and to an event, in native time
 	@cargo run --quiet --release --locked -p ai-metrics --example cost --features shared/testing
 
-soak: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000]
+soak: wasm mock ## Mixed load on one Envoy worker: wrong answers, growing memory [SECONDS=180] [CPU=0.7]
+	@test-harness/setup.sh run
+	@SECONDS="$(or $(SECONDS),180)" CPU="$(or $(CPU),0.7)" $(PYTHON) -m soak
+
+soak-metrics: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000]
 	@SOAK=$${SOAK:-200000} cargo test --quiet --release --locked -p test-harness --test ai_metrics_memory -- --nocapture
 
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder

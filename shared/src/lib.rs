@@ -4,6 +4,8 @@
 //! interfaces, the driver between them and a proxy's callbacks ([`exchange`]), and what two plugins
 //! or more need: framing, protocols, token counts, errors, facts and config.
 
+pub mod admin;
+pub mod audit;
 pub mod chain;
 pub mod client;
 pub mod config;
@@ -27,6 +29,7 @@ pub mod price;
 pub mod protocol;
 pub mod request;
 pub mod services;
+pub mod sigv4;
 pub mod small_map;
 pub mod sort;
 pub mod sse;

@@ -182,6 +182,8 @@ impl<'a> Walk<'a> {
                         self.top(request.get(), depth + 1)?;
                     }
                 }
+                // A request of Anthropic's batches.
+                "params" if depth == 1 => self.top(value.get(), depth + 1)?,
                 "generateContentRequest" | "generate_content_request" if depth == 0 => {
                     self.top(value.get(), depth + 1)?;
                 }

@@ -21,6 +21,14 @@ pub fn parse(text: &str) -> Option<i64> {
     Some(days * 86_400 + seconds)
 }
 
+/// Seconds since the Unix epoch as `2026-12-31T23:59:59Z`.
+pub fn written(seconds: u64) -> String {
+    let time = crate::sigv4::timestamp(seconds);
+    let part = |from: usize, to: usize| time.get(from..to).unwrap_or_default();
+    let date = format!("{}-{}-{}", part(0, 4), part(4, 6), part(6, 8));
+    format!("{date}T{}:{}:{}Z", part(9, 11), part(11, 13), part(13, 15))
+}
+
 /// Seconds from midnight in UTC, the offset taken off.
 fn time_of_day(text: &str) -> Option<i64> {
     let split = text.find(['Z', 'z', '+', '-'])?;

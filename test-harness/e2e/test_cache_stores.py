@@ -7,9 +7,12 @@ import concurrent.futures
 import json
 import time
 
+import anthropic
 import httpx
+import openai
 import pytest
 import yaml
+from google import genai
 
 from gateway import config
 from gateway.chroma import Chroma
@@ -36,6 +39,8 @@ GATEWAYS = {
                                       "store": {"kind": "chroma", "service": service("chroma")}}},
     "one": REDIS,
     "two": REDIS,
+    "tools": {**COMMON, "cache": {"tools": True}},
+    "stale": {**COMMON, "ttl": 1, "jitter": 0, "stale_if_error": 600},
     "mute": {**COMMON, "semantic": {"embedder": {**EMBEDDER, "service": service("nobody", 300)}}},
 }
 
@@ -50,7 +55,9 @@ def listener(name, port):
         "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue",
                           "value": json.dumps(GATEWAYS[name])}}
     router = {"@type": f"{TYPE}http.router.v3.Router"}
-    routes = [{"match": {"prefix": "/"}, "route": {"cluster": "openai", "timeout": "60s"}}]
+    providers = {"/v1/messages": "anthropic", "/v1beta/": "gemini", "/": "openai"}
+    routes = [{"match": {"prefix": prefix}, "route": {"cluster": provider, "timeout": "60s"}}
+              for prefix, provider in providers.items()]
     manager = {
         "@type": f"{TYPE}network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
@@ -82,15 +89,14 @@ class Gateways:
     def __getattr__(self, name):
         return self.parts[name]
 
-    def ask(self, gateway, text, answer=None, stream=False, **fields):
+    def ask(self, gateway, text, answer=None, stream=False, fails=None, headers=None, **fields):
         """Asks a question; the stand-in answers as told."""
+        script = fails or {"text": answer or f"About: {text}"}
         body = {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], "stream": stream, **fields}
         headers = {"authorization": f"Bearer {KEYS['OPENAI_API_KEY']}",
-                   "x-mock-llm": json.dumps({"text": answer or f"About: {text}"})}
+                   "x-mock-llm": json.dumps(script), **(headers or {})}
         url = f"http://127.0.0.1:{self.ports[gateway]}/v1/chat/completions"
-        got = self.http.post(url, json=body, headers=headers)
-        assert got.status_code == 200, got.text
-        return got
+        return self.http.post(url, json=body, headers=headers)
 
     def purge(self, gateway, query):
         url = f"http://127.0.0.1:{self.ports[gateway]}/_ai/cache/purge?{query}"
@@ -100,6 +106,7 @@ class Gateways:
 
 
 def verdict(answer):
+    assert answer.status_code == 200, answer.text
     return answer.headers["x-ai-cache"]
 
 
@@ -126,17 +133,17 @@ def gateways(tmp_path_factory):
         redis.wait()
 
         def edit(document):
-            mock = yaml.safe_load(document)
-            stand_in = next(c for c in mock["static_resources"]["clusters"] if c["name"] == "openai")
-            port = stand_in["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
-            port = port["socket_address"]["port_value"]
-            clusters = {"openai": port, "embedder": embedder.port, "chroma": chroma.port,
+            admin = yaml.safe_load(document)["admin"]
+            stand_ins = {name: stack.ports[config.PROVIDERS[name]]
+                         for name in ("openai", "anthropic", "gemini")}
+            clusters = {**stand_ins, "embedder": embedder.port, "chroma": chroma.port,
                         "webdis": redis.http_port, "nobody": config.free_ports(1)[0]}
-            return yaml.safe_dump({"admin": mock["admin"], "static_resources": {
+            return yaml.safe_dump({"admin": admin, "static_resources": {
                 "listeners": [listener(*each) for each in ports.items()],
                 "clusters": [cluster(*each) for each in clusters.items()]}})
 
-        with Stack("full-chain.yaml", directory=tmp_path_factory.mktemp("stores"), edit=edit) as stack:
+        stack = Stack("full-chain.yaml", directory=tmp_path_factory.mktemp("stores"), edit=edit)
+        with stack:
             yield Gateways(stack, ports, redis=redis, chroma=chroma, embedder=embedder)
             assert "panicked" not in stack.log and "quarterly" not in stack.log
     embedder.stop()
@@ -181,6 +188,139 @@ def test_what_is_purged_leaves_chroma_too(gateways):
     assert until(lambda: known() == 2)
     gateways.purge("chroma", "all=true")
     assert until(lambda: known() == 0)
+
+
+@pytest.mark.parametrize("fails", [{"status": 500}, {"drop_connection": True}])
+def test_an_old_answer_serves_while_the_provider_fails(gateways, fails):
+    question = f"What helps against {fails}?"
+    first = gateways.ask("stale", question)
+    assert verdict(first) == "miss"
+    assert gateways.ask("stale", "Another question?", fails=fails).status_code >= 500
+    # A second later it is over, and of use only if there is nothing better.
+    assert until(lambda: gateways.ask("stale", question, fails=fails).headers["x-ai-cache"] == "stale")
+    old = gateways.ask("stale", question, fails=fails)
+    assert verdict(old) == "stale" and old.json() == first.json() and int(old.headers["age"]) >= 1
+    streamed = gateways.ask("stale", question, fails=fails, stream=True)
+    assert verdict(streamed) == "stale" and streamed.headers["content-type"] == "text/event-stream"
+    pieces = [json.loads(line[6:]) for line in streamed.text.splitlines() if line.startswith("data: {")]
+    said = "".join(piece["choices"][0]["delta"].get("content", "") for piece in pieces if piece["choices"])
+    assert said == text(first)
+    fresh = gateways.ask("stale", question, "better")
+    assert verdict(fresh) == "miss" and text(fresh) == "better"
+
+
+TEXT = "Ein Gruß, 你好，\u2028\"so\"\\n\n" + "and on and on " * 60
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"],
+          "additionalProperties": False}
+SCRIPTS = {"text": {"text": TEXT},
+           "tool": {"tool_calls": [{"name": "look", "arguments": {"a": "x \n\"y\" 你"}, "id": "call_1"}]}}
+
+
+def chat(client, question, tools, stream):
+    function = {"name": "look", "parameters": SCHEMA, "strict": True}
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": question}],
+            **({"tools": [{"type": "function", "function": function}]} if tools else {})}
+    if stream:
+        with client.chat.completions.stream(**body) as events:
+            for _ in events:
+                pass
+            choice = events.get_final_completion().choices[0]
+    else:
+        choice = client.chat.completions.create(**body).choices[0]
+    said = choice.message
+    calls = [(call.id, call.function.name, call.function.arguments) for call in said.tool_calls or []]
+    return [choice.finish_reason, said.role, said.content, said.refusal, calls]
+
+
+def responses(client, question, tools, stream):
+    function = {"type": "function", "name": "look", "parameters": SCHEMA, "strict": True}
+    body = {"model": "gpt-4o", "input": question, **({"tools": [function]} if tools else {})}
+    if not stream:
+        return [item.to_dict() for item in client.responses.create(**body).output]
+    with client.responses.stream(**body) as events:
+        for _ in events:
+            pass
+        items = [item.to_dict() for item in events.get_final_response().output]
+    for item in items:
+        item.pop("parsed_arguments", None)
+        [part.pop("parsed", None) for part in item.get("content") or []]
+    return items
+
+
+def messages(client, question, tools, stream):
+    body = {"model": "claude-haiku-4-5", "max_tokens": 4000,
+            "messages": [{"role": "user", "content": question}],
+            **({"tools": [{"name": "look", "input_schema": SCHEMA}]} if tools else {})}
+    if not stream:
+        message = client.messages.create(**body)
+    else:
+        with client.messages.stream(**body) as events:
+            for _ in events:
+                pass
+            message = events.get_final_message()
+    blocks = [block.to_dict() for block in message.content]
+    for block in blocks:
+        block.pop("parsed_output", None)
+    return [blocks, message.stop_reason, message.usage.output_tokens]
+
+
+def gemini(client, question, tools, stream):
+    options = {"tools": [{"function_declarations": [
+        {"name": "look", "parameters_json_schema": SCHEMA}]}],
+        "automatic_function_calling": {"disable": True}} if tools else None
+    asked = {"model": "gemini-2.5-flash", "contents": question, "config": options}
+    answers = client.models.generate_content_stream(**asked) if stream else \
+        [client.models.generate_content(**asked)]
+    parts = [part for answer in answers for part in answer.candidates[0].content.parts or []]
+    said = "".join(part.text or "" for part in parts)
+    calls = [(part.function_call.name, part.function_call.args) for part in parts if part.function_call]
+    return [said, calls]
+
+
+def strings(value):
+    """All texts in something."""
+    if isinstance(value, str):
+        return [value]
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else []
+    return [text for child in children for text in strings(child)]
+
+
+@pytest.mark.parametrize("kept", ["whole", "streamed"])
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("api", [chat, responses, messages, gemini], ids=lambda api: api.__name__)
+def test_official_clients_get_the_same_whichever_way_it_was_kept(gateways, api, script, kept):
+    root = f"http://127.0.0.1:{gateways.ports['tools']}"
+    headers = {"x-mock-llm": json.dumps(SCRIPTS[script])}
+    if api is messages:
+        client = anthropic.Anthropic(base_url=root, api_key=KEYS["ANTHROPIC_API_KEY"], max_retries=0,
+                                     default_headers=headers)
+    elif api is gemini:
+        client = genai.Client(api_key=KEYS["GEMINI_API_KEY"], http_options={"base_url": root, "headers": headers})
+    else:
+        client = openai.OpenAI(base_url=f"{root}/v1", api_key=KEYS["OPENAI_API_KEY"], max_retries=0,
+                               default_headers=headers)
+    mock = f"http://127.0.0.1:{gateways.stack.ports[config.PROVIDERS['openai']]}/_mock/requests"
+    gateways.http.delete(mock)
+    question = f"Which way was it {kept}?"
+    orders = [False, True] if kept == "whole" else [True, False]
+    whole, streamed = (api(client, question, script == "tool", stream) for stream in orders)
+    assert whole == streamed
+    assert any(("look" if script == "tool" else TEXT.strip()) in text for text in strings(whole))
+    assert len(gateways.http.get(mock).json()) == 1
+
+
+def test_clients_say_what_they_want(gateways):
+    def asked(control, **fields):
+        return gateways.ask("memory", "What do clients want?", headers={"cache-control": control}, **fields)
+
+    assert asked("only-if-cached").status_code == 504
+    assert verdict(asked("no-store")) == "bypass"
+    assert asked("only-if-cached").status_code == 504
+    assert verdict(asked("max-age=60")) == "miss" and verdict(asked("max-age=60")) == "hit-exact"
+    assert verdict(asked("only-if-cached")) == "hit-exact"
+    assert verdict(asked("no-cache", answer="anew")) == "miss" and text(asked("")) == "anew"
+    wrong = gateways.ask("memory", "Hm?", headers={"x-ai-cache-ttl": "soon"})
+    assert wrong.status_code == 400 and "x-ai-cache-ttl" in wrong.json()["error"]["message"]
 
 
 def test_without_an_embedder_requests_go_on(gateways):

@@ -14,7 +14,7 @@ from gateway.stack import KEYS, DidNotStart, Stack, find_envoy
 
 
 def test_the_minimal_example(tmp_path, ask):
-    with Stack("minimal.yaml", directory=tmp_path) as stack:
+    with Stack("minimal/envoy.yaml", directory=tmp_path) as stack:
         client = openai.OpenAI(base_url=stack.base_url, api_key="x", max_retries=0)
         answer = client.chat.completions.create(**ask("claude-haiku-4-5"))
         assert answer.choices[0].message.content.startswith("Hello from anthropic")

@@ -24,7 +24,8 @@ def test_envoy_takes_it(example):
 @pytest.mark.parametrize("example", ENVOY + FOLDERS)
 def test_every_plugin_in_it_is_set_up_as_it_must_be(example):
     text = (EXAMPLES / example).read_text()
-    plugins = list(wasm_configs(yaml.safe_load(text)))
+    # Manifests for Kubernetes are several documents.
+    plugins = list(wasm_configs(list(yaml.safe_load_all(text))))
     assert plugins or example in FOLDERS
     assert text.count("per_connection_buffer_limit_bytes") >= text.count("filter_chains:")
     for plugin in plugins:

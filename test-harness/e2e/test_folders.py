@@ -1,7 +1,9 @@
 """The examples that have a folder, each as it is shipped but for its ports."""
 
+import hashlib
 import json
 import shutil
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -11,7 +13,7 @@ import httpx
 import pytest
 
 from conftest import Gateway
-from gateway.config import ADMIN, COLLECTOR, LISTENER, ROOT, free_ports
+from gateway.config import ADMIN, COLLECTOR, LISTENER, MODULES, ROOT, free_ports
 from gateway.stack import CLIENT_KEY, INTERN_KEY, KEYS, Stack
 
 
@@ -346,3 +348,45 @@ def test_edge(run, ask):
         assert len(set(ids)) == len(ids)
     finally:
         collector.close()
+
+    # Updates of the module: one with another hash, one that is none, and then the right one.
+    shipped = (ROOT / "dist" / "ai-gateway.wasm").read_bytes()
+    # A custom section of one byte: another module to Envoy, the same to us.
+    good, bad = shipped + b"\x00\x02\x01n", shipped[:8] + b"no module"
+    modules = Server(stack.ports[MODULES], {"/good.wasm": good, "/bad.wasm": bad})
+    files = [folder / f"ai-gateway-{use}.yaml" for use in ("translate", "route")]
+
+    def aigw(*arguments):
+        return subprocess.run([ROOT / "target" / "debug" / "aigw", *map(str, arguments)], cwd=ROOT,
+                              text=True, capture_output=True, check=False, timeout=120)
+
+    def update(name, sha256, wait):
+        return aigw("update", f"http://127.0.0.1:{modules.port}/{name}.wasm", "--sha256", sha256,
+                    "--folder", folder, "--live", stack.admin_url, "--wait", wait, *files)
+
+    def running():
+        return aigw("version", "--live", stack.admin_url).stdout
+
+    def served():
+        # The limit of 20 in a minute may be used up.
+        return gateway.post(ask("assistant")).status_code in (200, 429)
+
+    def is_as_before():
+        return (running().count(": dist/ai-gateway.wasm (sha256 ") == 2
+                and all("filename: dist/ai-gateway.wasm" in file.read_text() for file in files)
+                and served())
+
+    try:
+        refused = update("good", "0" * 64, 1)
+        right = hashlib.sha256(good).hexdigest()
+        assert refused.returncode == 2 and f"its sha256 is {right}" in refused.stderr
+        assert is_as_before()
+        refused = update("bad", hashlib.sha256(bad).hexdigest(), 1)
+        assert refused.returncode == 2 and "no WebAssembly module" in refused.stderr, refused.stderr
+        assert is_as_before()
+        done = update("good", right, 60)
+        assert done.returncode == 0, done.stderr
+        assert running().count(f"ai-gateway-{right[:12]}.wasm (sha256 {right})") == 2, running()
+        assert served()
+    finally:
+        modules.close()

@@ -5,7 +5,7 @@ model through its OpenAI-compatible endpoint, and prints lines for the command `
 """
 
 import json
-import math
+import operator
 import pathlib
 import sys
 import urllib.request
@@ -44,7 +44,7 @@ def main(folder, rows=None):
     vectors = embed(server.port, {pair[side] for pair in pairs for side in "ab"})
     server.stop()
     for pair in pairs:
-        pair["cosine"] = math.sumprod(vectors[pair["a"]], vectors[pair["b"]])
+        pair["cosine"] = sum(map(operator.mul, vectors[pair["a"]], vectors[pair["b"]]))
         print(json.dumps(pair, ensure_ascii=False))
 
 

@@ -6,10 +6,14 @@ framework is needed. Prints its port once it serves.
 
 import importlib.util
 import json
+import os
 import pathlib
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+# The matrices are small: on a busy machine threads wait for each other longer than they work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from safetensors.numpy import load_file

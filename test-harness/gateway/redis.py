@@ -13,6 +13,9 @@ from pathlib import Path
 from . import config
 from .stack import start, stop, wait_for
 
+# The same files as in docker-compose.
+CONFIG = config.ROOT / "test-harness" / "compose"
+
 
 def connects(port):
     """Whether something listens there."""
@@ -55,20 +58,17 @@ class Redis:
     def start_redis(self):
         """Starts Redis, with what was in it when it was stopped."""
         log = self.directory / "redis.log"
-        self.redis = start(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-             "--appendonly", "yes", "--appendfsync", "always", "--dir", str(self.directory)], log)
+        self.redis = start(["redis-server", str(CONFIG / "redis.conf"), "--port", str(self.port),
+                            "--dir", str(self.directory)], log)
         wait_for(lambda: connects(self.port), self.redis, log, "Redis")
 
     def start_webdis(self):
         """Starts Webdis."""
         path = self.directory / "webdis.json"
         log = self.directory / "webdis.log"
-        path.write_text(json.dumps({
-            "redis_host": "127.0.0.1", "redis_port": self.port, "http_host": "127.0.0.1",
-            "http_port": self.http_port, "threads": 2, "pool_size": 8, "daemonize": False,
-            "database": 0, "acl": [{"disabled": ["DEBUG"]}], "verbosity": 2,
-            "logfile": str(self.directory / "webdis-own.log")}))
+        given = json.loads((CONFIG / "webdis.json").read_text())
+        path.write_text(json.dumps({**given, "redis_port": self.port, "http_port": self.http_port,
+                                    "logfile": str(self.directory / "webdis-own.log")}))
         self.webdis = start(["webdis", str(path)], log)
         wait_for(lambda: connects(self.http_port), self.webdis, log, "Webdis")
 

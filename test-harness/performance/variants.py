@@ -22,6 +22,11 @@ METRICS = {"site": {"cloud": "local", "region": "desk", "cluster": "bench"}}
 GUARD = {"injection": {"profile": "balanced"}, "pii": {"preset": "gdpr", "entities": {"SECRET": "block"}}}
 # The same without a look at what the texts say.
 GUARD_WITHOUT_DETECTORS = {"injection": {"action": "allow", "roles": []}, "limits": {"max_turns": 100}}
+# Equal requests of whoever asks.
+CACHE = {"scope": "shared"}
+# An answer of the length of the provider's.
+ANSWER = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [{"index": 0, "message": {
+    "role": "assistant", "content": "x" * 450}, "finish_reason": "stop"}]}
 LIMITS = {"rules": [
     {"name": "per-minute", "key": ["consumer"], "unit": "total_tokens", "limit": 10**15,
      "window": "minute"}]}
@@ -68,6 +73,8 @@ def variants():
     return [
         Variant("plain"),
         Variant("noop", [envoy.filter_of("noop", NOOP)]),
+        Variant("noop_that_answers", [envoy.filter_of("noop", NOOP, ANSWER)]),
+        Variant("cache_hit", [plugin("semantic-cache-client", CACHE)]),
         *(Variant(name.replace("-", "_"), [plugin(name, section)])
           for name, section in sections.items()),
         Variant("ai_proxy_passthrough", [plugin("ai-proxy", passthrough, "inline")]),

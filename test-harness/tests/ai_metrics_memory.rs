@@ -1,7 +1,7 @@
 //! The module's memory does not grow with the number of streams it has seen.
 //!
 //! `SOAK=200000 cargo test --release -p test-harness --test ai_metrics_memory -- --nocapture` (or `make
-//! soak`) is the long version, whose result stands in `docs/ai-metrics.md`.
+//! soak-metrics`) is the long version, whose result stands in `docs/ai-metrics.md`.
 
 mod support;
 

@@ -69,8 +69,8 @@ pub enum Identity {
 pub enum Pending {
     /// The keys of the issuer of this number.
     Keys(usize),
-    /// A key that is kept elsewhere.
-    Key,
+    /// A key that is kept elsewhere, with the number that the answer must repeat.
+    Key(u64),
 }
 
 impl Auth {
@@ -189,7 +189,10 @@ impl Auth {
             Some(Some(key)) => admit(&key),
             Some(None) => Identity::Unknown("no such key"),
             None if asked => Identity::Unavailable("the keys cannot be looked up"),
-            None => Identity::Ask(Box::new(lookup.call(id)), Pending::Key),
+            None => {
+                let (call, nonce) = lookup.call(host, id);
+                Identity::Ask(Box::new(call), Pending::Key(nonce))
+            }
         }
     }
 
@@ -288,7 +291,7 @@ impl Auth {
                 }
                 self.identify(host, Some(credential), true)
             }
-            Pending::Key => {
+            Pending::Key(nonce) => {
                 let digest = self.directory.digest(credential);
                 let (Some(lookup), Some(id)) =
                     (&self.lookup, self.directory.id_of(credential, &digest))
@@ -296,7 +299,7 @@ impl Auth {
                     return Identity::Unknown("no key of ours");
                 };
                 let now = host.now_nanos();
-                match lookup.answered(&self.directory, id, now, reply) {
+                match lookup.answered(&self.directory, id, now, nonce, reply) {
                     Found::Failed => Identity::Unavailable("the keys cannot be looked up"),
                     Found::Nothing => self.identify(host, Some(credential), true),
                     // Even if it is not kept any longer than this.

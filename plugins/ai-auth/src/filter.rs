@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use shared::client;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
@@ -10,6 +9,7 @@ use shared::filter::{CallReply, Cx, Filter, Flow};
 use shared::host::{Host, Map};
 use shared::multipart;
 use shared::request::RequestBody;
+use shared::{audit, client};
 
 use crate::access::{Rules, endpoint};
 use crate::asked::Asked;
@@ -83,15 +83,18 @@ impl AuthFilter {
 
     fn refuse(&self, cx: &mut Cx<'_>, refusal: Refusal) -> Flow {
         let who = self.who.as_ref();
-        let line = serde_json::json!({
-            "event": "auth",
-            "action": if self.auth.mode == Mode::DryRun { "would_refuse" } else { "refuse" },
+        let action = match self.auth.mode {
+            Mode::DryRun => "would_refuse",
+            _ => "refuse",
+        };
+        let more = serde_json::json!({
             "status": refusal.error.status,
-            "reason": refusal.reason,
-            "consumer": who.map(|who| who.name.as_str()),
+            "rule": refusal.reason,
             "key_id": who.map(|who| who.key_id.as_str()),
             "endpoint": endpoint(cx.endpoint),
         });
+        let name = who.map(|who| who.name.as_str());
+        let line = audit::line(cx.host.now_nanos(), "auth", action, name, more);
         log::warn!("{line}");
         if self.auth.mode == Mode::DryRun {
             return Flow::Continue;

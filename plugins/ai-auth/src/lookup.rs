@@ -6,10 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
 use shared::config::{ConfigError, parse};
 use shared::filter::CallReply;
-use shared::host::Call;
+use shared::host::{Call, Host};
 
 use crate::config::{self, LookupKind};
 use crate::directory::{Directory, Key};
@@ -36,6 +35,18 @@ struct Entry {
     until: u64,
     /// `None`: there is no such key.
     key: Option<Rc<Key>>,
+}
+
+/// What Webdis is asked to run. Webdis 0.1.9 can give the answer of a client that has given up to the
+/// next one, so an answer counts only if it repeats what it was sent: not one of another key, nor one of
+/// this key from before it was revoked.
+const SCRIPT: &str = "return {ARGV[1], redis.call('GET', KEYS[1])}";
+
+/// What Webdis answers: the number, and the value if there is one.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(rename = "EVAL")]
+    eval: (String, Option<String>),
 }
 
 /// What a look-up answers.
@@ -94,31 +105,47 @@ impl Lookup {
         known.entries.get(id).filter(|entry| now < entry.until).map(|entry| entry.key.clone())
     }
 
-    /// The call that looks a key up. An id is never anything that would have to be escaped.
-    pub fn call(&self, id: &str) -> Call {
+    /// The call that looks a key up, and the number that its answer must repeat.
+    pub fn call(&self, host: &dyn Host, id: &str) -> (Call, u64) {
         let config = &self.config;
-        let path = match config.kind {
-            LookupKind::Webdis => format!("/GET/{}{id}", config.prefix),
-            LookupKind::Http => format!("{}{id}", config.prefix),
+        let nonce = host.random();
+        let (method, path, body) = match config.kind {
+            LookupKind::Webdis => {
+                let key = escaped(&format!("{}{id}", config.prefix));
+                ("POST", "/".to_owned(), format!("EVAL/{}/1/{key}/{nonce:x}", escaped(SCRIPT)))
+            }
+            // An id is never anything that would have to be escaped.
+            LookupKind::Http => ("GET", format!("{}{id}", config.prefix), String::new()),
         };
         let headers = config.headers.iter();
-        Call {
+        let form = (!body.is_empty())
+            .then(|| ("content-type".into(), "application/x-www-form-urlencoded".into()));
+        let call = Call {
             upstream: config.upstream.clone(),
             scheme: config.scheme.clone(),
             authority: config.authority.as_ref().unwrap_or(&config.upstream).clone(),
-            method: "GET".into(),
+            method: method.into(),
             path,
             headers: headers
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.expose().to_owned()))
+                .chain(form)
                 .collect(),
-            body: Vec::new(),
+            body: body.into_bytes(),
             timeout: Duration::from_millis(config.timeout_ms.into()),
-        }
+        };
+        (call, nonce)
     }
 
     /// Reads what was answered and keeps it for a while. A failure is not kept.
-    pub fn answered(&self, directory: &Directory, id: &str, now: u64, reply: &CallReply) -> Found {
-        let found = self.read(directory, id, reply);
+    pub fn answered(
+        &self,
+        directory: &Directory,
+        id: &str,
+        now: u64,
+        nonce: u64,
+        reply: &CallReply,
+    ) -> Found {
+        let found = self.read(directory, id, nonce, reply);
         let key = match &found {
             Found::Key(key) => Some(Rc::clone(key)),
             Found::Nothing => None,
@@ -130,7 +157,7 @@ impl Lookup {
         found
     }
 
-    fn read(&self, directory: &Directory, id: &str, reply: &CallReply) -> Found {
+    fn read(&self, directory: &Directory, id: &str, nonce: u64, reply: &CallReply) -> Found {
         let text = match (self.config.kind, reply.status) {
             (LookupKind::Http, Some(404)) => return Found::Nothing,
             (_, Some(200)) if reply.body.len() <= MAX_BYTES => reply.body.as_slice(),
@@ -138,12 +165,12 @@ impl Lookup {
         };
         let unwrapped = match self.config.kind {
             LookupKind::Http => None,
-            LookupKind::Webdis => match serde_json::from_slice::<Value>(text) {
-                Ok(answer) => match answer.get("GET") {
-                    Some(Value::Null) => return Found::Nothing,
-                    Some(Value::String(text)) => Some(text.clone().into_bytes()),
-                    _ => return Found::Failed,
-                },
+            LookupKind::Webdis => match serde_json::from_slice::<Said>(text) {
+                Ok(Said { eval: (told, _) }) if told != format!("{nonce:x}") => {
+                    return Found::Failed;
+                }
+                Ok(Said { eval: (_, None) }) => return Found::Nothing,
+                Ok(Said { eval: (_, Some(text)) }) => Some(text.into_bytes()),
                 Err(_) => return Found::Failed,
             },
         };
@@ -156,6 +183,20 @@ impl Lookup {
             }
         }
     }
+}
+
+/// A word of Webdis's path: all but letters, digits and a few signs are percent-encoded, the dot too, as
+/// what follows one is taken for a format.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().saturating_mul(2));
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_:".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 fn compile(directory: &Directory, id: &str, text: &[u8]) -> Result<Key, ConfigError> {

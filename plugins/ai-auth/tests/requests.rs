@@ -291,15 +291,26 @@ fn held(auth: &Rc<dyn Plugin>, host: &ScriptHost) -> Exchange {
     exchange
 }
 
+/// What Webdis answers with this value, or none.
+fn found(host: &ScriptHost, value: Value) -> String {
+    let calls = host.calls.borrow();
+    let body = String::from_utf8(calls.last().unwrap().body.clone()).unwrap();
+    let (_, nonce) = body.rsplit_once('/').unwrap();
+    json!({"EVAL": [nonce, value]}).to_string()
+}
+
 #[test]
 fn keys_may_be_kept_in_redis() {
     let auth = with(serde_json::from_str(LOOKUP).unwrap());
     let host = with_key("r1");
     let mut exchange = held(&auth, &host);
-    assert_eq!(host.calls.borrow()[0].path, "/GET/ai:key:r1");
+    let asked = String::from_utf8(host.calls.borrow()[0].body.clone()).unwrap();
+    assert!(
+        asked.starts_with("EVAL/return%20%7BARGV%5B1%5D%2C") && asked.contains("/1/ai:key:r1/")
+    );
     let entry = json!({"hash": key::written(None, &key_of("r1")),
                        "consumer": {"name": "rita", "groups": ["team"]}});
-    let reply = json!({"GET": entry.to_string()}).to_string();
+    let reply = found(&host, entry.to_string().into());
     assert!(called(&mut exchange, &host, 1, 200, &reply));
     assert_eq!(fact(&host, "consumer").as_deref(), Some("rita"));
 
@@ -309,16 +320,22 @@ fn keys_may_be_kept_in_redis() {
     later.now_nanos.set(later.now_nanos.get() + 6_000_000_000);
     let mut exchange = held(&auth, &later);
     assert_eq!(later.calls.borrow().len(), 1);
-    assert!(!called(&mut exchange, &later, 1, 200, r#"{"GET":null}"#));
+    let nothing = found(&later, Value::Null);
+    assert!(!called(&mut exchange, &later, 1, 200, &nothing));
     assert_eq!(status(&later), 401);
 }
 
 #[test]
 fn a_store_that_is_down_lets_nobody_in_and_says_so() {
     let auth = with(serde_json::from_str(LOOKUP).unwrap());
-    for (status_code, reply) in [(500, ""), (200, "what"), (200, r#"{"GET":"{}"}"#)] {
+    let entry = json!({"hash": key::written(None, &key_of("r1")), "consumer": {"name": "rita"}});
+    // The last is the answer to somebody else.
+    let other = json!({"EVAL": ["ffff", entry.to_string()]}).to_string();
+    for (status_code, reply) in [(500, ""), (200, "what"), (200, "{}"), (200, &other)] {
         let host = with_key("r1");
         let mut exchange = held(&auth, &host);
+        let bad = found(&host, "{}".into());
+        let reply = if reply == "{}" { &bad } else { reply };
         assert!(!called(&mut exchange, &host, 1, status_code, reply));
         assert_eq!(status(&host), 503, "{reply}");
     }
@@ -333,7 +350,8 @@ fn a_wrong_secret_for_an_id_of_the_store_is_refused() {
     let mut exchange = held(&auth, &host);
     let other = key::mint("sk-aigw", "r1", &[9; 32]);
     let entry = json!({"hash": key::written(None, &other), "consumer": {"name": "rita"}});
-    assert!(!called(&mut exchange, &host, 1, 200, &json!({"GET": entry.to_string()}).to_string()));
+    let reply = found(&host, entry.to_string().into());
+    assert!(!called(&mut exchange, &host, 1, 200, &reply));
     assert_eq!(status(&host), 401);
 }
 

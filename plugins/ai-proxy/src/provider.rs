@@ -6,7 +6,6 @@ use shared::config::ConfigError;
 
 use crate::auth::access::Access;
 use crate::auth::google::ServiceAccount;
-use crate::auth::sigv4::Signer;
 use crate::base_url::BaseUrl;
 use crate::config::{self, KeyLimits, Protocol};
 use crate::keys::KeyPool;
@@ -14,6 +13,7 @@ use crate::names::Names;
 use crate::overrides::Overrides;
 use crate::percent;
 use crate::presets::{self, Auth, Paths, Preset, Quirks};
+use shared::sigv4::Signer;
 
 /// Headers that the proxy or the protocol sets.
 const RESERVED_HEADERS: [&str; 6] = [

@@ -1,22 +1,26 @@
 //! The filter: looks at requests and answers, masks and restores, refuses.
 
-use shared::small_map::SmallMap;
 use std::rc::Rc;
 
+use serde_json::value::RawValue;
+use shared::audit;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
-use shared::filter::{BodyKind, Cx, Event, Filter, Flow, Headers, Interest, Out, ResponseHead};
+use shared::filter::{
+    BodyKind, CallReply, Cx, Event, Filter, Flow, Headers, Interest, Out, ResponseHead,
+};
 use shared::host::{Host, Map};
 use shared::json::JsonStr;
 use shared::protocol::{Endpoint, Vendor};
 use shared::request::RequestBody;
 use shared::texts::{self, Kind, Role, Text};
 
-use crate::config::{Action, Uninspected};
+use crate::config::{Action, Fail, Uninspected};
 use crate::mask::Masks;
-use crate::mask::restore::{self, Stream};
+use crate::mask::restore::{Sent, Stream};
 use crate::policy::{Findings, Policy};
+use crate::refusal::Begun;
 use crate::unique;
 
 /// One request's part.
@@ -24,10 +28,20 @@ pub(crate) struct GuardFilter {
     policy: Rc<Policy>,
     masks: Masks,
     stream: Stream,
-    /// The ends of a stream's texts, to see what is cut between two events.
-    tails: SmallMap<(u32, u32), String>,
+    begun: Begun,
     /// The answer was ended; what comes after goes nowhere.
     ended: bool,
+    /// What the service outside has still to judge, and what is told of the request.
+    asking: Option<Asking>,
+}
+
+/// A request that the service outside is asked about.
+struct Asking {
+    /// The last comes first.
+    pieces: Vec<String>,
+    findings: Findings,
+    /// What the request is called in the audit line.
+    name: Option<String>,
 }
 
 /// Why a request is refused.
@@ -39,47 +53,50 @@ struct Refusal {
 impl GuardFilter {
     pub(crate) fn new(policy: Rc<Policy>) -> GuardFilter {
         GuardFilter {
-            stream: Stream::new(policy.held_back()),
+            stream: match policy.answers {
+                Some(_) => Stream::new(Rc::clone(&policy)),
+                None => Stream::default(),
+            },
             policy,
             masks: Masks::default(),
-            tails: SmallMap::new(),
+            begun: Begun::default(),
             ended: false,
+            asking: None,
         }
     }
 
     /// Looks at all texts of a request: what was found, and the edits that mask it.
-    fn look(&mut self, texts: &[Text<'_>], body: &RequestBody) -> (Findings, Vec<Edit>) {
+    fn look(&mut self, texts: &[Text<'_>], body: &RequestBody) -> Looked {
         let mut findings = Findings::default();
+        let mut judged = Vec::new();
         let mut edits = Vec::new();
         let last = texts.iter().map(|text| text.message).max().unwrap_or(0);
         for text in texts {
-            let Ok(string) = serde_json::from_str::<String>(text.raw.get()) else { continue };
+            let raw = JsonStr::Borrowed(text.raw);
+            let string = raw.decode();
             if self.policy.inspects(text, last) {
                 self.policy.detect(&string, &mut findings);
             }
             self.policy.lists(&string, text.role == Role::User, &mut findings);
-            if !self.policy.masks() {
-                continue;
-            }
             // A schema's words are the application's, and are to be taken literally.
-            if text.role == Role::Declaration {
-                continue;
+            let treated = match text.role {
+                Role::Declaration => None,
+                _ if !self.policy.masks() => None,
+                _ => self.policy.treat(&string, &mut self.masks, &mut findings),
+            };
+            if self.policy.moderates(text, last) {
+                judged.push(treated.clone().unwrap_or_else(|| string.to_string()));
             }
-            let treated = self.policy.treat(&string, &mut self.masks, &mut findings);
             if let (Some(treated), Some(range)) = (treated, body.range_of(text.raw.get())) {
                 edits.push((range, JsonStr::encode(&treated).quoted().to_owned()));
             }
         }
-        (findings, edits)
+        Looked { findings, edits, judged }
     }
 
     fn judge(&self, texts: &[Text<'_>], findings: &Findings) -> Result<Action, Refusal> {
-        let refuse = |rule: &str, message: &str| {
-            let error =
-                ApiError::new(ErrorKind::InvalidRequest, message).code("content_policy_violation");
-            Err(Refusal { error, rule: rule.to_owned() })
-        };
-        let limits = self.policy.limits;
+        let refuse = |rule: &str, message: &str| Err(refusal(rule, message));
+        let limits = &self.policy.limits;
         let turns = texts.iter().filter(|text| text.role == Role::User).map(|text| text.message);
         let turns = turns.collect::<std::collections::BTreeSet<_>>().len();
         if limits.max_turns.is_some_and(|most| turns > usize::try_from(most).unwrap_or(usize::MAX))
@@ -104,37 +121,92 @@ impl GuardFilter {
             let message = format!("the request has data that may not be sent ({kind}); remove it");
             return refuse(&format!("pii:{kind}"), &message);
         }
-        if findings.score >= self.policy.profile.block() {
+        if findings.foreign {
+            return refuse("scripts", "the message is in a script that is not allowed here");
+        }
+        let mut action = Action::Allow;
+        if let Some(rules) = self.policy.fitting(findings).first() {
+            if rules.action == Action::Block {
+                let message = "the request was refused by this gateway's content policy";
+                return refuse(&rules.name, message);
+            }
+            action = rules.action;
+        }
+        if findings.score >= self.policy.threshold {
             if self.policy.action == Action::Block {
                 let rule = findings.rules.first().map_or("injection", String::as_str);
                 return refuse(rule, "the request was refused by this gateway's content policy");
             }
-            return Ok(self.policy.action);
+            return Ok(stricter(action, self.policy.action));
         }
-        if findings.score >= self.policy.profile.flag() {
-            return Ok(Action::Log);
+        if findings.score >= self.policy.noted {
+            return Ok(stricter(action, Action::Log));
         }
-        Ok(Action::Allow)
+        Ok(action)
     }
 
-    fn audit(&self, cx: &mut Cx<'_>, action: &str, findings: &Findings, rule: &str, body: &str) {
+    /// Asks the service outside, if there is one and it has something to judge.
+    fn ask(&mut self, cx: &mut Cx<'_>, texts: &[String], findings: Findings, body: &str) -> Flow {
+        let policy = Rc::clone(&self.policy);
+        let Some(service) = &policy.moderation else { return Flow::Continue };
+        let name = policy.audit_name(body);
+        let Some(mut pieces) = service.pieces(texts) else {
+            return self.unjudged(cx, &findings, name);
+        };
+        pieces.reverse();
+        let Some(first) = pieces.pop() else { return Flow::Continue };
+        let call = service.call(cx.host, &first, false);
+        self.asking = Some(Asking { pieces, findings, name });
+        Flow::Call(Box::new(call))
+    }
+
+    /// The service outside has not judged the request.
+    fn unjudged(&self, cx: &mut Cx<'_>, findings: &Findings, name: Option<String>) -> Flow {
+        let fail = self.policy.moderation.as_ref().map(|service| service.config.fail);
+        if fail == Some(Fail::Open) {
+            self.audit(cx, "unjudged", findings, "moderation", name);
+            return Flow::Continue;
+        }
+        let message = "content cannot be checked at the moment; try again soon";
+        let error = ApiError::new(ErrorKind::Overloaded, message);
+        let refusal = Refusal { error, rule: "moderation".to_owned() };
+        self.refuse_named(cx, &refusal, findings, name)
+    }
+
+    fn audit(
+        &self,
+        cx: &mut Cx<'_>,
+        action: &str,
+        findings: &Findings,
+        rule: &str,
+        name: Option<String>,
+    ) {
         let consumer = cx.facts.get(cx.host, Fact::Consumer);
-        let line = serde_json::json!({
-            "event": "guard",
-            "action": action,
+        let more = serde_json::json!({
             "dry_run": self.policy.mode == Mode::DryRun,
-            "consumer": consumer,
             "rule": rule,
             "rules": findings.rules,
             "score": findings.score,
             "entities": findings.kinds,
-            "text": self.policy.audit_name(body),
+            "text": name,
         });
+        let now = cx.host.now_nanos();
+        let line = audit::line(now, "guard", action, consumer.as_deref(), more);
         log::warn!("{line}");
     }
 
     fn refuse(&self, cx: &mut Cx<'_>, refusal: &Refusal, findings: &Findings, body: &str) -> Flow {
-        self.audit(cx, "block", findings, &refusal.rule, body);
+        self.refuse_named(cx, refusal, findings, self.policy.audit_name(body))
+    }
+
+    fn refuse_named(
+        &self,
+        cx: &mut Cx<'_>,
+        refusal: &Refusal,
+        findings: &Findings,
+        name: Option<String>,
+    ) -> Flow {
+        self.audit(cx, "block", findings, &refusal.rule, name);
         if self.policy.mode == Mode::DryRun {
             return Flow::Continue;
         }
@@ -153,43 +225,155 @@ impl GuardFilter {
         self.refuse(cx, &refusal, &Findings::default(), "")
     }
 
-    /// Whether a piece of an answer, after what came before it, has what ends it.
-    fn ends(&mut self, text: &Text<'_>) -> bool {
-        let Ok(string) = serde_json::from_str::<String>(text.raw.get()) else { return false };
-        if text.again {
-            return self.policy.ends(&string, false);
+    /// Whether answers are looked at; they are changed only where the plugin enforces.
+    fn watches(&self) -> bool {
+        self.policy.answers.is_some()
+    }
+
+    fn enforces(&self) -> bool {
+        self.policy.mode == Mode::Enforce
+    }
+
+    fn restores(&self) -> bool {
+        self.policy.restore && !self.masks.is_empty()
+    }
+
+    /// Sends events, and the end of the stream if there is something that ends it.
+    fn send(&mut self, cx: &mut Cx<'_>, events: &[Sent], out: &mut Out<'_>) {
+        for event in events {
+            self.begun.note(cx.endpoint, event.name.as_deref(), &event.data);
+            send(cx, event, out);
         }
-        let tail = self.tails.entry((text.message, text.part)).or_default();
-        tail.push_str(&string);
-        if self.policy.ends(tail, true) {
-            return true;
+        if self.stream.seen().end.is_none() {
+            return;
         }
-        let cut = tail.len().saturating_sub(self.policy.held_back());
-        let cut = (cut..tail.len()).find(|at| tail.is_char_boundary(*at)).unwrap_or(0);
-        tail.drain(..cut);
-        false
-    }
-
-    /// Whether a text of a whole answer has what ends it.
-    fn says_it(&self, text: &Text<'_>) -> bool {
-        let string = serde_json::from_str::<String>(text.raw.get());
-        string.is_ok_and(|string| self.policy.ends(&string, false))
-    }
-
-    /// Whether a text of a stream that is over ends in what may not get out.
-    fn ended_in_it(&self) -> bool {
-        self.tails.values().any(|tail| self.policy.ends(tail, false))
-    }
-
-    /// Ends a stream as one that a content filter has stopped.
-    fn withhold(&mut self, cx: &mut Cx<'_>, out: &mut Out<'_>) {
         self.ended = true;
-        self.audit(cx, "block_answer", &Findings::default(), "answers", "");
-        cx.facts.set(cx.host, Fact::Guard, "block_answer");
-        for sent in refusals(cx.endpoint) {
-            out.send(cx, &Event { name: sent.0, data: sent.1, raw: None });
+        self.judged(cx);
+        for event in self.begun.end(cx.endpoint, self.stream.seen().said) {
+            send(cx, &event, out);
         }
     }
+
+    /// Says what has been found in the answer, once it is over.
+    fn judged(&self, cx: &mut Cx<'_>) {
+        let seen = self.stream.seen();
+        let word = match seen {
+            _ if seen.end.is_some() => "block_answer",
+            _ if seen.masked => "mask_answer",
+            _ if seen.flagged => "flag_answer",
+            _ if !seen.rules.is_empty() || !seen.kinds.is_empty() => "log_answer",
+            _ => return,
+        };
+        let rule = seen.end.as_deref().or(seen.rules.first().map(String::as_str));
+        let findings = Findings {
+            score: seen.score,
+            rules: seen.rules.clone(),
+            kinds: seen.kinds.clone(),
+            ..Findings::default()
+        };
+        self.audit(cx, word, &findings, rule.unwrap_or_default(), None);
+        if !self.enforces() || word == "log_answer" {
+            return;
+        }
+        cx.facts.set(cx.host, Fact::Guard, word);
+        if let Some(rule) = rule {
+            cx.facts.set(cx.host, Fact::GuardRules, rule);
+        }
+    }
+
+    /// An error in place of an answer that may not get out.
+    fn withhold(
+        &self,
+        cx: &mut Cx<'_>,
+        head: &mut ResponseHead<'_>,
+        kind: ErrorKind,
+        message: &str,
+        rule: &str,
+    ) -> Option<Vec<u8>> {
+        if self.stream.seen().end.is_none() {
+            self.audit(cx, "block_answer", &Findings::default(), rule, None);
+        }
+        if !self.enforces() {
+            return None;
+        }
+        cx.facts.set(cx.host, Fact::Guard, "block_answer");
+        let reply =
+            ApiError::new(kind, message).code("content_policy_violation").reply(cx.endpoint);
+        head.set_status(reply.status);
+        head.headers.remove("content-encoding");
+        head.headers.set("content-type", "application/json");
+        Some(reply.body)
+    }
+
+    /// The texts of a whole answer with what comes back in them, or is replaced.
+    fn whole(&mut self, text: &str) -> Option<Vec<u8>> {
+        let found = texts::answer(text).ok()?;
+        let mut out = String::with_capacity(text.len());
+        let mut done = 0;
+        for part in &found {
+            let raw = JsonStr::Borrowed(part.raw);
+            let nested = part.kind == Kind::Arguments;
+            let Some(new) = self.stream.again(&self.masks, &raw.decode(), nested) else { continue };
+            let start = (part.raw.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+            out.push_str(text.get(done..start)?);
+            out.push_str(JsonStr::encode(&new).quoted());
+            done = start.checked_add(part.raw.get().len())?;
+        }
+        if done == 0 {
+            return None;
+        }
+        out.push_str(text.get(done..)?);
+        Some(out.into_bytes())
+    }
+
+    /// Gemini's stream as one list of events.
+    fn list(&mut self, cx: &Cx<'_>, events: &[&RawValue]) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        let mut changed = false;
+        for event in events {
+            self.begun.note(cx.endpoint, None, event.get());
+            match self.stream.event(&self.masks, None, event.get()) {
+                Some(sent) => {
+                    changed = true;
+                    out.extend(sent.into_iter().map(|sent| sent.data));
+                }
+                None => out.push(event.get().to_owned()),
+            }
+            if self.stream.seen().end.is_some() {
+                break;
+            }
+        }
+        let held = self.stream.flush(&self.masks, None);
+        changed |= !held.is_empty();
+        out.extend(held.into_iter().map(|sent| sent.data));
+        let seen = self.stream.seen();
+        if seen.end.is_some() {
+            changed = true;
+            out.extend(self.begun.end(cx.endpoint, seen.said).into_iter().map(|sent| sent.data));
+        }
+        changed.then(|| format!("[{}]", out.join(",\n")).into_bytes())
+    }
+}
+
+fn refusal(rule: &str, message: &str) -> Refusal {
+    let error = ApiError::new(ErrorKind::InvalidRequest, message).code("content_policy_violation");
+    Refusal { error, rule: rule.to_owned() }
+}
+
+fn send(cx: &mut Cx<'_>, event: &Sent, out: &mut Out<'_>) {
+    out.send(cx, &Event { name: event.name.as_deref(), data: &event.data, raw: None });
+}
+
+fn stricter(one: Action, other: Action) -> Action {
+    if one as u8 <= other as u8 { one } else { other }
+}
+
+/// What has come of looking at a request.
+struct Looked {
+    findings: Findings,
+    edits: Vec<Edit>,
+    /// The texts for the service outside, masked.
+    judged: Vec<String>,
 }
 
 type Edit = (std::ops::Range<usize>, String);
@@ -250,11 +434,17 @@ impl Filter for GuardFilter {
             };
             return self.refuse(cx, &refusal, &Findings::default(), &text);
         }
-        let (findings, edits) = self.look(&found, body);
+        let Looked { mut findings, edits, judged } = self.look(&found, body);
         let action = match self.judge(&found, &findings) {
             Ok(action) => action,
             Err(refusal) => return self.refuse(cx, &refusal, &findings, &text),
         };
+        let sets = self.policy.fitting(&findings).into_iter().map(|rules| rules.name.clone());
+        let mut rules: Vec<String> = sets.collect();
+        if findings.score >= self.policy.noted {
+            rules.append(&mut findings.rules);
+        }
+        findings.rules = rules;
         let masked = !edits.is_empty();
         let word = match action {
             Action::Flag => "flag",
@@ -264,7 +454,7 @@ impl Filter for GuardFilter {
         if word != "pass" || action == Action::Log {
             let rule = findings.rules.first().cloned().unwrap_or_default();
             let name = if action == Action::Log { "log" } else { word };
-            self.audit(cx, name, &findings, &rule, &text);
+            self.audit(cx, name, &findings, &rule, self.policy.audit_name(&text));
         }
         cx.facts.set(cx.host, Fact::Guard, word);
         if !findings.rules.is_empty() && action != Action::Allow {
@@ -288,24 +478,70 @@ impl Filter for GuardFilter {
         } else {
             self.masks = Masks::default();
         }
-        let restores = self.policy.restore && !self.masks.is_empty();
-        if restores || (self.policy.ends_answers() && self.policy.mode == Mode::Enforce) {
+        if self.restores() || (self.watches() && self.enforces()) {
             cx.rewrite_answer();
         }
-        Flow::Continue
+        self.ask(cx, &judged, findings, &text)
+    }
+
+    fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
+        let policy = Rc::clone(&self.policy);
+        let (Some(service), Some(mut asking)) = (&policy.moderation, self.asking.take()) else {
+            return Flow::Continue;
+        };
+        let Some(names) = service.verdict(&reply) else {
+            return self.unjudged(cx, &asking.findings, asking.name);
+        };
+        if !names.is_empty() {
+            let rules = names.iter().map(|name| format!("moderation:{name}"));
+            asking.findings.rules = rules.collect();
+            let rule = asking.findings.rules.first().cloned().unwrap_or_default();
+            match service.config.action {
+                Action::Block => {
+                    let message = "the request was refused by this gateway's content policy";
+                    return self.refuse_named(
+                        cx,
+                        &refusal(&rule, message),
+                        &asking.findings,
+                        asking.name,
+                    );
+                }
+                Action::Flag => {
+                    self.audit(cx, "flag", &asking.findings, &rule, asking.name.clone());
+                    cx.facts.set(cx.host, Fact::Guard, "flag");
+                    cx.facts.set(cx.host, Fact::GuardRules, asking.findings.rules.join(","));
+                }
+                Action::Log => self.audit(cx, "log", &asking.findings, &rule, asking.name.clone()),
+                Action::Allow => {}
+            }
+        }
+        match asking.pieces.pop() {
+            Some(piece) => {
+                let call = service.call(cx.host, &piece, false);
+                self.asking = Some(asking);
+                Flow::Call(Box::new(call))
+            }
+            None => Flow::Continue,
+        }
     }
 
     fn response_head(&mut self, _cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
-        let restores = self.policy.restore && !self.masks.is_empty();
-        let ends = self.policy.ends_answers() && self.policy.mode == Mode::Enforce;
-        if !(restores || ends) || !matches!(head.kind, BodyKind::EventStream | BodyKind::Json) {
+        let rewrites = self.restores() || (self.watches() && self.enforces());
+        if !rewrites && !self.watches() {
             return Interest::Ignore;
+        }
+        match head.kind {
+            BodyKind::EventStream | BodyKind::Json => {}
+            // What cannot be read is not let out unread.
+            BodyKind::Encoded if self.policy.uninspected == Uninspected::Refuse => {}
+            _ => return Interest::Ignore,
+        }
+        if !rewrites {
+            return Interest::Observe;
         }
         // It no longer has the length, nor the name, that the provider knows.
         for name in ["content-length", "etag"] {
-            if restores {
-                Headers::remove(head.headers, name);
-            }
+            Headers::remove(head.headers, name);
         }
         Interest::Rewrite
     }
@@ -314,22 +550,21 @@ impl Filter for GuardFilter {
         if self.ended {
             return;
         }
-        if self.policy.ends_answers() {
-            let found = texts::event(event.data);
-            let over = restore::closes(event.data, &found) && self.ended_in_it();
-            if over || found.iter().any(|text| self.ends(text)) {
-                self.withhold(cx, out);
-                return;
+        if !self.enforces() {
+            if self.watches() && self.stream.seen().end.is_none() {
+                let _ = self.stream.event(&self.masks, event.name, event.data);
             }
+            out.send(cx, event);
+            return;
         }
         match self.stream.event(&self.masks, event.name, event.data) {
-            None => out.send(cx, event),
-            Some(sent) => {
-                for sent in &sent {
-                    let event = Event { name: sent.name.as_deref(), data: &sent.data, raw: None };
-                    out.send(cx, &event);
+            None => {
+                if self.watches() {
+                    self.begun.note(cx.endpoint, event.name, event.data);
                 }
+                out.send(cx, event);
             }
+            Some(sent) => self.send(cx, &sent, out),
         }
     }
 
@@ -337,13 +572,13 @@ impl Filter for GuardFilter {
         if self.ended {
             return;
         }
-        if self.policy.ends_answers() && self.ended_in_it() {
-            self.withhold(cx, out);
-            return;
+        let held = self.stream.flush(&self.masks, None);
+        if self.enforces() {
+            self.send(cx, &held, out);
         }
-        let held = self.stream.flush(&self.masks);
-        for sent in held {
-            out.send(cx, &Event { name: sent.name.as_deref(), data: &sent.data, raw: None });
+        if !self.ended {
+            self.ended = true;
+            self.judged(cx);
         }
     }
 
@@ -353,34 +588,31 @@ impl Filter for GuardFilter {
         head: &mut ResponseHead<'_>,
         body: &[u8],
     ) -> Option<Vec<u8>> {
-        let text = std::str::from_utf8(body).ok()?;
-        let found = texts::answer(text).ok()?;
-        if self.policy.ends_answers() && found.iter().any(|text| self.says_it(text)) {
-            self.audit(cx, "block_answer", &Findings::default(), "answers", "");
-            cx.facts.set(cx.host, Fact::Guard, "block_answer");
-            let message = "the answer was withheld by this gateway's content policy";
-            let error =
-                ApiError::new(ErrorKind::InvalidRequest, message).code("content_policy_violation");
-            let reply = error.reply(cx.endpoint);
-            head.set_status(reply.status);
-            return Some(reply.body);
+        let readable = std::str::from_utf8(body).ok().filter(|_| head.kind == BodyKind::Json);
+        let list: Option<Vec<&RawValue>> = readable
+            .filter(|text| text.starts_with('['))
+            .and_then(|t| serde_json::from_str(t).ok());
+        let new = match (readable, list) {
+            (_, Some(list)) => self.list(cx, &list),
+            (Some(text), None) => self.whole(text),
+            (None, None) if self.watches() && self.policy.uninspected == Uninspected::Refuse => {
+                let message = "the provider's answer is in a form that cannot be inspected";
+                return self.withhold(cx, head, ErrorKind::BadGateway, message, "uninspected");
+            }
+            (None, None) => return None,
+        };
+        let ends = self.stream.seen().end.clone();
+        match ends {
+            Some(rule) if !readable.is_some_and(|text| text.starts_with('[')) => {
+                let message = "the answer was withheld by this gateway's content policy";
+                self.judged(cx);
+                self.withhold(cx, head, ErrorKind::InvalidRequest, message, &rule)
+            }
+            _ => {
+                self.judged(cx);
+                new.filter(|_| self.enforces())
+            }
         }
-        let mut out = String::with_capacity(text.len());
-        let mut done = 0;
-        for part in &found {
-            let string = serde_json::from_str::<String>(part.raw.get()).ok()?;
-            let nested = part.kind == Kind::Arguments;
-            let Some(restored) = restore::whole(&self.masks, &string, nested) else { continue };
-            let start = (part.raw.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-            out.push_str(text.get(done..start)?);
-            out.push_str(JsonStr::encode(&restored).quoted());
-            done = start.checked_add(part.raw.get().len())?;
-        }
-        if done == 0 {
-            return None;
-        }
-        out.push_str(text.get(done..)?);
-        Some(out.into_bytes())
     }
 }
 
@@ -388,32 +620,4 @@ impl Filter for GuardFilter {
 fn malformed(error: &shared::json::BadJson) -> String {
     let place = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
     format!("{place}the request body is not valid JSON: {}", error.message)
-}
-
-/// How an answer ends that may not go on: as one that a content filter has stopped.
-fn refusals(endpoint: Option<Endpoint>) -> Vec<(Option<&'static str>, &'static str)> {
-    match endpoint.map(Endpoint::vendor) {
-        Some(Vendor::Anthropic) => vec![
-            (
-                Some("message_delta"),
-                r#"{"type":"message_delta","delta":{"stop_reason":"refusal","stop_sequence":null},"usage":{"output_tokens":0}}"#,
-            ),
-            (Some("message_stop"), r#"{"type":"message_stop"}"#),
-        ],
-        Some(Vendor::Google) => vec![(
-            None,
-            r#"{"candidates":[{"index":0,"finishReason":"SAFETY","content":{"role":"model","parts":[]}}]}"#,
-        )],
-        _ if endpoint == Some(Endpoint::OpenAiResponses) => vec![(
-            Some("error"),
-            r#"{"type":"error","code":"content_policy_violation","message":"the answer was withheld by this gateway's content policy","param":null}"#,
-        )],
-        _ => vec![
-            (
-                None,
-                r#"{"id":"chatcmpl-guard","object":"chat.completion.chunk","created":0,"model":"","choices":[{"index":0,"delta":{},"finish_reason":"content_filter"}]}"#,
-            ),
-            (None, "[DONE]"),
-        ],
-    }
 }

@@ -3,13 +3,18 @@
 //! Looks at every text of a request for attempts to misuse a model, for personal data and for what lists
 //! deny; masks data before it leaves and restores it in the answer; ends an answer that may not get out.
 
+pub mod answers;
 pub mod config;
 pub mod detect;
 mod filter;
 pub mod mask;
+pub mod moderation;
 pub mod normalise;
 pub mod pii;
 pub mod policy;
+mod refusal;
+pub mod rules;
+mod scripts;
 pub mod unique;
 
 use std::rc::Rc;

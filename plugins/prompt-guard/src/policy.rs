@@ -2,7 +2,6 @@
 
 use shared::small_map::SmallMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use hmac::{Hmac, KeyInit, Mac};
 use regex_lite::Regex;
 use sha2::Sha256;
@@ -13,10 +12,15 @@ use shared::plugin::Need;
 use shared::services::Services;
 use shared::texts::{Role, Text};
 
-use crate::config::{self, Action, Config, Preset, Treatment, Uninspected};
-use crate::detect::{Detector, Profile};
+use crate::answers::{Answers, HOLD_PII};
+use crate::config::{self, Action, Config, Preset, RuleSet, Treatment, Uninspected};
+use crate::detect::Detector;
 use crate::mask::{LITERAL, Masks, names};
+use crate::moderation::Moderation;
+use crate::normalise;
 use crate::pii::{Entities, Entity, Scanner};
+use crate::rules::{Count, Rules, expression, expressions};
+use crate::scripts;
 
 /// The configured plugin's state.
 #[derive(Debug)]
@@ -25,27 +29,31 @@ pub struct Policy {
     pub mode: Mode,
     /// What happens to attempts.
     pub action: Action,
-    /// How careful it is.
-    pub profile: Profile,
+    /// The score from which on it happens.
+    pub threshold: f32,
+    /// The score from which on an attempt is noted.
+    pub noted: f32,
     /// What happens to what cannot be looked into.
     pub uninspected: Uninspected,
     /// Whether values come back in answers.
     pub restore: bool,
     /// Bounds of a request.
     pub limits: config::Limits,
-    detector: Detector,
+    /// Finds attempts.
+    pub detector: Detector,
+    /// Sets of words and expressions; what the lists deny is the first of them.
+    pub rules: Vec<Rules>,
+    /// What answers are looked at for; `None` if for nothing.
+    pub answers: Option<Answers>,
+    /// A service outside.
+    pub moderation: Option<Moderation>,
     roles: Vec<config::Role>,
     last_messages: Option<u32>,
     scanner: Scanner,
     treatments: SmallMap<Entity, Treatment>,
     custom: Vec<(String, Regex, Treatment)>,
     hash_key: Option<Secret>,
-    deny: Option<AhoCorasick>,
-    deny_patterns: Vec<Regex>,
     allow_patterns: Vec<Regex>,
-    answer_deny: Option<AhoCorasick>,
-    /// Longest text that ends an answer.
-    answer_longest: usize,
     audit_salt: Option<Secret>,
     settings: Settings,
 }
@@ -61,8 +69,12 @@ pub struct Findings {
     pub kinds: SmallMap<String, u32>,
     /// Kinds for which the request is refused.
     pub blocked: Option<String>,
-    /// What of the lists is against it.
+    /// A user's message fits none of the expressions that one has to.
     pub denied: bool,
+    /// A user writes in a script that is not allowed.
+    pub foreign: bool,
+    /// What the rule sets have found.
+    pub count: Count,
 }
 
 impl Policy {
@@ -72,22 +84,9 @@ impl Policy {
         for entity in config.pii.preset.map(covers).unwrap_or_default() {
             treatments.insert(entity, Treatment::Mask);
         }
-        for (name, treatment) in &config.pii.entities {
-            let path = format!("pii.entities.{name}");
-            match Entity::of(name) {
-                Some(entity) => treatments.insert(entity, *treatment),
-                None if config.pii.custom.contains_key(name) => None,
-                None => {
-                    let all: Vec<_> = Entity::ALL.iter().map(|entity| entity.name()).collect();
-                    let message =
-                        format!("expected one of {}, or a name of `pii.custom`", all.join(", "));
-                    return Err(ConfigError::new(path, message));
-                }
-            };
-        }
-        if config.pii.entities.values().any(|treatment| *treatment == Treatment::Hash)
-            && config.pii.hash_key.is_none()
-        {
+        treatments.extend(entities_of(&config.pii.entities, "pii.entities", &config)?);
+        let mut all = config.pii.entities.values().chain(config.answers.entities.values());
+        if all.any(|treatment| *treatment == Treatment::Hash) && config.pii.hash_key.is_none() {
             return Err(ConfigError::new("pii.hash_key", "is needed for `hash`"));
         }
         treatments.retain(|_, treatment| *treatment != Treatment::Allow);
@@ -103,38 +102,37 @@ impl Policy {
                 return Err(ConfigError::new(path, message));
             }
             let treatment = config.pii.entities.get(name).copied().unwrap_or(Treatment::Mask);
-            custom.push((name.clone(), regex(pattern, &path)?, treatment));
+            custom.push((name.clone(), expression(pattern, &path)?, treatment));
         }
         let built = |error: aho_corasick::BuildError, path: &str| {
             ConfigError::new(path, format!("is too much: {error}"))
         };
-        let all = |texts: &[String], path: &str| {
-            let texts = texts.iter().enumerate();
-            let all = texts.map(|(index, text)| regex(text, &format!("{path}[{index}]")));
-            all.collect::<Result<Vec<_>, _>>()
-        };
-        let mut ends = config.answers.deny.clone();
-        ends.extend(config.answers.canaries.iter().cloned());
+        let rules = all_rules(&config)?;
+        let answers = answers(&config, &rules, &custom)?;
+        let threshold = config.injection.threshold.unwrap_or(config.injection.profile.block());
+        if !(threshold > 0.0 && threshold <= 1.0) {
+            return Err(ConfigError::new("injection.threshold", "must be above 0 and at most 1"));
+        }
         let limits = Limits { request: config.max_request_bytes, ..Limits::default() };
         Ok(Policy {
             mode: config.mode,
             action: config.injection.action,
-            profile: config.injection.profile,
+            threshold,
+            noted: threshold.min(config.injection.profile.block()) * 0.6,
             uninspected: config.uninspected,
             restore: config.pii.restore,
             limits: config.limits,
             detector: Detector::new(),
+            rules,
+            answers,
+            moderation: config.moderation.map(Moderation::new).transpose()?,
             roles: config.injection.roles,
             last_messages: config.injection.last_messages,
             scanner: Scanner::new(entities).map_err(|error| built(error, "pii"))?,
             treatments,
             custom,
             hash_key: config.pii.hash_key,
-            deny: words(&config.lists.deny, "lists.deny")?,
-            deny_patterns: all(&config.lists.deny_patterns, "lists.deny_patterns")?,
-            allow_patterns: all(&config.lists.allow_patterns, "lists.allow_patterns")?,
-            answer_longest: ends.iter().map(String::len).max().unwrap_or(0),
-            answer_deny: words(&ends, "answers.deny")?,
+            allow_patterns: expressions(&config.lists.allow_patterns, "lists.allow_patterns")?,
             audit_salt: config.audit_salt,
             settings: Settings {
                 limits,
@@ -164,7 +162,7 @@ impl Policy {
             let otherwise = ConfigError::new("pii", message);
             needs.push(Need { capability: Capability::RewriteRequestBody, otherwise });
         }
-        if self.ends_answers() {
+        if self.answers.is_some() {
             let message = "this proxy cannot change answers, so none can be ended here; leave it out, or \
                            use ai-gateway, which has this plugin as its section `prompt-guard`";
             let otherwise = ConfigError::new("answers", message);
@@ -175,15 +173,15 @@ impl Policy {
 
     /// Whether a text is looked at for attempts; `last`: the number of the last message.
     pub fn inspects(&self, text: &Text<'_>, last: u32) -> bool {
-        let role = match text.role {
-            Role::System | Role::Declaration => config::Role::System,
-            Role::User => config::Role::User,
-            Role::Assistant => config::Role::Assistant,
-            Role::Tool => config::Role::Tool,
-        };
-        let recent =
-            self.last_messages.is_none_or(|count| last.saturating_sub(text.message) < count);
-        self.action != Action::Allow && recent && self.roles.contains(&role)
+        self.action != Action::Allow && concerns(text, last, &self.roles, self.last_messages)
+    }
+
+    /// Whether a text is judged by the service outside.
+    pub fn moderates(&self, text: &Text<'_>, last: u32) -> bool {
+        self.moderation.as_ref().is_some_and(|service| {
+            let config = &service.config;
+            concerns(text, last, &config.roles, config.last_messages)
+        })
     }
 
     /// Looks for an attempt in a text.
@@ -195,14 +193,36 @@ impl Policy {
         }
     }
 
-    /// Holds a text against the lists.
+    /// Holds a text against the lists and rule sets, as it stands and as it reads.
     pub fn lists(&self, text: &str, user: bool, findings: &mut Findings) {
-        let denied = self.deny.as_ref().is_some_and(|deny| finds(deny, text, false))
-            || self.deny_patterns.iter().any(|pattern| pattern.is_match(text))
-            || (user
-                && !self.allow_patterns.is_empty()
-                && !self.allow_patterns.iter().any(|pattern| pattern.is_match(text)));
-        findings.denied |= denied;
+        if user {
+            let fits = |pattern: &Regex| pattern.is_match(text);
+            findings.denied |=
+                !self.allow_patterns.is_empty() && !self.allow_patterns.iter().any(fits);
+            findings.foreign |=
+                !self.limits.scripts.is_empty() && scripts::others(text, &self.limits.scripts);
+        }
+        if self.rules.iter().all(|rules| !rules.requests) {
+            return;
+        }
+        let plain = normalise::plain(text);
+        for text in std::iter::once(text).chain((plain != text).then_some(&*plain)) {
+            for (number, rules) in self.rules.iter().enumerate().filter(|(_, set)| set.requests) {
+                rules.hits(text, |hit| {
+                    findings.count.add(number, rules, hit.number);
+                    !findings.count.enough(number, rules)
+                });
+            }
+        }
+    }
+
+    /// The rule sets that have as many hits as they need, the strictest action first.
+    pub fn fitting(&self, findings: &Findings) -> Vec<&Rules> {
+        let sets = self.rules.iter().enumerate();
+        let fits = sets.filter(|(number, rules)| findings.count.enough(*number, rules));
+        let mut fits: Vec<&Rules> = fits.map(|(_, rules)| rules).collect();
+        fits.sort_by_key(|rules| rules.action as u8);
+        fits
     }
 
     /// Whether any kind of data is looked for.
@@ -257,6 +277,17 @@ impl Policy {
         Some(out)
     }
 
+    /// What is said in place of a value in an answer; `None`: the value.
+    pub fn instead(&self, name: &str, value: &str, treatment: Treatment) -> Option<String> {
+        match treatment {
+            Treatment::Mask | Treatment::Replace => Some(format!("[{name}]")),
+            Treatment::Hash => {
+                Some(format!("[{name}:{}]", self.hash(self.hash_key.as_ref(), value)))
+            }
+            Treatment::Block | Treatment::Flag | Treatment::Allow => None,
+        }
+    }
+
     fn hash(&self, key: Option<&Secret>, text: &str) -> String {
         let key = key.map(|key| key.expose().as_bytes()).unwrap_or_default();
         let Ok(mut hmac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else {
@@ -270,23 +301,17 @@ impl Policy {
     pub fn audit_name(&self, text: &str) -> Option<String> {
         self.audit_salt.as_ref().map(|salt| self.hash(Some(salt), text))
     }
+}
 
-    /// Whether answers are looked at for what ends them.
-    pub fn ends_answers(&self) -> bool {
-        self.answer_deny.is_some()
-    }
-
-    /// Whether a text has something that ends an answer; `open` if it may go on, so that a word at its
-    /// end may turn out to be the beginning of another.
-    pub fn ends(&self, text: &str, open: bool) -> bool {
-        self.answer_deny.as_ref().is_some_and(|deny| finds(deny, text, open))
-    }
-
-    /// How much of a stream's text is held back, in bytes, so that nothing that ends an answer leaves in
-    /// pieces: the longest of it, and a letter more to see where a word ends.
-    pub fn held_back(&self) -> usize {
-        if self.answer_longest == 0 { 0 } else { self.answer_longest.saturating_add(8) }
-    }
+/// Whether a text is one of these roles' and of the last so many messages.
+fn concerns(text: &Text<'_>, last: u32, roles: &[config::Role], messages: Option<u32>) -> bool {
+    let role = match text.role {
+        Role::System | Role::Declaration => config::Role::System,
+        Role::User => config::Role::User,
+        Role::Assistant => config::Role::Assistant,
+        Role::Tool => config::Role::Tool,
+    };
+    messages.is_none_or(|count| last.saturating_sub(text.message) < count) && roles.contains(&role)
 }
 
 /// Kinds that a preset masks.
@@ -329,39 +354,108 @@ fn covers(preset: Preset) -> Vec<Entity> {
     }
 }
 
-fn regex(text: &str, path: &str) -> Result<Regex, ConfigError> {
-    let regex = Regex::new(text);
-    regex.map_err(|error| ConfigError::new(path, format!("is not a regular expression: {error}")))
+/// The kinds that a map names.
+fn entities_of(
+    named: &SmallMap<String, Treatment>,
+    path: &str,
+    config: &Config,
+) -> Result<SmallMap<Entity, Treatment>, ConfigError> {
+    let mut treatments = SmallMap::new();
+    for (name, treatment) in named {
+        match Entity::of(name) {
+            Some(entity) => treatments.insert(entity, *treatment),
+            None if config.pii.custom.contains_key(name) => None,
+            None => {
+                let all: Vec<_> = Entity::ALL.iter().map(|entity| entity.name()).collect();
+                let message =
+                    format!("expected one of {}, or a name of `pii.custom`", all.join(", "));
+                return Err(ConfigError::new(format!("{path}.{name}"), message));
+            }
+        };
+    }
+    Ok(treatments)
 }
 
-fn words(words: &[String], path: &str) -> Result<Option<AhoCorasick>, ConfigError> {
-    if let Some(index) = words.iter().position(String::is_empty) {
-        return Err(ConfigError::new(format!("{path}[{index}]"), "must not be empty"));
+/// The rule sets, what is denied of requests and answers among them.
+fn all_rules(config: &Config) -> Result<Vec<Rules>, ConfigError> {
+    let lists = RuleSet {
+        name: "lists".to_owned(),
+        words: config.lists.deny.clone(),
+        patterns: config.lists.deny_patterns.clone(),
+        ..RuleSet::default()
+    };
+    let ends = RuleSet {
+        name: "answers".to_owned(),
+        words: [&config.answers.deny[..], &config.answers.canaries].concat(),
+        patterns: config.answers.deny_patterns.clone(),
+        requests: false,
+        answers: true,
+        ..RuleSet::default()
+    };
+    let mut all = Vec::new();
+    for (set, words, patterns) in [
+        (lists, "lists.deny", "lists.deny_patterns"),
+        (ends, "answers.deny", "answers.deny_patterns"),
+    ] {
+        if !(set.words.is_empty() && set.patterns.is_empty()) {
+            all.push(Rules::new(set, words, patterns)?);
+        }
     }
-    if words.is_empty() {
+    for (index, set) in config.rules.iter().enumerate() {
+        let path = format!("rules[{index}]");
+        if set.name.is_empty() || set.name.len() > 64 {
+            return Err(ConfigError::new(format!("{path}.name"), "must have 1 to 64 letters"));
+        }
+        if set.words.is_empty() && set.patterns.is_empty() {
+            return Err(ConfigError::new(path, "needs `words` or `patterns`"));
+        }
+        let (words, patterns) = (format!("{path}.words"), format!("{path}.patterns"));
+        all.push(Rules::new(set.clone(), &words, &patterns)?);
+    }
+    all.retain(|rules| rules.action != Action::Allow);
+    Ok(all)
+}
+
+/// What answers are looked at for.
+fn answers(
+    config: &Config,
+    rules: &[Rules],
+    custom: &[(String, Regex, Treatment)],
+) -> Result<Option<Answers>, ConfigError> {
+    let mut treatments = entities_of(&config.answers.entities, "answers.entities", config)?;
+    treatments.retain(|_, treatment| *treatment != Treatment::Allow);
+    let own = custom.iter().filter_map(|(name, pattern, _)| {
+        let treatment = config.answers.entities.get(name)?;
+        (*treatment != Treatment::Allow).then(|| (name.clone(), pattern.clone(), *treatment))
+    });
+    let custom: Vec<_> = own.collect();
+    if !(16..=64 << 10).contains(&config.answers.hold_back) {
+        return Err(ConfigError::new("answers.hold_back", "must be 16 to 65536"));
+    }
+    let injection = config.answers.injection;
+    let held = rules.iter().filter(|rules| rules.answers);
+    let held = held.map(|rules| match rules.has_patterns() {
+        // A letter more, to see where a word ends.
+        false => rules.longest.saturating_add(8),
+        true => rules.longest.saturating_add(8).max(config.answers.hold_back),
+    });
+    let hold = held.max();
+    if hold.is_none() && treatments.is_empty() && custom.is_empty() && injection == Action::Allow {
         return Ok(None);
     }
-    let lower = words.iter().map(|word| word.to_lowercase());
-    let built = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::ContiguousNFA))
-        .build(lower);
-    built.map(Some).map_err(|error| ConfigError::new(path, format!("is too much: {error}")))
-}
-
-/// Whether one of the words is there; one of ASCII letters only as a whole word, others anywhere, since
-/// not every script parts its words. `open`: the text may go on.
-fn finds(words: &AhoCorasick, text: &str, open: bool) -> bool {
-    let lower = if text.is_ascii() { None } else { Some(text.to_lowercase()) };
-    let text = lower.as_deref().unwrap_or(text);
-    let bytes = text.as_bytes();
-    let letter =
-        |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric);
-    words.find_overlapping_iter(text).any(|found| {
-        let (start, end) = (found.start(), found.end());
-        let opens = letter(Some(start)) && letter(start.checked_sub(1));
-        let closes = letter(end.checked_sub(1)) && letter(Some(end));
-        let undecided = open && end == bytes.len() && letter(end.checked_sub(1));
-        !opens && !closes && !undecided
-    })
+    let mut hold = hold.unwrap_or(0);
+    if !custom.is_empty() {
+        hold = hold.max(config.answers.hold_back);
+    }
+    let scanner = match treatments.is_empty() {
+        true => None,
+        false => {
+            hold = hold.max(HOLD_PII);
+            let scanner = Scanner::new(treatments.keys().copied().collect());
+            let built =
+                |error| ConfigError::new("answers.entities", format!("is too much: {error}"));
+            Some(scanner.map_err(built)?)
+        }
+    };
+    Ok(Some(Answers { scanner, treatments, custom, injection, hold }))
 }

@@ -10,9 +10,11 @@
 //! | `group=A,B` | what is shared by these groups |
 //! | `all=true` | everything |
 
-use serde_json::{Value, json};
+use serde_json::json;
+use shared::admin::{bearer, parameters, reply};
+use shared::audit;
 use shared::filter::Reply;
-use shared::host::{Host, Map};
+use shared::host::Host;
 
 use crate::cache::Cache;
 use crate::key::Key;
@@ -32,15 +34,10 @@ impl Asked {
         (path == "/_ai/cache/purge").then(|| Asked { query: query.to_owned() })
     }
 
-    fn parameters(&self) -> Vec<(&str, String)> {
-        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.map(|(key, value)| (key, decode(value))).collect()
-    }
-
     /// What is meant; the error says what is expected.
     fn purge(&self) -> Result<Purge, &'static str> {
         const EXPECTED: &str = "give one of `id`, `consumer`, `user`, `group` and `all=true`";
-        let parameters = self.parameters();
+        let parameters: Vec<_> = parameters(&self.query).collect();
         let [(name, value)] = parameters.as_slice() else { return Err(EXPECTED) };
         if value.is_empty() {
             return Err(EXPECTED);
@@ -86,44 +83,7 @@ pub fn answer(cache: &Cache, host: &dyn Host, asked: &Asked) -> Reply {
         Purge::Consumer(_) => "consumer",
         Purge::User(_) => "user",
     };
-    log::warn!("{}", json!({"event": "cache_purge", "what": what, "removed": removed}));
+    let more = json!({"what": what, "removed": removed});
+    log::warn!("{}", audit::line(host.now_nanos(), "cache_purge", "erase", None, more));
     reply(200, &json!({ "removed": removed }))
-}
-
-fn bearer(host: &dyn Host) -> Vec<u8> {
-    let value = host.header(Map::Request, "authorization").unwrap_or_default();
-    match value.split_at_checked(7) {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.to_vec(),
-        _ => Vec::new(),
-    }
-}
-
-fn reply(status: u16, body: &Value) -> Reply {
-    let headers = [("content-type", "application/json"), ("cache-control", "no-store")];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    Reply { status, headers, body: body.to_string().into_bytes() }
-}
-
-/// `%2F` and `+` of a query.
-fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (byte, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(code)) => {
-                out.push(code);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            (b'+', _) => {
-                out.push(b' ');
-                rest = after;
-            }
-            _ => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -147,9 +147,9 @@ impl Ask {
         }
         let consumer = cx.facts.get(cx.host, Fact::Consumer).unwrap_or_default();
         let tenant = tenant(policy, cx, &consumer).ok_or(Bypass::NoConsumer)?;
-        let path = cx.host.path().unwrap_or_default();
         let mut body = Body::read(text).ok_or(Bypass::Unreadable)?;
         if endpoint == Endpoint::Gemini {
+            let path = cx.host.path().unwrap_or_default();
             let google = GooglePath::of(&path).ok_or(Bypass::Unreadable)?;
             body.model = google.model.to_owned();
             body.stream = google.streams();

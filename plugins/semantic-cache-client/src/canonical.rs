@@ -162,10 +162,10 @@ fn string_end(text: &str, from: usize) -> Option<usize> {
     }
     let mut at = from + 1;
     loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
         match bytes.get(at)? {
             b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+            _ => at += 2,
         }
     }
 }

@@ -246,10 +246,8 @@ impl CacheFilter {
         if !head.model.is_empty() {
             cx.facts.set(cx.host, Fact::Model, head.model.clone());
         }
-        let count = |name: &str, by: u64| self.cache.meters.count(cx.host, name, by);
-        count("ai_cache_saved_tokens_total|gen_ai_token_type=input", head.prompt_tokens);
-        count("ai_cache_saved_tokens_total|gen_ai_token_type=output", head.completion_tokens);
-        count("ai_cache_saved_nanodollars_total", head.cost);
+        // The tokens are ai-metrics' to count, by the usage stated here.
+        self.cache.meters.count(cx.host, "ai_cache_saved_nanodollars_total", head.cost);
     }
 
     fn reply(
@@ -306,7 +304,8 @@ impl CacheFilter {
 
 impl Filter for CacheFilter {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
-        if let Some(asked) = admin::Asked::of(cx.host) {
+        let cacheable = cacheable(cx.endpoint).is_some();
+        if !cacheable && let Some(asked) = admin::Asked::of(cx.host) {
             return Flow::Respond(Box::new(admin::answer(&self.cache, cx.host, &asked)));
         }
         match Control::read(cx.host) {
@@ -315,7 +314,7 @@ impl Filter for CacheFilter {
                 return cx.refuse(&ApiError::new(ErrorKind::InvalidRequest, message));
             }
         }
-        if cacheable(cx.endpoint).is_some() {
+        if cacheable {
             cx.read_body();
         }
         Flow::Continue
@@ -330,16 +329,21 @@ impl Filter for CacheFilter {
             Ok(ask) => ask,
             Err(why) => return self.bypass(cx, why),
         };
-        let path = cx.host.path().unwrap_or_default();
-        self.life = self.cache.policy.life(&ask.model, &ask.consumer, &path, &self.control);
+        let policy = &self.cache.policy;
+        let path = if policy.asks_for_paths() { cx.host.path() } else { None };
+        let path = path.unwrap_or_default();
+        self.life = policy.life(&ask.model, &ask.consumer, &path, &self.control);
         if self.life.ttl == 0 {
             return self.bypass(cx, Bypass::Rule);
         }
         self.ask = Some(ask);
-        self.epoch = self.cache.local.epoch(cx.host);
         match self.exact(cx) {
             Some(entry) => self.hit(cx, &entry, None),
-            None => self.after_local(cx),
+            None => {
+                // An answer that was asked for before a purge is not kept after it.
+                self.epoch = self.cache.local.epoch(cx.host);
+                self.after_local(cx)
+            }
         }
     }
 
@@ -351,6 +355,8 @@ impl Filter for CacheFilter {
                     (Some(redis), Some(key)) => redis.got(cx.host, &key, &reply),
                     _ => None,
                 };
+                // What was purged meanwhile is not to be brought back.
+                let entry = entry.filter(|_| self.cache.local.epoch(cx.host) == self.epoch);
                 if let (Some(entry), Some(key)) = (&entry, key) {
                     keep::front(&self.cache, cx.host, &key, entry);
                 }
@@ -464,6 +470,9 @@ impl Filter for CacheFilter {
         self.waits_no_more();
         let answer = std::mem::replace(&mut self.answer, Answer::Nothing);
         let Some(ask) = &self.ask else { return };
+        if self.claim.is_none() && matches!(answer, Answer::Nothing | Answer::Expected) {
+            return;
+        }
         let mut unkept = false;
         if outcome == Outcome::Complete && self.cache.local.epoch(cx.host) == self.epoch {
             let vector = self.lookup.as_ref().and_then(Lookup::vector);

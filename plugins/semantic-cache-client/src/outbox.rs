@@ -164,9 +164,10 @@ impl Outbox {
                 (redis.remote.heard(host, reply).is_some(), kept)
             }
             (Sent::Vectors(kept), Some(vectors), _) => {
-                let done = vectors.remote.heard(host, reply).is_some();
-                if reply.status == Some(404) {
-                    // The collection has been removed.
+                let body = vectors.remote.heard(host, reply);
+                let done = body.is_some_and(|body| vectors.api.done(body));
+                if reply.status == Some(404) || (body.is_some() && !done) {
+                    // Maybe the collection has been removed.
                     self.prepared.set(false);
                 }
                 (done, kept)
@@ -182,8 +183,8 @@ impl Outbox {
         };
         if !done {
             // A store that refuses will do so again.
-            let silent = !reply.status.is_some_and(|status| (400..500).contains(&status));
-            if let Some(job) = kept.filter(|_| silent || reply.status == Some(429)) {
+            let silent = reply.status.is_none_or(|status| matches!(status, 0 | 429 | 500..));
+            if let Some(job) = kept.filter(|_| silent) {
                 self.jobs.borrow_mut().push_front(job);
             }
             cache.meters.count(host, "ai_cache_failed_total|what=write", 1);

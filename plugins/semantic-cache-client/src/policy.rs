@@ -161,6 +161,11 @@ impl Policy {
         Settings { limits, ..Settings::default() }
     }
 
+    /// Whether a life can depend on the path.
+    pub fn asks_for_paths(&self) -> bool {
+        self.rules.iter().any(|rule| !rule.paths.is_empty())
+    }
+
     /// For how long the answer to a request is used.
     pub fn life(&self, model: &str, consumer: &str, path: &str, control: &Control) -> Life {
         let path = path.split(['?', '#']).next().unwrap_or_default();

@@ -8,11 +8,12 @@
 //! | `POST /_ai/budgets/topup?rule=R&key=K&amount=N` | adds to its limit, for this window |
 
 use serde_json::{Value, json};
+use shared::admin::{bearer, reply};
+use shared::audit;
 use shared::filter::{CallReply, Reply};
 use shared::host::{Call, Host};
 
 use crate::claim::{self, Answer, Claim, Mode};
-use crate::filter::bearer;
 use crate::limiter::Limiter;
 use crate::rule::{Allowance, Rule};
 use crate::store::Store;
@@ -47,8 +48,7 @@ impl Asked {
     }
 
     fn parameter(&self, name: &str) -> Option<String> {
-        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| decode(value))
+        shared::admin::parameters(&self.query).find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 }
 
@@ -86,10 +86,11 @@ pub fn answer(limiter: &Limiter, host: &dyn Host, asked: &Asked) -> Said {
         Err(reply) => Said::Reply(reply),
         Ok(claim) => {
             if asked.what != What::Show {
-                let action = format!("{:?}", asked.what);
+                let action = format!("{:?}", asked.what).to_ascii_lowercase();
                 let name = limiter.rules.get(claim.rule).map(|rule| rule.name.as_str());
-                let line = json!({"event": "limit_admin", "action": action, "rule": name});
-                log::warn!("{line}");
+                let more = json!({"rule": name});
+                let now = host.now_nanos();
+                log::warn!("{}", audit::line(now, "limit_admin", &action, None, more));
             }
             match &limiter.store {
                 Store::Redis(redis) => {
@@ -173,34 +174,4 @@ fn standing(rule: &Rule, answer: &Answer) -> Reply {
 
 fn describe(rule: &Rule) -> Value {
     json!({"name": rule.name, "window": rule.window_name, "unit": rule.unit})
-}
-
-fn reply(status: u16, body: &Value) -> Reply {
-    let headers = [("content-type", "application/json"), ("cache-control", "no-store")];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    Reply { status, headers, body: body.to_string().into_bytes() }
-}
-
-/// `%2F` and `+` of a query.
-fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (byte, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(code)) => {
-                out.push(code);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            (b'+', _) => {
-                out.push(b' ');
-                rest = after;
-            }
-            _ => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -8,12 +8,11 @@ use shared::facts::Fact;
 use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ResponseHead,
 };
-use shared::host::Map;
 use shared::json::parse;
 use shared::protocol::{Endpoint, GooglePath, head};
 use shared::request::RequestBody;
 use shared::usage::Usage;
-use shared::{pick, texts, tokens};
+use shared::{audit, pick, texts, tokens};
 
 use crate::admitted::{Admitted, Lease};
 use crate::ask::Ask;
@@ -229,8 +228,8 @@ fn counts(endpoint: Option<Endpoint>) -> bool {
 
 fn line(action: &str, rule: &str, cx: &mut Cx<'_>) -> String {
     let consumer = cx.facts.get(cx.host, Fact::Consumer);
-    serde_json::json!({"event": "limit", "action": action, "rule": rule, "consumer": consumer})
-        .to_string()
+    let more = serde_json::json!({"rule": rule});
+    audit::line(cx.host.now_nanos(), "limit", action, consumer.as_deref(), more)
 }
 
 impl Filter for LimitFilter {
@@ -433,13 +432,4 @@ fn small(text: &str) -> String {
         value.map_or("null", |value| value.get()).to_owned()
     };
     format!("{{\"user\":{},\"metadata\":{}}}", or_null(user), or_null(metadata))
-}
-
-/// Header of clients that administer.
-pub(crate) fn bearer(host: &dyn shared::host::Host) -> Vec<u8> {
-    let value = host.header(Map::Request, "authorization").unwrap_or_default();
-    match value.split_at_checked(7) {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.to_vec(),
-        _ => Vec::new(),
-    }
 }

@@ -85,6 +85,9 @@ pub struct Exchange {
     /// Of a held answer: how much of the body has been shown to the filters, and what they made of it.
     seen: usize,
     kept: Vec<u8>,
+    /// How much of the request's body has come while its headers were still being worked on, all of it
+    /// if true.
+    arrived: Option<(usize, bool)>,
     /// Length of the body that was answered with.
     answered: usize,
     finished: bool,
@@ -138,6 +141,7 @@ impl Exchange {
             held: Held::No,
             seen: 0,
             kept: Vec::new(),
+            arrived: None,
             answered: 0,
             finished: false,
         }
@@ -180,6 +184,9 @@ impl Exchange {
             }
             Step::Passed => {
                 self.state = State::Reading;
+                if let Some((size, true)) = self.arrived {
+                    return self.request_body(host, size, true);
+                }
                 let _ = host.want_body(Body::Request);
                 if host.can(Capability::HoldRequest) { Action::Pause } else { Action::Continue }
             }
@@ -195,8 +202,18 @@ impl Exchange {
                 self.run_body(host, body)
             }
             State::Reading | State::Working | State::Answered => Action::Pause,
+            // Going on with the body would let the headers go that a filter still holds.
+            State::Head if self.holds_head() => {
+                self.arrived = Some((size, end));
+                Action::Pause
+            }
             State::Idle | State::Head | State::Sent => Action::Continue,
         }
+    }
+
+    /// Whether a filter holds the request's headers.
+    fn holds_head(&self) -> bool {
+        self.pending.is_some() || self.waiting.is_some()
     }
 
     fn too_large(&mut self, host: &dyn Host) -> Action {
@@ -208,10 +225,15 @@ impl Exchange {
 
     /// The request ends with trailers, so its last body callback did not say that it was the last.
     pub fn request_trailers(&mut self, host: &dyn Host) -> Action {
+        let limit = self.settings.limits.request.saturating_add(1);
+        if self.state == State::Head && self.holds_head() {
+            let size = host.body(Body::Request, 0, limit).map_or(0, |body| body.len());
+            self.arrived = Some((size, true));
+            return Action::Pause;
+        }
         if self.state != State::Reading {
             return if self.state == State::Working { Action::Pause } else { Action::Continue };
         }
-        let limit = self.settings.limits.request.saturating_add(1);
         let body = host.body(Body::Request, 0, limit).unwrap_or_default();
         self.request_body_read(host, body)
     }

@@ -43,10 +43,10 @@ impl Probe {
 impl Filter for Probe {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.note("head");
-        if self.name != "headless" {
+        if !self.name.starts_with("headless") {
             cx.read_body();
         }
-        Flow::Continue
+        if self.name.ends_with("call first") { Probe::call() } else { Flow::Continue }
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
@@ -277,6 +277,41 @@ fn a_call_is_waited_for_and_can_be_followed_by_another() {
         told[2..],
         ["call request {}", "call called Some(500)", "call called Some(200)", "b request {}"]
     );
+}
+
+#[test]
+fn a_body_that_comes_while_a_filter_holds_the_headers_waits_with_them() {
+    for (name, passes) in [("call first", true), ("headless call first", false)] {
+        for trailers in [false, true] {
+            let (mut exchange, log) = exchange(&[(name, IGNORE)]);
+            let host = host();
+            assert_eq!(exchange.request_headers(&host, false), Action::Pause);
+            host.put_body(Body::Request, b"{}");
+            assert_eq!(exchange.request_body(&host, 2, !trailers), Action::Pause);
+            if trailers {
+                assert_eq!(exchange.request_trailers(&host), Action::Pause);
+            }
+            assert_eq!((seen(&log).len(), host.resumed.get()), (1, 0), "{name}");
+            host.put(Map::CallReply, ":status", "200");
+            exchange.call_response(&host, CallId(1), 1, 0);
+            assert_eq!(host.resumed.get(), 1, "{name}");
+            let shown = seen(&log).iter().any(|line| line.ends_with(" request {}"));
+            assert_eq!(shown, passes, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_body_too_large_that_comes_while_the_headers_are_held_is_refused() {
+    let (mut exchange, _) = exchange(&[("call first", IGNORE)]);
+    let host = host();
+    exchange.request_headers(&host, false);
+    host.put_body(Body::Request, &[b' '; 30]);
+    assert_eq!(exchange.request_body(&host, 30, true), Action::Pause);
+    host.put(Map::CallReply, ":status", "200");
+    exchange.call_response(&host, CallId(1), 1, 0);
+    assert_eq!(host.sent.borrow().as_ref().unwrap().0, 413);
+    assert_eq!(host.resumed.get(), 0);
 }
 
 #[test]

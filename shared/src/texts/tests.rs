@@ -94,6 +94,9 @@ fn gemini_and_responses_are_read_too() {
     assert_eq!(asked(r#"{"input":"one"}"#), [r#"User Text 0.0: "one""#]);
     assert_eq!(asked(r#"{"input":["one","two"]}"#).len(), 2);
     assert_eq!(asked(r#"{"requests":[{"content":{"parts":[{"text":"x"}]}}]}"#).len(), 1);
+    let batch =
+        r#"{"requests":[{"custom_id":"1","params":{"system":"x","messages":[{"content":"y"}]}}]}"#;
+    assert_eq!(asked(batch).len(), 2);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::yaml::Yaml;
 
 /// Members whose values are not shown.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 13] = [
     "api_key",
     "admin_key",
     "feedback_key",
@@ -15,6 +15,10 @@ const SECRETS: [&str; 9] = [
     "secret_access_key",
     "service_account",
     "hash_key",
+    "object_secret",
+    "access_key_id",
+    "session_token",
+    "audit_salt",
 ];
 /// By these the items of a list are told apart.
 const NAMES: [&str; 5] = ["name", "id", "cluster_name", "tag_name", "uri"];

@@ -22,8 +22,9 @@ aigw: one policy file, every host
                                              policy, Envoy's admin interface or APISIX's Admin API
   aigw doctor --host envoy|apisix (--live URL [--key KEY] | FILE)
                                              what would hurt in a configuration
-  aigw update URL --sha256 HEX --folder FOLDER FILE...
-                                             fetches a module, checks it, and names it in Envoy's files
+  aigw update URL --sha256 HEX --folder FOLDER [--live URL [--wait SECONDS]] FILE...
+                                             fetches a module, checks it, and names it in Envoy's files;
+                                             --live: the old one again unless Envoy takes it (60 s)
   aigw version --live URL                    which modules an Envoy runs
 
 HOST: envoy, apisix, istio, envoy-gateway, higress, kubernetes (plain Deployment). KEY also from APISIX_ADMIN_KEY.
@@ -40,6 +41,7 @@ struct Arguments {
     key: Option<String>,
     sha256: Option<String>,
     folder: Option<String>,
+    wait: Option<String>,
     files: Vec<String>,
 }
 
@@ -59,6 +61,7 @@ impl Arguments {
                 "--key" => &mut read.key,
                 "--sha256" => &mut read.sha256,
                 "--folder" => &mut read.folder,
+                "--wait" => &mut read.wait,
                 other if other.starts_with('-') => return Err(format!("unknown option {other}")),
                 _ => {
                     read.files.push(argument);
@@ -246,7 +249,18 @@ fn bring_in(arguments: &Arguments) -> Result<bool, String> {
     let (url, files) = arguments.files.split_first().ok_or("the module's URL is missing")?;
     let sha256 = arguments.sha256.as_deref().ok_or("--sha256 is missing")?;
     let folder = arguments.folder.as_deref().ok_or("--folder is missing")?;
-    let path = update::update(url, sha256, folder, files)?;
+    let seconds = match &arguments.wait {
+        Some(text) => text.parse().map_err(|_| "--wait must be seconds")?,
+        None => 60,
+    };
+    let path = update::update(&update::Update {
+        url,
+        sha256,
+        folder,
+        files,
+        admin: arguments.live.as_deref(),
+        wait: std::time::Duration::from_secs(seconds),
+    })?;
     println!("fetched {}", path.display());
     Ok(true)
 }

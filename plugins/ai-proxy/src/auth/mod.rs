@@ -2,14 +2,13 @@
 
 pub mod access;
 pub mod google;
-pub mod sigv4;
 
 use shared::errors::{ApiError, ErrorKind};
 use shared::host::{Host, Map};
 
-use self::sigv4::Signable;
 use crate::presets::Auth;
 use crate::provider::Provider;
+use shared::sigv4::Signable;
 
 /// The headers in which clients show their keys.
 pub const CLIENT_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];

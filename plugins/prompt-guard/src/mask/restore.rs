@@ -4,11 +4,15 @@
 //! cutting gives the same text, and no more than a placeholder's length is ever held.
 
 use shared::small_map::SmallMap;
+use std::rc::Rc;
 
 use shared::json::JsonStr;
 use shared::texts::{self, Kind, Text};
 
 use super::{Masks, names};
+use crate::answers::{Seen, Watch};
+use crate::policy::Policy;
+use crate::refusal::unfinished;
 
 /// The text with values for placeholders; `None` if there are none. `nested`: it is a JSON document in
 /// a string, in which values must be escaped.
@@ -35,18 +39,8 @@ pub fn whole(masks: &Masks, text: &str, nested: bool) -> Option<String> {
     Some(out)
 }
 
-/// How much of a text can go out: all but what may become a placeholder, and its last `hold` bytes.
-fn ready(text: &str, hold: usize) -> usize {
-    let most = text.len().saturating_sub(hold);
-    let most = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    // A placeholder is not parted.
-    let mut starts = names::find_all(text).take_while(|(start, _)| *start < most);
-    let cut = starts.find(|(_, end)| *end > most).map_or(most, |(start, _)| start);
-    cut.min(unfinished(text))
-}
-
 /// Where something begins that may become a placeholder.
-fn unfinished(text: &str) -> usize {
+fn unfinished_placeholder(text: &str) -> usize {
     let from = (text.len().saturating_sub(names::MAX_LEN)..text.len())
         .find(|at| text.is_char_boundary(*at))
         .unwrap_or(text.len());
@@ -63,18 +57,23 @@ type Place = (u32, u32, Kind);
 /// The texts of one streamed answer.
 #[derive(Debug, Default)]
 pub struct Stream {
-    /// Bytes of each text that are held back until more of it shows.
-    hold: usize,
-    held: SmallMap<Place, Held>,
+    /// What the texts are looked at for, before anything comes back in them.
+    policy: Option<Rc<Policy>>,
+    seen: Seen,
+    lines: SmallMap<Place, Line>,
 }
 
-/// What is held back of a text, and the last event of it, to send it with if no other comes.
-#[derive(Debug)]
-struct Held {
+/// What is known of a text, and the last event of it, to send it with if no other comes.
+#[derive(Debug, Default)]
+struct Line {
+    watch: Watch,
+    /// What may become a placeholder.
     text: String,
     before: String,
     after: String,
     name: Option<String>,
+    /// Something is held back.
+    holds: bool,
 }
 
 /// An event to be sent.
@@ -87,20 +86,41 @@ pub struct Sent {
 }
 
 impl Stream {
-    /// Texts of which the last `hold` bytes are held back besides what may become a placeholder.
-    pub fn new(hold: usize) -> Stream {
-        Stream { hold, held: SmallMap::new() }
+    /// Texts that are looked at for what the policy says of answers.
+    pub fn new(policy: Rc<Policy>) -> Stream {
+        Stream { policy: Some(policy), ..Stream::default() }
     }
 
-    /// What becomes of an event: `None` if it goes on as it is; else what is sent in its place.
+    /// What has been found.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// What becomes of an event: `None` if it goes on as it is; else what is sent in its place. Once
+    /// [`Seen::end`] is there, that is the last.
     pub fn event(&mut self, masks: &Masks, name: Option<&str>, data: &str) -> Option<Vec<Sent>> {
         let found = texts::event(data);
-        let mut out = if closes(data, &found) { self.flush(masks) } else { Vec::new() };
+        let over = finished(data);
+        let mut out = if closes(data, &found) {
+            self.flush(masks, over.as_deref())
+        } else if let Some(over) = &over {
+            // Its own texts end with it.
+            let own = |place: &Place| found.iter().any(|text| place_of(text) == *place);
+            self.flush_where(masks, |place| over.contains(&place.0) && !own(place))
+        } else {
+            Vec::new()
+        };
+        if self.seen.end.is_some() {
+            return Some(out);
+        }
         let mut changed = String::new();
         let mut done = 0;
+        let mut says = false;
         for text in &found {
-            let Some(new) = self.text(masks, name, data, text) else { continue };
+            let over = over.as_ref().is_some_and(|over| over.contains(&text.message));
+            let Some(new) = self.text(masks, name, data, text, over) else { continue };
             let Some(range) = range_of(data, text.raw.get()) else { continue };
+            says |= !new.is_empty() && !text.again;
             changed.push_str(data.get(done..range.0).unwrap_or_default());
             changed.push_str(JsonStr::encode(&new).quoted());
             done = range.1;
@@ -108,11 +128,15 @@ impl Stream {
         if done == 0 && out.is_empty() {
             return None;
         }
+        let ends = self.seen.end.is_some();
+        if ends && !says {
+            return Some(out);
+        }
         let data = if done == 0 {
             data.to_owned()
         } else {
             changed.push_str(data.get(done..).unwrap_or_default());
-            changed
+            if ends { unfinished(&changed) } else { changed }
         };
         out.push(Sent { name: name.map(str::to_owned), data });
         Some(out)
@@ -125,49 +149,112 @@ impl Stream {
         name: Option<&str>,
         data: &str,
         text: &Text<'_>,
+        over: bool,
     ) -> Option<String> {
-        let string = serde_json::from_str::<String>(text.raw.get()).ok()?;
+        let raw = JsonStr::Borrowed(text.raw);
+        let string = raw.decode();
         let nested = text.kind == Kind::Arguments;
         if text.again {
-            return whole(masks, &string, nested);
+            return self.again(masks, &string, nested);
         }
-        let place = (text.message, text.part, text.kind);
-        let earlier = self.held.remove(&place);
-        let waited = earlier.is_some();
-        let mut all = earlier.map(|held| held.text).unwrap_or_default();
-        all.push_str(&string);
-        let cut = ready(&all, self.hold);
+        let line = self.lines.entry(place_of(text)).or_default();
+        let waited = line.holds;
+        let mut all = std::mem::take(&mut line.text);
+        let watched = match &self.policy {
+            Some(policy) => {
+                let begun = all.len();
+                all.push_str(&line.watch.push(policy, &string, nested, over, &mut self.seen));
+                all.get(begun..) != Some(&*string)
+            }
+            None => {
+                all.push_str(&string);
+                false
+            }
+        };
+        // What ends here ends for good.
+        let cut =
+            if over || self.seen.end.is_some() { all.len() } else { unfinished_placeholder(&all) };
         let (now, later) = all.split_at_checked(cut)?;
-        if !later.is_empty() {
+        line.holds = !later.is_empty() || line.watch.holds();
+        if line.holds {
             let (start, end) = range_of(data, text.raw.get())?;
-            self.held.insert(
-                place,
-                Held {
-                    text: later.to_owned(),
-                    before: data.get(..start)?.to_owned(),
-                    after: data.get(end..)?.to_owned(),
-                    name: name.map(str::to_owned),
-                },
-            );
+            line.text = later.to_owned();
+            line.before = data.get(..start)?.to_owned();
+            line.after = data.get(end..)?.to_owned();
+            line.name = name.map(str::to_owned);
         }
         match whole(masks, now, nested) {
             Some(restored) => Some(restored),
-            None if waited || !later.is_empty() => Some(now.to_owned()),
+            None if waited || watched || !later.is_empty() => Some(now.to_owned()),
             None => None,
         }
     }
 
-    /// What is still held back, at the end.
-    pub fn flush(&mut self, masks: &Masks) -> Vec<Sent> {
-        let held = std::mem::take(&mut self.held);
-        held.into_iter()
-            .map(|((_, _, kind), held)| {
-                let text = whole(masks, &held.text, kind == Kind::Arguments).unwrap_or(held.text);
-                let data = [&held.before, JsonStr::encode(&text).quoted(), &held.after].concat();
-                Sent { name: held.name, data }
-            })
-            .collect()
+    /// What a text becomes that is there as a whole.
+    pub fn again(&mut self, masks: &Masks, text: &str, nested: bool) -> Option<String> {
+        let watched = self
+            .policy
+            .as_ref()
+            .map(|policy| Watch::default().push(policy, text, nested, true, &mut self.seen));
+        match watched.filter(|watched| watched != text) {
+            Some(watched) => Some(whole(masks, &watched, nested).unwrap_or(watched)),
+            None => whole(masks, text, nested),
+        }
     }
+
+    /// What is still held back of these answers' texts, or of all, whose end has come.
+    pub fn flush(&mut self, masks: &Masks, answers: Option<&[u32]>) -> Vec<Sent> {
+        self.flush_where(masks, |place| answers.is_none_or(|answers| answers.contains(&place.0)))
+    }
+
+    fn flush_where(&mut self, masks: &Masks, ended: impl Fn(&Place) -> bool) -> Vec<Sent> {
+        let mut out = Vec::new();
+        let places: Vec<Place> = self.lines.keys().copied().collect();
+        for place in places.into_iter().filter(ended) {
+            let Some(mut line) = self.lines.remove(&place) else { continue };
+            if !line.holds || self.seen.end.is_some() {
+                continue;
+            }
+            let nested = place.2 == Kind::Arguments;
+            if let Some(policy) = &self.policy {
+                line.text.push_str(&line.watch.push(policy, "", nested, true, &mut self.seen));
+            }
+            let text = whole(masks, &line.text, nested).unwrap_or(line.text);
+            if text.is_empty() {
+                continue;
+            }
+            let data = [&line.before, JsonStr::encode(&text).quoted(), &line.after].concat();
+            out.push(Sent { name: line.name, data });
+        }
+        out
+    }
+}
+
+fn place_of(text: &Text<'_>) -> Place {
+    (text.message, text.part, text.kind)
+}
+
+/// The answers that an event says are over; `None` if it says it of none by its number.
+fn finished(data: &str) -> Option<Vec<u32>> {
+    #[derive(serde::Deserialize)]
+    struct Choices {
+        #[serde(alias = "candidates", default)]
+        choices: Vec<Choice>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Choice {
+        #[serde(default)]
+        index: u32,
+        #[serde(alias = "finishReason", default)]
+        finish_reason: Option<serde::de::IgnoredAny>,
+    }
+    if !data.contains("\"finish_reason\"") && !data.contains("\"finishReason\"") {
+        return None;
+    }
+    let choices = serde_json::from_str::<Choices>(data).ok()?.choices;
+    let over = choices.iter().filter(|choice| choice.finish_reason.is_some());
+    let over: Vec<u32> = over.map(|choice| choice.index).collect();
+    (!over.is_empty()).then_some(over)
 }
 
 /// Whether an event, which has these texts, says that those before it are over: it has whole texts again,
@@ -227,7 +314,7 @@ mod tests {
         }
         let last = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
         take(stream.event(&masks, None, last).unwrap_or_default());
-        assert!(stream.flush(&masks).is_empty());
+        assert!(stream.flush(&masks, None).is_empty());
         out
     }
 

@@ -135,6 +135,10 @@ const NAMES: [&str; 17] = [
 const MAX_PEM: usize = 16 << 10;
 /// Longest token that is looked at.
 const MAX_TOKEN: usize = 8 << 10;
+/// So much of one decides whether it is one. Marks may follow each other closely, and each is looked at.
+const DECIDES: usize = 256;
+/// Longest head of a JSON web token.
+const MAX_HEAD: usize = 1 << 10;
 
 /// All marks.
 pub(super) fn marks() -> impl Iterator<Item = (&'static str, Form)> {
@@ -156,9 +160,10 @@ pub(super) fn find(text: &[u8], start: usize, end: usize, form: Form) -> Option<
             Some(found(start, end))
         }
         Form::Path(least) => {
-            let count = run(text, end, MAX_TOKEN, |b| is_token(b) || b"/+=.".contains(&b));
+            let is = |b| is_token(b) || b"/+=.".contains(&b);
+            let count = run(text, end, DECIDES, is);
             (count >= least && varied(text.get(end..end + count)?))
-                .then_some(found(start, end + count))
+                .then(|| found(start, end + run(text, end, MAX_TOKEN, is)))
         }
         Form::Token(least) => token(text, start, end, least, is_token),
         Form::Dotted(least) => {
@@ -176,13 +181,21 @@ fn is_token(byte: u8) -> bool {
 }
 
 fn token(text: &[u8], start: usize, end: usize, least: usize, is: fn(u8) -> bool) -> Option<Found> {
-    let count = run(text, end, MAX_TOKEN, is);
+    // `sk-` is the end of many a word.
+    if is_word(before(text, start)) {
+        return None;
+    }
+    let count = run(text, end, DECIDES, is);
     let value = text.get(end..end + count)?;
     let digits = value.iter().any(u8::is_ascii_digit);
-    let real = count >= least && digits && varied(value) && !is_word(before(text, start));
-    // `sk-` is the end of many a word; a name in small letters with hyphens is no key.
+    let real = count >= least && digits && varied(value);
+    // A name in small letters with hyphens is no key.
     let words = value.iter().filter(|byte| **byte == b'-').count() * 5 > count;
-    (real && !words).then_some(Found { entity: Entity::Secret, start, end: end + count })
+    if !real || words {
+        return None;
+    }
+    let count = run(text, end, MAX_TOKEN, is);
+    Some(Found { entity: Entity::Secret, start, end: end + count })
 }
 
 fn exactly(
@@ -239,15 +252,21 @@ fn pem(text: &[u8], start: usize, end: usize) -> Option<usize> {
 
 /// Three parts of base64url, the first two JSON objects.
 fn jwt(text: &[u8], start: usize) -> Option<usize> {
-    let head = run(text, start, MAX_TOKEN, is_token);
+    if is_word(before(text, start)) {
+        return None;
+    }
+    let head = run(text, start, MAX_HEAD, is_token);
     let payload = start + head + 1;
+    let starts = text.get(payload..).is_some_and(|rest| rest.starts_with(b"eyJ"));
+    if head < 12 || !starts || at(text, payload - 1) != b'.' {
+        return None;
+    }
     let body = run(text, payload, MAX_TOKEN, is_token);
     let signature = payload + body + 1;
-    let starts = text.get(payload..).is_some_and(|rest| rest.starts_with(b"eyJ"));
-    let dots = at(text, payload - 1) == b'.' && at(text, signature - 1) == b'.';
-    let tail = run(text, signature, MAX_TOKEN, is_token);
-    let real = starts && dots && head >= 12 && body >= 8 && !is_word(before(text, start));
-    real.then_some(signature + tail)
+    if body < 8 || at(text, signature - 1) != b'.' {
+        return None;
+    }
+    Some(signature + run(text, signature, MAX_TOKEN, is_token))
 }
 
 /// `scheme://user:password@host`: all of it up to the host's end.

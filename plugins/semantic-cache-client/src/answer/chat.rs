@@ -165,7 +165,10 @@ pub(super) fn events(answer: &Object, include_usage: bool, out: &mut Events) {
         };
         let empty = Object::new();
         let message = choice.get("message").and_then(Value::as_object).unwrap_or(&empty);
-        send(json!({"role": "assistant", "content": ""}), Value::Null, Value::Null);
+        // Of an answer that only calls tools the text is null, in a stream as in a whole one.
+        let silent = message.get("content").is_none_or(Value::is_null);
+        let content = if silent { Value::Null } else { "".into() };
+        send(json!({"role": "assistant", "content": content}), Value::Null, Value::Null);
         for key in ["reasoning_content", "reasoning"] {
             for piece in pieces(string(message, key)) {
                 send(json!({ key: piece }), Value::Null, Value::Null);

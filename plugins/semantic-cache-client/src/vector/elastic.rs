@@ -25,8 +25,8 @@ impl VectorStore for Elastic {
             json!({
                 "type": "knn_vector",
                 "dimension": dimensions,
-                "space_type": "cosinesimil",
-                "method": { "name": "hnsw", "engine": "lucene" },
+                // In `method` for the sake of OpenSearch before 2.19.
+                "method": { "name": "hnsw", "engine": "lucene", "space_type": "cosinesimil" },
             })
         } else {
             json!({ "type": "dense_vector", "dims": dimensions, "index": true, "similarity": "cosine" })

@@ -39,10 +39,14 @@ impl VectorStore for Milvus {
     }
 
     fn prepared(&self, status: u16, body: &[u8]) -> bool {
-        // Of a mistake the status is 200 and the code is not 0; one that is there with the same schema
-        // is none.
+        // One that is there with the same schema is no mistake.
+        status == 200 && self.done(body)
+    }
+
+    fn done(&self, body: &[u8]) -> bool {
+        // Of a mistake the status is 200 and the code is not 0.
         let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-        status == 200 && answer.get("code").and_then(Value::as_i64) == Some(0)
+        answer.get("code").and_then(Value::as_i64) == Some(0)
     }
 
     fn search(&self, query: &Query<'_>) -> Option<Request> {

@@ -102,6 +102,12 @@ pub trait VectorStore: Debug {
     /// The request that adds a vector, or replaces the one of the same answer.
     fn add(&self, point: &Point) -> Option<Request>;
 
+    /// Whether the answer to either of these, of a status that is none of an error, says so.
+    fn done(&self, body: &[u8]) -> bool {
+        let _ = body;
+        true
+    }
+
     /// The request that removes vectors; `None` if they go by themselves.
     fn remove(&self, what: &Removal) -> Option<Request>;
 }

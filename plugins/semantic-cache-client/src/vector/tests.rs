@@ -149,7 +149,14 @@ fn milvus() {
     assert_eq!(made.1, "/v2/vectordb/collections/create");
     assert_eq!((&made.2["dimension"], &made.2["metricType"]), (&json!(3), &json!("COSINE")));
     assert!(store.api.prepared(200, br#"{"code":0,"data":{}}"#));
-    assert!(!store.api.prepared(200, br#"{"code":1100,"message":"x"}"#));
+    let refused =
+        br#"{"code":100,"message":"can't find collection[database=default][collection=ai_cache]"}"#;
+    assert!(!store.api.prepared(200, refused) && !store.api.done(refused) && !store.api.done(b""));
+    assert!(store.api.done(br#"{"code":0,"cost":0,"data":{"upsertCount":1,"upsertIds":["x"]}}"#));
+    assert_eq!(
+        (&made.2["idType"], &made.2["params"]["max_length"], &made.2["primaryFieldName"]),
+        (&json!("VarChar"), &json!("64"), &json!("key"))
+    );
     let body = json!({
         "collectionName": "ai_cache", "data": [[0.5, 0.0, -0.5]], "annsField": "vector", "limit": 4,
         "filter": format!("partition == \"{}\" and until > {NOW}", hex("partition")), "outputFields": ["key"]
@@ -231,6 +238,13 @@ fn elasticsearch_and_opensearch() {
         sends(&store, ("authorization", header));
         let made = parts(&store.api.prepare(3).unwrap());
         assert_eq!((made.0, made.1.as_str()), ("PUT", "/ai_cache"));
+        let vector = if kind == "opensearch" {
+            json!({"type": "knn_vector", "dimension": 3,
+                   "method": {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}})
+        } else {
+            json!({"type": "dense_vector", "dims": 3, "index": true, "similarity": "cosine"})
+        };
+        assert_eq!(made.2["mappings"]["properties"]["vector"], vector);
         assert!(
             store.api.prepared(400, br#"{"error":{"type":"resource_already_exists_exception"}}"#)
         );

@@ -1,5 +1,6 @@
 //! The protocol of OpenAI and of everybody who imitates it.
 
+mod completions;
 pub(super) mod embeddings;
 mod messages;
 pub(super) mod validate;
@@ -25,6 +26,7 @@ impl Protocol for OpenAi {
         if *method == Method::POST {
             let routes = [
                 ("/v1/chat/completions", Endpoint::Chat),
+                (completions::PATH, Endpoint::Chat),
                 ("/v1/embeddings", Endpoint::Embeddings),
             ];
             return routes.into_iter().find(|(end, _)| path.ends_with(end)).map(|(_, found)| found);
@@ -39,11 +41,18 @@ impl Protocol for OpenAi {
     }
 
     fn validate(&self, call: &Call<'_>) -> Result<(), ApiError> {
+        if call.path.ends_with(completions::PATH) {
+            validate::head(call)?;
+            return completions::validate(call);
+        }
         validate::request(call)
     }
 
     fn answer(&self, call: &Call<'_>, rng: &mut Rng) -> Answer {
         match call.endpoint {
+            Endpoint::Chat if call.path.ends_with(completions::PATH) => {
+                completions::answer(call, rng)
+            }
             Endpoint::Chat | Endpoint::CountTokens | Endpoint::Rerank | Endpoint::Object => {
                 chat(call, rng)
             }

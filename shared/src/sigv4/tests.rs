@@ -1,6 +1,9 @@
 //! Facts of Amazon's own test suite (`aws-signing-test-suite/v4` of awslabs/aws-c-auth), and of what
 //! botocore signs. Values of several lines are left out: HTTP has them no more.
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 use super::*;
 
 /// 2015-08-30T12:36:00Z, the clock of the suite.

@@ -1,17 +1,18 @@
 //! Amazon's Signature Version 4,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
 //!
-//! Nothing here looks at a clock. The path is signed as it is sent, encoded once more, as Amazon does
+//! Other clouds sign the same canonical request in other ways, so its parts are public. Nothing here looks
+//! at a clock. The path is signed as it is sent, encoded once more, as Amazon does
 //! for all of its services but S3.
 
 use std::cell::Cell;
 use std::fmt;
 use std::fmt::Write as _;
 
+use crate::config::Secret;
+use crate::sort;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use shared::config::Secret;
-use shared::sort;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SECONDS_A_DAY: u64 = 86_400;
@@ -80,7 +81,7 @@ impl Signer {
         headers.extend(token.map(|token| ("x-amz-security-token", token)));
         let (canonical, signed) = canonical_request(request, &headers);
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
-        let hash = hex(&Sha256::digest(canonical));
+        let hash = sha256(canonical.as_bytes());
         let to_sign = format!("{ALGORITHM}\n{time}\n{scope}\n{hash}");
         let signature = hex(&hmac(&self.day_key(request.now, date), &to_sign));
         let id = self.access_key_id.expose();
@@ -110,7 +111,7 @@ impl Signer {
 }
 
 /// The request in the form that is hashed, and the names of the headers in it.
-fn canonical_request(request: &Signable<'_>, headers: &[(&str, &str)]) -> (String, String) {
+pub fn canonical_request(request: &Signable<'_>, headers: &[(&str, &str)]) -> (String, String) {
     let (path, query) = request.path.split_once('?').unwrap_or((request.path, ""));
     let mut all: Vec<(String, String)> = Vec::with_capacity(headers.len());
     for (name, value) in headers {
@@ -126,7 +127,7 @@ fn canonical_request(request: &Signable<'_>, headers: &[(&str, &str)]) -> (Strin
     sort::few(&mut all, |a, b| a < b);
     let signed = all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";");
     let lines: String = all.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-    let hash = hex(&Sha256::digest(request.body));
+    let hash = sha256(request.body);
     let (method, path, query) = (request.method, canonical_path(path), canonical_query(query));
     (format!("{method}\n{path}\n{query}\n{lines}\n{signed}\n{hash}"), signed)
 }
@@ -187,7 +188,8 @@ fn encoded_once(text: &str) -> String {
     out
 }
 
-fn encode(byte: u8, out: &mut String) {
+/// Adds a byte, percent-encoded unless it is a letter, a digit or one of `-_.~`.
+pub fn encode(byte: u8, out: &mut String) {
     if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
         out.push(char::from(byte));
     } else {
@@ -201,7 +203,7 @@ fn one_spaced(value: &str) -> String {
 }
 
 /// `20150830T123600Z`; the days are those of the proleptic Gregorian calendar.
-fn timestamp(now: u64) -> String {
+pub fn timestamp(now: u64) -> String {
     // Years that begin in March, so that a leap day is a year's last.
     let days = now / SECONDS_A_DAY + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -217,14 +219,21 @@ fn timestamp(now: u64) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
-fn hmac(key: &[u8], text: &str) -> [u8; 32] {
+/// HMAC-SHA-256.
+pub fn hmac(key: &[u8], text: &str) -> [u8; 32] {
     // A key may have any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().into()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// SHA-256 in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// In hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         let _ = write!(out, "{byte:02x}");

@@ -1,0 +1,204 @@
+//! Moderation by services outside: what each is sent, and what its answer leads to.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use prompt_guard::configure;
+use serde_json::{Value, json};
+use shared::host::Call;
+use shared::host::script::ScriptHost;
+use shared::testing::{called, chat_host, exchange_of, plugin, refused, send, sent};
+
+const KEYS: [&str; 3] = ["region", "access_key_id", "secret_access_key"];
+
+fn service(name: &str, more: Value) -> Value {
+    let mut config = json!({"service": name, "upstream": "judge"});
+    if ["bedrock", "aliyun", "tencent"].contains(&name) {
+        for key in KEYS {
+            config[key] = json!(if key == "region" { "eu-west-1" } else { "k" });
+        }
+    }
+    for (key, value) in more.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    config
+}
+
+fn fact(host: &ScriptHost, name: &str) -> String {
+    let value = host.properties.borrow().get(&format!("ai.{name}")).cloned().unwrap_or_default();
+    String::from_utf8(value).unwrap()
+}
+
+/// Asks with this text; the call that was made.
+fn asked(config: &Value, text: &str, answers: &[(u16, Value)]) -> (ScriptHost, Vec<Call>, bool) {
+    let config = json!({"moderation": config, "pii": {"entities": {"EMAIL": "mask"}}});
+    let plugin = plugin(configure, &config.to_string());
+    let (host, mut exchange) = (chat_host(), exchange_of(&plugin));
+    let body = json!({"messages": [{"role": "system", "content": "be nice"},
+                                   {"role": "user", "content": text}]});
+    assert!(!send(&mut exchange, &host, &body.to_string()), "it waits");
+    let mut passed = false;
+    for (number, (status, answer)) in (1..).zip(answers) {
+        called(&mut exchange, &host, number, *status, &answer.to_string());
+        passed = host.resumed.get() == 1;
+    }
+    let calls = host.calls.borrow().clone();
+    (host, calls, passed)
+}
+
+fn json_of(call: &Call) -> Value {
+    serde_json::from_slice(&call.body).unwrap()
+}
+
+fn header<'a>(call: &'a Call, name: &str) -> &'a str {
+    call.headers.iter().find(|header| header.0 == name).map_or("", |header| &header.1)
+}
+
+#[test]
+fn openais_categories_and_thresholds_decide() {
+    let result = |flagged: bool, score: f64| {
+        json!({"results": [{"flagged": flagged, "categories": {"hate": flagged, "violence": false},
+                            "category_scores": {"hate": score, "violence": 0.1}}]})
+    };
+    let config = service(
+        "openai",
+        json!({"model": "omni-moderation-latest",
+        "api_key": "k"}),
+    );
+    let (host, calls, passed) = asked(&config, "I am a@b.org", &[(200, result(true, 0.9))]);
+    assert_eq!(
+        json_of(&calls[0]),
+        json!({"model": "omni-moderation-latest", "input": "I am [EMAIL_1]"})
+    );
+    let call = &calls[0];
+    assert_eq!(
+        (call.path.as_str(), call.authority.as_str()),
+        ("/v1/moderations", "api.openai.com")
+    );
+    assert_eq!(header(call, "authorization"), "Bearer k");
+    assert!(!passed && sent(&host).0 == 400 && sent(&host).1.contains("content_policy_violation"));
+    assert_eq!(fact(&host, "guard_rules"), "moderation:hate");
+    assert!(asked(&config, "hi", &[(200, result(false, 0.4))]).2);
+    let config = service("openai", json!({"thresholds": {"hate": 0.3}}));
+    assert!(!asked(&config, "hi", &[(200, result(false, 0.4))]).2);
+    let config = service("openai", json!({"action": "flag"}));
+    let (host, _, passed) = asked(&config, "hi", &[(200, result(true, 0.9))]);
+    assert!(passed);
+    assert_eq!(
+        (fact(&host, "guard"), fact(&host, "guard_rules")),
+        ("flag".into(), "moderation:hate".into())
+    );
+}
+
+#[test]
+fn a_guardrail_of_bedrock_is_asked_with_a_signature() {
+    let config = service("bedrock", json!({"guardrail": "gr1", "guardrail_version": "DRAFT"}));
+    let none = json!({"action": "NONE", "assessments": []});
+    let (_, calls, passed) = asked(&config, "hi", &[(200, none)]);
+    assert!(passed);
+    let call = &calls[0];
+    assert_eq!(call.path, "/guardrail/gr1/version/DRAFT/apply");
+    assert_eq!(call.authority, "bedrock-runtime.eu-west-1.amazonaws.com");
+    assert_eq!(json_of(call), json!({"source": "INPUT", "content": [{"text": {"text": "hi"}}]}));
+    assert!(
+        header(call, "authorization")
+            .starts_with("AWS4-HMAC-SHA256 Credential=k/20251009/eu-west-1/bedrock/")
+    );
+    let acted = json!({"action": "GUARDRAIL_INTERVENED", "assessments": [
+        {"contentPolicy": {"filters": [{"type": "HATE", "confidence": "HIGH", "action": "BLOCKED"},
+                                       {"type": "SEXUAL", "confidence": "LOW", "action": "NONE"}]},
+         "topicPolicy": {"topics": [{"name": "deals", "type": "DENY", "action": "BLOCKED"}]}}]});
+    let (host, _, passed) = asked(&config, "hi", &[(200, acted)]);
+    assert!(!passed);
+    assert_eq!(fact(&host, "guard_rules"), "moderation:HATE");
+}
+
+#[test]
+fn alibabas_and_tencents_moderation_are_asked_in_their_forms() {
+    let config = service("aliyun", json!({}));
+    let level = |level: &str| {
+        json!({"Code": 200, "Data": {"RiskLevel": level,
+                                     "Result": [{"Label": "violence", "Confidence": 99.0}]}})
+    };
+    let (host, calls, passed) = asked(&config, "hi & you", &[(200, level("high"))]);
+    assert!(!passed && fact(&host, "guard_rules") == "moderation:violence");
+    assert_eq!(
+        String::from_utf8(calls[0].body.clone()).unwrap(),
+        "Service=llm_query_moderation&ServiceParameters=%7B%22content%22%3A%22hi%20%26%20you%22%7D"
+    );
+    assert_eq!(header(&calls[0], "x-acs-action"), "TextModerationPlus");
+    assert!(asked(&config, "hi", &[(200, level("medium"))]).2);
+    assert!(!asked(&service("aliyun", json!({"strict": true})), "hi", &[(200, level("medium"))]).2);
+
+    let config = service("tencent", json!({}));
+    let answer = |word: &str| json!({"Response": {"Suggestion": word, "Label": "Abuse"}});
+    let (host, calls, passed) = asked(&config, "hi", &[(200, answer("Block"))]);
+    assert!(!passed && fact(&host, "guard_rules") == "moderation:Abuse");
+    assert_eq!(json_of(&calls[0]), json!({"Content": BASE64_STANDARD.encode("hi")}));
+    assert!(
+        header(&calls[0], "authorization")
+            .starts_with("TC3-HMAC-SHA256 Credential=k/2025-10-09/tms/")
+    );
+    assert!(asked(&config, "hi", &[(200, answer("Review"))]).2);
+}
+
+#[test]
+fn any_service_can_be_asked_by_a_template() {
+    let config = service(
+        "http",
+        json!({"path": "/judge", "flagged": "/risk/score",
+        "body": r#"{"q": {{text}}, "kind": {{source}}}"#, "thresholds": {"flagged": 0.7}}),
+    );
+    let answer = |score: f64| json!({"risk": {"score": score}});
+    let (_, calls, passed) = asked(&config, "say \"{{source}}\"", &[(200, answer(0.6))]);
+    assert!(passed);
+    assert_eq!(json_of(&calls[0]), json!({"q": "say \"{{source}}\"", "kind": "INPUT"}));
+    assert!(!asked(&config, "hi", &[(200, answer(0.7))]).2);
+}
+
+#[test]
+fn a_service_that_does_not_answer_as_it_should_is_configured_for() {
+    for answer in [(500, json!({})), (200, json!("what")), (200, json!({"results": []}))] {
+        let closed = service("openai", json!({}));
+        let (host, _, passed) = asked(&closed, "hi", std::slice::from_ref(&answer));
+        assert!(!passed && sent(&host).0 == 503, "{answer:?}");
+        assert!(asked(&service("openai", json!({"fail": "open"})), "hi", &[answer]).2);
+    }
+}
+
+#[test]
+fn a_long_text_is_judged_in_pieces_and_never_in_part() {
+    let pass = || (200, json!({"results": [{"flagged": false, "categories": {}}]}));
+    let block = (200, json!({"results": [{"flagged": true, "categories": {"hate": true}}]}));
+    let config = service("openai", json!({"max_characters": 10, "max_calls": 3}));
+    let (_, calls, passed) =
+        asked(&config, "一二三四五六七八九十1234567890abc", &[pass(), pass(), pass()]);
+    assert!(passed);
+    let texts: Vec<_> = calls.iter().map(|call| json_of(call)["input"].clone()).collect();
+    assert_eq!(texts, ["一二三四五六七八九十", "1234567890", "abc"]);
+    assert!(!asked(&config, "1234567890abc", &[pass(), block]).2);
+    let config =
+        json!({"moderation": service("openai", json!({"max_characters": 10, "max_calls": 1}))});
+    let plugin = plugin(configure, &config.to_string());
+    let (host, body) =
+        (chat_host(), json!({"messages": [{"role": "user", "content": "1234567890a"}]}));
+    assert!(!send(&mut exchange_of(&plugin), &host, &body.to_string()));
+    assert_eq!(sent(&host).0, 503);
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (config, place) in [
+        (json!({"service": "openai", "upstream": ""}), "moderation.upstream: "),
+        (json!({"service": "tencent", "upstream": "u"}), "moderation.access_key_id: "),
+        (json!({"service": "http", "upstream": "u"}), "moderation.body: "),
+        (json!({"service": "http", "upstream": "u", "body": "{{text}}"}), "moderation.flagged: "),
+        (service("bedrock", json!({})), "moderation.guardrail: "),
+        (service("openai", json!({"max_calls": 0})), "moderation.timeout_ms: "),
+        (service("openai", json!({"keys": 1})), "moderation.keys: "),
+    ] {
+        let error = refused(configure, &json!({"moderation": config}).to_string());
+        assert!(error.starts_with(place), "{config}: {error}");
+    }
+}

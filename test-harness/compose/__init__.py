@@ -1,0 +1,1 @@
+"""The docker-compose harness, and the demonstration that runs against both gateways."""

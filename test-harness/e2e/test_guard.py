@@ -1,0 +1,291 @@
+"""prompt-guard on answers: what may not get out ends them properly in each client's protocol, and what was
+masked comes back, in texts and in arguments of calls, streamed and not."""
+
+import http.server
+import json
+import threading
+import time
+
+import anthropic
+import httpx
+import openai
+import pytest
+import yaml
+
+from conftest import EXAMPLES, Gateway
+from gateway import config
+from gateway.stack import CLIENT_KEY, Stack
+from test_limits import cluster
+
+GUARD = {
+    "pii": {"entities": {"EMAIL": "mask", "SECRET": "block"}},
+    "moderation": {"service": "openai", "upstream": "judge", "authority": "judge.example", "timeout_ms": 1000,
+                   "api_key": "judges-key"},
+    "answers": {"deny": ["top secret"], "deny_patterns": ["(?i)project\\s+x\\d+"],
+                "entities": {"US_SSN": "mask"}},
+}
+# What is said before it may go out; nothing of it may.
+DENIED = "It is well known that this is TOP secret, isn't it"
+SENT = "It is well known that this is "
+PIECES = {"split": {"every": 3}}
+GEMINI = "/v1beta/models/gemini-2.5-flash"
+
+
+class Judge(http.server.BaseHTTPRequestHandler):
+    """A service with the form of OpenAI's moderations."""
+
+    seen: list = []
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.seen.append((self.path, self.headers["authorization"], body["input"]))
+        if "hangs" in body["input"]:
+            time.sleep(1.5)
+        hate = "hateful" in body["input"]
+        answer = {"results": [{"flagged": hate, "categories": {"hate": hate, "violence": False},
+                               "category_scores": {"hate": 0.9 * hate}}]}
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def judge():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Judge)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def edit(text, judge):
+    """An example with this configuration of the guard."""
+    document = yaml.safe_load(text)
+    document["static_resources"]["clusters"].append(cluster("judge", judge))
+    for wasm in config.wasm_configs(document):
+        if wasm["name"] == "prompt-guard":
+            wasm["configuration"]["value"] = json.dumps(GUARD)
+        elif "prompt-guard" in (value := wasm["configuration"]["value"]):
+            sections = json.loads(value)
+            sections["prompt-guard"] = GUARD
+            wasm["configuration"]["value"] = json.dumps(sections)
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def running(request, tmp_path_factory, judge):
+    with Stack(request.param, directory=tmp_path_factory.mktemp("guard"),
+               edit=lambda text: edit(text, judge)) as stack:
+        yield Gateway(stack)
+        log = stack.log
+    assert "judges-key" not in log
+    assert '"action":"block_answer"' in log and "TOP secret" not in log and "anna.k" not in log
+
+
+@pytest.fixture
+def gateway(running):
+    running.reset()
+    return running
+
+
+def root(gateway):
+    return gateway.stack.base_url.removesuffix("/v1")
+
+
+def claude(gateway, script):
+    return anthropic.Anthropic(base_url=root(gateway), api_key=CLIENT_KEY, max_retries=0,
+                               default_headers={"x-mock-llm": json.dumps(script)})
+
+
+def gemini(gateway, script, text, method="generateContent", **more):
+    headers = {"x-goog-api-key": CLIENT_KEY, "x-mock-llm": json.dumps(script)}
+    body = {"contents": [{"role": "user", "parts": [{"text": text}]}], **more}
+    return httpx.post(f"{root(gateway)}{GEMINI}:{method}", json=body, headers=headers, timeout=60)
+
+
+def lines(answer):
+    """The events of a stream."""
+    data = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+    return [json.loads(line) if line != "[DONE]" else line for line in data]
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-haiku-4-5", "gemini-2.5-flash"])
+def test_a_denied_answer_of_chat_ends_as_one_that_a_filter_stopped(gateway, ask, model):
+    client = gateway.client({"text": DENIED, **PIECES})
+    with client.chat.completions.stream(**ask(model)) as stream:
+        with pytest.raises(openai.ContentFilterFinishReasonError):
+            stream.get_final_completion()
+    chunks = list(client.chat.completions.create(**ask(model), stream=True))
+    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert said == SENT
+    reasons = [choice.finish_reason for chunk in chunks for choice in chunk.choices]
+    assert [reason for reason in reasons if reason] == ["content_filter"]
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(**ask(model))
+    assert refused.value.code == "content_policy_violation" and "TOP" not in str(refused.value)
+
+
+def test_a_denied_answer_of_completions(gateway):
+    client = gateway.client({"text": DENIED, **PIECES})
+    chunks = list(client.completions.create(model="gpt-4o", prompt="hi", stream=True))
+    assert "".join(c.choices[0].text for c in chunks if c.choices) == SENT
+    last = [chunk for chunk in chunks if chunk.choices][-1]
+    assert last.choices[0].finish_reason == "content_filter" and last.object == "text_completion"
+    with pytest.raises(openai.BadRequestError):
+        client.completions.create(model="gpt-4o", prompt="hi")
+
+
+def test_a_denied_answer_of_responses(gateway):
+    client = gateway.client({"text": DENIED, **PIECES})
+    events = list(client.responses.create(model="gpt-4o", input="hi", stream=True))
+    assert "".join(e.delta for e in events if e.type == "response.output_text.delta") == SENT
+    last = events[-1]
+    assert last.type == "response.incomplete" and last.response.status == "incomplete"
+    assert last.response.incomplete_details.reason == "content_filter"
+    assert last.response.id == events[0].response.id
+    numbers = [event.sequence_number for event in events]
+    assert numbers == sorted(numbers)
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(model="gpt-4o", input="hi")
+
+
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", "gpt-4o"])
+def test_a_denied_answer_of_messages(gateway, model):
+    client = claude(gateway, {"text": DENIED, **PIECES})
+    body = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
+    with client.messages.stream(**body) as stream:
+        kinds = [event.type for event in stream]
+        message = stream.get_final_message()
+    assert message.stop_reason == "refusal" and message.content[0].text == SENT
+    assert kinds[-1] == "message_stop"
+    assert kinds.count("content_block_start") == kinds.count("content_block_stop") == 1
+    with pytest.raises(anthropic.BadRequestError) as refused:
+        client.messages.create(**body)
+    assert refused.value.body["type"] == "error"
+
+
+def test_a_denied_answer_of_gemini(gateway):
+    script = {"text": DENIED, **PIECES}
+    events = lines(gemini(gateway, script, "hi", "streamGenerateContent?alt=sse"))
+    parts = [part for e in events for part in e["candidates"][0]["content"].get("parts", [])]
+    assert "".join(part.get("text", "") for part in parts) == SENT
+    reasons = [event["candidates"][0].get("finishReason") for event in events]
+    assert [reason for reason in reasons if reason] == ["SAFETY"]
+    events = gemini(gateway, script, "hi", "streamGenerateContent").json()
+    assert events[-1]["candidates"][0]["finishReason"] == "SAFETY" and "secret" not in str(events)
+    answer = gemini(gateway, script, "hi")
+    assert answer.status_code == 400 and answer.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_what_a_pattern_denies_does_not_get_out_however_it_is_cut(gateway, ask):
+    for every in (1, 2, 5, 40):
+        client = gateway.client({"text": "All of Project  X77 is late", "split": {"every": every}})
+        chunks = client.chat.completions.create(**ask("gpt-4o"), stream=True)
+        said = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+        assert said == "All of ", every
+
+
+def test_data_that_the_model_says_is_masked(gateway, ask):
+    client = gateway.client({"text": "The SSN is 536-22-8726.", "split": {"every": 4}})
+    chunks = client.chat.completions.create(**ask("gpt-4o"), stream=True)
+    said = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert said == "The SSN is [US_SSN]."
+    answer = client.chat.completions.create(**ask("gpt-4o"))
+    assert answer.choices[0].message.content == "The SSN is [US_SSN]."
+
+
+SCRIPT = {"text": "Dear [EMAIL_1], hello", "tool_calls": [
+    {"name": "mail", "arguments": {"to": "[EMAIL_1]", "cc": ["[EMAIL_2]"]}, "id": "toolu_1"}]}
+QUESTION = "Write to anna.k@example.com and bob@example.org"
+RESTORED = "Dear anna.k@example.com, hello"
+CALLED = {"to": "anna.k@example.com", "cc": ["bob@example.org"]}
+SCHEMA = {"type": "object"}
+
+
+def sent_masked(gateway, provider):
+    sent = gateway.received(provider)[-1]["body_text"]
+    assert "[EMAIL_1] and [EMAIL_2]" in sent and "anna" not in sent
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_masked_comes_back_in_responses(gateway, stream):
+    client = gateway.client({**SCRIPT, **PIECES})
+    body = {"model": "gpt-4o", "input": QUESTION,
+            "tools": [{"type": "function", "name": "mail", "parameters": SCHEMA, "strict": False}]}
+    if stream:
+        with client.responses.stream(**body) as events:
+            answer = events.get_final_response()
+    else:
+        answer = client.responses.create(**body)
+    assert answer.output_text == RESTORED
+    calls = [item for item in answer.output if item.type == "function_call"]
+    assert json.loads(calls[0].arguments) == CALLED
+    sent_masked(gateway, "openai")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_masked_comes_back_in_messages(gateway, stream):
+    client = claude(gateway, {**SCRIPT, **PIECES})
+    body = {"model": "claude-haiku-4-5", "max_tokens": 100,
+            "messages": [{"role": "user", "content": QUESTION}],
+            "tools": [{"name": "mail", "input_schema": SCHEMA}]}
+    if stream:
+        with client.messages.stream(**body) as events:
+            answer = events.get_final_message()
+    else:
+        answer = client.messages.create(**body)
+    assert answer.content[0].text == RESTORED and answer.content[1].input == CALLED
+    sent_masked(gateway, "anthropic")
+
+
+@pytest.mark.parametrize("method", ["generateContent", "streamGenerateContent",
+                                    "streamGenerateContent?alt=sse"])
+def test_what_was_masked_comes_back_in_gemini(gateway, method):
+    answer = gemini(gateway, {**SCRIPT, **PIECES}, QUESTION, method,
+                    tools=[{"functionDeclarations": [{"name": "mail", "parameters": SCHEMA}]}])
+    events = lines(answer) if "sse" in method else answer.json()
+    events = events if isinstance(events, list) else [events]
+    parts = [part for event in events for candidate in event.get("candidates", [])
+             for part in candidate["content"].get("parts", [])]
+    assert "".join(part.get("text", "") for part in parts) == RESTORED
+    calls = [part["functionCall"]["args"] for part in parts if "functionCall" in part]
+    assert calls == [CALLED]
+    sent_masked(gateway, "gemini")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_masked_comes_back_in_chat(gateway, ask, stream):
+    client = gateway.client({**SCRIPT, **PIECES})
+    tools = [{"type": "function", "function": {"name": "mail", "parameters": SCHEMA}}]
+    body = ask("gpt-4o", QUESTION, tools=tools)
+    if stream:
+        with client.chat.completions.stream(**body) as events:
+            answer = events.get_final_completion()
+    else:
+        answer = client.chat.completions.create(**body)
+    message = answer.choices[0].message
+    assert message.content == RESTORED
+    assert json.loads(message.tool_calls[0].function.arguments) == CALLED
+    sent_masked(gateway, "openai")
+
+
+def test_a_service_outside_judges_the_masked_text(gateway, ask):
+    Judge.seen.clear()
+    assert gateway.post(ask("gpt-4o", "I am anna.k@example.com")).status_code == 200
+    assert Judge.seen == [("/v1/moderations", "Bearer judges-key", "I am [EMAIL_1]")]
+    gateway.reset()
+    answer = gateway.post(ask("gpt-4o", "a hateful thing"))
+    assert answer.status_code == 400 and answer.json()["error"]["code"] == "content_policy_violation"
+    assert gateway.received("openai") == []
+    log = gateway.stack.log.splitlines()[-1]
+    line = json.loads(log[log.index("{"):])
+    assert line["rule"] == "moderation:hate" and line["event"] == "guard" and line["time"].endswith("Z")
+
+
+def test_a_service_that_hangs_lets_nothing_pass(gateway, ask):
+    assert gateway.post(ask("gpt-4o", "it hangs")).status_code == 503
+    assert gateway.received("openai") == []
