@@ -80,7 +80,7 @@ test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 
 test-e2e: aigw ## The examples in real Envoy; those for APISIX in the emulated one
 	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
-	$(PYTHON) -m pytest -q test-harness/e2e
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup test-harness/e2e
 
 test-apisix: wasm mock ## The end-to-end tests on the emulated APISIX [TESTS=file ...]
 	@cargo build --quiet --locked -p test-harness --bin emulated-apisix

@@ -62,6 +62,16 @@ def pytest_collection_modifyitems(items):
         reason = on_apisix and cannot(item.nodeid.split("/")[-1])
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+        item.add_marker(pytest.mark.xdist_group(together(item, parameters)))
+
+
+def together(item, parameters):
+    """The name of the tests that one process should run because they share a gateway."""
+    if "observed" in item.fixturenames:
+        return "observed"
+    example = parameters and next((str(value) for value in parameters.params.values()
+                                   if str(value) in EXAMPLES), None)
+    return f"{'' if 'running' in item.fixturenames else item.path.stem} {example}"
 
 
 @pytest.fixture(scope="session", params=EXAMPLES)

@@ -1,6 +1,8 @@
 """Turns a shipped example into one that runs here: other ports, or a real provider."""
 
 import json
+import os
+import random
 import re
 import socket
 from pathlib import Path
@@ -21,12 +23,25 @@ PORTS = (LISTENER, ADMIN, *PROVIDERS.values(), SECOND, SECOND_ADMIN, TLS, COLLEC
 
 
 def free_ports(count):
-    """Ports that nobody listens on now. They stay reserved until all are known, so they differ."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports that nobody listens on now. They stay reserved until all are known, so they differ.
+
+    They are below those that the system gives to connections, and each process of pytest-xdist has a
+    range of its own, so that nobody takes one between here and the server's start."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+    candidates = random.sample(range(10_000 + worker * 5_000, 15_000 + worker * 5_000), 5_000)
+    sockets, ports = [], []
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        for port in candidates:
+            if len(ports) == count:
+                break
+            each = socket.socket()
+            sockets.append(each)
+            try:
+                each.bind(("127.0.0.1", port))
+                ports.append(port)
+            except OSError:
+                continue
+        return ports
     finally:
         for each in sockets:
             each.close()
