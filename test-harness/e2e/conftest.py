@@ -53,8 +53,9 @@ class Gateway:
 EXAMPLES = os.environ.get("EXAMPLES", "full-chain.yaml bundle.yaml").split()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leaves out, with the reason, what APISIX cannot do."""
+    """Leaves out, with the reason, what APISIX cannot do; keeps together what shares a gateway."""
     for item in items:
         parameters = getattr(item, "callspec", None)
         on_apisix = parameters and any(
