@@ -5,9 +5,9 @@
 #![no_main]
 
 use ai_proxy::auth::google::{ServiceAccount, Token};
-use ai_proxy::auth::sigv4::{Signable, Signer};
 use libfuzzer_sys::fuzz_target;
 use shared::config::Secret;
+use shared::sigv4::{Signable, Signer};
 
 fuzz_target!(|input: &str| {
     let (path, text) = input.split_once('\n').unwrap_or((input, ""));
