@@ -38,7 +38,7 @@ mock:
 	@cargo build --quiet --locked -p mock-llm
 
 aigw: ## Build target/debug/aigw: one policy file for every host (see envoy-examples/policy)
-	@cargo test --quiet --locked --no-run $(NATIVE) --bin aigw
+	@cargo build --quiet --locked $(NATIVE) --bin aigw
 
 manifests: ## Write envoy-examples/kubernetes anew, from the example's policy
 	UPDATE=1 cargo test --quiet --locked $(NATIVE) --test policies
