@@ -105,7 +105,8 @@ impl Health {
     /// A request is sent to it.
     pub fn begin(&self, now: u64) {
         self.under_way.set(self.under_way.get().saturating_add(1));
-        if self.fitness(now) == Fitness::Probe {
+        // Whoever asks for a target by its name asks it while it rests, too, and tries it thereby.
+        if self.fitness(now) != Fitness::Well {
             self.rest.borrow_mut().probing = true;
         }
     }
@@ -144,7 +145,8 @@ impl Health {
             let until = now.saturating_add(after.min(MAX_RETRY_AFTER));
             let mut rest = self.rest.borrow_mut();
             rest.until = rest.until.max(until);
-        } else if probed || self.broken(circuit) {
+        } else if (probed || self.broken(circuit)) && self.rest.borrow().until <= now {
+            // What fails while it rests, as all that was under way does, makes the rest no longer.
             self.open(circuit, now);
         }
     }
@@ -255,6 +257,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_under_way_and_fails_too_makes_the_rest_no_longer() {
+        let health = Health::default();
+        let circuit = Circuit::default();
+        (0..50).for_each(|_| health.begin(0));
+        (0..50).for_each(|_| health.end(answered(503), &circuit, 0));
+        let rest = circuit.rest_seconds * SECOND;
+        assert_eq!(health.fitness(rest - 1), Fitness::Resting);
+        assert_eq!(health.fitness(rest), Fitness::Probe);
+    }
+
+    #[test]
+    fn whoever_asks_for_it_while_it_rests_tries_it() {
+        let health = Health::default();
+        let circuit = Circuit::default();
+        fail(&health, circuit.consecutive_failures, 0);
+        // It still fails, and is not punished for being asked.
+        health.begin(SECOND);
+        health.end(answered(503), &circuit, SECOND);
+        assert_eq!(health.fitness(circuit.rest_seconds * SECOND), Fitness::Probe);
+        health.begin(2 * SECOND);
+        health.end(answered(200), &circuit, 2 * SECOND);
+        assert_eq!(health.fitness(2 * SECOND), Fitness::Well);
+    }
+
+    #[test]
     fn a_probe_whose_client_leaves_is_made_again() {
         let health = Health::default();
         fail(&health, 5, 0);
@@ -267,8 +294,11 @@ mod tests {
     fn half_of_the_answers_failing_opens_it_too() {
         let health = Health::default();
         for turn in 0..40 {
-            health.begin(0);
-            health.end(answered(if turn % 3 == 0 { 200 } else { 503 }), &Circuit::default(), 0);
+            // Once it rests, nobody asks it any more.
+            if health.fitness(0) == Fitness::Well {
+                health.begin(0);
+                health.end(answered(if turn % 3 == 0 { 200 } else { 503 }), &Circuit::default(), 0);
+            }
         }
         assert_eq!(health.fitness(SECOND), Fitness::Resting);
     }
