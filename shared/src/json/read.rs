@@ -277,12 +277,6 @@ impl<'a> Read<'a> for JsonStr<'a> {
     }
 }
 
-impl<'a> Read<'a> for String {
-    fn read(from: &mut Reader<'a>) -> Result<Self, Stop> {
-        Ok(JsonStr::read(from)?.decode().into_owned())
-    }
-}
-
 impl<'a> Read<'a> for bool {
     fn read(from: &mut Reader<'a>) -> Result<Self, Stop> {
         from.raw_if(b"tf", "a boolean").map(|raw| raw.get() == "true")
@@ -317,7 +311,7 @@ macro_rules! whole {
         }
     )* };
 }
-whole! { u8 u16 u32 u64 i64 }
+whole! { u16 u32 u64 i64 }
 
 impl<'a, T: Read<'a>> Read<'a> for Vec<T> {
     fn read(from: &mut Reader<'a>) -> Result<Self, Stop> {
@@ -336,8 +330,51 @@ impl<'a, T: Read<'a>> Read<'a> for Box<T> {
     }
 }
 
-impl<'a, T: Read<'a>> Read<'a> for Option<T> {
-    fn read(from: &mut Reader<'a>) -> Result<Self, Stop> {
-        if from.null()? { Ok(None) } else { T::read(from).map(Some) }
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::super::{fields, parse};
+
+    crate::partial! {
+        struct Nested<'a> {
+            inner: Vec<Nested<'a>>,
+            // Gives the type its lifetime.
+            name: &'a serde_json::value::RawValue,
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        for text in ["[1 2]", "[1,]", "[,1]", "[1", "[1}", "", "[01]", "[1]]"] {
+            assert!(parse::<Vec<f64>>(text).is_err(), "{text}");
+        }
+        for text in
+            [r#"{"a":1 "b":2}"#, r#"{"a" 1}"#, r#"{"a":1,}"#, "{,}", "{a:1}", r#"{"a":}"#, "{"]
+        {
+            assert!(fields(text).is_err(), "{text}");
+        }
+        assert_eq!(parse::<Vec<f64>>(" [ 1 , 2.5e1 ]\r\n").unwrap(), [1.0, 25.0]);
+    }
+
+    #[test]
+    fn numbers_are_of_their_type_and_range() {
+        assert_eq!(parse::<i64>("-3").unwrap(), -3);
+        assert_eq!(parse::<u64>("18446744073709551615").unwrap(), u64::MAX);
+        for text in ["-1", "1.0", "1e3", "4294967296", "\"1\"", "null", "true"] {
+            assert!(parse::<u32>(text).is_err(), "{text}");
+        }
+        assert!(parse::<f64>("1e999").is_err());
+        let error = parse::<Vec<u32>>("[1, -1]").unwrap_err();
+        assert_eq!(error.to_string(), "[1]: expected a whole number from 0, at most 4294967295");
+    }
+
+    #[test]
+    fn nesting_ends_before_the_stack_does() {
+        let nested = |depth: usize| "{\"inner\":[".repeat(depth) + &"]}".repeat(depth);
+        assert!(parse::<Nested<'_>>(&nested(64)).is_ok());
+        let error = parse::<Nested<'_>>(&nested(100_000)).unwrap_err();
+        assert_eq!(error.message, "is nested too deeply");
     }
 }
