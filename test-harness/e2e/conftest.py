@@ -7,6 +7,7 @@ import httpx
 import openai
 import pytest
 
+from gateway.reload import Reloading
 from gateway.stack import CLIENT_KEY, KEYS, Stack
 from not_on_apisix import cannot
 
@@ -53,37 +54,52 @@ class Gateway:
 EXAMPLES = os.environ.get("EXAMPLES", "full-chain.yaml bundle.yaml").split()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+# A wrapper, because xdist reads the groups before any other hook of ours could write them.
+# A wrapper, because xdist reads the groups before any other hook of ours could write them.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config, items):
     """Leaves out, with the reason, what APISIX cannot do; keeps together what shares a gateway."""
     for item in items:
         parameters = getattr(item, "callspec", None)
-        on_apisix = parameters and any(
-            str(value).startswith("apisix/") for value in parameters.params.values())
-        reason = on_apisix and cannot(item.nodeid.split("/")[-1])
+        values = [str(value) for value in parameters.params.values()] if parameters else []
+        reason = any(value.startswith("apisix/") for value in values) \
+            and cannot(item.nodeid.split("/")[-1])
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
-        item.add_marker(pytest.mark.xdist_group(together(item, parameters)))
+        item.add_marker(pytest.mark.xdist_group(together(item, values)))
+    result = yield
+    grouped = not getattr(config.option, "loadgroup", False) or all("@" in i.nodeid for i in items)
+    assert grouped, "this xdist and this pytest do not group tests: every test would start a gateway"
+    return result
 
 
-def together(item, parameters):
+def together(item, values):
     """The name of the tests that one process should run because they share a gateway."""
     if "observed" in item.fixturenames:
         return "observed"
-    example = parameters and next((str(value) for value in parameters.params.values()
-                                   if str(value) in EXAMPLES), None)
-    return f"{'' if 'running' in item.fixturenames else item.path.stem} {example}"
+    return next((value for value in values if value in EXAMPLES), item.path.stem)
 
 
 @pytest.fixture(scope="session", params=EXAMPLES)
-def running(request, tmp_path_factory):
-    """The separate plugins, then the bundle; one at a time."""
-    with Stack(request.param, directory=tmp_path_factory.mktemp("gateway")) as stack:
-        yield Gateway(stack)
-        log = stack.log
+def example(request):
+    """The separate plugins, then the bundle."""
+    return request.param
+
+
+def checked(log):
+    """What no log may have in it."""
     for secret in (CLIENT_KEY, *KEYS.values(), "secret-prompt"):
         assert secret not in log, "a secret or a prompt is in the proxy's log"
-    assert "panicked" not in log and "failed to load" not in log
+    assert "panicked" not in log
+
+
+@pytest.fixture(scope="session")
+def running(example, tmp_path_factory):
+    """The example as it is shipped."""
+    with Stack(example, directory=tmp_path_factory.mktemp("gateway")) as stack:
+        yield Gateway(stack)
+        checked(stack.log)
+        assert "failed to load" not in stack.log
 
 
 @pytest.fixture
@@ -93,28 +109,44 @@ def gateway(running):
     return running
 
 
-@pytest.fixture(params=EXAMPLES)
-def fresh(request, tmp_path):
+@pytest.fixture(scope="session")
+def reloading(example, tmp_path_factory):
+    """A gateway that takes one configuration after another."""
+    kind = Stack if example.startswith("apisix/") else Reloading
+    directory = tmp_path_factory.mktemp("reloading")
+    with kind(example, directory=directory, env={"UPSTREAM_KEY": "sk-real"}) as stack:
+        yield stack
+        checked(stack.log)
+
+
+@pytest.fixture(scope="session")
+def configured(reloading):
+    """The example changed by `edit`, in a gateway that has seen nothing yet; until the next call."""
+
+    def configure(edit=None, **options):
+        reloading.reload(edit, **options)
+        gateway = Gateway(reloading)
+        gateway.reset()
+        return gateway
+
+    return configure
+
+
+@pytest.fixture
+def fresh(configured):
     """A gateway that has seen nothing yet, where what it learns would spoil the next test."""
-    with Stack(request.param, directory=tmp_path) as stack:
-        yield Gateway(stack)
+    return configured()
 
 
-@pytest.fixture(params=EXAMPLES)
-def with_routes(request, tmp_path):
+@pytest.fixture
+def with_routes(configured):
     """Starts a gateway with these routes; those of its models stay."""
-    stacks = []
 
-    def start(routes, more="", **options):
+    def start(routes, more="", edit=lambda example: example):
         text = f'"routes": {json.dumps(routes)}, {more} "models": [\n'
-        stack = Stack(request.param, directory=tmp_path,
-                      edit=lambda example: example.replace('"models": [\n', text), **options)
-        stacks.append(stack)
-        return Gateway(stack.start())
+        return configured(lambda example: edit(example.replace('"models": [\n', text)))
 
-    yield start
-    for stack in stacks:
-        stack.stop()
+    return start
 
 
 @pytest.fixture

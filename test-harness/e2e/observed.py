@@ -115,9 +115,15 @@ class Observed:
 
     def log_lines(self, run):
         """The access log's lines of a run, as Envoy's own access log has them."""
-        lines = [line.split(" ", 1) for line in self.access_log.read_text().splitlines()]
-        lines = [json.loads(text) for _, text in lines if text.startswith("{")]
-        return lines[self.before + (run - 1) * 1000:self.before + run * 1000]
+        begin, end = self.before + (run - 1) * 1000, self.before + run * 1000
+        # Envoy writes it every ten seconds, or when its buffer is full.
+        for _ in range(300):
+            lines = [line.split(" ", 1) for line in self.access_log.read_text().splitlines()]
+            lines = [json.loads(text) for _, text in lines if text.startswith("{") and text.endswith("}")]
+            if len(lines) >= end:
+                break
+            time.sleep(0.1)
+        return lines[begin:end]
 
     def give_feedback(self):
         """Every tenth answer of the second run gets a score."""

@@ -8,18 +8,15 @@ import httpx
 import pytest
 from google import genai
 
-from conftest import EXAMPLES, Gateway
-from gateway.stack import CLIENT_KEY, KEYS, Stack
+from gateway.stack import CLIENT_KEY, KEYS
 
 ADMIN = {"authorization": f"Bearer {KEYS['AI_ADMIN_KEY']}"}
 
 
-@pytest.fixture(scope="module", params=EXAMPLES)
-def cached(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def cached(configured):
     """A gateway whose cache is on, as shipped."""
-    with Stack(request.param, directory=tmp_path_factory.mktemp("cached"), cache=True) as stack:
-        yield Gateway(stack)
-        assert "panicked" not in stack.log and "secret-prompt" not in stack.log
+    return configured(cache=True)
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ import openai
 import pytest
 import yaml
 
-from conftest import EXAMPLES, Gateway
 from gateway import config
-from gateway.stack import CLIENT_KEY, Stack
+from gateway.stack import CLIENT_KEY
 from test_limits import cluster
 
 GUARD = {
@@ -76,12 +75,11 @@ def edit(text, judge):
     return yaml.safe_dump(document, sort_keys=False)
 
 
-@pytest.fixture(scope="module", params=EXAMPLES)
-def running(request, tmp_path_factory, judge):
-    with Stack(request.param, directory=tmp_path_factory.mktemp("guard"),
-               edit=lambda text: edit(text, judge)) as stack:
-        yield Gateway(stack)
-        log = stack.log
+@pytest.fixture(scope="module")
+def running(configured, judge):
+    gateway = configured(lambda text: edit(text, judge))
+    yield gateway
+    log = gateway.stack.log
     assert "judges-key" not in log
     assert '"action":"block_answer"' in log and "TOP secret" not in log and "anna.k" not in log
 

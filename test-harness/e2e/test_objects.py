@@ -6,18 +6,13 @@ import anthropic
 import openai
 import pytest
 
-from conftest import EXAMPLES, Gateway
-from gateway.stack import CLIENT_KEY, INTERN_KEY, KEYS, Stack
+from gateway.stack import CLIENT_KEY, INTERN_KEY, KEYS
 
 
-@pytest.fixture(scope="module", params=EXAMPLES)
-def gateway(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def gateway(configured):
     # What is in a file cannot be inspected.
-    def edit(text):
-        return text.replace('"pii": {', '"uninspected": "allow", "pii": {', 1)
-
-    with Stack(request.param, directory=tmp_path_factory.mktemp("objects"), edit=edit) as stack:
-        yield Gateway(stack)
+    return configured(lambda text: text.replace('"pii": {', '"uninspected": "allow", "pii": {', 1))
 
 
 def client(gateway, key):

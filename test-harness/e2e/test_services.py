@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from conftest import EXAMPLES, Gateway
-from gateway.stack import KEYS, Stack
+from gateway.stack import KEYS
 
 SERVICE = {"name": "ranking", "paths": ["/rank/v2/rerank"], "strip_prefix": "/rank", "model": "/model",
            "targets": [{"provider": "cohere"}], "usage": {"images": "/results"}}
@@ -13,18 +12,17 @@ SERVICE = {"name": "ranking", "paths": ["/rank/v2/rerank"], "strip_prefix": "/ra
 BODY = b'{ "model":"rerank-v3.5", "query":"x",  "documents":["a", "b"], "top_n": 2 }'
 
 
-@pytest.fixture(scope="module", params=EXAMPLES)
-def gateway(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def gateway(configured, example):
     def edit(text):
         text = text.replace('"models": [\n', f'"services": [{json.dumps(SERVICE)}], "models": [\n', 1)
-        if request.param == "full-chain.yaml":
+        if example == "full-chain.yaml":
             # In the bundle ai-proxy's are enough.
             for section in ('"pii": {', '"rules": ['):
                 text = text.replace(section, f'"services": ["/rank/*"], {section}', 1)
         return text
 
-    with Stack(request.param, directory=tmp_path_factory.mktemp("services"), edit=edit) as stack:
-        yield Gateway(stack)
+    return configured(edit)
 
 
 def test_a_service_is_routed_with_the_providers_key_and_its_body_is_left_alone(gateway):

@@ -97,6 +97,12 @@ class ApisixStack(Stack):
         })
         self.started = True
 
+    def reload(self, edit=None, cache=False, in_place=False):
+        """Begins anew with another configuration; the modules stay compiled."""
+        ApisixStack.stop(self)
+        self.edit, self.cache = edit, cache
+        self.start()
+
     def stop(self):
         if getattr(self, "started", False):
             EMULATED.ask({"stop": self.address})

@@ -107,6 +107,9 @@ class Stack:
     An example `apisix/...` is one of apisix-examples, in the emulated APISIX; `connect_to` says where
     connections to a `host:port` go there."""
 
+    # More of Envoy's options.
+    options = ()
+
     def __new__(cls, example, *_, **__):
         if cls is Stack and example.startswith("apisix/"):
             from .apisix import ApisixStack
@@ -206,18 +209,22 @@ class Stack:
         if self.second:
             self.start_envoy(self.second, "second", config.SECOND_ADMIN)
 
-    def start_envoy(self, example, name, admin):
-        """Starts Envoy, with two workers unless said."""
+    def configuration(self, example):
+        """An example's text with the ports of this gateway, changed as this gateway wants it."""
         text = config.copied(example, self.ports, self.directory)
         if not self.cache:
             # Tests ask the same again and again, and mean the provider.
             text = CACHE_ON.sub(r'\1"mode": "off"', text)
+        return self.edit(text) if self.edit else text
+
+    def start_envoy(self, example, name, admin):
+        """Starts Envoy, with two workers unless said."""
         path = self.directory / f"{name.replace('gateway', 'envoy')}.yaml"
-        path.write_text(self.edit(text) if self.edit else text)
+        path.write_text(self.configuration(example))
         log = self.directory / f"{name}.log"
         command = [find_envoy(), "-c", str(path), "--concurrency", str(self.workers),
                    "--log-level", "warning", "--component-log-level", "wasm:info",
-                   "--disable-hot-restart"]
+                   "--disable-hot-restart", *self.options]
         process = start(command, log, cwd=config.ROOT, env=self.env)
         self.processes[{"gateway": "envoy"}.get(name, name)] = process
         url = f"http://127.0.0.1:{self.ports[admin]}/ready"
