@@ -83,7 +83,7 @@ def test_one_upstream_given_by_its_url(configured, ask):
 
 
 def test_one_upstream_over_tls_is_a_valid_configuration(tmp_path):
-    text = config.with_ports("full-chain.yaml", {})
+    text = config.with_ports("bundle.yaml", {})
     path = tmp_path / "envoy.yaml"
     path.write_text(config.with_upstream(text, "https://api.openai.com/v1", None))
     done = subprocess.run([find_envoy(), "--mode", "validate", "-c", path], cwd=config.ROOT,
