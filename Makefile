@@ -78,6 +78,9 @@ test-wasm: ## The shared crate's tests as wasm, in Node
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked -p test-harness
 
+fuel-baseline: wasm ## Write the counts of instructions that test-emulator compares with (test-harness/fuel.json) anew
+	UPDATE=1 cargo test --quiet --locked -p test-harness --test built
+
 test-e2e: aigw ## The examples in real Envoy; those for APISIX in the emulated one
 	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup test-harness/e2e

@@ -46,6 +46,10 @@ optimize() {
     cp "$1" "$2.in"
 }
 
+# What the baseline of instructions is compared by (test-harness/fuel.json).
+mkdir -p dist
+echo "${OPTIMIZE:-release}, $(rustc --version), $([ -n "$optimizer" ] && "$optimizer" --version || echo no wasm-opt)" > dist/built-as
+
 jobs=
 while [ $# -ge 2 ]; do
     optimize "$1" "$2" &

@@ -137,41 +137,62 @@ impl Fact {
 
     /// The name; the property is `ai.<name>`.
     pub fn name(self) -> &'static str {
+        let property = self.property();
+        property.strip_prefix("ai.").unwrap_or(property)
+    }
+
+    /// Whether only ai-proxy states it.
+    fn is_of_proxy(self) -> bool {
+        let of_answer = self.is_of_answer() && self != Fact::Error;
+        of_answer
+            || matches!(
+                self,
+                Fact::RequestedModel
+                    | Fact::Targets
+                    | Fact::Path
+                    | Fact::Key
+                    | Fact::Route
+                    | Fact::Feedback
+            )
+    }
+
+    /// The property's path on hosts that share properties.
+    pub fn property(self) -> &'static str {
         match self {
-            Fact::RequestedModel => "requested_model",
-            Fact::Targets => "targets",
-            Fact::Provider => "provider",
-            Fact::Model => "model",
-            Fact::Attempts => "attempts",
-            Fact::Path => "path",
-            Fact::Key => "key",
-            Fact::Usage => "usage",
-            Fact::Consumer => "consumer",
-            Fact::Groups => "groups",
-            Fact::KeyId => "key_id",
-            Fact::Tags => "tags",
-            Fact::Claims => "claims",
-            Fact::AllowedModels => "allowed_models",
-            Fact::AllowedRegions => "allowed_regions",
-            Fact::MaxTokens => "max_tokens",
-            Fact::Guard => "guard",
-            Fact::GuardRules => "guard_rules",
-            Fact::Pii => "pii",
-            Fact::Estimate => "estimate",
-            Fact::Cache => "cache",
-            Fact::Limit => "limit",
-            Fact::Exhausted => "exhausted",
-            Fact::Downgrade => "downgrade",
-            Fact::Cluster => "cluster",
-            Fact::Outcomes => "outcomes",
-            Fact::Route => "route",
-            Fact::Variant => "variant",
-            Fact::Region => "region",
-            Fact::Cost => "cost",
-            Fact::FinishReason => "finish_reason",
-            Fact::Error => "error",
-            Fact::Prepared => "prepared",
-            Fact::Feedback => "feedback",
+            Fact::RequestedModel => "ai.requested_model",
+            Fact::Targets => "ai.targets",
+            Fact::Provider => "ai.provider",
+            Fact::Model => "ai.model",
+            Fact::Attempts => "ai.attempts",
+            Fact::Path => "ai.path",
+            Fact::Key => "ai.key",
+            Fact::Usage => "ai.usage",
+            Fact::Consumer => "ai.consumer",
+            Fact::Groups => "ai.groups",
+            Fact::KeyId => "ai.key_id",
+            Fact::Tags => "ai.tags",
+            Fact::Claims => "ai.claims",
+            Fact::AllowedModels => "ai.allowed_models",
+            Fact::AllowedRegions => "ai.allowed_regions",
+            Fact::MaxTokens => "ai.max_tokens",
+            Fact::Guard => "ai.guard",
+            Fact::GuardRules => "ai.guard_rules",
+            Fact::Pii => "ai.pii",
+            Fact::Estimate => "ai.estimate",
+            Fact::Cache => "ai.cache",
+            Fact::Limit => "ai.limit",
+            Fact::Exhausted => "ai.exhausted",
+            Fact::Downgrade => "ai.downgrade",
+            Fact::Cluster => "ai.cluster",
+            Fact::Outcomes => "ai.outcomes",
+            Fact::Route => "ai.route",
+            Fact::Variant => "ai.variant",
+            Fact::Region => "ai.region",
+            Fact::Cost => "ai.cost",
+            Fact::FinishReason => "ai.finish_reason",
+            Fact::Error => "ai.error",
+            Fact::Prepared => "ai.prepared",
+            Fact::Feedback => "ai.feedback",
         }
     }
 
@@ -192,19 +213,17 @@ impl Fact {
                 | Fact::Error
         )
     }
-
-    /// The property's path on hosts that share properties.
-    pub fn property(self) -> String {
-        format!("ai.{}", self.name())
-    }
 }
 
 /// The facts of one exchange.
 #[derive(Debug, Default)]
 pub struct Facts {
     known: SmallMap<Fact, String>,
+    /// What the proxy has said during the callback at hand, in which no other plugin runs.
+    asked: SmallMap<Fact, Option<String>>,
     variable_read: bool,
     kept: bool,
+    own: bool,
 }
 
 impl Facts {
@@ -214,8 +233,16 @@ impl Facts {
             return Some(value.clone());
         }
         if host.can(Capability::SharedProperties) {
-            let value = String::from_utf8(host.property(&[&fact.property()])?).ok()?;
-            return Some(value);
+            if self.own && fact.is_of_proxy() {
+                return None;
+            }
+            if let Some(value) = self.asked.get(&fact) {
+                return value.clone();
+            }
+            let value = host.property(&[fact.property()]);
+            let value = value.and_then(|value| String::from_utf8(value).ok());
+            self.asked.insert(fact, value.clone());
+            return value;
         }
         self.read_variable(host);
         self.known.get(&fact).cloned()
@@ -224,16 +251,24 @@ impl Facts {
     /// States a fact.
     pub fn set(&mut self, host: &dyn Host, fact: Fact, value: impl Into<String>) {
         let value = value.into();
+        if self.known.get(&fact) == Some(&value) {
+            return;
+        }
         if host.can(Capability::SharedProperties) {
-            let _ = host.set_property(&[&fact.property()], value.as_bytes());
+            let _ = host.set_property(&[fact.property()], value.as_bytes());
         }
         self.known.insert(fact, value);
+    }
+
+    /// Another callback: other plugins may have stated facts since the last.
+    pub(crate) fn ask_anew(&mut self) {
+        self.asked.clear();
     }
 
     /// The answer is there. What another module has found out about it meanwhile (on Envoy the
     /// upstream role is one of its own) holds, not what was assumed before.
     pub(crate) fn answered(&mut self, host: &dyn Host) {
-        if host.can(Capability::SharedProperties) {
+        if host.can(Capability::SharedProperties) && !self.own {
             self.known.retain(|fact, _| !fact.is_of_answer());
         }
     }
@@ -250,6 +285,11 @@ impl Facts {
     /// What comes after this plugin is no plugin of the suite: nothing is handed on.
     pub fn keep(&mut self) {
         self.kept = true;
+    }
+
+    /// All of ai-proxy is in this module: what it has not stated here has been stated nowhere.
+    pub fn own(&mut self) {
+        self.own = true;
     }
 
     /// Hands the facts of a request on to the next plugin of the chain, on hosts that need it done.

@@ -1,5 +1,7 @@
 //! What answers cost.
 
+use std::cell::RefCell;
+
 use serde::Deserialize;
 
 use crate::config::{ConfigError, list};
@@ -50,6 +52,8 @@ pub struct Needs {
 #[derive(Debug, Default)]
 pub struct Prices {
     list: Vec<Entry>,
+    /// What is commonly known of the model that was asked for last: a request asks several times.
+    last: RefCell<Option<(String, Option<Entry>)>>,
 }
 
 /// One price, in billionths of a US dollar per thousand tokens, which is exact for prices of whole
@@ -89,7 +93,7 @@ impl Prices {
         list.sort_by_key(|entry: &Entry| {
             (entry.wild, entry.provider.is_none(), std::cmp::Reverse(entry.model.len()))
         });
-        Ok(Prices { list })
+        Ok(Prices { list, last: RefCell::default() })
     }
 
     /// What these tokens cost, in billionths of a US dollar: by the list, else by what is commonly
@@ -100,8 +104,18 @@ impl Prices {
         });
         match entry {
             Some(entry) => Some(entry.cost(usage)),
-            None => entry_of(models::find(model)?.price).map(|entry| entry.cost(usage)),
+            None => self.known(model, usage),
         }
+    }
+
+    fn known(&self, model: &str, usage: &Usage) -> Option<u64> {
+        let mut last = self.last.borrow_mut();
+        if last.as_ref().is_none_or(|(name, _)| name != model) {
+            let found = models::find(model).and_then(|model| entry_of(model.price));
+            *last = Some((model.to_owned(), found));
+        }
+        let (_, entry) = last.as_ref()?;
+        Some(entry.as_ref()?.cost(usage))
     }
 
     /// The cheapest of the alternatives that could serve this request for less than `cost`.

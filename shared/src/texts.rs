@@ -211,7 +211,11 @@ impl<'a> Walk<'a> {
     }
 
     fn answer(&mut self, body: &'a str) -> Result<(), BadJson> {
-        for (key, value) in fields(body)? {
+        self.answered(fields(body)?)
+    }
+
+    fn answered(&mut self, members: Vec<Member<'a>>) -> Result<(), BadJson> {
+        for (key, value) in members {
             match &*key {
                 "choices" | "candidates" => {
                     for (index, choice) in (0..).zip(items(value)?) {
@@ -248,7 +252,7 @@ impl<'a> Walk<'a> {
     fn event(&mut self, data: &'a str) -> Result<(), BadJson> {
         let members = fields(data)?;
         let kind = string(&members, "type");
-        let Some(kind) = kind else { return self.answer(data) };
+        let Some(kind) = kind else { return self.answered(members) };
         // Responses has an item and a part of it, Anthropic one index of a block.
         let item = number(&members, "output_index").or_else(|| number(&members, "index"));
         let part = number(&members, "content_index").or_else(|| number(&members, "summary_index"));

@@ -31,6 +31,9 @@ def request(size, stream=False):
     body = json.loads(BASE.read_text())
     if size is not None:
         body["messages"] = messages(size)
+    # The clients put another number here each time, or a cache would answer.
+    last = next(message for message in reversed(body["messages"]) if message["role"] == "user")
+    last["content"] += " This is question 00000000."
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}

@@ -1,7 +1,9 @@
 """What is compared: Envoy by itself, with a filter that does nothing, with each plugin alone, with the
 plugins one after another, with the bundle."""
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gateway import config
 from gateway.stack import CLIENT_KEY
@@ -13,31 +15,12 @@ NOOP = config.ROOT / "target" / "wasm32-wasip1" / "release" / "noop.wasm"
 # How the answers of the two formats are told apart.
 OPENAI, ANTHROPIC = '"chat.completion', '"type":"message'
 
-AUTH = {"consumers": [{
-    "name": "demo", "tags": {"team": "search"},
-    "keys": [{"id": "demo",
-              "hash": "sha256:214384a00f05bde84110227f4ca11a371130f9325036b40aa27eb93259534a83"}]}]}
-METRICS = {"site": {"cloud": "local", "region": "desk", "cluster": "bench"}}
-# All that the guard can look for.
-GUARD = {"injection": {"profile": "balanced"}, "pii": {"preset": "gdpr", "entities": {"SECRET": "block"}}}
-# The same without a look at what the texts say.
-GUARD_WITHOUT_DETECTORS = {"injection": {"action": "allow", "roles": []}, "limits": {"max_turns": 100}}
-# Equal requests of whoever asks.
-CACHE = {"scope": "shared"}
+# What the plugins are told; the emulator's counts of instructions are taken with the same.
+POLICIES = json.loads((Path(__file__).parent / "policies.json").read_text())
+CACHE = POLICIES["semantic-cache-client"]
 # An answer of the length of the provider's.
 ANSWER = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [{"index": 0, "message": {
     "role": "assistant", "content": "x" * 450}, "finish_reason": "stop"}]}
-LIMITS = {"rules": [
-    {"name": "per-minute", "key": ["consumer"], "unit": "total_tokens", "limit": 10**15,
-     "window": "minute"}]}
-
-
-def proxy(protocol):
-    """ai-proxy with one provider of this protocol, a rule for its models and a key of its own."""
-    provider = {"name": "provider", "protocol": protocol, "api_key": "sk-provider",
-                "base_url": "http://provider.example" + ("/v1" if protocol == "openai" else "")}
-    return {"providers": [provider],
-            "models": [{"name": "claude-*", "targets": [{"provider": "provider"}]}]}
 
 
 @dataclass
@@ -62,13 +45,11 @@ def plugin(name, section, role=None):
 
 def variants():
     """All of them, plain Envoy first."""
-    translate, passthrough = proxy("anthropic"), proxy("openai")
-    sections = {"ai-metrics": METRICS, "ai-auth": AUTH, "prompt-guard": GUARD,
-                "token-ratelimit": LIMITS}
-    sections = {name: section for name, section in sections.items()
-                if (DIST / f"{name}.wasm").exists()}
-    bundle = {**sections, "ai-proxy": translate}
-    cheap = {**bundle, "prompt-guard": GUARD_WITHOUT_DETECTORS}
+    translate, passthrough = POLICIES["ai-proxy translate"], POLICIES["ai-proxy passthrough"]
+    sections = {name: POLICIES[name]
+                for name in ("ai-metrics", "ai-auth", "prompt-guard", "token-ratelimit")}
+    bundle = {**sections, "semantic-cache-client": CACHE, "ai-proxy": translate}
+    cheap = {**bundle, "prompt-guard": POLICIES["prompt-guard without detectors"]}
     chain = [plugin(name, section) for name, section in sections.items()]
     return [
         Variant("plain"),

@@ -63,7 +63,8 @@ shared::partial! {
     }
 }
 
-/// What marks a part as no text, in all APIs: the types of parts, and Gemini's members.
+/// What marks a part as no text, in all APIs: the types of parts, and Gemini's members. Each begins with
+/// a quote and one of [`FIRST`].
 const ATTACHMENTS: [&str; 12] = [
     "\"image_url\"",
     "\"input_image\"",
@@ -78,6 +79,19 @@ const ATTACHMENTS: [&str; 12] = [
     "\"type\": \"image\"",
     "\"type\": \"document\"",
 ];
+
+/// The second bytes of [`ATTACHMENTS`].
+const FIRST: &[u8] = b"ift";
+
+/// Whether there is a part that is no text. One look at the body, and a closer one at its quotes.
+fn has_attachments(body: &str) -> bool {
+    let bytes = body.as_bytes();
+    memchr::memchr_iter(b'"', bytes).any(|at| {
+        let part = bytes.get(at..).unwrap_or_default();
+        part.get(1).is_some_and(|first| FIRST.contains(first))
+            && ATTACHMENTS.iter().any(|mark| part.starts_with(mark.as_bytes()))
+    })
+}
 
 /// Whether an API's requests are language.
 pub fn is_language(endpoint: Option<Endpoint>) -> bool {
@@ -118,7 +132,7 @@ impl Asked {
             }
         }
         profile.language = letters.language();
-        profile.attachments = ATTACHMENTS.iter().any(|mark| contains(body, mark));
+        profile.attachments = has_attachments(body);
         if let Ok(named) = shared::json::parse::<Body<'_>>(body) {
             let list = |value: Option<&RawValue>| value.is_some_and(|v| v.get().len() > "[]".len());
             profile.tools = list(named.tools) || list(named.functions);
@@ -226,6 +240,14 @@ mod tests {
             let seen = (profile.attachments, profile.tools, profile.schema);
             assert_eq!(seen, (attachments, tools, schema), "{body}");
         }
+    }
+
+    #[test]
+    fn every_mark_of_an_attachment_is_found() {
+        for mark in ATTACHMENTS {
+            assert!(has_attachments(&format!("{{\"a\":[{mark}]}}")), "{mark}");
+        }
+        assert!(!has_attachments(r#"{"type":"text","text":"\"f"}"#));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use shared::host::{Capability, Host, MetricId, MetricKind};
 
@@ -47,6 +48,36 @@ struct Series {
     total: Option<Total>,
 }
 
+/// The hash of a [`Key`], whose numbers are given out here: nobody can choose them so that they collide.
+#[derive(Debug, Default)]
+struct Mix(u64);
+
+impl Mix {
+    fn add(&mut self, word: u64) {
+        // As rustc's own tables do it (FxHasher).
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        // The table looks at the upper bits and at the lower ones, of which only the upper are mixed.
+        self.0 ^ (self.0 >> 32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.add(u64::from(*byte)));
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.add(u64::from(number));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.add(u64::try_from(number).unwrap_or(u64::MAX));
+    }
+}
+
 /// All series of a worker.
 #[derive(Debug)]
 pub struct SeriesTable {
@@ -55,7 +86,7 @@ pub struct SeriesTable {
     max: usize,
     /// Whether totals are kept for OTLP.
     totals: bool,
-    table: RefCell<HashMap<Key, Series>>,
+    table: RefCell<HashMap<Key, Series, BuildHasherDefault<Mix>>>,
 }
 
 /// The labels of one emission: a metric's, in its order.
@@ -70,7 +101,7 @@ impl SeriesTable {
             site: site(&config.site),
             max: usize::try_from(config.labels.max_series).unwrap_or(usize::MAX),
             totals: config.otlp.as_ref().is_some_and(|otlp| otlp.metrics),
-            table: RefCell::new(HashMap::new()),
+            table: RefCell::default(),
         }
     }
 

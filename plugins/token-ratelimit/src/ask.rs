@@ -6,7 +6,7 @@ use serde_json::{Map as Object, Value};
 use shared::client;
 use shared::facts::Fact;
 use shared::filter::Cx;
-use shared::host::Map;
+use shared::host::{Capability, Map};
 use shared::pick;
 
 use crate::rule::Part;
@@ -89,7 +89,12 @@ impl Ask<'_, '_> {
     pub fn route(&self) -> String {
         let host = self.cx.host;
         let name = host.property(&["xds", "route_name"]).filter(|name| !name.is_empty());
-        let name = name.or_else(|| host.property(&["route_id"])).unwrap_or_default();
+        // Which of the two there is follows from how upstreams are named.
+        let number = || match host.can(Capability::Clusters) {
+            true => None,
+            false => host.property(&["route_id"]),
+        };
+        let name = name.or_else(number).unwrap_or_default();
         String::from_utf8(name).unwrap_or_default()
     }
 

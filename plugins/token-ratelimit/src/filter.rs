@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use serde_json::value::RawValue;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
@@ -260,12 +261,16 @@ impl Filter for LimitFilter {
             Some(google) => google.model.to_owned(),
             None => asked.model.as_ref().map(|m| m.decode().into_owned()).unwrap_or_default(),
         };
-        self.max_tokens =
-            asked.max_tokens().or_else(|| google(text, "maxOutputTokens", "max_output_tokens"));
+        let [n, google, old, user, metadata] =
+            pick::pick(text, ["n", "generationConfig", "generation_config", "user", "metadata"]);
+        let google = google.or(old);
+        self.max_tokens = asked
+            .max_tokens()
+            .or_else(|| google_number(google, ["maxOutputTokens", "max_output_tokens"]));
         // Each of several answers may be that long.
-        let answers = pick::at(text, &["n"]).and_then(|n| n.get().parse().ok());
+        let answers = n.and_then(|n| n.get().parse().ok());
         let answers = answers
-            .or_else(|| google(text, "candidateCount", "candidate_count"))
+            .or_else(|| google_number(google, ["candidateCount", "candidate_count"]))
             .unwrap_or(1_u64)
             .max(1);
         self.max_tokens = self.max_tokens.map(|most| most.saturating_mul(answers));
@@ -273,7 +278,7 @@ impl Filter for LimitFilter {
         let sizes = found.iter().map(|text| tokens::estimate_escaped(inner(text.raw.get())));
         self.prompt_tokens = sizes.fold(0, u64::saturating_add);
         cx.facts.set(cx.host, Fact::Estimate, self.prompt_tokens.to_string());
-        self.body = small(text);
+        self.body = small(user, metadata);
         let mut ask = Ask { cx: &mut *cx, model: &self.model, body: text, provider: "" };
         self.route = ask.route();
         let limiter = &self.limiter;
@@ -418,18 +423,14 @@ fn inner(raw: &str) -> &str {
 }
 
 /// A number of Gemini's `generationConfig`, in either of its spellings.
-fn google(text: &str, name: &str, other: &str) -> Option<u64> {
-    let [config, old] = pick::pick(text, ["generationConfig", "generation_config"]);
-    let [value, spelt] = pick::pick(config.or(old)?.get(), [name, other]);
+fn google_number(config: Option<&RawValue>, spellings: [&str; 2]) -> Option<u64> {
+    let [value, spelt] = pick::pick(config?.get(), spellings);
     let found = value.or(spelt)?;
     found.get().parse().ok()
 }
 
 /// Of a body, what rules may look at when the answer is there.
-fn small(text: &str) -> String {
-    let [user, metadata] = pick::pick(text, ["user", "metadata"]);
-    let or_null = |value: Option<&serde_json::value::RawValue>| {
-        value.map_or("null", |value| value.get()).to_owned()
-    };
+fn small(user: Option<&RawValue>, metadata: Option<&RawValue>) -> String {
+    let or_null = |value: Option<&RawValue>| value.map_or("null", RawValue::get).to_owned();
     format!("{{\"user\":{},\"metadata\":{}}}", or_null(user), or_null(metadata))
 }

@@ -667,6 +667,7 @@ impl Exchange {
     }
 
     fn with_cx<T>(&mut self, host: &dyn Host, run: impl FnOnce(&mut Chain, &mut Cx<'_>) -> T) -> T {
+        self.facts.ask_anew();
         let mut cx = Cx {
             host,
             facts: &mut self.facts,

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(any(test, target_os = "wasi"))]
+mod memo;
 #[cfg(any(test, feature = "testing"))]
 pub mod script;
 #[cfg(target_os = "wasi")]

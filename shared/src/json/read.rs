@@ -218,6 +218,15 @@ impl<'a> Reader<'a> {
         if self.peek() != Some(b'"') {
             return Err(Stop);
         }
+        // Most have nothing that needs the scanner.
+        let rest = self.text.get(self.at + 1..).ok_or(Stop)?;
+        let plain = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+        if let Some((key, after)) = plain.and_then(|end| rest.split_at_checked(end))
+            && after.starts_with('"')
+        {
+            self.at += key.len() + 2;
+            return Ok(Cow::Borrowed(key));
+        }
         let quoted = self.raw()?.get();
         if memchr::memchr(b'\\', quoted.as_bytes()).is_some() {
             return serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Stop);

@@ -201,6 +201,31 @@ impl Pieces {
         }
     }
 
+    /// The word, signs or digits at hand, all of which a space ends.
+    pub(super) fn piece(&self) -> Option<&Piece> {
+        match &self.state {
+            State::In { piece, .. } => Some(piece),
+            State::Start | State::White { .. } => None,
+        }
+    }
+
+    /// A space and so many small letters have come; only after [a piece](Pieces::piece), which has been
+    /// counted.
+    pub(super) fn begin_word_after_space(&mut self, letters: u32) {
+        self.state = word(Lead::Space, Letter::Small);
+        self.grow_small(letters.saturating_sub(1));
+    }
+
+    /// So many small letters have come; false, and nothing is done, if no word is at hand.
+    pub(super) fn grow_small(&mut self, letters: u32) -> bool {
+        let State::In { piece: Piece::Word { ascii, .. }, small } = &mut self.state else {
+            return false;
+        };
+        *ascii = ascii.saturating_add(letters);
+        *small = true;
+        true
+    }
+
     fn cut(&mut self, c: char) -> Ended {
         let ended = self.last();
         self.state = begin(kind(c), false);

@@ -16,7 +16,8 @@ use crate::{Error, mark};
 
 /// What is to be done: `to=127.0.0.1:10000 path=/v1/chat/completions body=FILE connections=16
 /// requests=4000 expect=TEXT header=name:value ...`. An answer that is not 200, or whose body does
-/// not hold `expect`, ends the run with an error.
+/// not hold `expect`, ends the run with an error. Where the body has [`NUMBER`], each request has another
+/// number in its place, so that no two are alike.
 #[derive(Debug)]
 pub(crate) struct Options {
     to: String,
@@ -27,6 +28,9 @@ pub(crate) struct Options {
     expect: String,
     headers: Vec<(String, String)>,
 }
+
+/// Stands in a body for the number of the request.
+const NUMBER: &[u8] = b"00000000";
 
 impl Options {
     fn of(arguments: &[&str]) -> Result<Options, Error> {
@@ -58,14 +62,24 @@ impl Options {
         Ok(options)
     }
 
-    fn request(&self) -> Result<Request<Full<Bytes>>, Error> {
+    fn request(&self, number: u64) -> Result<Request<Full<Bytes>>, Error> {
         let mut request = Request::post(self.path.clone())
             .header("host", "gateway.example")
             .header("content-type", "application/json");
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        Ok(request.body(Full::new(self.body.clone()))?)
+        let body = match memchr::memmem::find(&self.body, NUMBER) {
+            Some(at) => {
+                let mut body = self.body.to_vec();
+                let number = format!("{:08}", number % 100_000_000);
+                let place = body.iter_mut().skip(at);
+                place.zip(number.bytes()).for_each(|(byte, digit)| *byte = digit);
+                body.into()
+            }
+            None => self.body.clone(),
+        };
+        Ok(request.body(Full::new(body))?)
     }
 }
 
@@ -126,7 +140,9 @@ async fn client(
         let begun = Instant::now();
         let micros = || u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         sender.ready().await?;
-        let response = sender.send_request(options.request()?).await?;
+        // By the clock, so that a later run's are others as well.
+        let request = options.request(mark::now() + *left.borrow() as u64)?;
+        let response = sender.send_request(request).await?;
         let status = response.status();
         let mut body = response.into_body();
         let mut text = Vec::new();

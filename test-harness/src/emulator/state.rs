@@ -44,6 +44,8 @@ pub struct HostCall {
     pub status: Status,
     /// What the module was given or gave, up to 4096 bytes of it.
     pub value: Option<Vec<u8>>,
+    /// Instructions that the callback had left then: what was used between two calls tells where they go.
+    pub left: u64,
 }
 
 /// A callback the host made.

@@ -1,7 +1,6 @@
 //! What the scenarios of the built plugins share: the plugins, a configuration, requests, answers.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use test_harness::emulator::{
@@ -16,11 +15,7 @@ pub const PROMPT: &str = "a prompt about kangaroos";
 pub const ANSWER: &str = "an answer about wombats";
 pub const PATH: &str = "/v1/chat/completions";
 
-/// Where the built plugins are.
-pub fn dist() -> PathBuf {
-    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist");
-    std::env::var_os("DIST").map_or_else(built, PathBuf::from)
-}
+pub use test_harness::cost::dist;
 
 /// Every built plugin, compiled.
 pub fn built() -> Vec<Module> {

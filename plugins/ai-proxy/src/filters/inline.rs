@@ -300,6 +300,7 @@ fn retriable(status: Option<u16>) -> bool {
 impl Filter for InlineFilter {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
         cx.facts.keep();
+        cx.facts.own();
         head(&self.gateway, cx)
     }
 

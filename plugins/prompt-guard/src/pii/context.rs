@@ -33,7 +33,11 @@ fn any(window: &[u8], open: bool, words: &[&str]) -> bool {
 }
 
 fn has(window: &[u8], open: bool, word: &[u8]) -> bool {
-    memchr::memmem::find_iter(window, word).any(|at| {
+    // A window is some forty bytes long, and there are dozens of words: to prepare a searcher for each
+    // takes longer than to look.
+    let Some(first) = word.first() else { return false };
+    let places = window.iter().enumerate().filter(|(_, byte)| *byte == first).map(|(at, _)| at);
+    places.filter(|at| window.get(*at..).is_some_and(|rest| rest.starts_with(word))).any(|at| {
         let ascii = word.first().is_some_and(u8::is_ascii_alphabetic);
         let left = match at.checked_sub(1) {
             Some(at) => window.get(at).is_some_and(u8::is_ascii_alphabetic),

@@ -10,7 +10,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action as SdkAction, ContextType};
 
 use super::waiting::{self, Waiting};
-use super::{VM_STARTED, WasmHost, ffi, logger};
+use super::{Phase, VM_STARTED, WasmHost, ffi, logger};
 use crate::config::ConfigError;
 use crate::exchange::{Action, Exchange, Settings, read_reply};
 use crate::host::{CallId, Capability, Host};
@@ -173,10 +173,12 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn tick(&mut self) {
+        self.host.begin(Phase::Request);
         self.exchange.tick(&self.host);
     }
 
     pub(super) fn called(&mut self, call: u32, headers: usize, body: usize) {
+        self.host.begin(Phase::Request);
         self.exchange.call_response(&self.host, CallId(call), headers, body);
     }
 }
@@ -200,31 +202,46 @@ impl Http {
 
     /// In the request's phases, in which it may have to wait.
     fn request(&self, work: impl FnOnce(&mut Exchange, &WasmHost) -> Action) -> SdkAction {
-        let action = self.with(Action::Continue, work);
+        let action = self.run(Phase::Request, work);
         self.waiting.note(self.id, &self.stream);
-        sdk(action)
+        action
     }
 
     fn response(&self, work: impl FnOnce(&mut Exchange, &WasmHost) -> Action) -> SdkAction {
-        sdk(self.with(Action::Continue, work))
+        self.run(Phase::Response, work)
+    }
+
+    /// Runs a callback of this phase, in which the proxy holds the headers until it is told to go on.
+    fn run(
+        &self,
+        phase: Phase,
+        work: impl FnOnce(&mut Exchange, &WasmHost) -> Action,
+    ) -> SdkAction {
+        self.with(SdkAction::Continue, |exchange, host| {
+            host.begin(phase);
+            match work(exchange, host) {
+                Action::Continue => {
+                    host.release();
+                    SdkAction::Continue
+                }
+                Action::Pause => SdkAction::Pause,
+            }
+        })
     }
 
     fn done(&self) {
-        self.with((), |exchange, host| exchange.done(host));
+        self.with((), |exchange, host| {
+            host.begin(Phase::None);
+            exchange.done(host);
+        });
         self.waiting.forget(self.id);
-    }
-}
-
-fn sdk(action: Action) -> SdkAction {
-    match action {
-        Action::Continue => SdkAction::Continue,
-        Action::Pause => SdkAction::Pause,
     }
 }
 
 impl Context for Http {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
         self.with((), |exchange, host| {
+            host.begin(Phase::Request);
             exchange.call_response(host, CallId(token), headers, body);
         });
         self.waiting.note(self.id, &self.stream);
@@ -251,7 +268,10 @@ impl HttpContext for Http {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> SdkAction {
-        self.response(|exchange, host| exchange.response_headers(host, end && host.tells_end()))
+        self.response(|exchange, host| {
+            host.asked_anew();
+            exchange.response_headers(host, end && host.tells_end())
+        })
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> SdkAction {

@@ -6,6 +6,8 @@
 //! its dispatcher has to know whom the answer belongs to.
 #![allow(unsafe_code)]
 
+use std::borrow::Cow;
+
 use crate::host::HostError;
 
 #[link(wasm_import_module = "env")]
@@ -32,6 +34,7 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
         key: *const u8,
@@ -131,6 +134,13 @@ pub(super) fn header(map: u32, name: &str) -> Result<Option<Vec<u8>>, HostError>
     })
 }
 
+/// A whole map, see [`Known::parse`](crate::host::memo::Known::parse). Never on APISIX, where this can
+/// crash the worker.
+pub(super) fn headers(map: u32) -> Result<Option<Vec<u8>>, HostError> {
+    // SAFETY: out pointers are live for the call.
+    returned(|data, size| unsafe { proxy_get_header_map_pairs(map, data, size) })
+}
+
 pub(super) fn set_header(map: u32, name: &str, value: &str) -> Result<(), HostError> {
     // SAFETY: pointers and lengths of live `str`s.
     check(unsafe {
@@ -143,14 +153,21 @@ pub(super) fn remove_header(map: u32, name: &str) -> Result<(), HostError> {
     check(unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) })
 }
 
+fn joined<'p>(path: &[&'p str]) -> Cow<'p, str> {
+    match path {
+        [name] => Cow::Borrowed(name),
+        _ => Cow::Owned(path.join("\0")),
+    }
+}
+
 pub(super) fn property(path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
-    let path = path.join("\0");
+    let path = joined(path);
     // SAFETY: pointers are live for the call.
     returned(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
 pub(super) fn set_property(path: &[&str], value: &[u8]) -> Result<(), HostError> {
-    let path = path.join("\0");
+    let path = joined(path);
     // SAFETY: pointers and lengths of live slices.
     check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
 }

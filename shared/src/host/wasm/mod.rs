@@ -8,15 +8,17 @@ mod ffi;
 mod logger;
 mod waiting;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use crate::exchange::CLUSTER_HEADER;
 pub use context::start;
 #[doc(hidden)]
 pub use proxy_wasm;
 
+use super::memo::Known;
 use super::{Body, Call, CallId, Capability, Host, HostError, Map, MetricId, MetricKind, Shared};
 
 /// `on_vm_start` has run. Only Envoy calls it, and always before the first configuration.
@@ -33,12 +35,89 @@ pub(crate) struct WasmHost {
     route_bridges: bool,
     /// Whether this request's location declares the variables of the body bridge.
     bridge: Cell<Option<bool>>,
+    phase: Cell<Phase>,
+    released: Cell<Phase>,
+    /// The headers of the phase, once they were asked for. While the phase lasts nobody else changes
+    /// them: the proxy holds them, and other filters have had their turn or wait for it.
+    known: RefCell<Option<Known>>,
+    /// A property was set that the route may depend on, and Envoy has not been told to look for it anew.
+    route_stale: Cell<bool>,
+}
+
+/// Whose headers the proxy holds for this module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nobody's, or it is not known.
+    #[default]
+    None,
+    /// The request's.
+    Request,
+    /// The response's.
+    Response,
 }
 
 impl WasmHost {
+    /// A callback begins. The headers of another phase than before are asked for anew.
+    fn begin(&self, phase: Phase) {
+        let phase = if self.released.get() == phase { Phase::None } else { phase };
+        if self.phase.get() != phase {
+            self.forget();
+            self.phase.set(phase);
+        }
+    }
+
+    /// What is known of the headers is of another message than the one at hand.
+    fn asked_anew(&self) {
+        self.known.replace(None);
+    }
+
+    /// The headers of the phase go on their way.
+    fn release(&self) {
+        if self.phase.get() != Phase::None {
+            self.released.set(self.phase.get());
+        }
+        self.forget();
+    }
+
+    fn forget(&self) {
+        self.find_route();
+        self.known.replace(None);
+        self.phase.set(Phase::None);
+    }
+
+    /// Envoy looks for the route anew when a request header is changed, not when a property is.
+    fn find_route(&self) {
+        let stale = self.route_stale.replace(false);
+        if stale && self.envoy() && self.phase.get() == Phase::Request {
+            let _ = ffi::remove_header(map_kind(Map::Request), CLUSTER_HEADER);
+        }
+    }
+
+    /// Runs this on the headers of the phase, if they are of this map.
+    fn with_known<T>(&self, map: Map, run: impl FnOnce(&mut Known) -> T) -> Option<T> {
+        let held = matches!(
+            (map, self.phase.get()),
+            (Map::Request, Phase::Request) | (Map::Response, Phase::Response)
+        );
+        if !held || !self.envoy() {
+            return None;
+        }
+        let mut known = self.known.borrow_mut();
+        if known.is_none() {
+            *known = Known::parse(ffi::headers(map_kind(map)).ok().flatten()?);
+        }
+        known.as_mut().map(run)
+    }
+
+    fn changed(&self, map: Map) {
+        if map == Map::Request {
+            self.route_stale.set(false);
+        }
+    }
+
     /// For an exchange of a route that has the body bridge, or not.
     fn of_route(route_bridges: bool) -> WasmHost {
-        WasmHost { route_bridges, bridge: Cell::default() }
+        WasmHost { route_bridges, ..WasmHost::default() }
     }
 
     /// As [`Host::can`], where there is no request whose variables could be tried.
@@ -117,15 +196,32 @@ impl Host for WasmHost {
     }
 
     fn header(&self, map: Map, name: &str) -> Option<Vec<u8>> {
-        ffi::header(map_kind(map), name).ok().flatten()
+        match self.with_known(map, |known| known.get(name).map(<[u8]>::to_vec)) {
+            Some(value) => value,
+            None => ffi::header(map_kind(map), name).ok().flatten(),
+        }
     }
 
     fn set_header(&self, map: Map, name: &str, value: &str) -> Result<(), HostError> {
-        ffi::set_header(map_kind(map), name, value)
+        // The length is set for the body's sake, whatever the proxy has made of the header.
+        let same = |known: &mut Known| known.is_just(name, value.as_bytes());
+        if name != "content-length" && self.with_known(map, same) == Some(true) {
+            return Ok(());
+        }
+        ffi::set_header(map_kind(map), name, value)?;
+        self.changed(map);
+        self.with_known(map, |known| known.set(name, value.as_bytes()));
+        Ok(())
     }
 
     fn remove_header(&self, map: Map, name: &str) -> Result<(), HostError> {
-        ffi::remove_header(map_kind(map), name)
+        if self.with_known(map, |known| known.get(name).is_none()) == Some(true) {
+            return Ok(());
+        }
+        ffi::remove_header(map_kind(map), name)?;
+        self.changed(map);
+        self.with_known(map, |known| known.remove(name));
+        Ok(())
     }
 
     fn method(&self) -> Option<String> {
@@ -142,7 +238,7 @@ impl Host for WasmHost {
 
     fn set_path(&self, path: &str) -> Result<(), HostError> {
         if self.envoy() {
-            ffi::set_header(map_kind(Map::Request), ":path", path)
+            self.set_header(Map::Request, ":path", path)
         } else {
             // `:path` cannot take a query there.
             ffi::set_property(&["upstream_uri"], path.as_bytes())
@@ -151,7 +247,7 @@ impl Host for WasmHost {
 
     fn set_authority(&self, authority: &str) -> Result<(), HostError> {
         if self.envoy() {
-            ffi::set_header(map_kind(Map::Request), ":authority", authority)
+            self.set_header(Map::Request, ":authority", authority)
         } else {
             // Setting `:authority` would overwrite the method.
             ffi::set_property(&["upstream_host"], authority.as_bytes())
@@ -216,7 +312,9 @@ impl Host for WasmHost {
     }
 
     fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError> {
-        ffi::set_property(path, value)
+        ffi::set_property(path, value)?;
+        self.route_stale.set(true);
+        Ok(())
     }
 
     fn respond(
@@ -250,6 +348,7 @@ impl Host for WasmHost {
     }
 
     fn resume_request(&self) -> Result<(), HostError> {
+        self.release();
         ffi::continue_stream(0)
     }
 

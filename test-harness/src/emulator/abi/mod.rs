@@ -117,6 +117,7 @@ fn unimplemented() -> Answer {
 const TRACED_BYTES: usize = 4096;
 
 fn record(c: &mut Ctx<'_>, name: &'static str, answer: Answer) -> wasmtime::Result<u32> {
+    let left = c.get_fuel().unwrap_or(0);
     let state = c.data_mut();
     let what = std::mem::take(&mut state.what);
     let mut value = state.value.take();
@@ -125,6 +126,6 @@ fn record(c: &mut Ctx<'_>, name: &'static str, answer: Answer) -> wasmtime::Resu
     }
     let status = answer?;
     let context = state.context();
-    state.host_calls.push(HostCall { context, name, what, status, value });
+    state.host_calls.push(HostCall { context, name, what, status, value, left });
     Ok(status as u32)
 }

@@ -1,0 +1,86 @@
+//! The plugins as they were built: what they import, and how many instructions an exchange takes.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+use test_harness::cost;
+use test_harness::emulator::{Module, imports};
+
+const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuel.json");
+/// More than the baseline by so many percent is too much.
+const ROOM: u64 = 3;
+
+fn built() -> &'static [Module] {
+    static BUILT: OnceLock<Vec<Module>> = OnceLock::new();
+    BUILT.get_or_init(support::built)
+}
+
+/// Instructions by scenario, of modules that were built in one way.
+#[derive(Serialize, Deserialize)]
+struct Baseline {
+    /// As `test-harness/optimize.sh` says it: profile, compiler, optimizer.
+    built_as: String,
+    fuel: BTreeMap<String, u64>,
+}
+
+/// A module with one import that a host lacks does not load there, on APISIX without a word.
+#[test]
+fn every_built_plugin_imports_only_what_both_hosts_offer() {
+    for module in built() {
+        if let Err(wrong) = imports::check(module) {
+            panic!("{}:\n{}", module.name(), wrong.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn no_exchange_takes_more_instructions_than_the_baseline_says() {
+    let built_as = std::fs::read_to_string(support::dist().join("built-as")).unwrap_or_default();
+    let built_as = built_as.trim().to_owned();
+    let update = std::env::var_os("UPDATE").is_some();
+    let baseline: Baseline = match std::fs::read_to_string(BASELINE) {
+        Ok(text) => serde_json::from_str(&text).unwrap(),
+        Err(_) if update => Baseline { built_as: String::new(), fuel: BTreeMap::new() },
+        Err(error) => panic!("{BASELINE}: {error}"),
+    };
+    if !update && built_as != baseline.built_as {
+        // Other optimizers and compilers make other instructions of the same code.
+        println!("not compared: built as {built_as:?}, the baseline as {:?}", baseline.built_as);
+        return;
+    }
+    let fuel: BTreeMap<String, u64> = cost::scenarios()
+        .iter()
+        .map(|scenario| {
+            let module = built().iter().find(|module| module.name() == scenario.module);
+            let module = module.unwrap_or_else(|| panic!("{} is not built", scenario.module));
+            (scenario.name.clone(), scenario.cost(module).unwrap().fuel)
+        })
+        .collect();
+    if update {
+        let text = serde_json::to_string_pretty(&Baseline { built_as, fuel }).unwrap();
+        std::fs::write(BASELINE, text + "\n").unwrap();
+        return;
+    }
+    let rose: Vec<String> = fuel
+        .iter()
+        .filter_map(|(name, now)| {
+            let before = *baseline.fuel.get(name)?;
+            (*now * 100 > before * (100 + ROOM)).then(|| format!("{name}: {before} -> {now}"))
+        })
+        .collect();
+    assert!(
+        rose.is_empty(),
+        "these take over {ROOM} % more Wasm instructions than {} says:\n  {}\n`cargo run -p test-harness \
+         --bin cost -- SCENARIO calls` shows where they go. If they are worth it, run `make fuel-baseline` \
+         and commit the file.",
+        Path::new(BASELINE).file_name().unwrap_or_default().display(),
+        rose.join("\n  "),
+    );
+    let names: Vec<_> = fuel.keys().collect();
+    let known: Vec<_> = baseline.fuel.keys().collect();
+    assert_eq!(names, known, "other scenarios than in the baseline: run `make fuel-baseline`");
+}
