@@ -125,7 +125,7 @@ impl Provider {
             query: query(given.query, preset),
             body: given.body,
             models: Names::new(given.models, &at("models"))?,
-            paths: preset.map_or(usual_paths(protocol), |preset| preset.paths),
+            paths: preset.map_or(usual_paths(protocol), |preset| *preset.paths),
             quirks: preset.map_or_else(|| usual_quirks(&url), |preset| preset.quirks),
             base_url: url,
             cluster: given.cluster,

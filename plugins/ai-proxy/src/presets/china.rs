@@ -1,6 +1,6 @@
 //! Vendors in China, with the addresses that they have for other countries.
 
-use super::{Auth, Paths, Preset, Quirks, Switch};
+use super::{Auth, Paths, Preset, Quirks, Switch, told};
 use crate::config::Protocol;
 
 /// <https://docs.z.ai/api-reference/llm/chat-completion>: `tool_choice` is `auto` only, `stop` has one
@@ -104,10 +104,10 @@ const STEP_PATHS: Paths = Paths {
 pub(super) static TABLE: &[Preset] = &[
     Preset {
         name: "baichuan",
-        title: "Baichuan",
-        docs: "https://platform.baichuan-ai.com/docs/api",
+        title: told("Baichuan"),
+        docs: told("https://platform.baichuan-ai.com/docs/api"),
         base_url: "https://api.baichuan-ai.com/v1",
-        paths: Paths { embeddings: Some("/embeddings"), files: Some("/files"), ..Paths::CHAT },
+        paths: &Paths { embeddings: Some("/embeddings"), files: Some("/files"), ..Paths::CHAT },
         quirks: Quirks {
             no_json_schema: true,
             no_parallel_tool_calls: true,
@@ -124,19 +124,19 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "byteplus",
-        title: "BytePlus ModelArk",
-        docs: "https://docs.byteplus.com/en/docs/ModelArk/1399009",
+        title: told("BytePlus ModelArk"),
+        docs: told("https://docs.byteplus.com/en/docs/ModelArk/1399009"),
         base_url: "https://ark.ap-southeast.bytepluses.com/api/v3",
-        paths: ARK_PATHS,
+        paths: &ARK_PATHS,
         quirks: ARK_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "deepseek",
-        title: "DeepSeek",
-        docs: "https://api-docs.deepseek.com/api/create-chat-completion",
+        title: told("DeepSeek"),
+        docs: told("https://api-docs.deepseek.com/api/create-chat-completion"),
         base_url: "https://api.deepseek.com",
-        paths: Paths { completions: Some("/beta/completions"), ..Paths::CHAT },
+        paths: &Paths { completions: Some("/beta/completions"), ..Paths::CHAT },
         // <https://api-docs.deepseek.com/guides/thinking_mode>, `response_format` is text or
         // json_object, the user is `user_id`.
         quirks: Quirks {
@@ -153,8 +153,8 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "deepseek-anthropic",
-        title: "DeepSeek, Anthropic's protocol",
-        docs: "https://api-docs.deepseek.com/guides/anthropic_api",
+        title: told("DeepSeek, Anthropic's protocol"),
+        docs: told("https://api-docs.deepseek.com/guides/anthropic_api"),
         protocol: Protocol::Anthropic,
         base_url: "https://api.deepseek.com/anthropic",
         auth: Auth::Header("x-api-key"),
@@ -162,19 +162,19 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "doubao",
-        title: "Doubao, Volcengine Ark",
-        docs: "https://www.volcengine.com/docs/82379/1494384",
+        title: told("Doubao, Volcengine Ark"),
+        docs: told("https://www.volcengine.com/docs/82379/1494384"),
         base_url: "https://ark.cn-beijing.volces.com/api/v3",
-        paths: ARK_PATHS,
+        paths: &ARK_PATHS,
         quirks: ARK_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "hunyuan",
-        title: "Tencent Hunyuan",
-        docs: "https://cloud.tencent.com/document/product/1729/111007",
+        title: told("Tencent Hunyuan"),
+        docs: told("https://cloud.tencent.com/document/product/1729/111007"),
         base_url: "https://api.hunyuan.cloud.tencent.com/v1",
-        paths: Paths { embeddings: Some("/embeddings"), ..Paths::CHAT },
+        paths: &Paths { embeddings: Some("/embeddings"), ..Paths::CHAT },
         quirks: Quirks {
             no_json_schema: true,
             no_reasoning_effort: true,
@@ -186,79 +186,79 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "infini",
-        title: "Infinigence GenStudio",
-        docs: "https://docs.infini-ai.com/gen-studio/api",
+        title: told("Infinigence GenStudio"),
+        docs: told("https://docs.infini-ai.com/gen-studio/api"),
         base_url: "https://cloud.infini-ai.com/maas/v1",
-        paths: Paths { embeddings: Some("/embeddings"), rerank: Some("/rerank"), ..Paths::CHAT },
+        paths: &Paths { embeddings: Some("/embeddings"), rerank: Some("/rerank"), ..Paths::CHAT },
         quirks: Quirks { no_notes: true, ..Quirks::NONE },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "minimax",
-        title: "MiniMax, international",
-        docs: "https://platform.minimax.io/docs/api-reference/text-openai-api",
+        title: told("MiniMax, international"),
+        docs: told("https://platform.minimax.io/docs/api-reference/text-openai-api"),
         base_url: "https://api.minimax.io/v1",
-        paths: Paths { responses: Some("/responses"), ..Paths::CHAT },
+        paths: &Paths { responses: Some("/responses"), ..Paths::CHAT },
         quirks: MINIMAX_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "minimax-anthropic",
-        title: "MiniMax, international, Anthropic's protocol",
-        docs: "https://platform.minimax.io/docs/api-reference/text-anthropic-api",
+        title: told("MiniMax, international, Anthropic's protocol"),
+        docs: told("https://platform.minimax.io/docs/api-reference/text-anthropic-api"),
         protocol: Protocol::Anthropic,
         base_url: "https://api.minimax.io/anthropic",
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "minimax-cn",
-        title: "MiniMax",
-        docs: "https://platform.minimaxi.com/docs/api-reference/text-openai-api",
+        title: told("MiniMax"),
+        docs: told("https://platform.minimaxi.com/docs/api-reference/text-openai-api"),
         base_url: "https://api.minimaxi.com/v1",
-        paths: Paths { responses: Some("/responses"), ..Paths::CHAT },
+        paths: &Paths { responses: Some("/responses"), ..Paths::CHAT },
         quirks: MINIMAX_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "minimax-cn-anthropic",
-        title: "MiniMax, Anthropic's protocol",
-        docs: "https://platform.minimaxi.com/docs/api-reference/text-anthropic-api",
+        title: told("MiniMax, Anthropic's protocol"),
+        docs: told("https://platform.minimaxi.com/docs/api-reference/text-anthropic-api"),
         protocol: Protocol::Anthropic,
         base_url: "https://api.minimaxi.com/anthropic",
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "modelscope",
-        title: "ModelScope",
-        docs: "https://modelscope.cn/docs/model-service/API-Inference/intro",
+        title: told("ModelScope"),
+        docs: told("https://modelscope.cn/docs/model-service/API-Inference/intro"),
         base_url: "https://api-inference.modelscope.cn/v1",
         quirks: QWEN_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "moonshot",
-        title: "Moonshot AI (Kimi), international",
-        docs: "https://platform.kimi.ai/docs/api/chat",
+        title: told("Moonshot AI (Kimi), international"),
+        docs: told("https://platform.kimi.ai/docs/api/chat"),
         base_url: "https://api.moonshot.ai/v1",
-        paths: Paths { files: Some("/files"), ..Paths::CHAT },
+        paths: &Paths { files: Some("/files"), ..Paths::CHAT },
         quirks: KIMI_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "moonshot-cn",
-        title: "Moonshot AI (Kimi)",
-        docs: "https://platform.kimi.com/docs/api/chat",
+        title: told("Moonshot AI (Kimi)"),
+        docs: told("https://platform.kimi.com/docs/api/chat"),
         base_url: "https://api.moonshot.cn/v1",
-        paths: Paths { files: Some("/files"), ..Paths::CHAT },
+        paths: &Paths { files: Some("/files"), ..Paths::CHAT },
         quirks: KIMI_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "qianfan",
-        title: "Baidu Qianfan (ERNIE)",
-        docs: "https://cloud.baidu.com/doc/WENXINWORKSHOP/s/2m3fihw8s",
+        title: told("Baidu Qianfan (ERNIE)"),
+        docs: told("https://cloud.baidu.com/doc/WENXINWORKSHOP/s/2m3fihw8s"),
         base_url: "https://qianfan.baidubce.com/v2",
-        paths: Paths {
+        paths: &Paths {
             embeddings: Some("/embeddings"),
             images: Some("/images"),
             rerank: Some("/rerank"),
@@ -276,62 +276,72 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "qwen",
-        title: "Qwen, Alibaba Model Studio, Beijing",
-        docs: "https://help.aliyun.com/en/model-studio/compatibility-of-openai-with-dashscope",
+        title: told("Qwen, Alibaba Model Studio, Beijing"),
+        docs: told(
+            "https://help.aliyun.com/en/model-studio/compatibility-of-openai-with-dashscope",
+        ),
         base_url: "https://dashscope.aliyuncs.com/compatible-mode/v1",
-        paths: QWEN_PATHS,
+        paths: &QWEN_PATHS,
         quirks: QWEN_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "qwen-intl",
-        title: "Qwen, Alibaba Model Studio, Singapore",
-        docs: "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+        title: told("Qwen, Alibaba Model Studio, Singapore"),
+        docs: told(
+            "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+        ),
         base_url: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-        paths: QWEN_PATHS,
+        paths: &QWEN_PATHS,
         quirks: QWEN_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "qwen-us",
-        title: "Qwen, Alibaba Model Studio, Virginia",
-        docs: "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+        title: told("Qwen, Alibaba Model Studio, Virginia"),
+        docs: told(
+            "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+        ),
         base_url: "https://dashscope-us.aliyuncs.com/compatible-mode/v1",
-        paths: QWEN_PATHS,
+        paths: &QWEN_PATHS,
         quirks: QWEN_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "qwen-workspace",
-        title: "Qwen, Alibaba Model Studio, a workspace's own address",
-        docs: "https://help.aliyun.com/en/model-studio/compatibility-of-openai-with-dashscope",
+        title: told("Qwen, Alibaba Model Studio, a workspace's own address"),
+        docs: told(
+            "https://help.aliyun.com/en/model-studio/compatibility-of-openai-with-dashscope",
+        ),
         base_url: "https://{workspace}.{region}.maas.aliyuncs.com/compatible-mode/v1",
-        paths: QWEN_PATHS,
+        paths: &QWEN_PATHS,
         quirks: QWEN_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "siliconflow",
-        title: "SiliconFlow, international",
-        docs: "https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions",
+        title: told("SiliconFlow, international"),
+        docs: told(
+            "https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions",
+        ),
         base_url: "https://api.siliconflow.com/v1",
-        paths: SILICONFLOW_PATHS,
+        paths: &SILICONFLOW_PATHS,
         quirks: QWEN_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "siliconflow-cn",
-        title: "SiliconFlow",
-        docs: "https://docs.siliconflow.cn/docs/api/chat-completions-post",
+        title: told("SiliconFlow"),
+        docs: told("https://docs.siliconflow.cn/docs/api/chat-completions-post"),
         base_url: "https://api.siliconflow.cn/v1",
-        paths: SILICONFLOW_PATHS,
+        paths: &SILICONFLOW_PATHS,
         quirks: QWEN_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "spark",
-        title: "iFlytek Spark",
-        docs: "https://www.xfyun.cn/doc/spark/HTTP%E8%B0%83%E7%94%A8%E6%96%87%E6%A1%A3.html",
+        title: told("iFlytek Spark"),
+        docs: told("https://www.xfyun.cn/doc/spark/HTTP%E8%B0%83%E7%94%A8%E6%96%87%E6%A1%A3.html"),
         // The key is the `APIPassword` of the console.
         base_url: "https://spark-api-open.xf-yun.com/v1",
         quirks: Quirks {
@@ -351,36 +361,38 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "stepfun",
-        title: "StepFun",
-        docs: "https://platform.stepfun.com/docs/zh/api-reference/chat/chat-completion-create",
+        title: told("StepFun"),
+        docs: told(
+            "https://platform.stepfun.com/docs/zh/api-reference/chat/chat-completion-create",
+        ),
         base_url: "https://api.stepfun.com/v1",
-        paths: STEP_PATHS,
+        paths: &STEP_PATHS,
         quirks: STEP_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "stepfun-intl",
-        title: "StepFun, international",
-        docs: "https://platform.stepfun.ai/docs/en/api-reference/chat/chat-completion-create",
+        title: told("StepFun, international"),
+        docs: told("https://platform.stepfun.ai/docs/en/api-reference/chat/chat-completion-create"),
         base_url: "https://api.stepfun.ai/v1",
-        paths: STEP_PATHS,
+        paths: &STEP_PATHS,
         quirks: STEP_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "yi",
-        title: "01.AI (Yi)",
-        docs: "https://platform.lingyiwanwu.com/docs/api-reference",
+        title: told("01.AI (Yi)"),
+        docs: told("https://platform.lingyiwanwu.com/docs/api-reference"),
         base_url: "https://api.lingyiwanwu.com/v1",
         quirks: Quirks { no_reasoning_effort: true, no_notes: true, ..Quirks::NONE },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "zai",
-        title: "Z.AI (GLM), international",
-        docs: "https://docs.z.ai/api-reference/llm/chat-completion",
+        title: told("Z.AI (GLM), international"),
+        docs: told("https://docs.z.ai/api-reference/llm/chat-completion"),
         base_url: "https://api.z.ai/api/paas/v4",
-        paths: Paths {
+        paths: &Paths {
             images: Some("/images"),
             transcriptions: Some("/audio/transcriptions"),
             ..Paths::CHAT
@@ -390,10 +402,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "zhipu",
-        title: "Zhipu (GLM)",
-        docs: "https://docs.bigmodel.cn/api-reference",
+        title: told("Zhipu (GLM)"),
+        docs: told("https://docs.bigmodel.cn/api-reference"),
         base_url: "https://open.bigmodel.cn/api/paas/v4",
-        paths: Paths { responses: None, completions: None, ..Paths::OPENAI },
+        paths: &Paths { responses: None, completions: None, ..Paths::OPENAI },
         quirks: GLM_QUIRKS,
         ..Preset::COMPATIBLE
     },

@@ -3,7 +3,7 @@
 //! `{region}`, `{resource}`, `{project}`, `{account}` and `{host}` are the account's own and come from
 //! the configuration's `params`.
 
-use super::{Auth, Paths, Preset, Quirks, Switch};
+use super::{Auth, Paths, Preset, Quirks, Switch, told};
 use crate::config::Protocol;
 
 /// The last dated version of Azure's API that is not a preview,
@@ -27,33 +27,33 @@ const OPENAI_QUIRKS: Quirks =
 pub(super) static TABLE: &[Preset] = &[
     Preset {
         name: "azure",
-        title: "Azure OpenAI, deployments",
-        docs: "https://learn.microsoft.com/azure/ai-foundry/openai/reference",
+        title: told("Azure OpenAI, deployments"),
+        docs: told("https://learn.microsoft.com/azure/ai-foundry/openai/reference"),
         base_url: "https://{resource}.openai.azure.com/openai/deployments/{model}",
         auth: Auth::Header("api-key"),
         query: AZURE_VERSION,
-        paths: AZURE_PATHS,
+        paths: &AZURE_PATHS,
         quirks: OPENAI_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "azure-china",
-        title: "Azure OpenAI in China (21Vianet)",
-        docs: "https://learn.microsoft.com/azure/china/resources-developer-guide",
+        title: told("Azure OpenAI in China (21Vianet)"),
+        docs: told("https://learn.microsoft.com/azure/china/resources-developer-guide"),
         base_url: "https://{resource}.openai.azure.cn/openai/deployments/{model}",
         auth: Auth::Header("api-key"),
         query: AZURE_VERSION,
-        paths: AZURE_PATHS,
+        paths: &AZURE_PATHS,
         quirks: OPENAI_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "azure-v1",
-        title: "Azure OpenAI, v1 API",
-        docs: "https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle",
+        title: told("Azure OpenAI, v1 API"),
+        docs: told("https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle"),
         base_url: "https://{resource}.openai.azure.com/openai/v1",
         auth: Auth::Header("api-key"),
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             moderations: None,
             rerank: None,
@@ -64,8 +64,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "bedrock",
-        title: "Amazon Bedrock, Converse",
-        docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
+        title: told("Amazon Bedrock, Converse"),
+        docs: told(
+            "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
+        ),
         protocol: Protocol::Bedrock,
         base_url: "https://bedrock-runtime.{region}.amazonaws.com",
         auth: Auth::SigV4,
@@ -73,8 +75,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "bedrock-anthropic",
-        title: "Amazon Bedrock, Anthropic's protocol",
-        docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html",
+        title: told("Amazon Bedrock, Anthropic's protocol"),
+        docs: told(
+            "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html",
+        ),
         protocol: Protocol::Anthropic,
         base_url: "https://bedrock-runtime.{region}.amazonaws.com",
         auth: Auth::SigV4,
@@ -82,8 +86,8 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "bedrock-china",
-        title: "Amazon Bedrock in AWS China",
-        docs: "https://docs.amazonaws.cn/en_us/aws/latest/userguide/endpoints-arns.html",
+        title: told("Amazon Bedrock in AWS China"),
+        docs: told("https://docs.amazonaws.cn/en_us/aws/latest/userguide/endpoints-arns.html"),
         protocol: Protocol::Bedrock,
         base_url: "https://bedrock-runtime.{region}.amazonaws.com.cn",
         auth: Auth::SigV4,
@@ -91,29 +95,33 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "bedrock-mantle",
-        title: "Amazon Bedrock, OpenAI's protocol, with a Bedrock API key",
-        docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html",
+        title: told("Amazon Bedrock, OpenAI's protocol, with a Bedrock API key"),
+        docs: told("https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html"),
         base_url: "https://bedrock-mantle.{region}.api.aws/v1",
-        paths: Paths { responses: Some("/responses"), ..Paths::CHAT },
+        paths: &Paths { responses: Some("/responses"), ..Paths::CHAT },
         quirks: Quirks { max_completion_tokens: true, ..Quirks::NONE },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "bedrock-openai",
-        title: "Amazon Bedrock, OpenAI's protocol",
-        docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
+        title: told("Amazon Bedrock, OpenAI's protocol"),
+        docs: told(
+            "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
+        ),
         base_url: "https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
         auth: Auth::SigV4,
-        paths: Paths { responses: Some("/responses"), ..Paths::CHAT },
+        paths: &Paths { responses: Some("/responses"), ..Paths::CHAT },
         quirks: Quirks { max_completion_tokens: true, ..Quirks::NONE },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "cloudflare",
-        title: "Cloudflare Workers AI",
-        docs: "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/",
+        title: told("Cloudflare Workers AI"),
+        docs: told(
+            "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/",
+        ),
         base_url: "https://api.cloudflare.com/client/v4/accounts/{account}/ai/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             embeddings: Some("/embeddings"),
             ..Paths::CHAT
@@ -123,10 +131,12 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "databricks",
-        title: "Databricks model serving",
-        docs: "https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
+        title: told("Databricks model serving"),
+        docs: told(
+            "https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
+        ),
         base_url: "https://{host}/serving-endpoints",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
@@ -137,19 +147,19 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "github-models",
-        title: "GitHub Models",
-        docs: "https://docs.github.com/en/rest/models/inference",
+        title: told("GitHub Models"),
+        docs: told("https://docs.github.com/en/rest/models/inference"),
         base_url: "https://models.github.ai/inference",
-        paths: Paths { embeddings: Some("/embeddings"), ..Paths::CHAT },
+        paths: &Paths { embeddings: Some("/embeddings"), ..Paths::CHAT },
         quirks: Quirks { no_top_k: true, no_notes: true, ..Quirks::NONE },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "nvidia",
-        title: "NVIDIA NIM",
-        docs: "https://docs.api.nvidia.com/nim/reference/llm-apis",
+        title: told("NVIDIA NIM"),
+        docs: told("https://docs.api.nvidia.com/nim/reference/llm-apis"),
         base_url: "https://integrate.api.nvidia.com/v1",
-        paths: Paths {
+        paths: &Paths {
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
             ..Paths::CHAT
@@ -164,8 +174,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "vertex",
-        title: "Google Vertex AI, Gemini",
-        docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+        title: told("Google Vertex AI, Gemini"),
+        docs: told(
+            "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+        ),
         protocol: Protocol::Gemini,
         base_url: "https://{region}-aiplatform.googleapis.com/v1/projects/{project}/locations/{region}/publishers/google",
         auth: Auth::GoogleServiceAccount,
@@ -173,8 +185,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "vertex-anthropic",
-        title: "Google Vertex AI, Claude",
-        docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude",
+        title: told("Google Vertex AI, Claude"),
+        docs: told(
+            "https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude",
+        ),
         protocol: Protocol::Anthropic,
         base_url: "https://{region}-aiplatform.googleapis.com/v1/projects/{project}/locations/{region}/publishers/anthropic",
         auth: Auth::GoogleServiceAccount,
@@ -182,8 +196,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "vertex-anthropic-global",
-        title: "Google Vertex AI, Claude, any region",
-        docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude",
+        title: told("Google Vertex AI, Claude, any region"),
+        docs: told(
+            "https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude",
+        ),
         protocol: Protocol::Anthropic,
         base_url: "https://aiplatform.googleapis.com/v1/projects/{project}/locations/global/publishers/anthropic",
         auth: Auth::GoogleServiceAccount,
@@ -191,8 +207,8 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "vertex-global",
-        title: "Google Vertex AI, Gemini, any region",
-        docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations",
+        title: told("Google Vertex AI, Gemini, any region"),
+        docs: told("https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations"),
         protocol: Protocol::Gemini,
         base_url: "https://aiplatform.googleapis.com/v1/projects/{project}/locations/global/publishers/google",
         auth: Auth::GoogleServiceAccount,
@@ -200,8 +216,8 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "vertex-openai",
-        title: "Google Vertex AI, open models, OpenAI's protocol",
-        docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/start/openai",
+        title: told("Google Vertex AI, open models, OpenAI's protocol"),
+        docs: told("https://cloud.google.com/vertex-ai/generative-ai/docs/start/openai"),
         base_url: "https://{region}-aiplatform.googleapis.com/v1/projects/{project}/locations/{region}/endpoints/openapi",
         auth: Auth::GoogleServiceAccount,
         quirks: Quirks { no_notes: true, ..Quirks::NONE },

@@ -1,14 +1,14 @@
 //! Hosts of others' models, and routers between them.
 
-use super::{Paths, Preset, Quirks, Switch};
+use super::{Paths, Preset, Quirks, Switch, told};
 
 pub(super) static TABLE: &[Preset] = &[
     Preset {
         name: "cerebras",
-        title: "Cerebras",
-        docs: "https://inference-docs.cerebras.ai/api-reference/chat-completions",
+        title: told("Cerebras"),
+        docs: told("https://inference-docs.cerebras.ai/api-reference/chat-completions"),
         base_url: "https://api.cerebras.ai/v1",
-        paths: Paths { completions: Some("/completions"), ..Paths::CHAT },
+        paths: &Paths { completions: Some("/completions"), ..Paths::CHAT },
         quirks: Quirks {
             max_completion_tokens: true,
             no_top_k: true,
@@ -19,10 +19,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "deepinfra",
-        title: "DeepInfra",
-        docs: "https://deepinfra.com/docs/openai_api",
+        title: told("DeepInfra"),
+        docs: told("https://deepinfra.com/docs/openai_api"),
         base_url: "https://api.deepinfra.com/v1/openai",
-        paths: Paths {
+        paths: &Paths {
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
             images: Some("/images"),
@@ -36,10 +36,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "fireworks",
-        title: "Fireworks AI",
-        docs: "https://docs.fireworks.ai/api-reference/post-chatcompletions",
+        title: told("Fireworks AI"),
+        docs: told("https://docs.fireworks.ai/api-reference/post-chatcompletions"),
         base_url: "https://api.fireworks.ai/inference/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
@@ -50,10 +50,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "groq",
-        title: "Groq",
-        docs: "https://console.groq.com/docs/openai",
+        title: told("Groq"),
+        docs: told("https://console.groq.com/docs/openai"),
         base_url: "https://api.groq.com/openai/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             embeddings: Some("/embeddings"),
             speech: Some("/audio/speech"),
@@ -76,26 +76,26 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "huggingface",
-        title: "Hugging Face Inference Providers",
-        docs: "https://huggingface.co/docs/inference-providers/index",
+        title: told("Hugging Face Inference Providers"),
+        docs: told("https://huggingface.co/docs/inference-providers/index"),
         base_url: "https://router.huggingface.co/v1",
-        paths: Paths { responses: Some("/responses"), ..Paths::CHAT },
+        paths: &Paths { responses: Some("/responses"), ..Paths::CHAT },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "hyperbolic",
-        title: "Hyperbolic",
-        docs: "https://docs.hyperbolic.xyz/docs/rest-api",
+        title: told("Hyperbolic"),
+        docs: told("https://docs.hyperbolic.xyz/docs/rest-api"),
         base_url: "https://api.hyperbolic.xyz/v1",
-        paths: Paths { completions: Some("/completions"), ..Paths::CHAT },
+        paths: &Paths { completions: Some("/completions"), ..Paths::CHAT },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "nebius",
-        title: "Nebius Token Factory",
-        docs: "https://docs.tokenfactory.nebius.com/api-reference/introduction",
+        title: told("Nebius Token Factory"),
+        docs: told("https://docs.tokenfactory.nebius.com/api-reference/introduction"),
         base_url: "https://api.tokenfactory.nebius.com/v1",
-        paths: Paths {
+        paths: &Paths {
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
             images: Some("/images"),
@@ -107,10 +107,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "novita",
-        title: "Novita AI",
-        docs: "https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion",
+        title: told("Novita AI"),
+        docs: told("https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion"),
         base_url: "https://api.novita.ai/openai/v1",
-        paths: Paths {
+        paths: &Paths {
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
             rerank: Some("/rerank"),
@@ -126,10 +126,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "openrouter",
-        title: "OpenRouter",
-        docs: "https://openrouter.ai/docs/api-reference/overview",
+        title: told("OpenRouter"),
+        docs: told("https://openrouter.ai/docs/api-reference/overview"),
         base_url: "https://openrouter.ai/api/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
@@ -139,10 +139,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "sambanova",
-        title: "SambaNova",
-        docs: "https://docs.sambanova.ai/docs/en/api-reference/overview",
+        title: told("SambaNova"),
+        docs: told("https://docs.sambanova.ai/docs/en/api-reference/overview"),
         base_url: "https://api.sambanova.ai/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
@@ -154,10 +154,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "together",
-        title: "Together AI",
-        docs: "https://docs.together.ai/reference/chat-completions",
+        title: told("Together AI"),
+        docs: told("https://docs.together.ai/reference/chat-completions"),
         base_url: "https://api.together.ai/v1",
-        paths: Paths {
+        paths: &Paths {
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
             images: Some("/images"),

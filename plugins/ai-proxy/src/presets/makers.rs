@@ -1,6 +1,6 @@
 //! Makers of models.
 
-use super::{Auth, Paths, Preset, Quirks};
+use super::{Auth, Paths, Preset, Quirks, told};
 use crate::config::Protocol;
 
 const OPENAI_QUIRKS: Quirks =
@@ -16,8 +16,8 @@ const OPENAI_PATHS: Paths = Paths {
 pub(super) static TABLE: &[Preset] = &[
     Preset {
         name: "ai21",
-        title: "AI21",
-        docs: "https://docs.ai21.com/reference/jamba-1-6-api-ref",
+        title: told("AI21"),
+        docs: told("https://docs.ai21.com/reference/jamba-1-6-api-ref"),
         base_url: "https://api.ai21.com/studio/v1",
         // The reference names what there is, and that is little.
         quirks: Quirks {
@@ -37,8 +37,8 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "anthropic",
-        title: "Anthropic",
-        docs: "https://docs.anthropic.com/en/api/messages",
+        title: told("Anthropic"),
+        docs: told("https://docs.anthropic.com/en/api/messages"),
         protocol: Protocol::Anthropic,
         base_url: "https://api.anthropic.com",
         auth: Auth::Header("x-api-key"),
@@ -46,19 +46,19 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "cohere",
-        title: "Cohere",
-        docs: "https://docs.cohere.com/reference/chat",
+        title: told("Cohere"),
+        docs: told("https://docs.cohere.com/reference/chat"),
         protocol: Protocol::Cohere,
         base_url: "https://api.cohere.com",
-        paths: Paths { rerank: Some("/v2/rerank"), ..Paths::CHAT },
+        paths: &Paths { rerank: Some("/v2/rerank"), ..Paths::CHAT },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "cohere-openai",
-        title: "Cohere, OpenAI's protocol",
-        docs: "https://docs.cohere.com/docs/compatibility-api",
+        title: told("Cohere, OpenAI's protocol"),
+        docs: told("https://docs.cohere.com/docs/compatibility-api"),
         base_url: "https://api.cohere.ai/compatibility/v1",
-        paths: Paths { embeddings: Some("/embeddings"), ..Paths::CHAT },
+        paths: &Paths { embeddings: Some("/embeddings"), ..Paths::CHAT },
         // <https://docs.cohere.com/docs/compatibility-api#unsupported-parameters>
         quirks: Quirks {
             no_top_k: true,
@@ -72,8 +72,8 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "gemini",
-        title: "Google Gemini",
-        docs: "https://ai.google.dev/api/generate-content",
+        title: told("Google Gemini"),
+        docs: told("https://ai.google.dev/api/generate-content"),
         protocol: Protocol::Gemini,
         base_url: "https://generativelanguage.googleapis.com/v1beta",
         auth: Auth::Header("x-goog-api-key"),
@@ -81,10 +81,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "gemini-openai",
-        title: "Google Gemini, OpenAI's protocol",
-        docs: "https://ai.google.dev/gemini-api/docs/openai",
+        title: told("Google Gemini, OpenAI's protocol"),
+        docs: told("https://ai.google.dev/gemini-api/docs/openai"),
         base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
-        paths: Paths {
+        paths: &Paths {
             embeddings: Some("/embeddings"),
             images: Some("/images"),
             files: Some("/files"),
@@ -96,18 +96,18 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "jina",
-        title: "Jina AI",
-        docs: "https://api.jina.ai/redoc",
+        title: told("Jina AI"),
+        docs: told("https://api.jina.ai/redoc"),
         base_url: "https://api.jina.ai/v1",
-        paths: Paths::RETRIEVAL,
+        paths: &Paths::RETRIEVAL,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "mistral",
-        title: "Mistral AI",
-        docs: "https://docs.mistral.ai/api",
+        title: told("Mistral AI"),
+        docs: told("https://docs.mistral.ai/api"),
         base_url: "https://api.mistral.ai/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             embeddings: Some("/embeddings"),
             speech: Some("/audio/speech"),
@@ -127,29 +127,29 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "openai",
-        title: "OpenAI",
-        docs: "https://platform.openai.com/docs/api-reference",
+        title: told("OpenAI"),
+        docs: told("https://platform.openai.com/docs/api-reference"),
         base_url: "https://api.openai.com/v1",
-        paths: OPENAI_PATHS,
+        paths: &OPENAI_PATHS,
         quirks: OPENAI_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "openai-responses",
-        title: "OpenAI, Responses for every client",
-        docs: "https://platform.openai.com/docs/api-reference/responses",
+        title: told("OpenAI, Responses for every client"),
+        docs: told("https://platform.openai.com/docs/api-reference/responses"),
         protocol: Protocol::OpenaiResponses,
         base_url: "https://api.openai.com/v1",
-        paths: OPENAI_PATHS,
+        paths: &OPENAI_PATHS,
         quirks: OPENAI_QUIRKS,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "perplexity",
-        title: "Perplexity",
-        docs: "https://docs.perplexity.ai/api-reference/chat-completions-post",
+        title: told("Perplexity"),
+        docs: told("https://docs.perplexity.ai/api-reference/chat-completions-post"),
         base_url: "https://api.perplexity.ai",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/v1/responses"),
             embeddings: Some("/v1/embeddings"),
             files: Some("/v1/files"),
@@ -162,26 +162,26 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "upstage",
-        title: "Upstage",
-        docs: "https://console.upstage.ai/docs/getting-started",
+        title: told("Upstage"),
+        docs: told("https://console.upstage.ai/docs/getting-started"),
         base_url: "https://api.upstage.ai/v1",
-        paths: Paths { embeddings: Some("/embeddings"), ..Paths::CHAT },
+        paths: &Paths { embeddings: Some("/embeddings"), ..Paths::CHAT },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "voyage",
-        title: "Voyage AI",
-        docs: "https://docs.voyageai.com/reference/embeddings-api",
+        title: told("Voyage AI"),
+        docs: told("https://docs.voyageai.com/reference/embeddings-api"),
         base_url: "https://api.voyageai.com/v1",
-        paths: Paths::RETRIEVAL,
+        paths: &Paths::RETRIEVAL,
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "xai",
-        title: "xAI",
-        docs: "https://docs.x.ai/docs/api-reference",
+        title: told("xAI"),
+        docs: told("https://docs.x.ai/docs/api-reference"),
         base_url: "https://api.x.ai/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
             images: Some("/images"),

@@ -24,9 +24,9 @@ pub static GROUPS: [(&str, &[Preset]); 5] = [
 pub struct Preset {
     /// Its name in configurations.
     pub name: &'static str,
-    /// Its name for people.
+    /// Its name for people, natively.
     pub title: &'static str,
-    /// Where its API is documented.
+    /// Where its API is documented, natively.
     pub docs: &'static str,
     /// Which API it speaks.
     pub protocol: Protocol,
@@ -38,7 +38,7 @@ pub struct Preset {
     /// Parameters of the query that it demands; the configuration's `query` overrides them.
     pub query: &'static [(&'static str, &'static str)],
     /// Which services it has, and where.
-    pub paths: Paths,
+    pub paths: &'static Paths,
     /// What it does in its own way.
     pub quirks: Quirks,
 }
@@ -53,9 +53,14 @@ impl Preset {
         base_url: "",
         auth: Auth::Bearer,
         query: &[],
-        paths: Paths::CHAT,
+        paths: &Paths::CHAT,
         quirks: Quirks::NONE,
     };
+}
+
+/// A text for the documentation, which is made natively; modules are without it.
+const fn told(text: &'static str) -> &'static str {
+    if cfg!(target_family = "wasm") { "" } else { text }
 }
 
 /// How a provider is shown who asks.

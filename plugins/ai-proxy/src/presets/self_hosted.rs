@@ -1,23 +1,25 @@
 //! Servers for one's own machines, at the port that they listen on if not told otherwise. Those
 //! that want no key are given none if the configuration has none.
 
-use super::{Paths, Preset, Quirks, Switch};
+use super::{Paths, Preset, Quirks, Switch, told};
 
 pub(super) static TABLE: &[Preset] = &[
     Preset {
         name: "generic",
-        title: "Any HTTP server with a model behind it, for `services`",
-        docs: "https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol",
+        title: told("Any HTTP server with a model behind it, for `services`"),
+        docs: told(
+            "https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol",
+        ),
         base_url: "http://localhost:8000",
-        paths: Paths { chat: "", ..Paths::CHAT },
+        paths: &Paths { chat: "", ..Paths::CHAT },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "llama-cpp",
-        title: "llama.cpp server",
-        docs: "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
+        title: told("llama.cpp server"),
+        docs: told("https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md"),
         base_url: "http://localhost:8080/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
@@ -29,10 +31,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "lmstudio",
-        title: "LM Studio",
-        docs: "https://lmstudio.ai/docs/developer/openai-compat",
+        title: told("LM Studio"),
+        docs: told("https://lmstudio.ai/docs/developer/openai-compat"),
         base_url: "http://localhost:1234/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
@@ -42,10 +44,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "localai",
-        title: "LocalAI",
-        docs: "https://localai.io/features/",
+        title: told("LocalAI"),
+        docs: told("https://localai.io/features/"),
         base_url: "http://localhost:8080/v1",
-        paths: Paths {
+        paths: &Paths {
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
             images: Some("/images"),
@@ -58,10 +60,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "ollama",
-        title: "Ollama",
-        docs: "https://docs.ollama.com/api/openai-compatibility",
+        title: told("Ollama"),
+        docs: told("https://docs.ollama.com/api/openai-compatibility"),
         base_url: "http://localhost:11434/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
@@ -81,10 +83,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "sglang",
-        title: "SGLang",
-        docs: "https://docs.sglang.ai/basic_usage/openai_api_completions.html",
+        title: told("SGLang"),
+        docs: told("https://docs.sglang.ai/basic_usage/openai_api_completions.html"),
         base_url: "http://localhost:30000/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
@@ -96,19 +98,19 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "text-embeddings-inference",
-        title: "Hugging Face Text Embeddings Inference",
-        docs: "https://huggingface.co/docs/text-embeddings-inference/quick_tour",
+        title: told("Hugging Face Text Embeddings Inference"),
+        docs: told("https://huggingface.co/docs/text-embeddings-inference/quick_tour"),
         base_url: "http://localhost:8080/v1",
         // Its `/rerank` has a form of its own, with `texts` for `documents`.
-        paths: Paths { rerank: None, ..Paths::RETRIEVAL },
+        paths: &Paths { rerank: None, ..Paths::RETRIEVAL },
         ..Preset::COMPATIBLE
     },
     Preset {
         name: "tgi",
-        title: "Hugging Face Text Generation Inference",
-        docs: "https://huggingface.co/docs/text-generation-inference/messages_api",
+        title: told("Hugging Face Text Generation Inference"),
+        docs: told("https://huggingface.co/docs/text-generation-inference/messages_api"),
         base_url: "http://localhost:8080/v1",
-        paths: Paths { completions: Some("/completions"), ..Paths::CHAT },
+        paths: &Paths { completions: Some("/completions"), ..Paths::CHAT },
         quirks: Quirks {
             no_top_k: true,
             no_parallel_tool_calls: true,
@@ -121,10 +123,10 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "vllm",
-        title: "vLLM",
-        docs: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+        title: told("vLLM"),
+        docs: told("https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html"),
         base_url: "http://localhost:8000/v1",
-        paths: Paths {
+        paths: &Paths {
             responses: Some("/responses"),
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
@@ -137,10 +139,12 @@ pub(super) static TABLE: &[Preset] = &[
     },
     Preset {
         name: "xinference",
-        title: "Xinference",
-        docs: "https://inference.readthedocs.io/en/latest/getting_started/using_xinference.html",
+        title: told("Xinference"),
+        docs: told(
+            "https://inference.readthedocs.io/en/latest/getting_started/using_xinference.html",
+        ),
         base_url: "http://localhost:9997/v1",
-        paths: Paths {
+        paths: &Paths {
             completions: Some("/completions"),
             embeddings: Some("/embeddings"),
             images: Some("/images"),
