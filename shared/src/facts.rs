@@ -314,7 +314,7 @@ impl Facts {
         let Some(bytes) = host.property(&[VARIABLE]).filter(|b| b.len() <= MAX_VARIABLE) else {
             return;
         };
-        let Ok(by_name) = serde_json::from_slice::<SmallMap<String, String>>(&bytes) else {
+        let Ok(by_name) = crate::json::from_bytes::<SmallMap<String, String>>(&bytes) else {
             return;
         };
         for fact in Fact::ALL {

@@ -165,7 +165,7 @@ impl Lookup {
         };
         let unwrapped = match self.config.kind {
             LookupKind::Http => None,
-            LookupKind::Webdis => match serde_json::from_slice::<Said>(text) {
+            LookupKind::Webdis => match shared::json::from_bytes::<Said>(text) {
                 Ok(Said { eval: (told, _) }) if told != format!("{nonce:x}") => {
                     return Found::Failed;
                 }

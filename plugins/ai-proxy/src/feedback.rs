@@ -158,7 +158,7 @@ impl Feedback {
         }
         // In constant time.
         self.mac(&json).verify_truncated_left(&signature).ok()?;
-        serde_json::from_slice(&json).ok()
+        shared::json::from_bytes(&json).ok()
     }
 
     fn mac(&self, bytes: &[u8]) -> Hmac<Sha256> {

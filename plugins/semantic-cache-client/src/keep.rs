@@ -86,7 +86,7 @@ fn entry(
     let body = match answer {
         Answer::Nothing | Answer::Expected => return Err("incomplete"),
         Answer::Whole(bytes) => {
-            let value: Value = serde_json::from_slice(&bytes).map_err(|_| "malformed")?;
+            let value: Value = shared::json::from_bytes(&bytes).map_err(|_| "malformed")?;
             if !answer::good(ask.endpoint, &value, wanted) {
                 return Err("unfinished");
             }

@@ -94,7 +94,7 @@ impl Entry {
     /// Reads bytes; `None` if they are no entry of this form.
     pub fn read(mut bytes: Vec<u8>) -> Option<Entry> {
         let line = bytes.iter().position(|byte| *byte == b'\n')?;
-        let head: Head = serde_json::from_slice(bytes.get(..line)?).ok()?;
+        let head: Head = shared::json::from_bytes(bytes.get(..line)?).ok()?;
         if head.form != FORM {
             return None;
         }

@@ -84,7 +84,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
             format!("the configuration is not valid JSON: {}", error.message),
         )
     })?;
-    T::deserialize(Node::new(whole))
+    Ok(T::deserialize(Node::new(whole))?)
 }
 
 #[cfg(test)]

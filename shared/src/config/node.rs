@@ -21,6 +21,31 @@ use crate::json::{self, fields};
 /// Deepest nesting of a configuration.
 const MAX_DEPTH: u8 = 64;
 
+/// A [`ConfigError`] on its way: one word, because every function here has a way out for it.
+#[derive(Debug)]
+pub(super) struct Mistake(Box<ConfigError>);
+
+impl Mistake {
+    #[inline(never)]
+    fn new(path: impl Into<String>, message: impl Into<String>) -> Mistake {
+        Mistake(Box::new(ConfigError::new(path, message)))
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl From<Mistake> for ConfigError {
+    fn from(mistake: Mistake) -> ConfigError {
+        *mistake.0
+    }
+}
+
 /// A value of a configuration.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'de> {
@@ -46,20 +71,20 @@ impl<'de> Node<'de> {
     }
 
     #[inline(never)]
-    fn kind(self) -> Result<Kind<'de>, ConfigError> {
+    fn kind(self) -> Result<Kind<'de>, Mistake> {
         let text = self.raw.get();
         let depth = self.depth.saturating_add(1);
         if depth > MAX_DEPTH {
-            return Err(ConfigError::new("", "is nested too deeply"));
+            return Err(Mistake::new("", "is nested too deeply"));
         }
-        let bad = |error: json::BadJson| ConfigError::new(error.path, error.message);
+        let bad = |error: json::BadJson| Mistake::new(error.path, error.message);
         Ok(match text.as_bytes().first() {
             Some(b'n') => Kind::Null,
             Some(b't') => Kind::Bool(true),
             Some(b'f') => Kind::Bool(false),
             Some(b'"') => {
                 let text = serde_json::from_str::<String>(text);
-                Kind::Text(text.map_err(|_| ConfigError::new("", "is no valid text"))?.into())
+                Kind::Text(text.map_err(|_| Mistake::new("", "is no valid text"))?.into())
             }
             Some(b'[') => {
                 let items: Vec<&RawValue> = json::parse(text).map_err(bad)?;
@@ -73,35 +98,71 @@ impl<'de> Node<'de> {
                 (Ok(value), ..) => Kind::Unsigned(value),
                 (_, Ok(value), _) => Kind::Signed(value),
                 (.., Ok(value)) => Kind::Float(value),
-                _ => return Err(ConfigError::new("", "is no valid number")),
+                _ => return Err(Mistake::new("", "is no valid number")),
             },
+        })
+    }
+
+    /// An object; `None` if it is something else.
+    #[inline(never)]
+    fn object(self) -> Result<Option<Object<'de>>, Mistake> {
+        Ok(match self.kind()? {
+            Kind::Object(object) => Some(object),
+            _ => None,
+        })
+    }
+
+    /// A list. APISIX turns an empty one into `{}`.
+    #[inline(never)]
+    fn list(self) -> Result<Option<List<'de>>, Mistake> {
+        Ok(match self.kind()? {
+            Kind::List(list) => Some(list),
+            Kind::Object(object) if object.members.len() == 0 => {
+                Some(List { items: Vec::new().into_iter(), index: 0, depth: 0 })
+            }
+            _ => None,
+        })
+    }
+
+    /// A name, or an object of one name and what it is about.
+    #[inline(never)]
+    fn variant(self) -> Result<Option<Variant<'de>>, Mistake> {
+        Ok(match self.kind()? {
+            Kind::Text(name) => Some(Variant { name, content: None }),
+            Kind::Object(mut object) if object.members.len() == 1 => {
+                object.members.next().map(|(name, raw)| {
+                    let content = Some(Node { raw, depth: object.depth });
+                    Variant { name, content }
+                })
+            }
+            _ => None,
         })
     }
 
     /// Says what was found where something else was expected. Never quotes a text.
     #[inline(never)]
-    fn unexpected(self, expected: &dyn Expected) -> ConfigError {
-        ConfigError::new(
+    fn unexpected(self, expected: &dyn Expected) -> Mistake {
+        Mistake::new(
             "",
             format!("invalid type: {}, expected {expected}", json::kind(self.raw.get())),
         )
     }
 }
 
-impl serde::de::Error for ConfigError {
+impl serde::de::Error for Mistake {
     #[inline(never)]
-    fn custom<T: fmt::Display>(message: T) -> ConfigError {
-        ConfigError::new("", message.to_string())
+    fn custom<T: fmt::Display>(message: T) -> Mistake {
+        Mistake::new("", message.to_string())
     }
 
     #[inline(never)]
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> ConfigError {
-        ConfigError::new("", format!("invalid type: {}, expected {expected}", shown(found)))
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Mistake {
+        Mistake::new("", format!("invalid type: {}, expected {expected}", shown(found)))
     }
 
     #[inline(never)]
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> ConfigError {
-        ConfigError::new("", format!("invalid value: {}, expected {expected}", shown(found)))
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Mistake {
+        Mistake::new("", format!("invalid value: {}, expected {expected}", shown(found)))
     }
 }
 
@@ -121,17 +182,19 @@ fn shown(found: Unexpected<'_>) -> Cow<'static, str> {
 }
 
 /// The place of a member, before a place within it.
-fn within(name: &str, error: ConfigError) -> ConfigError {
-    let ConfigError { path, message } = error;
+#[inline(never)]
+fn within(name: &str, mut mistake: Mistake) -> Mistake {
+    let path = &mut mistake.0.path;
     let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
-    ConfigError { path: format!("{name}{dot}{path}"), message }
+    *path = format!("{name}{dot}{path}");
+    mistake
 }
 
 impl<'de> Deserializer<'de> for Node<'de> {
-    type Error = ConfigError;
+    type Error = Mistake;
 
     #[inline(never)]
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match self.kind()? {
             Kind::Null => visitor.visit_unit(),
             Kind::Bool(value) => visitor.visit_bool(value),
@@ -145,12 +208,12 @@ impl<'de> Deserializer<'de> for Node<'de> {
     }
 
     #[inline(never)]
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         if self.raw.get() == "null" { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     #[inline(never)]
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match self.kind()? {
             Kind::Bool(value) => visitor.visit_bool(value),
             _ => Err(self.unexpected(&visitor)),
@@ -158,7 +221,7 @@ impl<'de> Deserializer<'de> for Node<'de> {
     }
 
     #[inline(never)]
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match self.kind()? {
             Kind::Text(text) => visitor.visit_str(&text),
             _ => Err(self.unexpected(&visitor)),
@@ -166,27 +229,23 @@ impl<'de> Deserializer<'de> for Node<'de> {
     }
 
     #[inline(never)]
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         self.deserialize_str(visitor)
     }
 
-    /// APISIX turns an empty list into `{}`.
     #[inline(never)]
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
-        match self.kind()? {
-            Kind::List(list) => visitor.visit_seq(list),
-            Kind::Object(object) if object.members.len() == 0 => {
-                visitor.visit_seq(List { items: Vec::new().into_iter(), index: 0, depth: 0 })
-            }
-            _ => Err(self.unexpected(&visitor)),
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.list()? {
+            Some(list) => visitor.visit_seq(list),
+            None => Err(self.unexpected(&visitor)),
         }
     }
 
     #[inline(never)]
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
-        match self.kind()? {
-            Kind::Object(object) => visitor.visit_map(object),
-            _ => Err(self.unexpected(&visitor)),
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.object()? {
+            Some(object) => visitor.visit_map(object),
+            None => Err(self.unexpected(&visitor)),
         }
     }
 
@@ -196,7 +255,7 @@ impl<'de> Deserializer<'de> for Node<'de> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ConfigError> {
+    ) -> Result<V::Value, Mistake> {
         self.deserialize_map(visitor)
     }
 
@@ -205,33 +264,25 @@ impl<'de> Deserializer<'de> for Node<'de> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, ConfigError> {
+    ) -> Result<V::Value, Mistake> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// A name, or an object of one name and what it is about.
     #[inline(never)]
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ConfigError> {
-        match self.kind()? {
-            Kind::Text(name) => visitor.visit_enum(Variant { name, content: None }),
-            Kind::Object(mut object) if object.members.len() == 1 => match object.members.next() {
-                Some((name, raw)) => {
-                    let content = Some(Node { raw, depth: object.depth });
-                    visitor.visit_enum(Variant { name, content })
-                }
-                None => Err(self.unexpected(&visitor)),
-            },
-            _ => Err(self.unexpected(&visitor)),
+    ) -> Result<V::Value, Mistake> {
+        match self.variant()? {
+            Some(variant) => visitor.visit_enum(variant),
+            None => Err(self.unexpected(&visitor)),
         }
     }
 
     #[inline(never)]
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         visitor.visit_unit()
     }
 
@@ -248,13 +299,13 @@ struct List<'de> {
 }
 
 impl<'de> SeqAccess<'de> for List<'de> {
-    type Error = ConfigError;
+    type Error = Mistake;
 
     #[inline(never)]
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, ConfigError> {
+    ) -> Result<Option<T::Value>, Mistake> {
         let Some(raw) = self.items.next() else { return Ok(None) };
         let index = self.index;
         self.index = index.saturating_add(1);
@@ -272,15 +323,15 @@ struct Object<'de> {
 }
 
 impl<'de> MapAccess<'de> for Object<'de> {
-    type Error = ConfigError;
+    type Error = Mistake;
 
     #[inline(never)]
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, ConfigError> {
+    ) -> Result<Option<K::Value>, Mistake> {
         let Some((name, raw)) = self.members.next() else { return Ok(None) };
-        let key = seed.deserialize(StrDeserializer::<ConfigError>::new(&name));
+        let key = seed.deserialize(StrDeserializer::<Mistake>::new(&name));
         match key {
             Ok(key) => {
                 self.value = Some((name, raw));
@@ -291,12 +342,9 @@ impl<'de> MapAccess<'de> for Object<'de> {
     }
 
     #[inline(never)]
-    fn next_value_seed<V: DeserializeSeed<'de>>(
-        &mut self,
-        seed: V,
-    ) -> Result<V::Value, ConfigError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Mistake> {
         let Some((name, raw)) = self.value.take() else {
-            return Err(ConfigError::new("", "a value without a name"));
+            return Err(Mistake::new("", "a value without a name"));
         };
         let value = seed.deserialize(Node { raw, depth: self.depth });
         value.map_err(|error| within(&name, error))
@@ -309,14 +357,14 @@ struct Variant<'de> {
 }
 
 impl<'de> EnumAccess<'de> for Variant<'de> {
-    type Error = ConfigError;
+    type Error = Mistake;
     type Variant = Content<'de>;
 
     fn variant_seed<V: DeserializeSeed<'de>>(
         self,
         seed: V,
-    ) -> Result<(V::Value, Content<'de>), ConfigError> {
-        let name = seed.deserialize(StrDeserializer::<ConfigError>::new(&self.name))?;
+    ) -> Result<(V::Value, Content<'de>), Mistake> {
+        let name = seed.deserialize(StrDeserializer::<Mistake>::new(&self.name))?;
         Ok((name, Content { name: self.name, content: self.content }))
     }
 }
@@ -328,33 +376,29 @@ struct Content<'de> {
 }
 
 impl<'de> VariantAccess<'de> for Content<'de> {
-    type Error = ConfigError;
+    type Error = Mistake;
 
-    fn unit_variant(self) -> Result<(), ConfigError> {
+    fn unit_variant(self) -> Result<(), Mistake> {
         match self.content {
             None => Ok(()),
-            Some(_) => Err(ConfigError::new(
-                self.name.into_owned(),
-                "takes no value; write the name alone",
-            )),
-        }
-    }
-
-    #[inline(never)]
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
-        self,
-        seed: T,
-    ) -> Result<T::Value, ConfigError> {
-        match self.content {
-            Some(content) => seed.deserialize(content).map_err(|error| within(&self.name, error)),
-            None => {
-                let message = format!("`{0}` needs a value: write {{ \"{0}\": ... }}", self.name);
-                Err(ConfigError::new("", message))
+            Some(_) => {
+                Err(Mistake::new(self.name.into_owned(), "takes no value; write the name alone"))
             }
         }
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, ConfigError> {
+    #[inline(never)]
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Mistake> {
+        match self.content {
+            Some(content) => seed.deserialize(content).map_err(|error| within(&self.name, error)),
+            None => {
+                let message = format!("`{0}` needs a value: write {{ \"{0}\": ... }}", self.name);
+                Err(Mistake::new("", message))
+            }
+        }
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Mistake> {
         self.struct_variant(&[], visitor)
     }
 
@@ -362,12 +406,12 @@ impl<'de> VariantAccess<'de> for Content<'de> {
         self,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ConfigError> {
+    ) -> Result<V::Value, Mistake> {
         match self.content {
             Some(content) => {
                 content.deserialize_any(visitor).map_err(|error| within(&self.name, error))
             }
-            None => Err(ConfigError::new("", format!("`{}` needs a value", self.name))),
+            None => Err(Mistake::new("", format!("`{}` needs a value", self.name))),
         }
     }
 }

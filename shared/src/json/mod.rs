@@ -152,6 +152,13 @@ pub fn deserialize<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadJson> 
     serde_json::from_str(text).map_err(|error| located(text, &error))
 }
 
+/// Reads a document of bytes with serde, as [`serde_json::from_slice`] does; but serde_json's reader of
+/// text is the only one that comes into a module.
+pub fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, serde_json::Error> {
+    let text = std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?;
+    serde_json::from_str(text)
+}
+
 #[inline(never)]
 fn located(text: &str, error: &serde_json::Error) -> BadJson {
     let path = match error.classify() {

@@ -82,7 +82,7 @@ impl<'a> Token<'a> {
         let (header, claims) = signed.split_once('.').ok_or("no token")?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| "not base64url");
         let header: Header =
-            serde_json::from_slice(&decode(header)?).map_err(|_| "its header cannot be read")?;
+            shared::json::from_bytes(&decode(header)?).map_err(|_| "its header cannot be read")?;
         if header.crit.is_some() {
             return Err("it has extensions that must be understood");
         }
@@ -95,7 +95,7 @@ impl<'a> Token<'a> {
             _ => return Err("its algorithm is not taken"),
         };
         let claims =
-            serde_json::from_slice(&decode(claims)?).map_err(|_| "its claims cannot be read")?;
+            shared::json::from_bytes(&decode(claims)?).map_err(|_| "its claims cannot be read")?;
         let signature = decode(signature)?;
         Ok(Token { algorithm, kid: header.kid, claims, signed, signature })
     }

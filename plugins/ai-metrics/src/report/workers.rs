@@ -110,7 +110,7 @@ fn key(slot: u32) -> String {
 }
 
 fn read(bytes: &[u8]) -> Option<Slot> {
-    serde_json::from_slice(bytes).ok()
+    shared::json::from_bytes(bytes).ok()
 }
 
 #[cfg(test)]

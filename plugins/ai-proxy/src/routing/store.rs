@@ -87,7 +87,7 @@ impl Store {
         }
         let Some(route) = asked else { return true };
         let Some(canary) = canaries.find(|canary| canary.route() == route) else { return true };
-        let Ok(got) = serde_json::from_slice::<Got>(&reply.body) else {
+        let Ok(got) = shared::json::from_bytes::<Got>(&reply.body) else {
             log::warn!("the store {} answers in no form that is known", self.url.authority);
             return true;
         };

@@ -206,6 +206,6 @@ impl Moderation {
         if reply.status != Some(200) || reply.body.len() > MAX_REPLY {
             return None;
         }
-        verdict::of(&self.config, &serde_json::from_slice(&reply.body).ok()?)
+        verdict::of(&self.config, &shared::json::from_bytes(&reply.body).ok()?)
     }
 }

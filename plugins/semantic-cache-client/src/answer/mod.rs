@@ -149,7 +149,7 @@ pub fn add_usage(endpoint: Endpoint, answer: &mut Value, usage: &Usage) {
 
 /// The stream that stands for a whole answer; `None` if it is none.
 pub fn stream(endpoint: Endpoint, answer: &[u8], include_usage: bool) -> Option<Vec<u8>> {
-    let answer: Object = serde_json::from_slice(answer).ok()?;
+    let answer: Object = shared::json::from_bytes(answer).ok()?;
     let mut events = Events::default();
     match endpoint {
         Endpoint::OpenAiChat => chat::events(&answer, include_usage, &mut events),

@@ -70,7 +70,7 @@ impl Embedding {
 
     /// The vector in an answer, made to have the length 1.
     pub fn read(&self, body: &[u8]) -> Option<Vec<f32>> {
-        let answer: Value = serde_json::from_slice(body).ok()?;
+        let answer: Value = shared::json::from_bytes(body).ok()?;
         let place = match self.kind {
             EmbedderKind::Openai => openai::PLACE,
             EmbedderKind::Ollama => ollama::PLACE,

@@ -1,11 +1,11 @@
 //! Writes what is said: messages and their blocks.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 use shared::json::{JsonStr, parse};
 use shared::protocol::anthropic::CacheControl;
+use shared::small_map::SmallMap;
 use shared::write::JsonWriter;
 
 use super::family::Family;
@@ -75,12 +75,12 @@ pub(super) fn is_blank(text: &JsonStr<'_>) -> bool {
 pub(super) struct Blocks {
     family: Family,
     /// Each name, and how many documents asked for it.
-    names: HashMap<String, usize>,
+    names: SmallMap<String, usize>,
 }
 
 impl Blocks {
     pub(super) fn new(family: Family) -> Blocks {
-        Blocks { family, names: HashMap::new() }
+        Blocks { family, names: SmallMap::default() }
     }
 
     pub(super) fn message(
@@ -235,8 +235,10 @@ impl Blocks {
             number = number.saturating_add(1);
             found = format!("{name} ({})", number.saturating_add(1));
         }
+        if found != name {
+            self.names.insert(found.clone(), 0);
+        }
         self.names.insert(name, number);
-        self.names.entry(found.clone()).or_insert(0);
         found
     }
 }

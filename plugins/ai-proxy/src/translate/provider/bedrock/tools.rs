@@ -1,7 +1,6 @@
 //! Writes the tools.
 
-use std::collections::HashSet;
-
+use shared::small_map::SmallMap;
 use shared::write::JsonWriter;
 
 use super::content::{Message, cache_point, string};
@@ -80,10 +79,10 @@ fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
 
 /// The tools that were called, each once.
 fn write_called<'b, 'a: 'b>(w: &mut JsonWriter, bodies: impl Iterator<Item = &'b Body<'a>>) {
-    let mut seen = HashSet::new();
+    let mut seen = SmallMap::default();
     for body in bodies {
         let Body::ToolCall { name, .. } = body else { continue };
-        if !seen.insert(name.escaped()) {
+        if seen.insert(name.escaped(), ()).is_some() {
             continue;
         }
         w.open('{');
