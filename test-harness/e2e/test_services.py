@@ -8,6 +8,8 @@ from gateway.stack import KEYS
 
 SERVICE = {"name": "ranking", "paths": ["/rank/v2/rerank"], "strip_prefix": "/rank", "model": "/model",
            "targets": [{"provider": "cohere"}], "usage": {"images": "/results"}}
+LIMIT = {"name": "images", "key": ["header:x-meter"], "unit": "images", "limit": 4, "window": "day",
+         "algorithm": "fixed_window"}
 # Odd spaces and numbers, which must arrive as they are.
 BODY = b'{ "model":"rerank-v3.5", "query":"x",  "documents":["a", "b"], "top_n": 2 }'
 
@@ -20,7 +22,7 @@ def gateway(configured, example):
             # In the bundle ai-proxy's are enough.
             for section in ('"pii": {', '"rules": ['):
                 text = text.replace(section, f'"services": ["/rank/*"], {section}', 1)
-        return text
+        return text.replace('"rules": [', f'"rules": [{json.dumps(LIMIT)},', 1)
 
     return configured(edit)
 
@@ -43,3 +45,20 @@ def test_what_the_text_of_a_service_says_is_looked_at(gateway):
                                headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "content_policy_violation"
+
+
+def test_what_a_service_counts_is_limited(gateway):
+    root = gateway.stack.base_url.removesuffix("/v1")
+
+    def rank(meter):
+        return gateway.http.post(root + "/rank/v2/rerank", content=BODY, headers={
+            "content-type": "application/json", "x-meter": meter})
+
+    gateway.reset()
+    # Two results each.
+    assert [rank("one").status_code for _ in range(2)] == [200, 200]
+    refused = rank("one")
+    assert refused.status_code == 429
+    assert "the images are used up" in refused.json()["error"]["message"]
+    assert rank("another").status_code == 200
+    assert len(gateway.received("cohere")) == 3

@@ -315,12 +315,21 @@ pub enum Unit {
     Cost,
     /// Requests that are under way.
     Concurrent,
+    /// Pictures, as the `usage` of ai-proxy's `services` counts them.
+    Images,
+    /// Seconds of sound or film, counted alike.
+    Seconds,
+    /// Pages, counted alike.
+    Pages,
 }
 
 impl Unit {
     /// Whether a request counts more the longer its answer is.
     pub fn grows(self) -> bool {
-        !matches!(self, Unit::PromptTokens | Unit::Requests | Unit::Concurrent)
+        matches!(
+            self,
+            Unit::TotalTokens | Unit::CompletionTokens | Unit::WeightedTokens | Unit::Cost
+        )
     }
 }
 

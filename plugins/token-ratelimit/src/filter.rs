@@ -165,6 +165,9 @@ impl LimitFilter {
             Unit::Requests => "requests",
             Unit::Concurrent => "requests at the same time",
             Unit::Cost => "budget",
+            Unit::Images => "images",
+            Unit::Seconds => "seconds",
+            Unit::Pages => "pages",
             _ => "tokens",
         };
         let message = match full.wait {

@@ -10,7 +10,7 @@ use crate::rule::Rule;
 
 /// The headers for these rules and where they stand. Of several rules of a kind the tightest counts.
 pub fn of<'a>(all: impl Iterator<Item = (&'a Rule, Standing)>) -> Vec<(String, String)> {
-    let (mut tokens, mut requests) = (None, None);
+    let (mut tokens, mut requests, mut other) = (None, None, None);
     let (mut policies, mut limits) = (Vec::new(), Vec::new());
     for (rule, standing) in all {
         let slot = match rule.unit {
@@ -19,6 +19,8 @@ pub fn of<'a>(all: impl Iterator<Item = (&'a Rule, Standing)>) -> Vec<(String, S
             | Unit::CompletionTokens
             | Unit::WeightedTokens => &mut tokens,
             Unit::Requests => &mut requests,
+            // OpenAI's headers have no word for them.
+            Unit::Images | Unit::Seconds | Unit::Pages => &mut other,
             // What a request costs, and how many are under way, is not for every client to know.
             Unit::Cost | Unit::Concurrent => continue,
         };

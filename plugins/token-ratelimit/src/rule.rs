@@ -321,6 +321,8 @@ impl Rule {
     /// How much a request counts, with these tokens, this cost in billionths of a dollar, and under way
     /// or not.
     pub fn amount(&self, model: &str, usage: &Usage, cost: u64, over: bool) -> u64 {
+        // How many there are only the answer says, so that one is kept free until then.
+        let least = u64::from(!over);
         let tokens = match self.unit {
             Unit::TotalTokens => usage.total_tokens(),
             Unit::PromptTokens => usage.prompt_tokens,
@@ -336,8 +338,11 @@ impl Rule {
                 );
             }
             Unit::Requests => return 1,
-            Unit::Concurrent => return u64::from(!over),
+            Unit::Concurrent => return least,
             Unit::Cost => return cost,
+            Unit::Images => usage.images.max(least),
+            Unit::Seconds => usage.seconds.max(least),
+            Unit::Pages => usage.pages.max(least),
         };
         self.weighted(model, tokens as f64)
     }

@@ -92,6 +92,42 @@ fn what_was_really_used_is_charged() {
 }
 
 #[test]
+fn images_seconds_and_pages_are_limited_by_what_services_report() {
+    for unit in ["images", "seconds", "pages"] {
+        let mut world = World::new();
+        let limits = with(json!([rule(json!({"unit": unit, "limit": 5, "weights": {"big*": 2}}))]));
+        let mut ask = |model: &str, used: Value| {
+            world.run(|host| {
+                let mut exchange = exchange_of(&limits);
+                if !send(&mut exchange, host, &BODY.replace("gpt-4o", model)) {
+                    return Some(sent(host).1);
+                }
+                fact(host, "provider", "ocr");
+                fact(host, "attempts", "ocr");
+                answer(&mut exchange, host, 200, "application/json", "{}");
+                fact(host, "usage", &used.to_string());
+                exchange.done(host);
+                None
+            })
+        };
+        assert_eq!(ask("m", json!({unit: 2})), None);
+        assert_eq!(ask("m", json!({"prompt_tokens": 900})), None, "none were used");
+        assert_eq!(ask("big-one", json!({unit: 1})), None);
+        assert_eq!(ask("m", json!({unit: 1})), None);
+        let refused = ask("m", json!({})).unwrap();
+        assert!(refused.contains(&format!("the {unit} are used up")), "{refused}");
+        assert_eq!(world.used(&limits, "r", ""), 5);
+    }
+}
+
+#[test]
+fn a_stream_is_not_cut_by_what_is_known_only_at_its_end() {
+    let rules = json!([rule(json!({"unit": "pages", "cut": true}))]);
+    let error = shared::testing::refused(configure, &json!({"rules": rules}).to_string());
+    assert!(error.contains("rules[0].cut"), "{error}");
+}
+
+#[test]
 fn requests_at_the_same_time_see_each_other() {
     let limits = with(json!([rule(json!({}))]));
     let host = chat_host();

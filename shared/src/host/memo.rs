@@ -104,6 +104,9 @@ fn real(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> Vec<u8> {
