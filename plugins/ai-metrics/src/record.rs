@@ -127,7 +127,7 @@ impl Record {
         let requested = requested.or_else(|| seen.asked.model.clone());
         let model = Some(fact(Fact::Model)).filter(|model| !model.is_empty());
         let ended = Ended::of(host, seen, outcome);
-        let stated = serde_json::from_str::<Usage>(&fact(Fact::Usage)).ok();
+        let stated = shared::config::record::<Usage>(fact(Fact::Usage).as_bytes());
         let counted = Counted::of(seen, stated, &fact(Fact::Estimate), ended.whole);
         let provider = provider.unwrap_or_else(|| NONE.into());
         let model = model.or_else(|| requested.clone()).unwrap_or_else(|| NONE.into());

@@ -81,7 +81,7 @@ fn entry(
         return Err("error");
     }
     let usage = cx.facts.get(cx.host, Fact::Usage);
-    let usage = usage.and_then(|json| serde_json::from_str::<Usage>(&json).ok());
+    let usage = usage.and_then(|json| shared::config::record::<Usage>(json.as_bytes()));
     let wanted = Wanted { tools: ask.tools };
     let body = match answer {
         Answer::Nothing | Answer::Expected => return Err("incomplete"),

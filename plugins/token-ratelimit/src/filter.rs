@@ -205,7 +205,7 @@ impl LimitFilter {
     /// What was really used.
     fn used(&self, cx: &mut Cx<'_>, outcome: Outcome, served: bool) -> Usage {
         let stated = cx.facts.get(cx.host, Fact::Usage);
-        let stated = stated.and_then(|json| serde_json::from_str::<Usage>(&json).ok());
+        let stated = stated.and_then(|json| shared::config::record::<Usage>(json.as_bytes()));
         let failed = self.status >= 400 || (self.status == 0 && !served);
         match stated {
             Some(usage) if outcome == Outcome::Complete => usage,

@@ -66,7 +66,7 @@ impl Track {
             self.tell(gateway, cx, place, target, came);
             if let Some(target) = target.filter(|_| last) {
                 let usage = cx.facts.get(cx.host, Fact::Usage);
-                let usage = usage.and_then(|json| serde_json::from_str::<Usage>(&json).ok());
+                let usage = usage.and_then(|json| shared::config::record::<Usage>(json.as_bytes()));
                 let tokens = usage.map_or(0, |usage| usage.total_tokens());
                 gateway.routing().spent(self.rule, target, tokens, now);
             }

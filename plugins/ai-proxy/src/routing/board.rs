@@ -85,7 +85,7 @@ impl Board {
         if self.seen.replace(shared.version) == shared.version {
             return;
         }
-        let lines: Lines = shared::json::from_bytes(&shared.value).unwrap_or_default();
+        let lines: Lines = shared::config::record(&shared.value).unwrap_or_default();
         for (name, line) in &lines {
             let Some(health) = find(name) else { continue };
             if line.rest > now {
@@ -106,7 +106,7 @@ fn change(host: &dyn Host, name: &str, change: impl Fn(&mut Line)) {
         let shared = host.shared(KEY);
         let version = shared.as_ref().map_or(0, |shared| shared.version);
         let mut lines: Lines =
-            shared.and_then(|s| shared::json::from_bytes(&s.value).ok()).unwrap_or_default();
+            shared.and_then(|s| shared::config::record(&s.value)).unwrap_or_default();
         if !lines.contains_key(name) && lines.len() >= MOST {
             log::warn!("the workers tell each other of {MOST} targets at most");
             return;

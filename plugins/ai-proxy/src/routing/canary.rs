@@ -191,7 +191,7 @@ impl Canary {
             return self.own.borrow().clone();
         }
         let shared = host.shared(&self.key);
-        shared.and_then(|shared| shared::json::from_bytes(&shared.value).ok()).unwrap_or_default()
+        shared.and_then(|shared| shared::config::record(&shared.value)).unwrap_or_default()
     }
 
     /// A target has answered.
@@ -308,7 +308,7 @@ impl Canary {
             let shared = host.shared(&self.key);
             let mut account = shared
                 .as_ref()
-                .and_then(|shared| shared::json::from_bytes(&shared.value).ok())
+                .and_then(|shared| shared::config::record(&shared.value))
                 .unwrap_or_default();
             change(&mut account);
             let Ok(bytes) = serde_json::to_vec(&account) else { return };

@@ -87,11 +87,11 @@ impl Store {
         }
         let Some(route) = asked else { return true };
         let Some(canary) = canaries.find(|canary| canary.route() == route) else { return true };
-        let Ok(got) = shared::json::from_bytes::<Got>(&reply.body) else {
+        let Some(got) = shared::config::record::<Got>(&reply.body) else {
             log::warn!("the store {} answers in no form that is known", self.url.authority);
             return true;
         };
-        let kept = got.value.and_then(|value| serde_json::from_str::<Account>(&value).ok());
+        let kept = got.value.and_then(|value| shared::config::record::<Account>(value.as_bytes()));
         if let Some(newer) = canary.meet(host, kept)
             && let Ok(json) = serde_json::to_string(&newer)
         {

@@ -206,7 +206,7 @@ impl Redis {
             eval: Vec<u64>,
         }
         let said = reply.status.filter(|status| *status == 200).and_then(|_| {
-            let said = shared::json::from_bytes::<Said>(&reply.body).ok()?;
+            let said = shared::config::record::<Said>(&reply.body)?;
             let ours = said.eval.len() == expected && said.eval.get(3) == Some(&nonce);
             ours.then_some(said.eval)
         });
