@@ -6,8 +6,10 @@
 //! configuration declares it; without it every plugin knows only what it has found out itself.
 
 use crate::small_map::SmallMap;
+use crate::usage::Usage;
 
 use crate::host::{Capability, Host, Map};
+use crate::json;
 
 /// The nginx variable that carries facts where properties cannot. No client can set it.
 pub const VARIABLE: &str = "wasm_ai_facts";
@@ -248,6 +250,11 @@ impl Facts {
         self.known.get(&fact).cloned()
     }
 
+    /// [`Fact::Usage`], read; `None` if nobody has stated it.
+    pub fn usage(&mut self, host: &dyn Host) -> Option<Usage> {
+        json::parse(&self.get(host, Fact::Usage)?).ok()
+    }
+
     /// States a fact.
     pub fn set(&mut self, host: &dyn Host, fact: Fact, value: impl Into<String>) {
         let value = value.into();
@@ -314,7 +321,7 @@ impl Facts {
         let Some(bytes) = host.property(&[VARIABLE]).filter(|b| b.len() <= MAX_VARIABLE) else {
             return;
         };
-        let Ok(by_name) = crate::json::from_bytes::<SmallMap<String, String>>(&bytes) else {
+        let Ok(by_name) = json::from_bytes::<SmallMap<String, String>>(&bytes) else {
             return;
         };
         for fact in Fact::ALL {
@@ -322,5 +329,56 @@ impl Facts {
                 self.known.entry(fact).or_insert_with(|| value.clone());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::exchange::Exchange;
+    use crate::filter::{Cx, Filter, Flow};
+    use crate::host::Body;
+    use crate::host::script::ScriptHost;
+
+    /// Writes down whom it is told to be asked by, in each callback twice.
+    struct Looks(Rc<RefCell<Vec<Option<String>>>>);
+
+    impl Looks {
+        fn look(&self, cx: &mut Cx<'_>) -> Flow {
+            let found = cx.facts.get(cx.host, Fact::Consumer);
+            assert_eq!(cx.facts.get(cx.host, Fact::Consumer), found);
+            self.0.borrow_mut().push(found);
+            Flow::Continue
+        }
+    }
+
+    impl Filter for Looks {
+        fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
+            cx.read_body();
+            self.look(cx)
+        }
+
+        fn request(&mut self, cx: &mut Cx<'_>, _: &mut crate::request::RequestBody) -> Flow {
+            self.look(cx)
+        }
+    }
+
+    #[test]
+    fn what_another_plugin_states_between_two_callbacks_is_seen() {
+        let seen = Rc::default();
+        let host = ScriptHost::post("/v1/chat/completions");
+        let mut exchange =
+            Exchange::new(vec![Box::new(Looks(Rc::clone(&seen)))], Default::default());
+        exchange.request_headers(&host, false);
+        host.set_property(&["ai.consumer"], b"anna").unwrap();
+        host.put_body(Body::Request, b"{}");
+        exchange.request_body(&host, 2, true);
+        assert_eq!(*seen.borrow(), [None, Some("anna".to_owned())]);
     }
 }

@@ -159,6 +159,7 @@ mod tests {
         for text in [
             "two  words, threeMore and 12 or 3.5 of\tthem\n\n  a (b) c/d ",
             " lead x1y2 éa aé 世 a世 a \"q\" it's",
+            "HelloWorld Hello HELLOworld ABc aBC HTTPServerError iPhone",
             "",
         ] {
             let mut counter = Counter::default();

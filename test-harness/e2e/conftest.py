@@ -55,7 +55,6 @@ EXAMPLES = os.environ.get("EXAMPLES", "full-chain.yaml bundle.yaml").split()
 
 
 # A wrapper, because xdist reads the groups before any other hook of ours could write them.
-# A wrapper, because xdist reads the groups before any other hook of ours could write them.
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config, items):
     """Leaves out, with the reason, what APISIX cannot do; keeps together what shares a gateway."""

@@ -109,6 +109,7 @@ impl Record {
         prices: &Prices,
         team_tag: &str,
     ) -> Record {
+        let stated = facts.usage(host);
         let mut fact = |fact| facts.get(host, fact).unwrap_or_default();
         let list = |text: &str| -> Vec<String> {
             text.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect()
@@ -127,7 +128,6 @@ impl Record {
         let requested = requested.or_else(|| seen.asked.model.clone());
         let model = Some(fact(Fact::Model)).filter(|model| !model.is_empty());
         let ended = Ended::of(host, seen, outcome);
-        let stated = shared::config::record::<Usage>(fact(Fact::Usage).as_bytes());
         let counted = Counted::of(seen, stated, &fact(Fact::Estimate), ended.whole);
         let provider = provider.unwrap_or_else(|| NONE.into());
         let model = model.or_else(|| requested.clone()).unwrap_or_else(|| NONE.into());

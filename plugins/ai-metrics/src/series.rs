@@ -1,9 +1,8 @@
 //! The series: where values go, to the proxy's metrics and to the OTLP export.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
+use rustc_hash::FxHashMap;
 use shared::host::{Capability, Host, MetricId, MetricKind};
 
 use crate::config::{Config, Site};
@@ -48,36 +47,6 @@ struct Series {
     total: Option<Total>,
 }
 
-/// The hash of a [`Key`], whose numbers are given out here: nobody can choose them so that they collide.
-#[derive(Debug, Default)]
-struct Mix(u64);
-
-impl Mix {
-    fn add(&mut self, word: u64) {
-        // As rustc's own tables do it (FxHasher).
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-    }
-}
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        // The table looks at the upper bits and at the lower ones, of which only the upper are mixed.
-        self.0 ^ (self.0 >> 32)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.add(u64::from(*byte)));
-    }
-
-    fn write_u16(&mut self, number: u16) {
-        self.add(u64::from(number));
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        self.add(u64::try_from(number).unwrap_or(u64::MAX));
-    }
-}
-
 /// All series of a worker.
 #[derive(Debug)]
 pub struct SeriesTable {
@@ -86,7 +55,8 @@ pub struct SeriesTable {
     max: usize,
     /// Whether totals are kept for OTLP.
     totals: bool,
-    table: RefCell<HashMap<Key, Series, BuildHasherDefault<Mix>>>,
+    /// The numbers of a key are given out here: nobody can choose them so that they collide.
+    table: RefCell<FxHashMap<Key, Series>>,
 }
 
 /// The labels of one emission: a metric's, in its order.

@@ -4,7 +4,6 @@ use serde_json::Value;
 use shared::facts::Fact;
 use shared::filter::Cx;
 use shared::host::Host;
-use shared::usage::Usage;
 
 use crate::answer::{self, Assembly, Wanted};
 use crate::ask::Ask;
@@ -80,8 +79,7 @@ fn entry(
     if cx.facts.get(cx.host, Fact::Error).is_some_and(|error| !error.is_empty()) {
         return Err("error");
     }
-    let usage = cx.facts.get(cx.host, Fact::Usage);
-    let usage = usage.and_then(|json| shared::config::record::<Usage>(json.as_bytes()));
+    let usage = cx.facts.usage(cx.host);
     let wanted = Wanted { tools: ask.tools };
     let body = match answer {
         Answer::Nothing | Answer::Expected => return Err("incomplete"),

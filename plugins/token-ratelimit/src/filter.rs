@@ -204,8 +204,7 @@ impl LimitFilter {
 
     /// What was really used.
     fn used(&self, cx: &mut Cx<'_>, outcome: Outcome, served: bool) -> Usage {
-        let stated = cx.facts.get(cx.host, Fact::Usage);
-        let stated = stated.and_then(|json| shared::config::record::<Usage>(json.as_bytes()));
+        let stated = cx.facts.usage(cx.host);
         let failed = self.status >= 400 || (self.status == 0 && !served);
         match stated {
             Some(usage) if outcome == Outcome::Complete => usage,
@@ -213,8 +212,15 @@ impl LimitFilter {
             // Nobody has said: what was sent, and what has come. Of a broken answer the last word on
             // its tokens has not come.
             stated => {
-                let mut usage = stated
-                    .unwrap_or(Usage { prompt_tokens: self.prompt_tokens, ..Usage::default() });
+                // A service that does not count has used one at least, or its limit would never hold.
+                let least = u64::from(cx.endpoint == Some(Endpoint::Generic));
+                let mut usage = stated.unwrap_or(Usage {
+                    prompt_tokens: self.prompt_tokens,
+                    images: least,
+                    seconds: least,
+                    pages: least,
+                    ..Usage::default()
+                });
                 // No estimate can be above what the provider was told to stop at.
                 let most = self.max_tokens.unwrap_or(u64::MAX);
                 let written = self.written.tokens().min(most);

@@ -121,6 +121,27 @@ fn images_seconds_and_pages_are_limited_by_what_services_report() {
 }
 
 #[test]
+fn a_service_that_does_not_count_is_charged_one_for_each_answer() {
+    let rules = json!([rule(json!({"unit": "images", "limit": 5}))]);
+    let config = json!({"rules": rules, "services": ["/rank/*"], "admin_key": "adm"});
+    let (mut world, limits) = (World::new(), plugin(configure, &config.to_string()));
+    for (path, status, used) in
+        [("/rank/x", 200, 1), ("/rank/x", 500, 1), ("/v1/chat/completions", 200, 1)]
+    {
+        world.run(|host| {
+            host.put(Map::Request, ":path", path);
+            let mut exchange = exchange_of(&limits);
+            assert!(send(&mut exchange, host, BODY));
+            fact(host, "provider", "ranking");
+            fact(host, "attempts", "ranking");
+            answer(&mut exchange, host, status, "application/json", "{}");
+            exchange.done(host);
+        });
+        assert_eq!(world.used(&limits, "r", ""), used, "{path} {status}");
+    }
+}
+
+#[test]
 fn a_stream_is_not_cut_by_what_is_known_only_at_its_end() {
     let rules = json!([rule(json!({"unit": "pages", "cut": true}))]);
     let error = shared::testing::refused(configure, &json!({"rules": rules}).to_string());

@@ -94,12 +94,12 @@ impl<'de> Node<'de> {
                 let members = fields(text).map_err(bad)?;
                 Kind::Object(Object { members: members.into_iter(), value: None, depth })
             }
-            _ => match (text.parse(), text.parse(), text.parse()) {
-                (Ok(value), ..) => Kind::Unsigned(value),
-                (_, Ok(value), _) => Kind::Signed(value),
-                (.., Ok(value)) => Kind::Float(value),
-                _ => return Err(Mistake::new("", "is no valid number")),
-            },
+            _ => {
+                let float = || text.parse().ok().map(Kind::Float);
+                let signed = || text.parse().ok().map(Kind::Signed).or_else(float);
+                let number = text.parse().ok().map(Kind::Unsigned).or_else(signed);
+                number.ok_or_else(|| Mistake::new("", "is no valid number"))?
+            }
         })
     }
 

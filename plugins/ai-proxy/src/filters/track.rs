@@ -5,7 +5,6 @@
 
 use shared::facts::Fact;
 use shared::filter::{Cx, Outcome};
-use shared::usage::Usage;
 
 use crate::gateway::{Choice, Gateway};
 use crate::routing::health;
@@ -65,9 +64,7 @@ impl Track {
                 known.and_then(|line| line.target).or_else(|| self.planned(place, provider));
             self.tell(gateway, cx, place, target, came);
             if let Some(target) = target.filter(|_| last) {
-                let usage = cx.facts.get(cx.host, Fact::Usage);
-                let usage = usage.and_then(|json| shared::config::record::<Usage>(json.as_bytes()));
-                let tokens = usage.map_or(0, |usage| usage.total_tokens());
+                let tokens = cx.facts.usage(cx.host).map_or(0, |usage| usage.total_tokens());
                 gateway.routing().spent(self.rule, target, tokens, now);
             }
         }
