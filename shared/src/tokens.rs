@@ -39,19 +39,18 @@ impl Counter {
         while let Some(first) = rest.as_bytes().first() {
             // Most of a text is words in small letters, most of them after a space.
             let space = usize::from(*first == b' ' && self.pieces.piece().is_some());
-            let small = rest.as_bytes().get(space..).unwrap_or_default().iter();
-            let small = small.take_while(|byte| byte.is_ascii_lowercase()).count();
+            let small = small_letters(rest, space);
             if small > 0 {
-                let small_letters = u32::try_from(small).unwrap_or(u32::MAX);
+                rest = rest.get(space.saturating_add(small)..).unwrap_or_default();
                 if space > 0 {
-                    let cost = self.pieces.piece().map_or(0, costs::of);
-                    self.thousandths = self.thousandths.saturating_add(cost);
-                    self.pieces.begin_word_after_space(small_letters);
-                } else if !self.pieces.grow_small(small_letters) {
+                    rest = self.words(small, rest);
+                    continue;
+                }
+                let small_letters = u32::try_from(small).unwrap_or(u32::MAX);
+                if !self.pieces.grow_small(small_letters) {
                     self.push('a');
                     self.pieces.grow_small(small_letters.saturating_sub(1));
                 }
-                rest = rest.get(space.saturating_add(small)..).unwrap_or_default();
                 continue;
             }
             let mut chars = rest.chars();
@@ -60,6 +59,26 @@ impl Counter {
             }
             rest = chars.as_str();
         }
+    }
+
+    /// A space and a word of so many small letters have come, after which `rest` does: counts the words like
+    /// it that follow, and gives what comes after them.
+    fn words<'a>(&mut self, first: usize, rest: &'a str) -> &'a str {
+        let (mut letters, mut rest) = (first, rest);
+        let before = self.pieces.piece().map_or(0, costs::of);
+        let mut sum = self.thousandths.saturating_add(before);
+        while rest.starts_with(' ') {
+            let next = small_letters(rest, 1);
+            if next == 0 {
+                break;
+            }
+            sum = sum.saturating_add(costs::of_small_word_after_space(letters));
+            letters = next;
+            rest = rest.get(next.saturating_add(1)..).unwrap_or_default();
+        }
+        self.thousandths = sum;
+        self.pieces.begin_word_after_space(u32::try_from(letters).unwrap_or(u32::MAX));
+        rest
     }
 
     /// More of the text, as it stands in JSON.
@@ -118,6 +137,12 @@ impl Counter {
         }
         rest.as_str()
     }
+}
+
+/// How many small letters of ASCII a text has from this byte on, before anything else.
+fn small_letters(text: &str, from: usize) -> usize {
+    let letters = text.as_bytes().get(from..).unwrap_or_default();
+    letters.iter().take_while(|byte| byte.is_ascii_lowercase()).count()
 }
 
 #[cfg(test)]

@@ -291,7 +291,7 @@ impl Answer {
         let translated = match &self.form {
             Form::Same { .. } => {
                 self.observe(text);
-                if self.client.is_some() && FILTERED.iter().any(|sign| text.contains(sign)) {
+                if self.client.is_some() && may_be_filtered(text) {
                     let read = provider::read(self.protocol, text);
                     self.filtered = read.is_ok_and(|response| is_filtered(&response));
                 }
@@ -500,8 +500,24 @@ fn only_usage(data: &str) -> bool {
         })
 }
 
-/// Words that stand in every answer that a filter has kept back.
-const FILTERED: [&str; 5] = ["content_filter", "refusal", "SAFETY", "blockReason", "PROHIBITED"];
+/// Whether something stands in an answer that stands in each that a filter has kept back. `"refusal":null`,
+/// which every answer of OpenAI's has, does not count.
+fn may_be_filtered(text: &str) -> bool {
+    memchr::memchr_iter(b'"', text.as_bytes()).any(|quote| {
+        let string = text.get(quote + 1..).unwrap_or_default();
+        match string.as_bytes().first() {
+            Some(b'c') => string.starts_with("content_filter"),
+            Some(b'S') => string.starts_with("SAFETY"),
+            Some(b'b') => string.starts_with("blockReason"),
+            Some(b'P') => string.starts_with("PROHIBITED"),
+            Some(b'r') => string.strip_prefix("refusal\"").is_some_and(|rest| {
+                let value = rest.trim_start().strip_prefix(':').map(str::trim_start);
+                !value.is_some_and(|value| value.starts_with("null"))
+            }),
+            _ => false,
+        }
+    })
+}
 
 fn is_filtered(response: &Response<'_>) -> bool {
     let refused =

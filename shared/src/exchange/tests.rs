@@ -8,9 +8,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
-use crate::filter::{Event, Out, ResponseHead};
-use crate::host::Call;
+use crate::errors::{ApiError, ErrorKind};
+use crate::filter::{Event, Flow, Out, Reply, ResponseHead};
 use crate::host::script::ScriptHost;
+use crate::host::{Call, Capability};
 
 type Log = Rc<RefCell<Vec<String>>>;
 

@@ -15,6 +15,8 @@ use serde_json::value::RawValue;
 use crate::place;
 
 mod read;
+mod scan;
+mod verbatim;
 
 pub use read::{Member, Read, Reader, Stop};
 

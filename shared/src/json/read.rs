@@ -2,13 +2,15 @@
 //!
 //! serde would do, but for each type that is read it makes a kilobyte of parser, and a module has two
 //! hundred types; here the walk through objects and arrays is code that exists once. What a value is
-//! made of is left to serde_json's scanner, so that what is JSON and what is not is decided in one place.
+//! made of is passed over by the scanner beside it.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::scan::{self, End};
+use super::verbatim::verbatim;
 use super::{JsonStr, kind};
 use crate::view::Unknown;
 
@@ -61,10 +63,9 @@ impl<'a> Reader<'a> {
 
     /// The first byte of what comes next; it is not read yet.
     fn peek(&mut self) -> Option<u8> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let blank = rest.iter().take_while(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t')).count();
-        self.at += blank;
-        rest.get(blank).copied()
+        let bytes = self.text.as_bytes();
+        self.at = scan::blank(bytes, self.at);
+        bytes.get(self.at).copied()
     }
 
     /// Reads this byte if it comes next.
@@ -96,6 +97,19 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     pub fn raw(&mut self) -> Result<&'a RawValue, Stop> {
         self.peek();
+        let end = match scan::value(self.text.as_bytes(), self.at) {
+            End::At(end) => end,
+            End::Broken => return Err(Stop),
+            End::Deep => return self.deep(),
+        };
+        let raw = self.text.get(self.at..end).and_then(verbatim).ok_or(Stop)?;
+        self.at = end;
+        Ok(raw)
+    }
+
+    /// The next value, which only serde_json knows to pass over.
+    #[cold]
+    fn deep(&mut self) -> Result<&'a RawValue, Stop> {
         let rest = self.text.get(self.at..).ok_or(Stop)?;
         let mut scanner = serde_json::Deserializer::from_str(rest);
         let raw = <&RawValue>::deserialize(&mut scanner).map_err(|_| Stop)?;
@@ -219,12 +233,10 @@ impl<'a> Reader<'a> {
             return Err(Stop);
         }
         // Most have nothing that needs the scanner.
-        let rest = self.text.get(self.at + 1..).ok_or(Stop)?;
-        let plain = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
-        if let Some((key, after)) = plain.and_then(|end| rest.split_at_checked(end))
-            && after.starts_with('"')
-        {
-            self.at += key.len() + 2;
+        let end = scan::plain(self.text.as_bytes(), self.at + 1);
+        if self.text.as_bytes().get(end) == Some(&b'"') {
+            let key = self.text.get(self.at + 1..end).ok_or(Stop)?;
+            self.at = end + 1;
             return Ok(Cow::Borrowed(key));
         }
         let quoted = self.raw()?.get();

@@ -136,6 +136,12 @@ pub(super) fn of(piece: &Piece) -> u64 {
     }
 }
 
+/// [`of`] a word of so many small letters of ASCII after a space.
+pub(super) fn of_small_word_after_space(letters: usize) -> u64 {
+    let [_, space, _] = &LOWER;
+    by_length(space, u32::try_from(letters).unwrap_or(u32::MAX), LONGER)
+}
+
 /// What a table says of a length, and each more by the same step.
 fn by_length(row: &[u64], length: u32, step: u64) -> u64 {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
