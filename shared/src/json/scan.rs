@@ -229,7 +229,6 @@ mod tests {
             "2.e1",
             "tru",
             "true",
-            "falsey",
             "nul",
             "null",
             "[1,]",

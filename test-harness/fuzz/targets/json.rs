@@ -16,7 +16,9 @@ fuzz_target!(|text: &str| {
             let _ = JsonStr::encode(key);
         }
     }
-    // What is an object and what is not is as serde_json has it. (Half a surrogate pair in a key is no key.)
+    // What is a value and what is not is as serde_json has it. (Half a surrogate pair in a key is no key.)
+    let raw = parse::<&RawValue>(text).map(RawValue::get).ok();
+    assert_eq!(raw, serde_json::from_str::<&RawValue>(text).map(RawValue::get).ok());
     if text.trim_start_matches([' ', '\n', '\r', '\t']).starts_with('{') && !text.contains("\\u") {
         assert_eq!(fields(text).is_ok(), serde_json::from_str::<&RawValue>(text).is_ok());
     }
