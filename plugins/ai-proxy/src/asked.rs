@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Cx};
-use shared::host::Map;
+use shared::host::{Host, Map};
 use shared::json::{BadJson, JsonStr, parse};
 use shared::multipart;
 use shared::protocol::endpoint::{GooglePath, tail};
@@ -46,6 +46,42 @@ pub struct Asked {
     pub get: bool,
     /// The objects it names that a provider keeps.
     pub held: Held,
+    /// Which version of Anthropic's API the client speaks, and with which of its features.
+    pub versions: Versions,
+}
+
+/// What clients of Anthropic choose in headers; empty is not chosen.
+/// <https://docs.anthropic.com/en/api/versioning>, <https://docs.anthropic.com/en/api/beta-headers>
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// `anthropic-version`.
+    pub version: String,
+    /// `anthropic-beta`: names, separated by commas.
+    pub beta: String,
+}
+
+impl Versions {
+    /// As the client has sent them, as long as no attempt has changed its headers.
+    pub fn sent(host: &dyn Host) -> Versions {
+        let header = |name| {
+            let value = host.header(Map::Request, name).and_then(|v| String::from_utf8(v).ok());
+            value.unwrap_or_default()
+        };
+        Versions { version: header("anthropic-version"), beta: header("anthropic-beta") }
+    }
+
+    /// For [`Fact::Versions`](shared::facts::Fact::Versions); `None` if there is nothing to say.
+    pub fn write(&self) -> Option<String> {
+        let Versions { version, beta } = self;
+        let given = !version.is_empty() || !beta.is_empty();
+        given.then(|| format!("{version}\n{beta}"))
+    }
+
+    /// As [`write`](Self::write) has written them.
+    pub fn read(text: &str) -> Versions {
+        let (version, beta) = text.split_once('\n').unwrap_or_default();
+        Versions { version: version.to_owned(), beta: beta.to_owned() }
+    }
 }
 
 /// What a client wants done.
@@ -217,6 +253,7 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
         tail: tail(path).unwrap_or_default().to_owned(),
         get: cx.host.method().is_some_and(|method| method == "GET"),
         held: Held::default(),
+        versions: Versions::default(),
     };
     if matches!(operation, Operation::Generic(_)) {
         // Its body is its own business.

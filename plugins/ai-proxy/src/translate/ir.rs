@@ -99,6 +99,22 @@ pub enum Field {
     ParallelToolCalls,
     /// [`Request::user`].
     User,
+    /// [`Part::cache_control`], or that of a tool.
+    CacheControl,
+    /// [`Tool::strict`].
+    Strict,
+    /// That the function of a [`Body::ToolResult`] failed.
+    ToolFailure,
+    /// The title of a [`Body::Document`].
+    Title,
+    /// [`Body::Thinking`] and [`Body::RedactedThinking`] that another provider has signed.
+    Thoughts,
+    /// [`Request::cache_key`].
+    CacheKey,
+    /// [`Request::store`].
+    Store,
+    /// [`Request::metadata`], or some of it.
+    Metadata,
 }
 
 /// What cannot be left out and that the provider has nothing for: `audio`, `more than one answer`.
@@ -384,6 +400,8 @@ pub struct Response<'a> {
     pub choices: Vec<Choice<'a>>,
     /// The token counts.
     pub usage: Option<Usage>,
+    /// What it says that has no place here, see [`lost`](super::lost).
+    pub dropped: Vec<&'static str>,
 }
 
 /// One of the answers.
@@ -447,6 +465,8 @@ pub enum Delta<'a> {
     },
     /// Its arguments go on: a piece of a JSON document.
     ToolArguments(JsonStr<'a>),
+    /// Something that has no place here, see [`lost`](super::lost).
+    Lost(&'static str),
     /// The answer is over.
     Stop(StopReason),
     /// The provider gives up; nothing follows.

@@ -6,6 +6,7 @@ use shared::usage::Report;
 
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Response};
+use crate::translate::lost;
 
 /// Reads the answer. Blocks of tools that the provider runs itself are left out.
 pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
@@ -17,11 +18,21 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     if let Some(usage) = &api.usage {
         report.anthropic(usage);
     }
+    let mut dropped = Vec::new();
+    if content.iter().any(|block| lost::cites(&block.rest)) {
+        dropped.push(lost::CITATIONS);
+    }
+    let blocks = content.len();
+    let parts: Vec<_> = content.into_iter().filter_map(read_block).map(Into::into).collect();
+    if parts.len() < blocks {
+        dropped.push(lost::PARTS);
+    }
     Ok(Response {
         id: api.id,
         model: api.model,
+        dropped,
         choices: vec![Choice {
-            parts: content.into_iter().filter_map(read_block).map(Into::into).collect(),
+            parts,
             stop: api.stop_reason.as_ref().map(stop_reason),
             ..Choice::default()
         }],

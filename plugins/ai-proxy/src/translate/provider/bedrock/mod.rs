@@ -17,6 +17,7 @@ use shared::errors::ErrorKind;
 use shared::json::JsonStr;
 
 use crate::translate::ir::StopReason;
+use family::Family;
 
 /// The `stopReason`; one that is not known yet counts as the end. `None` where what the model said
 /// could not be read by Bedrock itself, so that the answer is none.
@@ -50,6 +51,15 @@ fn error_kind(name: &str) -> ErrorKind {
         "modelerror" | "modelstreamerror" => ErrorKind::BadGateway,
         _ => ErrorKind::Internal,
     }
+}
+
+/// What this model has a place for: marks for the prompt cache on what is said, on tools, and within
+/// the results of tools; Anthropic's thoughts; and that a function failed.
+pub(in crate::translate) fn keeps(model: &str) -> ([bool; 3], bool, bool) {
+    let family = Family::of(model);
+    let claude = family == Family::Claude;
+    let marks = claude || matches!(family, Family::Nova | Family::Nova2);
+    ([marks, claude, false], claude, marks)
 }
 
 #[cfg(test)]

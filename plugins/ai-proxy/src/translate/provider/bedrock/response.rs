@@ -6,6 +6,7 @@ use shared::usage::Report;
 
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Response, Source};
+use crate::translate::lost;
 
 /// Reads the answer. Calls of tools that the provider runs itself, and their results, are left out.
 pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
@@ -23,6 +24,17 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     if let Some(usage) = &api.usage {
         report.bedrock(usage);
     }
+    let mut dropped = Vec::new();
+    if content.iter().any(|block| block.citations.is_some()) {
+        dropped.push(lost::CITATIONS);
+    }
+    // Calls of tools that the provider runs itself, and their results.
+    let foreign = |block: &Block<'_>| {
+        !block.rest.is_empty() || block.tool_use.as_ref().is_some_and(|call| call.kind.is_some())
+    };
+    if content.iter().any(foreign) {
+        dropped.push(lost::PARTS);
+    }
     Ok(Response {
         choices: vec![Choice {
             parts: content.into_iter().flat_map(read_block).map(Into::into).collect(),
@@ -30,6 +42,7 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
             ..Choice::default()
         }],
         usage: report.usage(),
+        dropped,
         ..Response::default()
     })
 }
