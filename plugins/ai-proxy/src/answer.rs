@@ -23,7 +23,7 @@ use crate::service::Compiled;
 use crate::translate::client::{Client, Context, Send, StreamWriter};
 use crate::translate::count;
 use crate::translate::ir::{Choice, Delta, Response, StopReason};
-use crate::translate::lost;
+use crate::translate::lost::{self, Lost};
 use crate::translate::provider::{self, StreamReader};
 
 /// What came of an attempt.
@@ -34,7 +34,7 @@ pub struct Answer {
     /// Of the request.
     dropped: Vec<String>,
     /// Of the answer.
-    lost: Vec<&'static str>,
+    lost: Lost,
     status: u16,
     kind: BodyKind,
     vendor: Vendor,
@@ -154,7 +154,7 @@ impl Answer {
             provider: provider.name.clone(),
             model: model.into(),
             dropped: attempt.dropped.clone(),
-            lost: Vec::new(),
+            lost: Lost::default(),
             status: 0,
             kind: BodyKind::Other,
             vendor: asked.vendor,
@@ -262,7 +262,9 @@ impl Answer {
     /// Names what the client's request, and so far the answer, lost on the way.
     pub fn tell_dropped(&self, head: &mut ResponseHead<'_>) {
         let mut named = String::new();
-        for name in self.dropped.iter().map(String::as_str).chain(self.lost.iter().copied()) {
+        let mut names: Vec<&str> = self.dropped.iter().map(String::as_str).collect();
+        self.lost.names().for_each(|name| names.push(name));
+        for name in names {
             let name = printable(name);
             if named.len() + name.len() > MOST_DROPPED {
                 named.push_str(",...");
@@ -491,7 +493,7 @@ impl Answer {
         if self.lost.is_empty() || !reader.progress().ended {
             return None;
         }
-        lost::comment(self.client?, &std::mem::take(&mut self.lost))
+        lost::comment(self.client?, std::mem::take(&mut self.lost))
     }
 
     fn fail(&self, head: &mut ResponseHead<'_>, error: &ApiError) -> Vec<u8> {

@@ -50,37 +50,25 @@ pub struct Asked {
     pub versions: Versions,
 }
 
-/// What clients of Anthropic choose in headers; empty is not chosen.
-/// <https://docs.anthropic.com/en/api/versioning>, <https://docs.anthropic.com/en/api/beta-headers>
+/// What clients of Anthropic choose in headers, as [`Fact::Versions`](shared::facts::Fact::Versions) has
+/// it. <https://docs.anthropic.com/en/api/versioning>, <https://docs.anthropic.com/en/api/beta-headers>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Versions {
-    /// `anthropic-version`.
-    pub version: String,
-    /// `anthropic-beta`: names, separated by commas.
-    pub beta: String,
-}
+pub struct Versions(pub String);
 
 impl Versions {
     /// As the client has sent them, as long as no attempt has changed its headers.
     pub fn sent(host: &dyn Host) -> Versions {
-        let header = |name| {
-            let value = host.header(Map::Request, name).and_then(|v| String::from_utf8(v).ok());
-            value.unwrap_or_default()
+        let header = |name| host.header(Map::Request, name);
+        let text = match (header("anthropic-version"), header("anthropic-beta")) {
+            (None, None) => return Versions::default(),
+            (version, beta) => [version.unwrap_or_default(), beta.unwrap_or_default()].join(&b'\n'),
         };
-        Versions { version: header("anthropic-version"), beta: header("anthropic-beta") }
+        Versions(String::from_utf8(text).unwrap_or_default())
     }
 
-    /// For [`Fact::Versions`](shared::facts::Fact::Versions); `None` if there is nothing to say.
-    pub fn write(&self) -> Option<String> {
-        let Versions { version, beta } = self;
-        let given = !version.is_empty() || !beta.is_empty();
-        given.then(|| format!("{version}\n{beta}"))
-    }
-
-    /// As [`write`](Self::write) has written them.
-    pub fn read(text: &str) -> Versions {
-        let (version, beta) = text.split_once('\n').unwrap_or_default();
-        Versions { version: version.to_owned(), beta: beta.to_owned() }
+    /// `anthropic-version` and `anthropic-beta`, empty where nothing was chosen.
+    pub fn both(&self) -> (&str, &str) {
+        self.0.split_once('\n').unwrap_or_default()
     }
 }
 

@@ -287,7 +287,7 @@ fn cloud_overrides(cloud: Cloud, versions: &Versions) -> Overrides {
     }
     if cloud == Cloud::Bedrock {
         overrides.remove.push("stream".into());
-        let names = versions.beta.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names = versions.both().1.split(',').map(str::trim).filter(|name| !name.is_empty());
         let names: Vec<Value> = names.map(Value::from).collect();
         if !names.is_empty() {
             overrides.default.insert("anthropic_beta".into(), names.into());
@@ -321,7 +321,7 @@ pub fn headers(
 ) -> Result<Vec<(String, String)>, ApiError> {
     let mut headers = provider.headers.clone();
     if attempt.wire.protocol == Protocol::Anthropic && provider.cloud != Cloud::Bedrock {
-        let Versions { version, beta } = &attempt.versions;
+        let (version, beta) = attempt.versions.both();
         let version = if version.is_empty() { ANTHROPIC_VERSION } else { version };
         // On Google's cloud it stands in the body.
         let version = if provider.cloud == Cloud::Own { version } else { "" };

@@ -9,7 +9,8 @@ use std::path::Path;
 use ai_proxy::config::Protocol;
 use ai_proxy::translate::client::{Client, Context};
 use ai_proxy::translate::ir::Delta;
-use ai_proxy::translate::{lost, provider};
+use ai_proxy::translate::lost::{self, Lost};
+use ai_proxy::translate::provider;
 use shared::eventstream::{self, Value};
 use shared::filter::BodyKind;
 use shared::frames::{Frame, Framer};
@@ -88,7 +89,7 @@ fn framed<'s>(stream: &Stream, pieces: impl IntoIterator<Item = &'s [u8]>) -> Fr
 fn translated(protocol: Protocol, framed: &Framed) -> Vec<Vec<u8>> {
     let context = Context { model: "m".into(), include_usage: true, ..Context::default() };
     let mut outs = Client::ALL.map(|client| (client, client.stream(context.clone()), Vec::new()));
-    let mut lost = Client::ALL.map(|_| Vec::new());
+    let mut lost = Client::ALL.map(|_| Lost::default());
     let mut reader = provider::stream(protocol);
     let mut step = |delta: Delta<'_>| {
         for ((client, writer, out), lost) in outs.iter_mut().zip(&mut lost) {
@@ -120,7 +121,8 @@ fn every_client_gets_the_same_bytes_wherever_the_stream_is_cut() {
         let mut check = |framed: Framed, cut: &str| {
             let name = &stream.name;
             let outs = known.entry(framed);
-            let outs = outs.or_insert_with_key(|framed| translated(stream.protocol, framed)).clone();
+            let outs =
+                outs.or_insert_with_key(|framed| translated(stream.protocol, framed)).clone();
             assert_eq!(outs.len(), Client::ALL.len());
             assert!(known.values().all(|other| *other == outs), "{name}, {cut}");
         };

@@ -254,11 +254,7 @@ fn page() -> String {
     let mut out = INTRO.to_owned();
     let outcomes = outcomes();
     out.push_str("\n## All pairs\n\nFeatures of requests and answers, counted.\n\n");
-    head(
-        &mut out,
-        "client - provider",
-        ["whole", "in part, named", "dropped, named", "refused"],
-    );
+    head(&mut out, "client - provider", ["whole", "in part, named", "dropped, named", "refused"]);
     for ((c, p), outcomes) in &outcomes {
         let mut counts = [0_usize; 4];
         outcomes.iter().filter_map(Outcome::count).for_each(|column| counts[column] += 1);

@@ -23,7 +23,7 @@ use ai_proxy::presets;
 use ai_proxy::provider::Cloud;
 use ai_proxy::translate::client::{Client, Context};
 use ai_proxy::translate::ir::Unsupported;
-use ai_proxy::translate::lost;
+use ai_proxy::translate::lost::{self, Lost};
 use ai_proxy::translate::provider::{self, Options};
 use cases::{ANSWERED, ASKED, CLIENTS, NO, PROVIDERS};
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ fn answer(client: Client, protocol: Protocol, text: &str) -> String {
             let mut body: Value = serde_json::from_str(&text).unwrap();
             let lost = lost::answer(client, &response);
             if !lost.is_empty() {
-                body["x-ai-dropped"] = json!(lost);
+                body["x-ai-dropped"] = json!(lost.names().collect::<Vec<_>>());
             }
             pretty(&body)
         }
@@ -113,7 +113,7 @@ fn error(protocol: Protocol, text: &str) -> String {
 fn streamed(client: Client, protocol: Protocol, text: &str) -> String {
     let mut reader = provider::stream(protocol);
     let mut writer = client.stream(context());
-    let (mut out, mut lost) = (Vec::new(), Vec::new());
+    let (mut out, mut lost) = (Vec::new(), Lost::default());
     let mut framer = sse::Framer::new();
     let mut bad = String::new();
     framer
@@ -134,13 +134,12 @@ fn streamed(client: Client, protocol: Protocol, text: &str) -> String {
         .unwrap();
     if !reader.progress().ended {
         let mut send = |name: Option<&str>, data: &str| sse::write_event(&mut out, name, data);
-        let mut pass =
-            |delta| lost::pass(client, &mut lost, &delta, writer.as_mut(), &mut send);
+        let mut pass = |delta| lost::pass(client, &mut lost, &delta, writer.as_mut(), &mut send);
         if !reader.finish(&mut pass) {
             bad = ": broken off\n\n".into();
         }
     }
-    let comment = lost::comment(client, &lost).unwrap_or_default();
+    let comment = lost::comment(client, lost).unwrap_or_default();
     String::from_utf8(out).unwrap() + &comment + &bad
 }
 

@@ -76,8 +76,7 @@ fn read(
     // An attempt before this one has changed the headers.
     asked.versions = match cx.facts.get(cx.host, Fact::Path) {
         Some(path) if !path.is_empty() => {
-            let stated = cx.facts.get(cx.host, Fact::Versions).unwrap_or_default();
-            Versions::read(&stated)
+            Versions(cx.facts.get(cx.host, Fact::Versions).unwrap_or_default())
         }
         _ => Versions::sent(cx.host),
     };
@@ -145,8 +144,8 @@ fn choose<'g>(
     if let Some(path) = cx.host.path() {
         cx.facts.set(cx.host, Fact::Path, path);
     }
-    if let Some(versions) = asked.versions.write() {
-        cx.facts.set(cx.host, Fact::Versions, versions);
+    if !asked.versions.0.is_empty() {
+        cx.facts.set(cx.host, Fact::Versions, asked.versions.0.as_str());
     }
     Ok(choice)
 }

@@ -11,6 +11,8 @@ use shared::errors::ErrorKind;
 use shared::json::JsonStr;
 use shared::usage::Usage;
 
+use super::lost::Lost;
+
 /// A request for a chat completion.
 #[derive(Debug, Default)]
 pub struct Request<'a> {
@@ -401,7 +403,7 @@ pub struct Response<'a> {
     /// The token counts.
     pub usage: Option<Usage>,
     /// What it says that has no place here, see [`lost`](super::lost).
-    pub dropped: Vec<&'static str>,
+    pub dropped: Lost,
 }
 
 /// One of the answers.
@@ -466,7 +468,7 @@ pub enum Delta<'a> {
     /// Its arguments go on: a piece of a JSON document.
     ToolArguments(JsonStr<'a>),
     /// Something that has no place here, see [`lost`](super::lost).
-    Lost(&'static str),
+    Lost(Lost),
     /// The answer is over.
     Stop(StopReason),
     /// The provider gives up; nothing follows.

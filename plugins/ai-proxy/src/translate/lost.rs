@@ -2,8 +2,6 @@
 //! stands in parts or steers no more than a provider's own books; of answers, what a client's protocol
 //! has no words for. All of it is named to the client.
 
-use serde_json::value::RawValue;
-use shared::json::JsonStr;
 use shared::usage::Usage;
 use shared::view::Unknown;
 
@@ -13,231 +11,238 @@ use super::provider::{Options, bedrock};
 use super::signature::{self, Origin};
 use crate::config::Protocol;
 
-/// Sources that an answer names, and where they are cited.
-pub const CITATIONS: &str = "answer.citations";
-/// Parts of an answer of a kind that is not known here, as are those of tools that a provider runs.
-pub const PARTS: &str = "answer.parts";
-const CHOICES: &str = "answer.choices";
-const LOGPROBS: &str = "answer.logprobs";
-const MEDIA: &str = "answer.media";
-const THOUGHTS: &str = "answer.thoughts";
-const CALLS: &str = "answer.tool_calls";
-const REASONING_TOKENS: &str = "answer.usage.reasoning_tokens";
-const CACHE_CREATION_TOKENS: &str = "answer.usage.cache_creation_tokens";
+/// Things that an answer has lost, as a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost(u16);
 
-/// What a provider has a place for.
-struct Keeps {
-    /// Marks for the prompt cache: on what is said, on tools, and within the results of tools.
-    marks: [bool; 3],
-    /// That arguments are bound to their schema: of some tools, and of all.
-    strict: [bool; 2],
-    /// That a function failed.
-    failures: bool,
-    /// Names of documents: of those that are sent, and of those on the web.
-    titles: [bool; 2],
-    /// Thoughts that are signed by this one.
-    thoughts: Option<Origin>,
-    /// What the request is filed under.
-    cache_key: bool,
-    store: bool,
-    metadata: bool,
+impl Lost {
+    /// Sources that an answer names, and where they are cited.
+    pub const CITATIONS: Lost = Lost(1);
+    /// Parts of a kind that is not known here, as are those of tools that a provider runs.
+    pub const PARTS: Lost = Lost(2);
+    const CHOICES: Lost = Lost(4);
+    const LOGPROBS: Lost = Lost(8);
+    const MEDIA: Lost = Lost(16);
+    const THOUGHTS: Lost = Lost(32);
+    const CALLS: Lost = Lost(64);
+    const REASONING_TOKENS: Lost = Lost(128);
+    const CACHE_CREATION_TOKENS: Lost = Lost(256);
+
+    /// The names, in the order of the bits.
+    const NAMES: [&str; 9] = [
+        "answer.citations",
+        "answer.parts",
+        "answer.choices",
+        "answer.logprobs",
+        "answer.media",
+        "answer.thoughts",
+        "answer.tool_calls",
+        "answer.usage.reasoning_tokens",
+        "answer.usage.cache_creation_tokens",
+    ];
+
+    /// This, if it was lost.
+    pub fn when(self, lost: bool) -> Lost {
+        if lost { self } else { Lost::default() }
+    }
+
+    /// Also this.
+    pub fn add(&mut self, other: Lost) {
+        self.0 |= other.0;
+    }
+
+    /// Nothing is lost.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What a client is told, by names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let bits = Lost::NAMES.iter().enumerate();
+        bits.filter(move |(bit, _)| self.0 >> bit & 1 == 1).map(|(_, name)| *name)
+    }
 }
 
-impl Keeps {
-    fn of(protocol: Protocol, options: &Options<'_>) -> Keeps {
-        let none = Keeps {
-            marks: [false; 3],
-            strict: [true; 2],
-            failures: false,
-            titles: [true; 2],
-            thoughts: None,
-            cache_key: false,
-            store: false,
-            metadata: false,
+/// Marks for the prompt cache on what is said, on tools, and within the results of tools.
+const MARKS: u16 = 1;
+const TOOL_MARKS: u16 = 2;
+const INNER_MARKS: u16 = 4;
+/// That arguments are bound to their schema: of all tools, and of some of them.
+const STRICT: u16 = 8;
+const SOME_STRICT: u16 = 16;
+/// That a function failed.
+const FAILURES: u16 = 32;
+/// Names of documents: of those that are sent, and of those on the web.
+const TITLES: u16 = 64;
+const URL_TITLES: u16 = 128;
+/// Thoughts that another provider has signed.
+const THOUGHTS: u16 = 256;
+/// What a request is filed under.
+const CACHE_KEY: u16 = 512;
+const STORE: u16 = 1024;
+const METADATA: u16 = 2048;
+
+/// The field of each of these.
+const FIELDS: [(u16, Field); 8] = [
+    (MARKS | TOOL_MARKS | INNER_MARKS, Field::CacheControl),
+    (STRICT | SOME_STRICT, Field::Strict),
+    (FAILURES, Field::ToolFailure),
+    (TITLES | URL_TITLES, Field::Title),
+    (THOUGHTS, Field::Thoughts),
+    (CACHE_KEY, Field::CacheKey),
+    (STORE, Field::Store),
+    (METADATA, Field::Metadata),
+];
+
+/// What a provider has a place for, and whose thoughts it takes.
+fn kept(protocol: Protocol, options: &Options<'_>) -> (u16, Option<Origin>) {
+    let plain = STRICT | SOME_STRICT | TITLES | URL_TITLES;
+    let filed = CACHE_KEY | STORE | METADATA;
+    match protocol {
+        // Where a server has none of the last three the writer says so.
+        Protocol::Openai => (plain | filed, None),
+        Protocol::OpenaiResponses => (STRICT | SOME_STRICT | TITLES | filed, Some(Origin::OpenAi)),
+        Protocol::Anthropic => {
+            let marks = MARKS | TOOL_MARKS | INNER_MARKS;
+            (plain | marks | FAILURES, Some(Origin::Anthropic))
+        }
+        Protocol::Gemini => (FAILURES, Some(Origin::Gemini)),
+        Protocol::Bedrock => {
+            let (claude, nova) = bedrock::is_claude_or_nova(options.model);
+            let claudes = if claude { TOOL_MARKS } else { 0 };
+            let both = if claude || nova { MARKS | FAILURES } else { 0 };
+            (plain | METADATA | claudes | both, claude.then_some(Origin::Anthropic))
+        }
+        Protocol::Cohere => (STRICT, None),
+    }
+}
+
+/// What is given in these parts.
+fn given(parts: &[Part<'_>], within: bool, takes: Option<Origin>) -> u16 {
+    let mut given = 0;
+    for part in parts {
+        if part.cache_control.is_some() {
+            given |= if within { INNER_MARKS } else { MARKS };
+        }
+        let thought = match &part.body {
+            Body::ToolResult { parts, is_error, .. } => {
+                given |= if *is_error { FAILURES } else { 0 } | self::given(parts, true, takes);
+                false
+            }
+            Body::Document { source, title: Some(_) } => {
+                given |= if matches!(source, Source::Url(_)) { URL_TITLES } else { TITLES };
+                false
+            }
+            Body::Thinking { signature, .. } => {
+                let own = |origin| signature.as_ref().and_then(|s| signature::of(origin, s));
+                takes.and_then(own).is_none()
+            }
+            Body::RedactedThinking(_) => takes != Some(Origin::Anthropic),
+            _ => false,
         };
-        match protocol {
-            // Where it has none of the last three the writer says so.
-            Protocol::Openai => Keeps { cache_key: true, store: true, metadata: true, ..none },
-            Protocol::OpenaiResponses => Keeps {
-                titles: [true, false],
-                thoughts: Some(Origin::OpenAi),
-                cache_key: true,
-                store: true,
-                metadata: true,
-                ..none
-            },
-            Protocol::Anthropic => Keeps {
-                marks: [true; 3],
-                failures: true,
-                thoughts: Some(Origin::Anthropic),
-                ..none
-            },
-            Protocol::Gemini => Keeps {
-                strict: [false; 2],
-                failures: true,
-                titles: [false; 2],
-                thoughts: Some(Origin::Gemini),
-                ..none
-            },
-            Protocol::Bedrock => {
-                let (marks, thinks, failures) = bedrock::keeps(options.model);
-                let thoughts = thinks.then_some(Origin::Anthropic);
-                Keeps { marks, failures, thoughts, metadata: true, ..none }
-            }
-            Protocol::Cohere => Keeps { strict: [false, true], titles: [false; 2], ..none },
-        }
+        given |= if thought { THOUGHTS } else { 0 };
     }
-
-    fn parts(&self, parts: &[Part<'_>], within: bool, lost: &mut dyn FnMut(Field)) {
-        let [marks, _, inner_marks] = self.marks;
-        for part in parts {
-            if part.cache_control.is_some() && !(if within { inner_marks } else { marks }) {
-                lost(Field::CacheControl);
-            }
-            match &part.body {
-                Body::ToolResult { parts, is_error, .. } => {
-                    if *is_error && !self.failures {
-                        lost(Field::ToolFailure);
-                    }
-                    self.parts(parts, true, lost);
-                }
-                Body::Document { source, title: Some(_) } => {
-                    let [sent, by_url] = self.titles;
-                    if !(if matches!(source, Source::Url(_)) { by_url } else { sent }) {
-                        lost(Field::Title);
-                    }
-                }
-                Body::Thinking { signature, .. } if !self.takes(signature.as_ref()) => {
-                    lost(Field::Thoughts);
-                }
-                Body::RedactedThinking(_) if self.thoughts != Some(Origin::Anthropic) => {
-                    lost(Field::Thoughts);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn takes(&self, signature: Option<&JsonStr<'_>>) -> bool {
-        let of = |origin| signature.and_then(|signature| signature::of(origin, signature));
-        self.thoughts.and_then(of).is_some()
-    }
+    given
 }
 
 /// Names what a provider has no place for, of what no writer looks after.
 pub(super) fn note(protocol: Protocol, request: &mut Request<'_>, options: &Options<'_>) {
-    let keeps = Keeps::of(protocol, options);
-    let mut found = std::mem::take(&mut request.unsupported);
-    let mut lost = |field| {
-        if !found.contains(&field) {
-            found.push(field);
-        }
-    };
-    keeps.parts(&request.system, false, &mut lost);
-    request.turns.iter().for_each(|turn| keeps.parts(&turn.parts, false, &mut lost));
-    let [_, on_tools, _] = keeps.marks;
-    if !on_tools && request.tools.iter().any(|tool| tool.cache_control.is_some()) {
-        lost(Field::CacheControl);
+    let (kept, takes) = kept(protocol, options);
+    let mut wanted = given(&request.system, false, takes);
+    for turn in &request.turns {
+        wanted |= given(&turn.parts, false, takes);
     }
-    let strict = request.tools.iter().filter(|tool| tool.strict == Some(true)).count();
-    let [some, all] = keeps.strict;
-    if strict > 0 && !(if strict < request.tools.len() { some } else { all }) {
-        lost(Field::Strict);
+    let mut loose = false;
+    for tool in &request.tools {
+        wanted |= if tool.cache_control.is_some() { TOOL_MARKS } else { 0 };
+        wanted |= if tool.strict == Some(true) { STRICT } else { 0 };
+        loose |= tool.strict != Some(true);
     }
-    let given = |value: Option<&RawValue>| value.is_some_and(|value| value.get() != "{}");
-    for (given, kept, field) in [
-        (request.cache_key.is_some(), keeps.cache_key, Field::CacheKey),
-        (request.store == Some(true), keeps.store, Field::Store),
-        (given(request.metadata), keeps.metadata, Field::Metadata),
-    ] {
-        if given && !kept {
-            lost(field);
+    if loose && wanted & STRICT != 0 {
+        wanted = wanted & !STRICT | SOME_STRICT;
+    }
+    wanted |= if request.cache_key.is_some() { CACHE_KEY } else { 0 };
+    wanted |= if request.store == Some(true) { STORE } else { 0 };
+    wanted |= if request.metadata.is_some_and(|notes| notes.get() != "{}") { METADATA } else { 0 };
+    for (bits, field) in FIELDS {
+        if wanted & !kept & bits != 0 && !request.unsupported.contains(&field) {
+            request.unsupported.push(field);
         }
     }
-    request.unsupported = found;
 }
 
-/// Names, each once, what of a whole answer its client gets nothing of.
-pub fn answer(client: Client, response: &Response<'_>) -> Vec<&'static str> {
-    let mut lost = response.dropped.clone();
+/// What of a whole answer its client gets nothing of.
+pub fn answer(client: Client, response: &Response<'_>) -> Lost {
+    let mut lost = response.dropped;
     let one = matches!(client, Client::Anthropic | Client::OpenAiResponses);
-    if one && response.choices.len() > 1 {
-        lost.push(CHOICES);
-    }
+    lost.add(Lost::CHOICES.when(one && response.choices.len() > 1));
     let shown = if one { 1 } else { usize::MAX };
     for choice in response.choices.iter().take(shown) {
-        if !choice.logprobs.is_empty() {
-            lost.extend(step(client, &Delta::Logprobs(Vec::new())));
-        }
-        lost.extend(choice.parts.iter().filter_map(|part| body(client, &part.body)));
+        lost.add(Lost::LOGPROBS.when(!choice.logprobs.is_empty() && !has_logprobs(client)));
+        choice.parts.iter().for_each(|part| lost.add(body(client, &part.body)));
     }
-    lost.extend(response.usage.as_ref().and_then(|usage| counts(client, usage)));
-    let mut named = Vec::new();
-    lost.into_iter().for_each(|name| once(&mut named, name));
-    named
+    if let Some(usage) = &response.usage {
+        lost.add(counts(client, usage));
+    }
+    lost
 }
 
-/// Adds a name that is not there yet.
-pub fn once(names: &mut Vec<&'static str>, name: &'static str) {
-    if !names.contains(&name) {
-        names.push(name);
-    }
-}
-
-fn body(client: Client, body: &Body<'_>) -> Option<&'static str> {
+fn body(client: Client, body: &Body<'_>) -> Lost {
     let plain = client == Client::OpenAiCompletions;
     match body {
-        Body::Thinking { .. } | Body::RedactedThinking(_) if plain => Some(THOUGHTS),
-        Body::ToolCall { .. } if plain => Some(CALLS),
+        Body::Thinking { .. } | Body::RedactedThinking(_) => Lost::THOUGHTS.when(plain),
+        Body::ToolCall { .. } => Lost::CALLS.when(plain),
         Body::Image(source) => image(client, source),
-        Body::Audio(_) | Body::Video(_) | Body::Document { .. } => Some(MEDIA),
-        _ => None,
+        Body::Audio(_) | Body::Video(_) | Body::Document { .. } => Lost::MEDIA,
+        Body::Text(_) | Body::Refusal(_) | Body::ToolResult { .. } => Lost::default(),
     }
 }
 
-fn image(client: Client, source: &Source<'_>) -> Option<&'static str> {
-    match (client, source) {
-        (Client::Anthropic | Client::OpenAiCompletions, _)
-        | (Client::OpenAiResponses, Source::Url(_)) => Some(MEDIA),
-        _ => None,
-    }
+fn has_logprobs(client: Client) -> bool {
+    !matches!(client, Client::Anthropic | Client::OpenAiCompletions)
 }
 
-fn counts(client: Client, usage: &Usage) -> Option<&'static str> {
+fn image(client: Client, source: &Source<'_>) -> Lost {
+    Lost::MEDIA.when(match client {
+        Client::Anthropic | Client::OpenAiCompletions => true,
+        Client::OpenAiResponses => matches!(source, Source::Url(_)),
+        Client::OpenAiChat | Client::Gemini => false,
+    })
+}
+
+fn counts(client: Client, usage: &Usage) -> Lost {
     match client {
-        Client::Anthropic if usage.reasoning_tokens > 0 => Some(REASONING_TOKENS),
-        Client::Gemini if usage.cache_creation_tokens > 0 => Some(CACHE_CREATION_TOKENS),
-        _ => None,
+        Client::Anthropic => Lost::REASONING_TOKENS.when(usage.reasoning_tokens > 0),
+        Client::Gemini => Lost::CACHE_CREATION_TOKENS.when(usage.cache_creation_tokens > 0),
+        _ => Lost::default(),
     }
 }
 
-/// Names what of a step of a streamed answer its client gets nothing of.
-pub fn step(client: Client, delta: &Delta<'_>) -> Option<&'static str> {
+/// What of a step of a streamed answer its client gets nothing of.
+fn step(client: Client, delta: &Delta<'_>) -> Lost {
     let plain = client == Client::OpenAiCompletions;
     match delta {
-        Delta::Lost(name) => Some(name),
-        Delta::Logprobs(_) if plain || client == Client::Anthropic => Some(LOGPROBS),
+        Delta::Lost(lost) => *lost,
+        Delta::Logprobs(_) => Lost::LOGPROBS.when(!has_logprobs(client)),
         Delta::Image(source) => image(client, source),
-        Delta::Thinking(_) | Delta::ThoughtEnd { .. } | Delta::RedactedThinking(_) if plain => {
-            Some(THOUGHTS)
+        Delta::Thinking(_) | Delta::ThoughtEnd { .. } | Delta::RedactedThinking(_) => {
+            Lost::THOUGHTS.when(plain)
         }
-        Delta::ToolStart { .. } if plain => Some(CALLS),
+        Delta::ToolStart { .. } => Lost::CALLS.when(plain),
         Delta::End(Some(usage)) => counts(client, usage),
-        _ => None,
+        _ => Lost::default(),
     }
 }
 
-/// Hands a step on to its client's writer, and notes in `names` what of it the client gets nothing of.
+/// Hands a step on to its client's writer, and notes what of it the client gets nothing of.
 pub fn pass(
     client: Client,
-    names: &mut Vec<&'static str>,
+    lost: &mut Lost,
     delta: &Delta<'_>,
     writer: &mut dyn StreamWriter,
     send: Send<'_>,
 ) {
-    if let Some(name) = step(client, delta) {
-        once(names, name);
-    }
+    lost.add(step(client, delta));
     if !matches!(delta, Delta::Lost(_)) {
         writer.write(delta, send);
     }
@@ -245,9 +250,12 @@ pub fn pass(
 
 /// The comment at the end of a stream that names what its client got nothing of, `None` for nothing.
 /// Google's own clients take every line of a stream for a piece of an answer, so theirs get none.
-pub fn comment(client: Client, names: &[&str]) -> Option<String> {
-    let told = client != Client::Gemini && !names.is_empty();
-    told.then(|| format!(": x-ai-dropped: {}\n\n", names.join(",")))
+pub fn comment(client: Client, lost: Lost) -> Option<String> {
+    if client == Client::Gemini || lost.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = lost.names().collect();
+    Some([": x-ai-dropped: ", &names.join(","), "\n\n"].concat())
 }
 
 /// Whether one of the members that a view does not know names sources.

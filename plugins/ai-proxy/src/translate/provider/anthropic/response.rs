@@ -6,7 +6,7 @@ use shared::usage::Report;
 
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Response};
-use crate::translate::lost;
+use crate::translate::lost::{self, Lost};
 
 /// Reads the answer. Blocks of tools that the provider runs itself are left out.
 pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
@@ -18,15 +18,11 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     if let Some(usage) = &api.usage {
         report.anthropic(usage);
     }
-    let mut dropped = Vec::new();
-    if content.iter().any(|block| lost::cites(&block.rest)) {
-        dropped.push(lost::CITATIONS);
-    }
+    let cited = content.iter().any(|block| lost::cites(&block.rest));
+    let mut dropped = Lost::CITATIONS.when(cited);
     let blocks = content.len();
     let parts: Vec<_> = content.into_iter().filter_map(read_block).map(Into::into).collect();
-    if parts.len() < blocks {
-        dropped.push(lost::PARTS);
-    }
+    dropped.add(Lost::PARTS.when(parts.len() < blocks));
     Ok(Response {
         id: api.id,
         model: api.model,

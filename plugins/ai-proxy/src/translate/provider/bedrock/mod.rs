@@ -53,13 +53,10 @@ fn error_kind(name: &str) -> ErrorKind {
     }
 }
 
-/// What this model has a place for: marks for the prompt cache on what is said, on tools, and within
-/// the results of tools; Anthropic's thoughts; and that a function failed.
-pub(in crate::translate) fn keeps(model: &str) -> ([bool; 3], bool, bool) {
+/// Whether a model is Anthropic's Claude, or Amazon's Nova.
+pub(in crate::translate) fn is_claude_or_nova(model: &str) -> (bool, bool) {
     let family = Family::of(model);
-    let claude = family == Family::Claude;
-    let marks = claude || matches!(family, Family::Nova | Family::Nova2);
-    ([marks, claude, false], claude, marks)
+    (family == Family::Claude, matches!(family, Family::Nova | Family::Nova2))
 }
 
 #[cfg(test)]

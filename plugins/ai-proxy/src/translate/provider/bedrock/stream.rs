@@ -9,7 +9,7 @@ use shared::protocol::bedrock::{BlockStart, Delta as ApiDelta, Error, Event, Rea
 
 use super::{error_kind, stop_reason};
 use crate::translate::ir::Delta;
-use crate::translate::lost;
+use crate::translate::lost::Lost;
 use crate::translate::provider::{self, Progress};
 
 /// A thought longer than this, in bytes, is streamed but not repeated with its signature.
@@ -123,7 +123,7 @@ impl StreamReader {
             call => (call, false),
         };
         if foreign {
-            step(Delta::Lost(lost::PARTS));
+            step(Delta::Lost(Lost::PARTS));
         }
         if let Some(ToolUse { id: Some(id), name: Some(name), .. }) = call {
             self.call = Call::Silent;
@@ -136,7 +136,7 @@ impl StreamReader {
             step(Delta::Text(text));
         }
         if delta.rest.iter().any(|(key, _)| key == "citation") {
-            step(Delta::Lost(lost::CITATIONS));
+            step(Delta::Lost(Lost::CITATIONS));
         }
         if let Some(reasoning) = delta.reasoning {
             self.reasoning(reasoning, step);

@@ -8,7 +8,7 @@ use shared::protocol::cohere::{Delta as ApiDelta, Event, Part, ToolCall};
 use super::response::read_logprob;
 use super::stop_reason;
 use crate::translate::ir::{Delta, StopReason};
-use crate::translate::lost;
+use crate::translate::lost::Lost;
 use crate::translate::provider::{self, Progress};
 
 /// What is known between the events of one stream.
@@ -71,7 +71,7 @@ impl provider::StreamReader for StreamReader {
             }
             "tool-call-end" => self.close(step),
             "message-end" => self.end(event.delta.unwrap_or_default(), step),
-            "citation-start" => step(Delta::Lost(lost::CITATIONS)),
+            "citation-start" => step(Delta::Lost(Lost::CITATIONS)),
             // Whatever is added later.
             _ => {}
         }

@@ -8,7 +8,7 @@ use shared::usage::Report;
 
 use super::{OWN_ID, stop_reason};
 use crate::translate::ir::{Arguments, Body, Choice, Logprob, Response, Source, StopReason};
-use crate::translate::lost;
+use crate::translate::lost::{self, Lost};
 use crate::translate::signature::{self, Origin};
 
 /// So much of an answer's name goes into the ids of its calls; OpenAI allows forty characters.
@@ -23,11 +23,9 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     }
     let mut ids = Ids::new(api.response_id.as_ref(), text);
     let mut choices = Vec::new();
-    let mut dropped = Vec::new();
+    let mut dropped = Lost::default();
     for (index, candidate) in api.candidates.into_iter().flatten().enumerate() {
-        if lost::cites(&candidate.rest) {
-            dropped.push(lost::CITATIONS);
-        }
+        dropped.add(Lost::CITATIONS.when(lost::cites(&candidate.rest)));
         choices.push(read_candidate(candidate, index, &mut ids, &mut dropped)?);
     }
     if choices.is_empty() {
@@ -44,7 +42,7 @@ fn read_candidate<'a>(
     candidate: Candidate<'a>,
     index: usize,
     ids: &mut Ids,
-    dropped: &mut Vec<&'static str>,
+    dropped: &mut Lost,
 ) -> Result<Choice<'a>, BadJson> {
     let path = format!("candidates[{index}]");
     let parts = candidate.content.and_then(|content| content.parts);
@@ -57,9 +55,7 @@ fn read_candidate<'a>(
     };
     let mut bodies: Vec<Body<'a>> = Vec::new();
     for part in parts {
-        if is_foreign(&part) {
-            dropped.push(lost::PARTS);
-        }
+        dropped.add(Lost::PARTS.when(is_foreign(&part)));
         let Read { thought, signature, body } = Read::of(part, ids);
         if let Some(text) = thought.filter(|text| !text.is_empty()) {
             bodies.push(Body::Thinking { text, signature: None });

@@ -8,7 +8,7 @@ use shared::protocol::gemini::{Candidate, Part as ApiPart, Response};
 use super::response::{Ids, Read, error_in, is_foreign, read_logprobs, status_of};
 use super::{error_kind, stop_reason};
 use crate::translate::ir::{Arguments, Body, Delta, StopReason};
-use crate::translate::lost;
+use crate::translate::lost::{self, Lost};
 use crate::translate::provider::{self, Progress};
 
 /// A thought longer than this, in bytes, is streamed but not repeated with its signature.
@@ -94,7 +94,7 @@ impl StreamReader {
         step: &mut dyn FnMut(Delta<'a>),
     ) -> Result<(), BadJson> {
         if lost::cites(&candidate.rest) {
-            step(Delta::Lost(lost::CITATIONS));
+            step(Delta::Lost(Lost::CITATIONS));
         }
         let parts = candidate.content.and_then(|content| content.parts);
         let parts: Vec<ApiPart<'a>> = match parts.map(|parts| parts.items()).transpose() {
@@ -106,7 +106,7 @@ impl StreamReader {
         };
         for part in parts {
             if is_foreign(&part) {
-                step(Delta::Lost(lost::PARTS));
+                step(Delta::Lost(Lost::PARTS));
             }
             self.part(Read::of(part, ids), step);
         }

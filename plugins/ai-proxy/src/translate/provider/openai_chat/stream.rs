@@ -7,7 +7,7 @@ use shared::protocol::openai_chat::{Choice, Message, Part as ApiPart, Response, 
 use super::response::{read_error_value, read_logprobs};
 use super::{error_kind, stop_reason};
 use crate::translate::ir::{Delta, StopReason};
-use crate::translate::lost;
+use crate::translate::lost::{self, Lost};
 use crate::translate::provider::{self, Progress};
 
 /// What is known between the chunks of one stream.
@@ -60,7 +60,7 @@ impl provider::StreamReader for StreamReader {
             step(Delta::Start { id: chunk.id, model: chunk.model });
         }
         if lost::cites(&chunk.rest) {
-            step(Delta::Lost(lost::CITATIONS));
+            step(Delta::Lost(Lost::CITATIONS));
         }
         // One answer was asked for.
         for choice in chunk.choices.into_iter().flatten().take(1) {
@@ -107,7 +107,7 @@ impl StreamReader {
         step: &mut dyn FnMut(Delta<'a>),
     ) -> Result<(), BadJson> {
         if lost::cites(&delta.rest) {
-            step(Delta::Lost(lost::CITATIONS));
+            step(Delta::Lost(Lost::CITATIONS));
         }
         if let Some(text) = delta.reasoning_content.filter(|text| !text.is_empty()) {
             step(Delta::Thinking(text));

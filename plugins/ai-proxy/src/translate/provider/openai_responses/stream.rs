@@ -9,7 +9,7 @@ use super::response::{
     PARAGRAPH, parts, read_error_value, read_logprobs, said, seal, stop, string, thought,
 };
 use crate::translate::ir::{Body, Delta};
-use crate::translate::lost;
+use crate::translate::lost::Lost;
 use crate::translate::provider::{self, Progress};
 
 /// The most calls whose arguments are being streamed at once.
@@ -116,7 +116,7 @@ impl StreamReader {
                     self.items.step(item, Delta::Logprobs(logprobs), step)?;
                 }
             }
-            "response.output_text.annotation.added" => step(Delta::Lost(lost::CITATIONS)),
+            "response.output_text.annotation.added" => step(Delta::Lost(Lost::CITATIONS)),
             "response.refusal.delta" => self.text(item, event.delta.map(Delta::Refusal), step)?,
             "response.reasoning_summary_text.delta" => {
                 self.thinking(item, Some(event.summary_index.unwrap_or(0)), event.delta, step)?;
@@ -242,7 +242,7 @@ impl StreamReader {
             }
             Some("reasoning") => self.thought_ends(at, item, step)?,
             Some("message") | None => {}
-            Some(_) => step(Delta::Lost(lost::PARTS)),
+            Some(_) => step(Delta::Lost(Lost::PARTS)),
         }
         self.items.end(at, step)
     }
