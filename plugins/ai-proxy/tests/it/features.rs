@@ -3,17 +3,14 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "support/cases.rs"]
-mod cases;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::cases::{ANSWERED, ASKED, Answered, Asked, CLIENTS, NO, PROVIDERS};
 use ai_proxy::config::Protocol;
 use ai_proxy::translate::client::Client;
-use cases::{ANSWERED, ASKED, Answered, Asked, CLIENTS, NO, PROVIDERS};
 use serde_json::Value;
 
 const CLIENT_TITLES: [(&str, Client); 4] = [

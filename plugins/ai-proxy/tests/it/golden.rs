@@ -4,20 +4,18 @@
 //!   what each provider gets, or the refusal.
 //! - `golden/answers/<provider>/<case>/answer.json`, `error.json` or `stream.sse` is what a provider
 //!   answers, `answer.<client>.json` (...) beside it what each client gets, with what it gets nothing of
-//!   named as `x-ai-dropped`. A stream of Amazon's is
-//!   written as server-sent events too: the event's type and its payload.
+//!   named as `x-ai-dropped`. A stream of Amazon's is written as server-sent events too: the event's type
+//!   and its payload.
 //!
 //! To add a case, add its first file and run with `UPDATE=1`, which writes what comes out; read it
 //! before you commit it.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)]
 
-#[path = "support/cases.rs"]
-mod cases;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::cases::{ANSWERED, ASKED, CLIENTS, NO, PROVIDERS};
 use ai_proxy::config::Protocol;
 use ai_proxy::presets;
 use ai_proxy::provider::Cloud;
@@ -25,7 +23,6 @@ use ai_proxy::translate::client::{Client, Context};
 use ai_proxy::translate::ir::Unsupported;
 use ai_proxy::translate::lost::{self, Lost};
 use ai_proxy::translate::provider::{self, Options};
-use cases::{ANSWERED, ASKED, CLIENTS, NO, PROVIDERS};
 use serde_json::{Value, json};
 use shared::sse;
 
