@@ -36,6 +36,9 @@ pub enum Fact {
     Attempts,
     /// The path that the client asked for, with its query.
     Path,
+    /// The client's `anthropic-version` and, in a second line, its `anthropic-beta`; absent if it has
+    /// sent neither.
+    Versions,
     /// `passthrough` where the provider gets the client's own key.
     Key,
     /// Token counts of the answer, as JSON of [`Usage`](crate::usage::Usage).
@@ -100,13 +103,14 @@ pub enum Fact {
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Fact; 34] = [
+    pub const ALL: [Fact; 35] = [
         Fact::RequestedModel,
         Fact::Targets,
         Fact::Provider,
         Fact::Model,
         Fact::Attempts,
         Fact::Path,
+        Fact::Versions,
         Fact::Key,
         Fact::Usage,
         Fact::Consumer,
@@ -152,6 +156,7 @@ impl Fact {
                 Fact::RequestedModel
                     | Fact::Targets
                     | Fact::Path
+                    | Fact::Versions
                     | Fact::Key
                     | Fact::Route
                     | Fact::Feedback
@@ -167,6 +172,7 @@ impl Fact {
             Fact::Model => "ai.model",
             Fact::Attempts => "ai.attempts",
             Fact::Path => "ai.path",
+            Fact::Versions => "ai.versions",
             Fact::Key => "ai.key",
             Fact::Usage => "ai.usage",
             Fact::Consumer => "ai.consumer",

@@ -334,6 +334,11 @@ pub struct Out<'a> {
 }
 
 impl Out<'_> {
+    /// Sends bytes that are no event, as a comment is, to the client.
+    pub fn pass(&mut self, raw: &[u8]) {
+        self.bytes.extend_from_slice(raw);
+    }
+
     /// Sends an event on.
     pub fn send(&mut self, cx: &mut Cx<'_>, event: &Event<'_>) {
         match self.filters.split_last_mut() {

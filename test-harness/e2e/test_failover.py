@@ -24,6 +24,16 @@ def test_the_next_provider_answers(fresh, ask, failure):
     assert "authorization" not in dict(second["headers"])
 
 
+def test_what_anthropics_clients_choose_in_headers_reaches_anthropic_alone(fresh):
+    body = {"model": "best", "max_tokens": 99, "messages": [{"role": "user", "content": "hello"}]}
+    chosen = {"anthropic-version": "2023-06-01", "anthropic-beta": "context-1m-2025-08-07"}
+    answer = fresh.post(body, {"on": {"openai": {"status": 503}}}, path="/messages", headers=chosen)
+    assert answer.status_code == 200 and answer.json()["type"] == "message", answer.text
+    first, second = (dict(fresh.received(name)[0]["headers"]) for name in ("openai", "anthropic"))
+    assert not chosen.keys() & first.keys()
+    assert chosen.items() <= second.items()
+
+
 def test_a_streamed_request_fails_over_too(fresh, ask):
     client = fresh.client({"text": "here", "on": {"openai": {"status": 500}}})
     chunks = list(client.chat.completions.create(**ask("best"), stream=True))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import two_servers
 from gateway.stack import KEYS
 
 SERVICE = {"name": "ranking", "paths": ["/rank/v2/rerank"], "strip_prefix": "/rank", "model": "/model",
@@ -15,14 +16,24 @@ BODY = b'{ "model":"rerank-v3.5", "query":"x",  "documents":["a", "b"], "top_n":
 
 
 @pytest.fixture(scope="module")
-def gateway(configured, example):
+def servers():
+    both = [two_servers.Server(), two_servers.Server()]
+    yield both
+    for server in both:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def gateway(configured, example, servers):
     def edit(text):
         text = text.replace('"models": [\n', f'"services": [{json.dumps(SERVICE)}], "models": [\n', 1)
         if example == "full-chain.yaml":
             # In the bundle ai-proxy's are enough.
             for section in ('"pii": {', '"rules": ['):
                 text = text.replace(section, f'"services": ["/rank/*"], {section}', 1)
-        return text.replace('"rules": [', f'"rules": [{json.dumps(LIMIT)},', 1)
+        text = text.replace('"rules": [', f'"rules": [{json.dumps(LIMIT)},', 1)
+        return two_servers.reaching(text, servers) if example == "full-chain.yaml" else text
 
     return configured(edit)
 
@@ -62,3 +73,34 @@ def test_what_a_service_counts_is_limited(gateway):
     assert "the images are used up" in refused.json()["error"]["message"]
     assert rank("another").status_code == 200
     assert len(gateway.received("cohere")) == 3
+
+
+def see(gateway):
+    root = gateway.stack.base_url.removesuffix("/v1")
+    return gateway.http.post(f"{root}/sight/infer?x=y", content=PICTURE, headers={
+        "content-type": "application/json", "x-meter": "seen"})
+
+
+PICTURE = b'{ "picture": "iVBORw0KGgo=",  "labels" : [1.50] }'
+
+
+def test_a_second_server_is_asked_when_the_first_fails_and_what_it_counts_is_limited(
+        gateway, example, servers):
+    if example != "full-chain.yaml":
+        pytest.skip("the cluster of each attempt has the same filter there")
+    first, second = servers
+    # A mistake of the client's is told as it is, wherever it is asked.
+    first.status = 422
+    answer = see(gateway)
+    assert (answer.status_code, answer.json(), second.asked) == (422, first.answer, [])
+    first.status = 503
+    for _ in range(2):
+        answer = see(gateway)
+        assert (answer.status_code, answer.json()) == (200, second.answer), answer.text
+        assert (answer.headers["x-ai-provider"], answer.headers["x-ai-route"]) == ("second", "sight")
+    assert first.asked[:2] == 2 * [("/v2/infer?x=y", "Bearer key-of-first", PICTURE)]
+    assert second.asked == 2 * [("/v2/infer?x=y", "Bearer key-of-second", PICTURE)]
+    # Two pictures each.
+    refused = see(gateway)
+    assert refused.status_code == 429 and "the images are used up" in refused.text
+    assert len(second.asked) == 2

@@ -23,6 +23,7 @@ use crate::service::Compiled;
 use crate::translate::client::{Client, Context, Send, StreamWriter};
 use crate::translate::count;
 use crate::translate::ir::{Choice, Delta, Response, StopReason};
+use crate::translate::lost::{self, Lost};
 use crate::translate::provider::{self, StreamReader};
 
 /// What came of an attempt.
@@ -30,7 +31,10 @@ use crate::translate::provider::{self, StreamReader};
 pub struct Answer {
     provider: String,
     model: String,
+    /// Of the request.
     dropped: Vec<String>,
+    /// Of the answer.
+    lost: Lost,
     status: u16,
     kind: BodyKind,
     vendor: Vendor,
@@ -88,7 +92,7 @@ impl Begun {
             return;
         }
         *self = match delta {
-            Delta::Start { .. } => return,
+            Delta::Start { .. } | Delta::Lost(_) => return,
             Delta::Text(text) | Delta::Thinking(text) | Delta::ToolArguments(text)
                 if text.is_empty() =>
             {
@@ -150,6 +154,7 @@ impl Answer {
             provider: provider.name.clone(),
             model: model.into(),
             dropped: attempt.dropped.clone(),
+            lost: Lost::default(),
             status: 0,
             kind: BodyKind::Other,
             vendor: asked.vendor,
@@ -212,9 +217,7 @@ impl Answer {
         self.status = head.status;
         head.headers.set("x-ai-provider", &self.provider);
         head.headers.set("x-ai-model", &printable(&self.model));
-        if !self.dropped.is_empty() {
-            head.headers.set("x-ai-dropped", &printable(&self.dropped.join(",")));
-        }
+        self.tell_dropped(head);
         for (name, value) in &self.headers {
             head.headers.set(name, value);
         }
@@ -253,6 +256,27 @@ impl Answer {
                 json_headers(head);
                 Interest::Rewrite
             }
+        }
+    }
+
+    /// Names what the client's request, and so far the answer, lost on the way.
+    pub fn tell_dropped(&self, head: &mut ResponseHead<'_>) {
+        let mut named = String::new();
+        let mut names: Vec<&str> = self.dropped.iter().map(String::as_str).collect();
+        self.lost.names().for_each(|name| names.push(name));
+        for name in names {
+            let name = printable(name);
+            if named.len() + name.len() > MOST_DROPPED {
+                named.push_str(",...");
+                break;
+            }
+            if !named.is_empty() {
+                named.push(',');
+            }
+            named.push_str(&name);
+        }
+        if !named.is_empty() {
+            head.headers.set("x-ai-dropped", &named);
         }
     }
 
@@ -304,6 +328,7 @@ impl Answer {
                 provider::read(self.protocol, text).map(|response| {
                     self.filtered = is_filtered(&response);
                     let client = self.client.unwrap_or(Client::OpenAiChat);
+                    self.lost = lost::answer(client, &response);
                     let text = client.write(&response, context);
                     let text = if self.array { format!("[{text}]") } else { text };
                     (text, response.usage)
@@ -318,6 +343,9 @@ impl Answer {
         match translated {
             Ok((text, usage)) => {
                 self.report.set(usage);
+                if !self.lost.is_empty() {
+                    self.tell_dropped(head);
+                }
                 Some(text.into_bytes())
             }
             Err(error) => {
@@ -390,9 +418,10 @@ impl Answer {
                 if reader.progress().ended {
                     return true;
                 }
+                let client = self.client.unwrap_or(Client::OpenAiChat);
                 let read = reader.read(name, data, &mut |delta| {
                     see(&mut self.begun, &mut self.filtered, &delta);
-                    writer.write(&delta, send);
+                    lost::pass(client, &mut self.lost, &delta, writer.as_mut(), send);
                 });
                 if let Err(error) = read {
                     log::warn!("provider {} sent an unreadable event: {error}", self.provider);
@@ -439,7 +468,9 @@ impl Answer {
             Form::Document(_) => return,
         };
         let ended = reader.progress().ended;
-        if !ended && !reader.finish(&mut |delta| writer.write(&delta, send)) {
+        let client = self.client.unwrap_or(Client::OpenAiChat);
+        let mut pass = |delta| lost::pass(client, &mut self.lost, &delta, writer.as_mut(), send);
+        if !ended && !reader.finish(&mut pass) {
             log::warn!("provider {} ended its stream too early", self.provider);
             reader.progress().ended = true;
             no_answer(&mut self.begun, &self.provider);
@@ -454,6 +485,15 @@ impl Answer {
             Some((service, usage)) => *usage = service.usage(text).or(*usage),
             None => provider::observe(self.protocol, text, &mut self.report),
         }
+    }
+
+    /// The comment that ends a stream, see [`lost::comment`]. Once.
+    pub fn comment(&mut self) -> Option<String> {
+        let Form::Translated { reader, .. } = &mut self.form else { return None };
+        if self.lost.is_empty() || !reader.progress().ended {
+            return None;
+        }
+        lost::comment(self.client?, std::mem::take(&mut self.lost))
     }
 
     fn fail(&self, head: &mut ResponseHead<'_>, error: &ApiError) -> Vec<u8> {
@@ -499,6 +539,9 @@ fn only_usage(data: &str) -> bool {
             chunk.usage.is_some() && chunk.choices.is_none_or(|choices| choices.is_empty())
         })
 }
+
+/// Longest `x-ai-dropped`, in bytes.
+const MOST_DROPPED: usize = 1024;
 
 /// Words that stand in every answer that a filter has kept back.
 const FILTERED: [&str; 5] = ["content_filter", "refusal", "SAFETY", "blockReason", "PROHIBITED"];

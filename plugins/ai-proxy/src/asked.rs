@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Cx};
-use shared::host::Map;
+use shared::host::{Host, Map};
 use shared::json::{BadJson, JsonStr, parse};
 use shared::multipart;
 use shared::percent;
@@ -46,6 +46,30 @@ pub struct Asked {
     pub get: bool,
     /// The objects it names that a provider keeps.
     pub held: Held,
+    /// Which version of Anthropic's API the client speaks, and with which of its features.
+    pub versions: Versions,
+}
+
+/// What clients of Anthropic choose in headers, as [`Fact::Versions`](shared::facts::Fact::Versions) has
+/// it. <https://docs.anthropic.com/en/api/versioning>, <https://docs.anthropic.com/en/api/beta-headers>
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Versions(pub String);
+
+impl Versions {
+    /// As the client has sent them, as long as no attempt has changed its headers.
+    pub fn sent(host: &dyn Host) -> Versions {
+        let header = |name| host.header(Map::Request, name);
+        let text = match (header("anthropic-version"), header("anthropic-beta")) {
+            (None, None) => return Versions::default(),
+            (version, beta) => [version.unwrap_or_default(), beta.unwrap_or_default()].join(&b'\n'),
+        };
+        Versions(String::from_utf8(text).unwrap_or_default())
+    }
+
+    /// `anthropic-version` and `anthropic-beta`, empty where nothing was chosen.
+    pub fn both(&self) -> (&str, &str) {
+        self.0.split_once('\n').unwrap_or_default()
+    }
 }
 
 /// What a client wants done.
@@ -217,6 +241,7 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
         tail: tail(path).unwrap_or_default().to_owned(),
         get: cx.host.method().is_some_and(|method| method == "GET"),
         held: Held::default(),
+        versions: Versions::default(),
     };
     if matches!(operation, Operation::Generic(_)) {
         // Its body is its own business.

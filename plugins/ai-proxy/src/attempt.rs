@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use serde_json::Value;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts;
 use shared::host::{Capability, Host, HostError, Map};
 use shared::request::RequestBody;
 
-use crate::asked::{Asked, ModelAt, Operation};
+use crate::asked::{Asked, ModelAt, Operation, Versions};
 use crate::auth::{self, CLIENT_HEADERS, Unsigned};
 use crate::config::{OnUnsupported, Protocol};
 use crate::document::{self, Asking, Document};
@@ -46,7 +47,8 @@ const STRIPPED: [&str; 15] = [
 ];
 
 /// Headers by which clients of Anthropic choose its API's version and features.
-const ANTHROPIC_HEADERS: [&str; 2] = ["anthropic-version", "anthropic-beta"];
+const VERSION_HEADER: &str = "anthropic-version";
+const BETA_HEADER: &str = "anthropic-beta";
 
 /// The version of Anthropic's API that is spoken.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -70,6 +72,8 @@ pub struct Attempt {
     pub custom_tools: Vec<String>,
     /// What the answer is to become, if it is one document and no chat.
     pub document: Option<Document>,
+    /// [`Asked::versions`].
+    pub versions: Versions,
 }
 
 /// What an attempt is made in.
@@ -114,6 +118,7 @@ impl Attempt {
             echo: String::new(),
             custom_tools: Vec::new(),
             document: None,
+            versions: asked.versions.clone(),
             wire,
         };
         let options = Options {
@@ -250,7 +255,7 @@ fn edits(
         overrides.set.insert("stream_options".into(), options);
     }
     if chat && provider.protocol == Protocol::Anthropic && provider.cloud != Cloud::Own {
-        overrides = cloud_overrides(provider.cloud).and(&overrides);
+        overrides = cloud_overrides(provider.cloud, &asked.versions).and(&overrides);
     }
     let mut edits = match &asked.model_at {
         Some(ModelAt::Form(range)) if asked.model != model => {
@@ -270,10 +275,11 @@ fn edits(
     edits
 }
 
-/// On other clouds the model and whether to stream stand in Anthropic's path, the version in the body.
+/// On other clouds the model and whether to stream stand in Anthropic's path, the version in the body. So
+/// do, on Amazon's, the names of its API's features; Google's takes them in the header.
 /// <https://docs.anthropic.com/en/api/claude-on-vertex-ai>,
 /// <https://docs.anthropic.com/en/api/claude-on-amazon-bedrock>
-fn cloud_overrides(cloud: Cloud) -> Overrides {
+fn cloud_overrides(cloud: Cloud, versions: &Versions) -> Overrides {
     let mut overrides = Overrides::default();
     if let Some(version) = cloud.anthropic_version() {
         overrides.default.insert("anthropic_version".into(), version.into());
@@ -281,6 +287,11 @@ fn cloud_overrides(cloud: Cloud) -> Overrides {
     }
     if cloud == Cloud::Bedrock {
         overrides.remove.push("stream".into());
+        let names = versions.both().1.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names: Vec<Value> = names.map(Value::from).collect();
+        if !names.is_empty() {
+            overrides.default.insert("anthropic_beta".into(), names.into());
+        }
     }
     overrides
 }
@@ -307,16 +318,16 @@ pub fn headers(
     attempt: &Attempt,
     client_key: Option<&str>,
     request: Unsigned<'_>,
-    host: &dyn Host,
 ) -> Result<Vec<(String, String)>, ApiError> {
     let mut headers = provider.headers.clone();
-    if attempt.wire.protocol == Protocol::Anthropic && provider.cloud == Cloud::Own {
-        for name in ANTHROPIC_HEADERS {
-            let value = host.header(Map::Request, name).and_then(|v| String::from_utf8(v).ok());
-            let usual = (name == "anthropic-version").then(|| ANTHROPIC_VERSION.to_owned());
-            let given = headers.iter().any(|(given, _)| given == name);
-            if let Some(value) = value.or(usual).filter(|_| !given) {
-                headers.push((name.into(), value));
+    if attempt.wire.protocol == Protocol::Anthropic && provider.cloud != Cloud::Bedrock {
+        let (version, beta) = attempt.versions.both();
+        let version = if version.is_empty() { ANTHROPIC_VERSION } else { version };
+        // On Google's cloud it stands in the body.
+        let version = if provider.cloud == Cloud::Own { version } else { "" };
+        for (name, value) in [(VERSION_HEADER, version), (BETA_HEADER, beta)] {
+            if !value.is_empty() && !headers.iter().any(|(given, _)| given == name) {
+                headers.push((name.into(), value.to_owned()));
             }
         }
     }
@@ -348,11 +359,11 @@ pub fn address(
     let method = host.method().unwrap_or_else(|| "POST".into());
     let now = host.now_nanos() / 1_000_000_000;
     let request = Unsigned { method: &method, path: &attempt.wire.path, body, now };
-    let headers = headers(provider, attempt, client_key.as_deref(), request, host)?;
+    let headers = headers(provider, attempt, client_key.as_deref(), request)?;
     strip(gateway, host, false);
-    if attempt.wire.protocol != Protocol::Anthropic {
-        // That of an attempt before this one.
-        let _ = host.remove_header(Map::Request, "anthropic-version");
+    // Those of the client, or of an attempt before this one.
+    for name in [VERSION_HEADER, BETA_HEADER] {
+        let _ = host.remove_header(Map::Request, name);
     }
     if !host.can(Capability::Clusters) {
         // Where the configuration does not declare it, the route has one upstream.

@@ -52,6 +52,7 @@ pub(crate) fn request(
         tail: String::new(),
         get: false,
         held: Held::default(),
+        versions: Default::default(),
     };
     let attempt = Attempt::new(&circumstances, configured, None, model, &asked, text);
     let mut attempt = attempt.map_err(|error| error.message)?;

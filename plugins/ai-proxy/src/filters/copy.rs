@@ -138,7 +138,7 @@ fn copy(
     let body = attempt.take_body(body.as_bytes());
     let now = cx.host.now_nanos() / 1_000_000_000;
     let unsigned = Unsigned { method: "POST", path: &attempt.wire.path, body: &body, now };
-    let mut headers = headers(provider, &attempt, None, unsigned, cx.host).ok()?;
+    let mut headers = headers(provider, &attempt, None, unsigned).ok()?;
     headers.push(("content-type".into(), "application/json".into()));
     headers.push(("accept-encoding".into(), "identity".into()));
     let cluster = shadow.cluster.clone().or_else(|| target.cluster.clone());

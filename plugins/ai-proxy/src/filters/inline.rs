@@ -196,7 +196,10 @@ impl InlineFilter {
         }
         let (interest, _) = answer_head(&self.gateway, answer, cx, &mut head);
         let body = if kind.is_stream() && interest != Interest::Ignore {
-            stream(answer, kind, &reply.body)
+            let body = stream(answer, kind, &reply.body);
+            // Here the head has not gone out yet.
+            answer.tell_dropped(&mut head);
+            body
         } else if interest == Interest::Ignore {
             reply.body
         } else {
@@ -247,7 +250,7 @@ fn call(
     let method = host.method().unwrap_or_else(|| "POST".into());
     let now = host.now_nanos() / 1_000_000_000;
     let request = Unsigned { method: &method, path: &attempt.wire.path, body: &body, now };
-    let mut headers = headers(provider, attempt, client_key.as_deref(), request, host)?;
+    let mut headers = headers(provider, attempt, client_key.as_deref(), request)?;
     let content_type = host.header(Map::Request, "content-type");
     let content_type = content_type.and_then(|value| String::from_utf8(value).ok());
     headers.push(("content-type".into(), content_type.unwrap_or_else(|| JSON.into())));

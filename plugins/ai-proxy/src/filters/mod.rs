@@ -21,7 +21,7 @@ use shared::request::RequestBody;
 
 use crate::admin;
 use crate::answer::{Answer, printable};
-use crate::asked::{self, Asked, Operation};
+use crate::asked::{self, Asked, Operation, Versions};
 use crate::attempt::{Attempt, Circumstances};
 use crate::config::{Key, Role};
 use crate::feedback;
@@ -73,6 +73,13 @@ fn read(
     body: &RequestBody,
 ) -> Result<Asked, ApiError> {
     let mut asked = asked::read(cx, path, body)?;
+    // An attempt before this one has changed the headers.
+    asked.versions = match cx.facts.get(cx.host, Fact::Path) {
+        Some(path) if !path.is_empty() => {
+            Versions(cx.facts.get(cx.host, Fact::Versions).unwrap_or_default())
+        }
+        _ => Versions::sent(cx.host),
+    };
     if let Operation::Generic(_) = asked.operation {
         gateway.read_service(&mut asked, path, body.text())?;
     }
@@ -136,6 +143,9 @@ fn choose<'g>(
     }
     if let Some(path) = cx.host.path() {
         cx.facts.set(cx.host, Fact::Path, path);
+    }
+    if !asked.versions.0.is_empty() {
+        cx.facts.set(cx.host, Fact::Versions, asked.versions.0.as_str());
     }
     Ok(choice)
 }
@@ -410,11 +420,16 @@ fn forward(answer: &mut Answer, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Ou
     });
     if !replaced {
         out.send(cx, event);
+    } else if let Some(comment) = answer.comment() {
+        out.pass(comment.as_bytes());
     }
 }
 
 /// Ends a stream of a provider in the client's form.
 fn finish(gateway: &Gateway, answer: &mut Answer, cx: &mut Cx<'_>, out: &mut Out<'_>) {
     answer.end(&mut |name, data| out.send(cx, &Event { name, data, raw: None }));
+    if let Some(comment) = answer.comment() {
+        out.pass(comment.as_bytes());
+    }
     state_usage(gateway, cx, answer);
 }

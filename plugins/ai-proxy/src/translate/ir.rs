@@ -11,6 +11,8 @@ use shared::errors::ErrorKind;
 use shared::json::JsonStr;
 use shared::usage::Usage;
 
+use super::lost::Lost;
+
 /// A request for a chat completion.
 #[derive(Debug, Default)]
 pub struct Request<'a> {
@@ -99,6 +101,22 @@ pub enum Field {
     ParallelToolCalls,
     /// [`Request::user`].
     User,
+    /// [`Part::cache_control`], or that of a tool.
+    CacheControl,
+    /// [`Tool::strict`].
+    Strict,
+    /// That the function of a [`Body::ToolResult`] failed.
+    ToolFailure,
+    /// The title of a [`Body::Document`].
+    Title,
+    /// [`Body::Thinking`] and [`Body::RedactedThinking`] that another provider has signed.
+    Thoughts,
+    /// [`Request::cache_key`].
+    CacheKey,
+    /// [`Request::store`].
+    Store,
+    /// [`Request::metadata`], or some of it.
+    Metadata,
 }
 
 /// What cannot be left out and that the provider has nothing for: `audio`, `more than one answer`.
@@ -384,6 +402,8 @@ pub struct Response<'a> {
     pub choices: Vec<Choice<'a>>,
     /// The token counts.
     pub usage: Option<Usage>,
+    /// What it says that has no place here, see [`lost`](super::lost).
+    pub dropped: Lost,
 }
 
 /// One of the answers.
@@ -447,6 +467,8 @@ pub enum Delta<'a> {
     },
     /// Its arguments go on: a piece of a JSON document.
     ToolArguments(JsonStr<'a>),
+    /// Something that has no place here, see [`lost`](super::lost).
+    Lost(Lost),
     /// The answer is over.
     Stop(StopReason),
     /// The provider gives up; nothing follows.

@@ -5,6 +5,7 @@ pub mod client;
 pub mod count;
 pub mod embed;
 pub mod ir;
+pub mod lost;
 mod media;
 pub mod provider;
 pub mod signature;

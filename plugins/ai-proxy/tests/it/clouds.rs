@@ -187,3 +187,39 @@ fn a_gemini_client_without_events_gets_an_array() {
     let out: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(out[0]["candidates"][0]["content"]["parts"][0]["text"], "Hello");
 }
+
+#[test]
+fn names_of_anthropics_features_go_where_each_cloud_wants_them() {
+    let asked = |model: &str, path: &str| {
+        let host = messages_host();
+        host.put(Map::Request, "anthropic-version", "2023-06-01");
+        host.put(Map::Request, "anthropic-beta", "one-2025-01-01, two-2025-01-01");
+        let plugin = plugin();
+        plugin.tick(&host);
+        for call in 1..=host.calls.borrow().len() {
+            let body = br#"{"access_token":"ya29.x","expires_in":3600}"#.to_vec();
+            let content_type = "application/json".to_owned();
+            let reply = CallReply { status: Some(200), content_type, retry_after: None, body };
+            plugin.called(&host, CallId(u32::try_from(call).unwrap()), reply);
+        }
+        assert!(send(&mut exchange(&plugin), &host, &ask(model, r#","max_tokens":9"#)), "{model}");
+        assert!(host.text(Map::Request, ":path").unwrap().ends_with(path), "{model}");
+        assert_eq!(host.text(Map::Request, "anthropic-version"), None, "{model}");
+        let body: Value = serde_json::from_str(&host.body_text(Body::Request)).unwrap();
+        (host.text(Map::Request, "anthropic-beta"), body)
+    };
+    let (header, body) = asked("claude", "/invoke");
+    assert_eq!(header, None);
+    assert_eq!(body["anthropic_beta"], json!(["one-2025-01-01", "two-2025-01-01"]));
+    assert_eq!(body["anthropic_version"], "bedrock-2023-05-31");
+
+    let (header, body) = asked("opus", ":rawPredict");
+    assert_eq!(header.unwrap(), "one-2025-01-01, two-2025-01-01");
+    assert_eq!(body.get("anthropic_beta"), None);
+    assert_eq!(body["anthropic_version"], "vertex-2023-10-16");
+
+    for (model, path) in [("nova", "/converse"), ("gemini", ":generateContent")] {
+        let (header, body) = asked(model, path);
+        assert_eq!((header, body.get("anthropic_beta")), (None, None), "{model}");
+    }
+}

@@ -2,11 +2,14 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use ai_proxy::config::Protocol;
 use ai_proxy::translate::client::{Client, Context};
+use ai_proxy::translate::ir::Delta;
+use ai_proxy::translate::lost::{self, Lost};
 use ai_proxy::translate::provider;
 use shared::eventstream::{self, Value};
 use shared::filter::BodyKind;
@@ -61,71 +64,76 @@ fn amazon(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What the client gets, and whether the stream was complete.
-fn translated(stream: &Stream, client: Client, size: usize) -> (String, bool) {
-    let context = Context { model: "m".into(), include_usage: true, ..Context::default() };
-    let mut writer = client.stream(context);
-    let mut reader = provider::stream(stream.protocol);
-    let mut out = Vec::new();
-    let mut framer = Framer::of(stream.kind);
-    let mut one = |frame: Frame<'_>| {
-        let Some(data) = frame.data else { return };
-        if reader.progress().ended {
-            return;
-        }
-        let mut send = |name: Option<&str>, data: &str| sse::write_event(&mut out, name, data);
-        if reader.read(frame.name, &data, &mut |delta| writer.write(&delta, &mut send)).is_err() {
-            reader.progress().ended = true;
-            sse::write_event(&mut out, None, "unreadable");
-        }
-    };
-    for chunk in stream.bytes.chunks(size) {
-        if framer.push(chunk, &mut one).is_err() {
-            break;
-        }
-    }
-    let _ = framer.finish(&mut one);
-    let mut send = |name: Option<&str>, data: &str| sse::write_event(&mut out, name, data);
-    let complete =
-        reader.progress().ended || reader.finish(&mut |delta| writer.write(&delta, &mut send));
-    (String::from_utf8(out).unwrap(), complete)
+/// What a framer makes of a stream that comes in pieces.
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+struct Framed {
+    frames: Vec<(Option<String>, Option<String>)>,
+    broken: bool,
 }
 
-type Frames = Vec<(Option<String>, Option<String>)>;
-
-fn frames(stream: &Stream, at: usize) -> Frames {
-    let mut seen = Vec::new();
+fn framed<'s>(stream: &Stream, pieces: impl IntoIterator<Item = &'s [u8]>) -> Framed {
+    let mut framed = Framed::default();
     let mut framer = Framer::of(stream.kind);
     let mut note = |frame: Frame<'_>| {
-        seen.push((frame.name.map(str::to_owned), frame.data.map(|data| data.into_owned())));
+        let data = frame.data.map(|data| data.into_owned());
+        framed.frames.push((frame.name.map(str::to_owned), data));
     };
-    let (one, other) = stream.bytes.split_at(at);
-    let _ = framer.push(one, &mut note).and_then(|()| framer.push(other, &mut note));
+    let mut pieces = pieces.into_iter();
+    let broken = pieces.any(|piece| framer.push(piece, &mut note).is_err());
     let _ = framer.finish(&mut note);
-    seen
+    Framed { broken, ..framed }
 }
 
+/// What each client gets of a stream, and whether it was complete. The provider's side is the same for
+/// all of them, so it is read once.
+fn translated(protocol: Protocol, framed: &Framed) -> Vec<Vec<u8>> {
+    let context = Context { model: "m".into(), include_usage: true, ..Context::default() };
+    let mut outs = Client::ALL.map(|client| (client, client.stream(context.clone()), Vec::new()));
+    let mut lost = Client::ALL.map(|_| Lost::default());
+    let mut reader = provider::stream(protocol);
+    let mut step = |delta: Delta<'_>| {
+        for ((client, writer, out), lost) in outs.iter_mut().zip(&mut lost) {
+            let mut send = |name: Option<&str>, data: &str| sse::write_event(out, name, data);
+            lost::pass(*client, lost, &delta, writer.as_mut(), &mut send);
+        }
+    };
+    let mut fate = format!("broken: {}", framed.broken);
+    for (name, data) in &framed.frames {
+        let Some(data) = data else { continue };
+        if !reader.progress().ended && reader.read(name.as_deref(), data, &mut step).is_err() {
+            reader.progress().ended = true;
+            fate.push_str(", unreadable");
+        }
+    }
+    let complete = reader.progress().ended || reader.finish(&mut step);
+    fate.push_str(if complete { ", complete" } else { ", cut off" });
+    outs.into_iter().map(|(_, _, out)| [out.as_slice(), fate.as_bytes()].concat()).collect()
+}
+
+/// Translators are given frames, whatever pieces these came in, so each list of frames that comes out of
+/// any cut is translated once.
 #[test]
-fn every_client_gets_the_same_bytes_however_the_stream_is_cut() {
+fn every_client_gets_the_same_bytes_wherever_the_stream_is_cut() {
     let streams = recorded();
     assert!(streams.len() > 40, "recorded streams are missing: {}", streams.len());
     for stream in &streams {
-        for client in Client::ALL {
-            let whole = translated(stream, client, usize::MAX);
-            // Single bytes are all cuts at once.
-            for size in [1, 7, 64] {
-                assert_eq!(translated(stream, client, size), whole, "{} {client:?}", stream.name);
-            }
+        let mut known = HashMap::new();
+        let mut check = |framed: Framed, cut: &str| {
+            let name = &stream.name;
+            let outs = known.entry(framed);
+            let outs =
+                outs.or_insert_with_key(|framed| translated(stream.protocol, framed)).clone();
+            assert_eq!(outs.len(), Client::ALL.len());
+            assert!(known.values().all(|other| *other == outs), "{name}, {cut}");
+        };
+        check(framed(stream, [stream.bytes.as_slice()]), "in one piece");
+        for at in 0..=stream.bytes.len() {
+            let (one, other) = stream.bytes.split_at(at);
+            check(framed(stream, [one, other]), &format!("cut at {at}"));
         }
-    }
-}
-
-#[test]
-fn no_cut_changes_what_the_translators_see() {
-    for stream in recorded() {
-        let whole = frames(&stream, 0);
-        for at in 1..=stream.bytes.len() {
-            assert_eq!(frames(&stream, at), whole, "{} at {at}", stream.name);
+        // Single bytes are all cuts at once.
+        for size in [1, 7, 64] {
+            check(framed(stream, stream.bytes.chunks(size)), &format!("in pieces of {size}"));
         }
     }
 }

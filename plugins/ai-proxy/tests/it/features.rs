@@ -3,17 +3,14 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "support/cases.rs"]
-mod cases;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::cases::{ANSWERED, ASKED, Answered, Asked, CLIENTS, NO, PROVIDERS};
 use ai_proxy::config::Protocol;
 use ai_proxy::translate::client::Client;
-use cases::{ANSWERED, ASKED, Answered, Asked, CLIENTS, NO, PROVIDERS};
 use serde_json::Value;
 
 const CLIENT_TITLES: [(&str, Client); 4] = [
@@ -32,29 +29,6 @@ const PROVIDER_TITLES: [(&str, Protocol); 6] = [
     ("Cohere v2", Protocol::Cohere),
 ];
 
-/// What may be lost without a word, and why that changes no answer. Everything else that is lost is
-/// named in `x-ai-dropped` or refused, or the test fails.
-const UNNAMED: [(&str, &str); 6] = [
-    (
-        "marks for the prompt cache",
-        "they steer what is billed, and these providers cache by themselves",
-    ),
-    (
-        "tools bound to their schema",
-        "the schema itself is sent; only the promise to keep to it is missing",
-    ),
-    ("tool results: failed", "the result's own words say so"),
-    ("names of documents", "Gemini has no place for them; the document itself is sent"),
-    (
-        "signed thoughts of Claude, sent back",
-        "only the provider that signed a thought can read it; what was said and called stays",
-    ),
-    (
-        "sealed thoughts of OpenAI, sent back",
-        "only the provider that sealed a thought can read it; what was said and called stays",
-    ),
-];
-
 /// What became of a feature in one pair.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
@@ -66,9 +40,7 @@ enum Outcome {
     Part(BTreeSet<String>),
     /// Nothing is left, which is named.
     Dropped(BTreeSet<String>),
-    /// Nothing is left, without a word: [`UNNAMED`], or the client has no place for it.
-    LeftOut,
-    /// Nothing is left, without a word, and no reason is known: a mistake of a translator.
+    /// Nothing is left, without a word: a mistake of a translator.
     Lost(PathBuf),
     /// The request is refused.
     Refused(String),
@@ -87,7 +59,6 @@ impl Outcome {
             Outcome::Whole => "whole".into(),
             Outcome::Part(dropped) => format!("in part, without {}", names(dropped)),
             Outcome::Dropped(dropped) => format!("without {}", names(dropped)),
-            Outcome::LeftOut => "left out".into(),
             Outcome::Lost(_) => "**lost**".into(),
             Outcome::Refused(why) => format!("refused: {}", why.replace('|', "\\|")),
             Outcome::NotApplicable => String::new(),
@@ -100,8 +71,7 @@ impl Outcome {
             Outcome::Passes | Outcome::Whole => Some(0),
             Outcome::Part(_) => Some(1),
             Outcome::Dropped(_) => Some(2),
-            Outcome::LeftOut => Some(3),
-            Outcome::Refused(_) => Some(4),
+            Outcome::Refused(_) => Some(3),
             Outcome::NotApplicable | Outcome::Lost(_) => None,
         }
     }
@@ -167,7 +137,6 @@ fn request(feature: &Asked, client: usize, provider: usize) -> Outcome {
         (true, true) => Outcome::Whole,
         (true, false) => Outcome::Part(dropped),
         (false, false) => Outcome::Dropped(dropped),
-        (false, true) if UNNAMED.iter().any(|(name, _)| *name == feature.name) => Outcome::LeftOut,
         (false, true) => Outcome::Lost(path),
     }
 }
@@ -181,24 +150,43 @@ fn answer(feature: &Answered, client: usize, provider: usize) -> Outcome {
         return Outcome::Passes;
     }
     let proof = feature.proofs[client];
-    if proof == NO {
-        return Outcome::LeftOut;
-    }
     let path = golden().join("answers").join(PROVIDERS[provider]).join(case);
     let mut looked_at = 0;
+    let mut dropped = BTreeSet::new();
     for kind in ["answer", "stream"] {
         let extension = if kind == "answer" { "json" } else { "sse" };
         let path = path.join(format!("{kind}.{}.{extension}", CLIENTS[client]));
         let Ok(text) = fs::read_to_string(&path) else { continue };
         looked_at += 1;
-        // Whole answers are written for readers, with spaces between.
-        let text = serde_json::from_str::<Value>(&text).map_or(text, |body| body.to_string());
-        if !holds(proof, &text) {
+        let (text, named) = told(text);
+        dropped.extend(named.clone());
+        // Google's clients are told in a header only, which leaves before a stream is over.
+        let silent = kind == "stream" && CLIENT_TITLES[client].1 == Client::Gemini;
+        if proof == NO && named.is_empty() && !silent || proof != NO && !holds(proof, &text) {
             return Outcome::Lost(path);
         }
     }
     assert!(looked_at > 0, "{}: no case {}", feature.name, path.display());
-    Outcome::Whole
+    match (proof == NO, dropped.is_empty()) {
+        (true, true) => Outcome::Lost(path),
+        (true, false) => Outcome::Dropped(dropped),
+        (false, true) => Outcome::Whole,
+        (false, false) => Outcome::Part(dropped),
+    }
+}
+
+/// A whole answer, which is written for readers with spaces between, or a stream; and what its client is
+/// told that it got nothing of.
+fn told(text: String) -> (String, BTreeSet<String>) {
+    let names = |names: &str| names.split(',').map(str::to_owned).collect();
+    let Ok(mut body) = serde_json::from_str::<Value>(&text) else {
+        let comment = text.lines().find_map(|line| line.strip_prefix(": x-ai-dropped: "));
+        let named = comment.map(names).unwrap_or_default();
+        return (text, named);
+    };
+    let named = body.as_object_mut().and_then(|body| body.remove("x-ai-dropped"));
+    let named = named.map(|names| serde_json::from_value(names).unwrap()).unwrap_or_default();
+    (body.to_string(), named)
 }
 
 /// A line of a table.
@@ -230,7 +218,6 @@ has it in the other protocol's own words.
 | whole | translated, nothing lost |
 | in part, without `x` | the nearest that the provider has; `x` is named in `x-ai-dropped` |
 | without `x` | the provider has nothing for it; `x` is named in `x-ai-dropped`. With `on_unsupported: error` the request is refused |
-| left out | lost without a word, see [below](#left-out) |
 | refused: why | 400: leaving it out would change what was asked |
 | (empty) | the client's protocol, or of answers the provider's, has nothing of the kind |
 
@@ -239,6 +226,11 @@ nothing for is in [providers.md](providers.md). Bedrock's model is Claude Sonnet
 have no `top_k`, no thoughts and no marks for the prompt cache there.
 
 Completions, OpenAI's older protocol, is translated too, as a chat of one message.
+
+What a client gets nothing of in an answer begins with `answer.`: it is known before the header leaves where
+the answer is whole. Of a stream it is known at its end only: clients of OpenAI and Anthropic then get the
+comment `: x-ai-dropped: ...` after the last event, which SDKs pass over and `curl -N` shows; Google's own
+clients take comments for answers, so theirs get none.
 ";
 
 fn pairs() -> impl Iterator<Item = (usize, usize)> {
@@ -259,13 +251,9 @@ fn page() -> String {
     let mut out = INTRO.to_owned();
     let outcomes = outcomes();
     out.push_str("\n## All pairs\n\nFeatures of requests and answers, counted.\n\n");
-    head(
-        &mut out,
-        "client - provider",
-        ["whole", "in part, named", "dropped, named", "left out", "refused"],
-    );
+    head(&mut out, "client - provider", ["whole", "in part, named", "dropped, named", "refused"]);
     for ((c, p), outcomes) in &outcomes {
-        let mut counts = [0_usize; 5];
+        let mut counts = [0_usize; 4];
         outcomes.iter().filter_map(Outcome::count).for_each(|column| counts[column] += 1);
         let name = format!("{} - {}", CLIENT_TITLES[*c].0, PROVIDER_TITLES[*p].0);
         row(&mut out, std::iter::once(name).chain(counts.map(|count| count.to_string())));
@@ -288,12 +276,6 @@ fn page() -> String {
         let names = ANSWERED.iter().map(|feature| feature.name).collect();
         table("What it gets:", names, ASKED.len());
     }
-    out.push_str("\n## Left out\n\nOf requests, where it changes no answer:\n\n");
-    head(&mut out, "feature", ["why"]);
-    for (name, why) in UNNAMED {
-        row(&mut out, [name.to_owned(), why.to_owned()]);
-    }
-    out.push_str("\nOf answers, what the client's protocol has no place for.\n");
     out
 }
 
@@ -323,12 +305,4 @@ fn nothing_is_lost_without_a_word() {
         }
     }
     assert!(lost.is_empty(), "{lost:#?}");
-}
-
-#[test]
-fn what_is_left_out_without_a_word_still_is() {
-    for (name, _) in UNNAMED {
-        let feature = ASKED.iter().find(|feature| feature.name == name).unwrap();
-        assert!(pairs().any(|(c, p)| request(feature, c, p) == Outcome::LeftOut), "{name}");
-    }
 }

@@ -3,27 +3,26 @@
 //! - `golden/requests/<client>/<case>/request.json` is what a client sends, `<provider>.json` beside it
 //!   what each provider gets, or the refusal.
 //! - `golden/answers/<provider>/<case>/answer.json`, `error.json` or `stream.sse` is what a provider
-//!   answers, `answer.<client>.json` (...) beside it what each client gets. A stream of Amazon's is
-//!   written as server-sent events too: the event's type and its payload.
+//!   answers, `answer.<client>.json` (...) beside it what each client gets, with what it gets nothing of
+//!   named as `x-ai-dropped`. A stream of Amazon's is written as server-sent events too: the event's type
+//!   and its payload.
 //!
 //! To add a case, add its first file and run with `UPDATE=1`, which writes what comes out; read it
 //! before you commit it.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)]
 
-#[path = "support/cases.rs"]
-mod cases;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::cases::{ANSWERED, ASKED, CLIENTS, NO, PROVIDERS};
 use ai_proxy::config::Protocol;
 use ai_proxy::presets;
 use ai_proxy::provider::Cloud;
 use ai_proxy::translate::client::{Client, Context};
 use ai_proxy::translate::ir::Unsupported;
+use ai_proxy::translate::lost::{self, Lost};
 use ai_proxy::translate::provider::{self, Options};
-use cases::{ANSWERED, ASKED, CLIENTS, NO, PROVIDERS};
 use serde_json::{Value, json};
 use shared::sse;
 
@@ -91,7 +90,13 @@ fn request(client: Client, protocol: Protocol, text: &str) -> String {
 fn answer(client: Client, protocol: Protocol, text: &str) -> String {
     match provider::read(protocol, text) {
         Ok(response) => {
-            pretty(&serde_json::from_str(&client.write(&response, &context())).unwrap())
+            let text = client.write(&response, &context());
+            let mut body: Value = serde_json::from_str(&text).unwrap();
+            let lost = lost::answer(client, &response);
+            if !lost.is_empty() {
+                body["x-ai-dropped"] = json!(lost.names().collect::<Vec<_>>());
+            }
+            pretty(&body)
         }
         Err(error) => pretty(&json!({ "unreadable": error.to_string() })),
     }
@@ -105,7 +110,7 @@ fn error(protocol: Protocol, text: &str) -> String {
 fn streamed(client: Client, protocol: Protocol, text: &str) -> String {
     let mut reader = provider::stream(protocol);
     let mut writer = client.stream(context());
-    let mut out = Vec::new();
+    let (mut out, mut lost) = (Vec::new(), Lost::default());
     let mut framer = sse::Framer::new();
     let mut bad = String::new();
     framer
@@ -115,7 +120,9 @@ fn streamed(client: Client, protocol: Protocol, text: &str) -> String {
                 return;
             }
             let mut send = |name: Option<&str>, data: &str| sse::write_event(&mut out, name, data);
-            let read = reader.read(event.name(), &data, &mut |d| writer.write(&d, &mut send));
+            let read = reader.read(event.name(), &data, &mut |delta| {
+                lost::pass(client, &mut lost, &delta, writer.as_mut(), &mut send);
+            });
             if let Err(error) = read {
                 reader.progress().ended = true;
                 bad = format!(": unreadable: {error}\n\n");
@@ -124,11 +131,13 @@ fn streamed(client: Client, protocol: Protocol, text: &str) -> String {
         .unwrap();
     if !reader.progress().ended {
         let mut send = |name: Option<&str>, data: &str| sse::write_event(&mut out, name, data);
-        if !reader.finish(&mut |delta| writer.write(&delta, &mut send)) {
+        let mut pass = |delta| lost::pass(client, &mut lost, &delta, writer.as_mut(), &mut send);
+        if !reader.finish(&mut pass) {
             bad = ": broken off\n\n".into();
         }
     }
-    String::from_utf8(out).unwrap() + &bad
+    let comment = lost::comment(client, lost).unwrap_or_default();
+    String::from_utf8(out).unwrap() + &comment + &bad
 }
 
 fn pretty(value: &Value) -> String {

@@ -88,6 +88,51 @@ fn a_retry_sees_nothing_of_the_attempt_before() {
 }
 
 #[test]
+fn every_attempt_at_anthropic_gets_the_clients_versions_and_no_other_provider_does() {
+    let versions = |host: &ScriptHost| {
+        ["anthropic-version", "anthropic-beta"].map(|name| host.text(Map::Request, name))
+    };
+    for sent in [None, Some(("2023-01-01", "files-api-2025-04-14,context-1m-2025-08-07"))] {
+        let host = ScriptHost::post("/v1/messages");
+        host.put(Map::Request, "content-type", "application/json");
+        if let Some((version, beta)) = sent {
+            host.put(Map::Request, "anthropic-version", version);
+            host.put(Map::Request, "anthropic-beta", beta);
+        }
+        let body = ask("best", r#","max_tokens":9"#);
+        assert!(send(&mut exchange(CONFIG, "route"), &host, &body));
+        // What another of Anthropic's providers is configured to get is not the next one's.
+        for provider in ["o", "a", "o", "beta", "a"] {
+            host.put(Map::Request, ":path", "/v1/messages");
+            host.properties.borrow_mut().insert(METADATA.into(), provider.into());
+            let config = CONFIG.replace(
+                r#"{"name": "o","#,
+                r#"{"name": "beta", "protocol": "anthropic", "api_key": "k",
+                    "headers": {"anthropic-beta": "its-own"}}, {"name": "o","#,
+            );
+            let config = config.replace(
+                r#"{"provider": "o", "model": "gpt-5"},"#,
+                r#"{"provider": "o", "model": "gpt-5"}, {"provider": "beta"},"#,
+            );
+            let targets = "o=gpt-5\t2.0\nbeta=best\t2.1\na=claude-5\t2.2";
+            host.properties.borrow_mut().insert("ai.targets".into(), targets.into());
+            assert!(send(&mut exchange(&config, "translate"), &host, &body), "{provider}");
+            let (version, beta) = match sent {
+                Some((version, beta)) => (version, Some(beta.to_owned())),
+                None => ("2023-06-01", None),
+            };
+            let version = Some(version.to_owned());
+            let expected = match provider {
+                "o" => [None, None],
+                "beta" => [version, Some("its-own".to_owned())],
+                _ => [version, beta],
+            };
+            assert_eq!(versions(&host), expected, "{provider}");
+        }
+    }
+}
+
+#[test]
 fn an_error_on_a_retry_is_still_in_the_clients_form() {
     let host = chat_host();
     let body = r#"{"model":"best","messages":[{"role":"user","content":7}]}"#;
@@ -114,6 +159,50 @@ fn same_protocol_changes_nothing_but_the_models_name() {
     host.properties.borrow_mut().insert(METADATA.into(), "o".into());
     assert!(send(&mut exchange(CONFIG, "translate"), &host, body));
     assert_eq!(host.body_text(Body::Request), body.replace("best", "gpt-5"));
+}
+
+#[test]
+fn what_an_answer_loses_is_named_in_a_header_or_at_a_streams_end() {
+    let cited = r#"{"id":"m","model":"c","content":[{"type":"text","text":"It is.","citations":[{"type":
+        "char_location","cited_text":"x"}]},{"type":"server_tool_use","id":"s","name":"web_search",
+        "input":{}}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let host = chat_host();
+    let mut gateway = exchange(CONFIG, "inline");
+    assert!(send(&mut gateway, &host, &ask("claude-x", r#","seed":1"#)));
+    answer(&mut gateway, &host, 200, "application/json", cited);
+    let named = "seed,answer.citations,answer.parts";
+    assert_eq!(host.text(Map::Response, "x-ai-dropped").unwrap(), named);
+
+    let host = chat_host();
+    let mut gateway = exchange(CONFIG, "inline");
+    assert!(send(&mut gateway, &host, &ask("claude-x", r#","seed":1,"stream":true"#)));
+    let events = [
+        r#"{"type":"message_start","message":{"id":"m","model":"c"}}"#,
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"It is."}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{}}}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#,
+        r#"{"type":"message_stop"}"#,
+    ];
+    let events = events.map(|event| format!("data: {event}\n\n")).concat();
+    let pieces: Vec<&[u8]> = events.as_bytes().chunks(64).collect();
+    let out = stream(&mut gateway, &host, &pieces).concat();
+    assert_eq!(host.text(Map::Response, "x-ai-dropped").unwrap(), "seed");
+    assert!(out.ends_with("data: [DONE]\n\n: x-ai-dropped: answer.citations\n\n"), "{out}");
+}
+
+#[test]
+fn names_of_what_is_dropped_are_cut_at_a_name() {
+    let host = chat_host();
+    let mut gateway = exchange(CONFIG, "inline");
+    let fields: String = (0..200).map(|n| format!(r#","field_{n:03}":1"#)).collect();
+    assert!(send(&mut gateway, &host, &ask("claude-x", &fields)));
+    answer(&mut gateway, &host, 200, "application/json", r#"{"content":[]}"#);
+    let named = host.text(Map::Response, "x-ai-dropped").unwrap();
+    let names: Vec<_> = named.split(',').collect();
+    assert!(named.len() < 1100 && names.len() > 90, "{named}");
+    assert_eq!(names.last(), Some(&"..."));
+    assert!(names.iter().rev().skip(1).all(|name| name.len() == 9), "{named}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use shared::json::BadJson;
 use shared::usage::Report;
 
 use super::ir::{Delta, Request, Response, Unsupported};
+use super::lost;
 use crate::config::Protocol;
 use crate::presets::Quirks;
 use crate::provider::Cloud;
@@ -37,14 +38,16 @@ pub fn write(
     request: &mut Request<'_>,
     options: &Options<'_>,
 ) -> Result<String, Unsupported> {
-    match protocol {
+    let body = match protocol {
         Protocol::Openai => openai_chat::write(request, options),
         Protocol::Anthropic => anthropic::write(request, options),
         Protocol::OpenaiResponses => openai_responses::write(request, options),
         Protocol::Gemini => gemini::write(request, options),
         Protocol::Bedrock => bedrock::write(request, options),
         Protocol::Cohere => cohere::write(request, options),
-    }
+    }?;
+    lost::note(protocol, request, options);
+    Ok(body)
 }
 
 /// Reads a whole answer.

@@ -9,6 +9,8 @@
     clippy::panic
 )]
 
+pub(crate) mod cases;
+
 use std::rc::Rc;
 
 use ai_proxy::configure;

@@ -139,10 +139,8 @@ fn read_block<'a>(block: Block<'a>, path: &str) -> Result<Option<Part<'a>>> {
         },
         "thinking" => {
             let signature = block.signature.filter(|signature| !signature.is_empty());
-            match (block.thinking, signature) {
-                (Some(text), signature @ Some(_)) => Body::Thinking { text, signature },
-                _ => return Ok(None),
-            }
+            let Some(text) = block.thinking else { return Ok(None) };
+            Body::Thinking { text, signature }
         }
         "redacted_thinking" => match block.data {
             Some(data) => Body::RedactedThinking(data),

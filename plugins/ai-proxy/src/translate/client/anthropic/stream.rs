@@ -51,7 +51,7 @@ impl client::StreamWriter for StreamWriter {
         }
         match delta {
             Delta::Start { .. } | Delta::Error { .. } => {}
-            Delta::Logprobs(_) | Delta::Image(_) => {}
+            Delta::Logprobs(_) | Delta::Image(_) | Delta::Lost(_) => {}
             Delta::Text(text) | Delta::Refusal(text) => {
                 self.enter(Open::Text, send, |w| w.raw(r#"{"type":"text","text":""}"#));
                 self.delta("text_delta", "text", text, send);

@@ -37,6 +37,14 @@ pub fn name_of(field: Field) -> &'static str {
         Field::Verbosity => "verbosity",
         Field::ParallelToolCalls => "parallelToolCalls",
         Field::User => "user",
+        Field::CacheControl => "cacheControl",
+        Field::Strict => "strict",
+        Field::ToolFailure => "functionResponse.response.error",
+        Field::Title => "displayName",
+        Field::Thoughts => "parts.thoughtSignature",
+        Field::CacheKey => "cacheKey",
+        Field::Store => "store",
+        Field::Metadata => "labels",
     }
 }
 

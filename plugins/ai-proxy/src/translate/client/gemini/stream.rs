@@ -120,6 +120,7 @@ impl client::StreamWriter for StreamWriter {
                 }
                 self.logprobs = Some(fragment(|w| write_logprobs(w, logprobs)));
             }
+            Delta::Lost(_) => {}
             Delta::Stop(reason) => self.stop = Some(*reason),
             Delta::Error { kind, message, .. } => {
                 self.release(send);

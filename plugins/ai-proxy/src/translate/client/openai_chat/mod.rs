@@ -32,6 +32,14 @@ pub fn name_of(field: Field) -> &'static str {
         Field::ToolChoice => "tool_choice",
         Field::ParallelToolCalls => "parallel_tool_calls",
         Field::User => "user",
+        Field::CacheControl => "cache_control",
+        Field::Strict => "tools.function.strict",
+        Field::ToolFailure => "messages.is_error",
+        Field::Title => "file.filename",
+        Field::Thoughts => "messages.reasoning_content",
+        Field::CacheKey => "prompt_cache_key",
+        Field::Store => "store",
+        Field::Metadata => "metadata",
     }
 }
 

@@ -125,6 +125,8 @@ fn read_assistant<'a>(message: Message<'a>, path: &str) -> Result<Vec<Part<'a>>>
     }
     let thoughts = message.thinking_blocks.unwrap_or_default();
     let mut parts: Vec<Part<'a>> = thoughts.into_iter().filter_map(read_thought).collect();
+    let unsigned = message.reasoning_content.filter(|text| parts.is_empty() && !text.is_empty());
+    parts.extend(unsigned.map(|text| Body::Thinking { text, signature: None }.into()));
     parts.extend(contents(message.content, message.cache_control, path)?);
     if let Some(refusal) = message.refusal.filter(|text| !text.is_empty()) {
         parts.push(Body::Refusal(refusal).into());
@@ -137,9 +139,8 @@ fn read_assistant<'a>(message: Message<'a>, path: &str) -> Result<Vec<Part<'a>>>
 
 fn read_thought(block: ThinkingBlock<'_>) -> Option<Part<'_>> {
     match (block.thinking, block.signature, block.data) {
-        (Some(text), signature @ Some(_), _) => Some(Body::Thinking { text, signature }.into()),
+        (Some(text), signature, _) => Some(Body::Thinking { text, signature }.into()),
         (None, _, Some(data)) => Some(Body::RedactedThinking(data).into()),
-        // A thought without a signature is of no use to any provider.
         _ => None,
     }
 }

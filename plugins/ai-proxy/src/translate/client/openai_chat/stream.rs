@@ -73,6 +73,7 @@ impl client::StreamWriter for StreamWriter {
                     w.raw_tail("}}]");
                 });
             }
+            Delta::Lost(_) => {}
             Delta::Stop(reason) => {
                 self.chunk("{}", "null", Some(finish_reason(*reason)), send);
             }

@@ -128,7 +128,8 @@ impl client::StreamWriter for StreamWriter {
                 }
                 send(None, "[DONE]");
             }
-            Delta::Logprobs(_)
+            Delta::Lost(_)
+            | Delta::Logprobs(_)
             | Delta::Image(_)
             | Delta::Thinking(_)
             | Delta::ThoughtEnd { .. }

@@ -128,7 +128,7 @@ impl client::StreamWriter for StreamWriter {
                 self.logprobs(&list, send);
             }
             Delta::Image(Source::Base64 { data, .. }) => self.image(data, send),
-            Delta::Image(Source::Url(_)) => {}
+            Delta::Image(Source::Url(_)) | Delta::Lost(_) => {}
             Delta::Thinking(text) => self.thinking(text.escaped(), send),
             Delta::ThoughtEnd { signature, .. } => {
                 if !matches!(self.open, Open::Thought { .. }) {

@@ -6,6 +6,7 @@ use shared::usage::Report;
 
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Response};
+use crate::translate::lost::{self, Lost};
 
 /// Reads the answer. Blocks of tools that the provider runs itself are left out.
 pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
@@ -17,11 +18,17 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     if let Some(usage) = &api.usage {
         report.anthropic(usage);
     }
+    let cited = content.iter().any(|block| lost::cites(&block.rest));
+    let mut dropped = Lost::CITATIONS.when(cited);
+    let blocks = content.len();
+    let parts: Vec<_> = content.into_iter().filter_map(read_block).map(Into::into).collect();
+    dropped.add(Lost::PARTS.when(parts.len() < blocks));
     Ok(Response {
         id: api.id,
         model: api.model,
+        dropped,
         choices: vec![Choice {
-            parts: content.into_iter().filter_map(read_block).map(Into::into).collect(),
+            parts,
             stop: api.stop_reason.as_ref().map(stop_reason),
             ..Choice::default()
         }],

@@ -5,6 +5,7 @@ use shared::protocol::anthropic::{Block, Delta as ApiDelta, Event};
 
 use super::{error_kind, stop_reason};
 use crate::translate::ir::Delta;
+use crate::translate::lost::Lost;
 use crate::translate::provider::{self, Progress};
 
 /// A thought longer than this, in bytes, is streamed but not repeated with its signature.
@@ -115,7 +116,7 @@ impl StreamReader {
                     step(Delta::ToolStart { id, name });
                 }
             }
-            _ => {}
+            _ => step(Delta::Lost(Lost::PARTS)),
         }
     }
 
@@ -126,6 +127,8 @@ impl StreamReader {
             Open::Text => {
                 if let Some(text) = delta.text {
                     step(Delta::Text(text));
+                } else if delta.rest.iter().any(|(key, _)| key == "citation") {
+                    step(Delta::Lost(Lost::CITATIONS));
                 }
             }
             Open::Thinking => self.thinking(delta, step),

@@ -17,6 +17,7 @@ use shared::errors::ErrorKind;
 use shared::json::JsonStr;
 
 use crate::translate::ir::StopReason;
+use family::Family;
 
 /// The `stopReason`; one that is not known yet counts as the end. `None` where what the model said
 /// could not be read by Bedrock itself, so that the answer is none.
@@ -50,6 +51,12 @@ fn error_kind(name: &str) -> ErrorKind {
         "modelerror" | "modelstreamerror" => ErrorKind::BadGateway,
         _ => ErrorKind::Internal,
     }
+}
+
+/// Whether a model is Anthropic's Claude, or Amazon's Nova.
+pub(in crate::translate) fn is_claude_or_nova(model: &str) -> (bool, bool) {
+    let family = Family::of(model);
+    (family == Family::Claude, matches!(family, Family::Nova | Family::Nova2))
 }
 
 #[cfg(test)]

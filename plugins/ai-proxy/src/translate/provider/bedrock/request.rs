@@ -39,7 +39,9 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     write_inference(&mut w, request, family, thought, options.default_max_tokens);
     write_additional(&mut w, request, family, thought);
     write_format(&mut w, request);
-    write_metadata(&mut w, request.metadata);
+    if !write_metadata(&mut w, request.metadata) {
+        request.unsupported.push(Field::Metadata);
+    }
     w.close('}');
     Ok(w.finish())
 }
@@ -254,23 +256,25 @@ fn write_format(w: &mut JsonWriter, request: &mut Request<'_>) {
 }
 
 /// The client's notes, by which the provider's logs can be filtered. What Bedrock would refuse is
-/// left out; no answer depends on it.
-fn write_metadata(w: &mut JsonWriter, metadata: Option<&RawValue>) {
-    let Some(metadata) = metadata else { return };
+/// left out, and false.
+fn write_metadata(w: &mut JsonWriter, metadata: Option<&RawValue>) -> bool {
+    let Some(metadata) = metadata else { return true };
     let notes = serde_json::from_str::<SmallMap<Cow<'_, str>, &RawValue>>(metadata.get());
     let legal = |text: &str| {
         text.chars().count() <= MAX_METADATA_TEXT
             && text.chars().all(|c| c.is_ascii_alphanumeric() || " \t\n\r:_@$#=/+,-.".contains(c))
     };
+    let notes = notes.unwrap_or_default();
+    let given = notes.iter().count();
     let notes: Vec<_> = notes
-        .unwrap_or_default()
         .into_iter()
         .filter_map(|(key, value)| Some((key, serde_json::from_str::<String>(value.get()).ok()?)))
         .filter(|(key, value)| !key.is_empty() && legal(key) && legal(value))
         .take(MAX_METADATA)
         .collect();
+    let whole = notes.len() == given;
     if notes.is_empty() {
-        return;
+        return whole;
     }
     w.key("requestMetadata");
     w.open('{');
@@ -280,4 +284,5 @@ fn write_metadata(w: &mut JsonWriter, metadata: Option<&RawValue>) {
         w.text(&value);
     }
     w.close('}');
+    whole
 }

@@ -6,6 +6,7 @@ use shared::usage::Report;
 
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Response, Source};
+use crate::translate::lost::Lost;
 
 /// Reads the answer. Calls of tools that the provider runs itself, and their results, are left out.
 pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
@@ -23,6 +24,12 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     if let Some(usage) = &api.usage {
         report.bedrock(usage);
     }
+    let mut dropped = Lost::CITATIONS.when(content.iter().any(|block| block.citations.is_some()));
+    // Calls of tools that the provider runs itself, and their results.
+    let foreign = |block: &Block<'_>| {
+        !block.rest.is_empty() || block.tool_use.as_ref().is_some_and(|call| call.kind.is_some())
+    };
+    dropped.add(Lost::PARTS.when(content.iter().any(foreign)));
     Ok(Response {
         choices: vec![Choice {
             parts: content.into_iter().flat_map(read_block).map(Into::into).collect(),
@@ -30,6 +37,7 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
             ..Choice::default()
         }],
         usage: report.usage(),
+        dropped,
         ..Response::default()
     })
 }

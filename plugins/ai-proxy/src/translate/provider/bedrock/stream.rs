@@ -9,6 +9,7 @@ use shared::protocol::bedrock::{BlockStart, Delta as ApiDelta, Error, Event, Rea
 
 use super::{error_kind, stop_reason};
 use crate::translate::ir::Delta;
+use crate::translate::lost::Lost;
 use crate::translate::provider::{self, Progress};
 
 /// A thought longer than this, in bytes, is streamed but not repeated with its signature.
@@ -115,8 +116,15 @@ fn is_error(name: &str) -> bool {
 
 impl StreamReader {
     fn block_start<'a>(&mut self, start: Option<BlockStart<'a>>, step: &mut dyn FnMut(Delta<'a>)) {
+        let call = start.and_then(|start| start.tool_use);
         // Calls of a kind are those of tools that the provider runs itself.
-        let call = start.and_then(|start| start.tool_use).filter(|call| call.kind.is_none());
+        let (call, foreign) = match call {
+            Some(call) if call.kind.is_some() => (None, true),
+            call => (call, false),
+        };
+        if foreign {
+            step(Delta::Lost(Lost::PARTS));
+        }
         if let Some(ToolUse { id: Some(id), name: Some(name), .. }) = call {
             self.call = Call::Silent;
             step(Delta::ToolStart { id, name });
@@ -126,6 +134,9 @@ impl StreamReader {
     fn block_delta<'a>(&mut self, delta: ApiDelta<'a>, step: &mut dyn FnMut(Delta<'a>)) {
         if let Some(text) = delta.text.filter(|text| !text.is_empty()) {
             step(Delta::Text(text));
+        }
+        if delta.rest.iter().any(|(key, _)| key == "citation") {
+            step(Delta::Lost(Lost::CITATIONS));
         }
         if let Some(reasoning) = delta.reasoning {
             self.reasoning(reasoning, step);

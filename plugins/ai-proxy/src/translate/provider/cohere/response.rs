@@ -8,6 +8,7 @@ use shared::usage::Report;
 
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Logprob, Response};
+use crate::translate::lost::{self, Lost};
 
 /// Reads the answer. Citations are left out.
 pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
@@ -23,10 +24,12 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     if let Some(usage) = &api.usage {
         report.cohere(usage);
     }
+    let dropped = Lost::CITATIONS.when(lost::cites(&message.rest));
     let logprobs = api.logprobs.unwrap_or_default().into_iter();
     Ok(Response {
         id: api.id,
         model: None,
+        dropped,
         choices: vec![Choice {
             parts: read_message(message).map(Into::into).collect(),
             stop: stop.transpose()?,

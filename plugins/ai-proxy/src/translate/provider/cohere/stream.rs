@@ -8,6 +8,7 @@ use shared::protocol::cohere::{Delta as ApiDelta, Event, Part, ToolCall};
 use super::response::read_logprob;
 use super::stop_reason;
 use crate::translate::ir::{Delta, StopReason};
+use crate::translate::lost::Lost;
 use crate::translate::provider::{self, Progress};
 
 /// What is known between the events of one stream.
@@ -70,7 +71,8 @@ impl provider::StreamReader for StreamReader {
             }
             "tool-call-end" => self.close(step),
             "message-end" => self.end(event.delta.unwrap_or_default(), step),
-            // `citation-start` and its like, and whatever is added later.
+            "citation-start" => step(Delta::Lost(Lost::CITATIONS)),
+            // Whatever is added later.
             _ => {}
         }
         Ok(())

@@ -8,6 +8,7 @@ use shared::usage::Report;
 
 use super::{OWN_ID, stop_reason};
 use crate::translate::ir::{Arguments, Body, Choice, Logprob, Response, Source, StopReason};
+use crate::translate::lost::{self, Lost};
 use crate::translate::signature::{self, Origin};
 
 /// So much of an answer's name goes into the ids of its calls; OpenAI allows forty characters.
@@ -22,8 +23,10 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     }
     let mut ids = Ids::new(api.response_id.as_ref(), text);
     let mut choices = Vec::new();
+    let mut dropped = Lost::default();
     for (index, candidate) in api.candidates.into_iter().flatten().enumerate() {
-        choices.push(read_candidate(candidate, index, &mut ids)?);
+        dropped.add(Lost::CITATIONS.when(lost::cites(&candidate.rest)));
+        choices.push(read_candidate(candidate, index, &mut ids, &mut dropped)?);
     }
     if choices.is_empty() {
         if api.prompt_feedback.is_none_or(|feedback| feedback.block_reason.is_none()) {
@@ -31,13 +34,15 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
         }
         choices.push(Choice { stop: Some(StopReason::Filter), ..Choice::default() });
     }
-    Ok(Response { id: api.response_id, model: api.model_version, choices, usage: report.usage() })
+    let usage = report.usage();
+    Ok(Response { id: api.response_id, model: api.model_version, choices, usage, dropped })
 }
 
 fn read_candidate<'a>(
     candidate: Candidate<'a>,
     index: usize,
     ids: &mut Ids,
+    dropped: &mut Lost,
 ) -> Result<Choice<'a>, BadJson> {
     let path = format!("candidates[{index}]");
     let parts = candidate.content.and_then(|content| content.parts);
@@ -50,6 +55,7 @@ fn read_candidate<'a>(
     };
     let mut bodies: Vec<Body<'a>> = Vec::new();
     for part in parts {
+        dropped.add(Lost::PARTS.when(is_foreign(&part)));
         let Read { thought, signature, body } = Read::of(part, ids);
         if let Some(text) = thought.filter(|text| !text.is_empty()) {
             bodies.push(Body::Thinking { text, signature: None });
@@ -83,6 +89,11 @@ fn read_candidate<'a>(
         stop,
         logprobs: candidate.logprobs_result.map(read_logprobs).unwrap_or_default(),
     })
+}
+
+/// Whether it is one of a tool that Google runs itself.
+pub(super) fn is_foreign(part: &ApiPart<'_>) -> bool {
+    part.rest.iter().any(|(key, _)| matches!(&**key, "executableCode" | "codeExecutionResult"))
 }
 
 /// A part: a thought, what came of it, and the signature that stands between the two.

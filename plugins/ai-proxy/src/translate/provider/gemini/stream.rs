@@ -5,9 +5,10 @@ use shared::errors::ErrorKind;
 use shared::json::{BadJson, JsonStr, parse};
 use shared::protocol::gemini::{Candidate, Part as ApiPart, Response};
 
-use super::response::{Ids, Read, error_in, read_logprobs, status_of};
+use super::response::{Ids, Read, error_in, is_foreign, read_logprobs, status_of};
 use super::{error_kind, stop_reason};
 use crate::translate::ir::{Arguments, Body, Delta, StopReason};
+use crate::translate::lost::{self, Lost};
 use crate::translate::provider::{self, Progress};
 
 /// A thought longer than this, in bytes, is streamed but not repeated with its signature.
@@ -92,6 +93,9 @@ impl StreamReader {
         ids: &mut Ids,
         step: &mut dyn FnMut(Delta<'a>),
     ) -> Result<(), BadJson> {
+        if lost::cites(&candidate.rest) {
+            step(Delta::Lost(Lost::CITATIONS));
+        }
         let parts = candidate.content.and_then(|content| content.parts);
         let parts: Vec<ApiPart<'a>> = match parts.map(|parts| parts.items()).transpose() {
             Ok(parts) => parts.unwrap_or_default(),
@@ -101,6 +105,9 @@ impl StreamReader {
             }
         };
         for part in parts {
+            if is_foreign(&part) {
+                step(Delta::Lost(Lost::PARTS));
+            }
             self.part(Read::of(part, ids), step);
         }
         let logprobs = candidate.logprobs_result.map(read_logprobs).unwrap_or_default();

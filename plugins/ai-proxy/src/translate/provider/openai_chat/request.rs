@@ -157,6 +157,16 @@ fn leave_out(request: &mut Request<'_>, quirks: &Quirks) {
         request.format = Some(Format::Json);
     }
     if quirks.no_notes {
+        for (given, field) in [
+            (request.user.is_some(), Field::User),
+            (request.cache_key.is_some(), Field::CacheKey),
+            (request.store == Some(true), Field::Store),
+            (request.metadata.is_some(), Field::Metadata),
+        ] {
+            if given {
+                request.unsupported.push(field);
+            }
+        }
         (request.user, request.cache_key, request.store, request.metadata) =
             (None, None, None, None);
     }

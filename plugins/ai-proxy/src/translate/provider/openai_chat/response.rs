@@ -10,6 +10,7 @@ use shared::usage::Report;
 
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Logprob, Part, Response, StopReason};
+use crate::translate::lost::{self, Lost};
 
 /// Reads the answer.
 pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
@@ -18,12 +19,23 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     if let Some(usage) = &api.usage {
         report.openai_chat(usage);
     }
-    let choices = api.choices.unwrap_or_default().into_iter();
+    let choices = api.choices.unwrap_or_default();
+    let cited =
+        |choice: &ApiChoice<'_>| choice.message.as_ref().is_some_and(|m| lost::cites(&m.rest));
+    // Some search engines name their sources beside the answer.
+    let cited = lost::cites(&api.rest) || choices.iter().any(cited);
+    let choices = choices.into_iter();
     let choices = choices.map(read_choice).collect::<Result<Vec<_>, _>>()?;
     if choices.is_empty() {
         return Err(BadJson { path: "choices".into(), message: "is missing".into() });
     }
-    Ok(Response { id: api.id, model: api.model, choices, usage: report.usage() })
+    Ok(Response {
+        id: api.id,
+        model: api.model,
+        choices,
+        usage: report.usage(),
+        dropped: Lost::CITATIONS.when(cited),
+    })
 }
 
 fn read_choice(choice: ApiChoice<'_>) -> Result<Choice<'_>, BadJson> {

@@ -7,6 +7,7 @@ use shared::protocol::openai_chat::{Choice, Message, Part as ApiPart, Response, 
 use super::response::{read_error_value, read_logprobs};
 use super::{error_kind, stop_reason};
 use crate::translate::ir::{Delta, StopReason};
+use crate::translate::lost::{self, Lost};
 use crate::translate::provider::{self, Progress};
 
 /// What is known between the chunks of one stream.
@@ -58,6 +59,9 @@ impl provider::StreamReader for StreamReader {
         if !std::mem::replace(&mut self.started, true) {
             step(Delta::Start { id: chunk.id, model: chunk.model });
         }
+        if lost::cites(&chunk.rest) {
+            step(Delta::Lost(Lost::CITATIONS));
+        }
         // One answer was asked for.
         for choice in chunk.choices.into_iter().flatten().take(1) {
             self.choice(choice, step)?;
@@ -102,6 +106,9 @@ impl StreamReader {
         delta: Message<'a>,
         step: &mut dyn FnMut(Delta<'a>),
     ) -> Result<(), BadJson> {
+        if lost::cites(&delta.rest) {
+            step(Delta::Lost(Lost::CITATIONS));
+        }
         if let Some(text) = delta.reasoning_content.filter(|text| !text.is_empty()) {
             step(Delta::Thinking(text));
         }

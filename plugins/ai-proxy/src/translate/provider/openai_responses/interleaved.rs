@@ -136,6 +136,7 @@ fn own(delta: Delta<'_>) -> Option<(Delta<'static>, usize)> {
         }
         // No item has these.
         Delta::Start { .. }
+        | Delta::Lost(_)
         | Delta::Image(_)
         | Delta::RedactedThinking(_)
         | Delta::Stop(_)

@@ -229,9 +229,10 @@ fn write_notes(w: &mut JsonWriter, request: &mut Request<'_>, options: &Options<
         Some(_) => request.unsupported.push(Field::User),
         None => {}
     }
-    // Nothing depends on it but how much is cached.
-    if let Some(key) = request.cache_key.as_ref().filter(|key| fits(key)) {
-        string(w, "prompt_cache_key", key);
+    match &request.cache_key {
+        Some(key) if fits(key) => string(w, "prompt_cache_key", key),
+        Some(_) => request.unsupported.push(Field::CacheKey),
+        None => {}
     }
     // Of all protocols only this one keeps answers unless told not to, and clients of the others do
     // not expect their conversations to be kept.

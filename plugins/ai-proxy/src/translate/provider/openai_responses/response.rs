@@ -8,6 +8,7 @@ use shared::usage::Report;
 
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Logprob, Part, Response, StopReason};
+use crate::translate::lost::{self, Lost};
 use crate::translate::provider::openai_chat;
 use crate::translate::signature::{self, Origin};
 
@@ -24,8 +25,9 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
         return Err(BadJson { path: "output".into(), message: "is missing".into() });
     };
     let mut choice = Choice::default();
+    let mut dropped = Lost::default();
     for item in output {
-        read_item(item, &mut choice);
+        read_item(item, &mut choice, &mut dropped);
     }
     let called = choice.parts.iter().any(|part| matches!(part.body, Body::ToolCall { .. }));
     let refused = choice.parts.iter().any(|part| matches!(part.body, Body::Refusal(_)));
@@ -34,7 +36,13 @@ pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
     if let Some(usage) = &api.usage {
         report.openai_responses(usage);
     }
-    Ok(Response { id: api.id, model: api.model, choices: vec![choice], usage: report.usage() })
+    Ok(Response {
+        id: api.id,
+        model: api.model,
+        choices: vec![choice],
+        usage: report.usage(),
+        dropped,
+    })
 }
 
 /// Why an answer ended, that called functions or holds a refusal.
@@ -50,20 +58,21 @@ pub(super) fn stop(api: &Api<'_>, called: bool, refused: bool) -> StopReason {
     }
 }
 
-fn read_item<'a>(item: Item<'a>, choice: &mut Choice<'a>) {
+fn read_item<'a>(item: Item<'a>, choice: &mut Choice<'a>, dropped: &mut Lost) {
     let Some(kind) = &item.kind else { return };
     match &*kind.decode() {
-        "message" => read_message(&item, choice),
+        "message" => read_message(&item, choice, dropped),
         "reasoning" => choice.parts.extend(read_thought(&item).map(Part::from)),
         "function_call" | "custom_tool_call" => choice.parts.extend(read_call(item)),
-        _ => {}
+        _ => dropped.add(Lost::PARTS),
     }
 }
 
-fn read_message<'a>(item: &Item<'a>, choice: &mut Choice<'a>) {
+fn read_message<'a>(item: &Item<'a>, choice: &mut Choice<'a>, dropped: &mut Lost) {
     for mut part in parts(item.content) {
         let logprobs = part.logprobs.take().map(read_logprobs).unwrap_or_default();
         choice.logprobs.extend(logprobs);
+        dropped.add(Lost::CITATIONS.when(lost::cites(&part.rest)));
         if let Some(body) = said(part) {
             choice.parts.push(body.into());
         }

@@ -9,6 +9,7 @@ use super::response::{
     PARAGRAPH, parts, read_error_value, read_logprobs, said, seal, stop, string, thought,
 };
 use crate::translate::ir::{Body, Delta};
+use crate::translate::lost::Lost;
 use crate::translate::provider::{self, Progress};
 
 /// The most calls whose arguments are being streamed at once.
@@ -71,11 +72,12 @@ impl provider::StreamReader for StreamReader {
 }
 
 /// The events that mean something here.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "response.created",
     "response.output_item.added",
     "response.output_item.done",
     "response.output_text.delta",
+    "response.output_text.annotation.added",
     "response.refusal.delta",
     "response.reasoning_summary_text.delta",
     "response.reasoning_text.delta",
@@ -114,6 +116,7 @@ impl StreamReader {
                     self.items.step(item, Delta::Logprobs(logprobs), step)?;
                 }
             }
+            "response.output_text.annotation.added" => step(Delta::Lost(Lost::CITATIONS)),
             "response.refusal.delta" => self.text(item, event.delta.map(Delta::Refusal), step)?,
             "response.reasoning_summary_text.delta" => {
                 self.thinking(item, Some(event.summary_index.unwrap_or(0)), event.delta, step)?;
@@ -238,7 +241,8 @@ impl StreamReader {
                 }
             }
             Some("reasoning") => self.thought_ends(at, item, step)?,
-            _ => {}
+            Some("message") | None => {}
+            Some(_) => step(Delta::Lost(Lost::PARTS)),
         }
         self.items.end(at, step)
     }

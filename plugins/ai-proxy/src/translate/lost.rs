@@ -1,0 +1,270 @@
+//! What has no place on the other side, where many a translator loses the same: of requests, what
+//! stands in parts or steers no more than a provider's own books; of answers, what a client's protocol
+//! has no words for. All of it is named to the client.
+
+use shared::usage::Usage;
+use shared::view::Unknown;
+
+use super::client::{Client, Send, StreamWriter};
+use super::ir::{Body, Delta, Field, Part, Request, Response, Source};
+use super::provider::{Options, bedrock};
+use super::signature::{self, Origin};
+use crate::config::Protocol;
+
+/// Things that an answer has lost, as a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost(u16);
+
+impl Lost {
+    /// Sources that an answer names, and where they are cited.
+    pub const CITATIONS: Lost = Lost(1);
+    /// Parts of a kind that is not known here, as are those of tools that a provider runs.
+    pub const PARTS: Lost = Lost(2);
+    const CHOICES: Lost = Lost(4);
+    const LOGPROBS: Lost = Lost(8);
+    const MEDIA: Lost = Lost(16);
+    const THOUGHTS: Lost = Lost(32);
+    const CALLS: Lost = Lost(64);
+    const REASONING_TOKENS: Lost = Lost(128);
+    const CACHE_CREATION_TOKENS: Lost = Lost(256);
+
+    /// The names, in the order of the bits.
+    const NAMES: [&str; 9] = [
+        "answer.citations",
+        "answer.parts",
+        "answer.choices",
+        "answer.logprobs",
+        "answer.media",
+        "answer.thoughts",
+        "answer.tool_calls",
+        "answer.usage.reasoning_tokens",
+        "answer.usage.cache_creation_tokens",
+    ];
+
+    /// This, if it was lost.
+    pub fn when(self, lost: bool) -> Lost {
+        if lost { self } else { Lost::default() }
+    }
+
+    /// Also this.
+    pub fn add(&mut self, other: Lost) {
+        self.0 |= other.0;
+    }
+
+    /// Nothing is lost.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What a client is told, by names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let bits = Lost::NAMES.iter().enumerate();
+        bits.filter(move |(bit, _)| self.0 >> bit & 1 == 1).map(|(_, name)| *name)
+    }
+}
+
+/// Marks for the prompt cache on what is said, on tools, and within the results of tools.
+const MARKS: u16 = 1;
+const TOOL_MARKS: u16 = 2;
+const INNER_MARKS: u16 = 4;
+/// That arguments are bound to their schema: of all tools, and of some of them.
+const STRICT: u16 = 8;
+const SOME_STRICT: u16 = 16;
+/// That a function failed.
+const FAILURES: u16 = 32;
+/// Names of documents: of those that are sent, and of those on the web.
+const TITLES: u16 = 64;
+const URL_TITLES: u16 = 128;
+/// Thoughts that another provider has signed.
+const THOUGHTS: u16 = 256;
+/// What a request is filed under.
+const CACHE_KEY: u16 = 512;
+const STORE: u16 = 1024;
+const METADATA: u16 = 2048;
+
+/// The field of each of these.
+const FIELDS: [(u16, Field); 8] = [
+    (MARKS | TOOL_MARKS | INNER_MARKS, Field::CacheControl),
+    (STRICT | SOME_STRICT, Field::Strict),
+    (FAILURES, Field::ToolFailure),
+    (TITLES | URL_TITLES, Field::Title),
+    (THOUGHTS, Field::Thoughts),
+    (CACHE_KEY, Field::CacheKey),
+    (STORE, Field::Store),
+    (METADATA, Field::Metadata),
+];
+
+/// What a provider has a place for, and whose thoughts it takes.
+fn kept(protocol: Protocol, options: &Options<'_>) -> (u16, Option<Origin>) {
+    let plain = STRICT | SOME_STRICT | TITLES | URL_TITLES;
+    let filed = CACHE_KEY | STORE | METADATA;
+    match protocol {
+        // Where a server has none of the last three the writer says so.
+        Protocol::Openai => (plain | filed, None),
+        Protocol::OpenaiResponses => (STRICT | SOME_STRICT | TITLES | filed, Some(Origin::OpenAi)),
+        Protocol::Anthropic => {
+            let marks = MARKS | TOOL_MARKS | INNER_MARKS;
+            (plain | marks | FAILURES, Some(Origin::Anthropic))
+        }
+        Protocol::Gemini => (FAILURES, Some(Origin::Gemini)),
+        Protocol::Bedrock => {
+            let (claude, nova) = bedrock::is_claude_or_nova(options.model);
+            let claudes = if claude { TOOL_MARKS } else { 0 };
+            let both = if claude || nova { MARKS | FAILURES } else { 0 };
+            (plain | METADATA | claudes | both, claude.then_some(Origin::Anthropic))
+        }
+        Protocol::Cohere => (STRICT, None),
+    }
+}
+
+/// What is given in these parts.
+fn given(parts: &[Part<'_>], within: bool, takes: Option<Origin>) -> u16 {
+    let mut given = 0;
+    for part in parts {
+        if part.cache_control.is_some() {
+            given |= if within { INNER_MARKS } else { MARKS };
+        }
+        let thought = match &part.body {
+            Body::ToolResult { parts, is_error, .. } => {
+                given |= if *is_error { FAILURES } else { 0 } | self::given(parts, true, takes);
+                false
+            }
+            Body::Document { source, title: Some(_) } => {
+                given |= if matches!(source, Source::Url(_)) { URL_TITLES } else { TITLES };
+                false
+            }
+            Body::Thinking { signature, .. } => {
+                let own = |origin| signature.as_ref().and_then(|s| signature::of(origin, s));
+                takes.and_then(own).is_none()
+            }
+            Body::RedactedThinking(_) => takes != Some(Origin::Anthropic),
+            _ => false,
+        };
+        given |= if thought { THOUGHTS } else { 0 };
+    }
+    given
+}
+
+/// Names what a provider has no place for, of what no writer looks after.
+pub(super) fn note(protocol: Protocol, request: &mut Request<'_>, options: &Options<'_>) {
+    let (kept, takes) = kept(protocol, options);
+    let mut wanted = given(&request.system, false, takes);
+    for turn in &request.turns {
+        wanted |= given(&turn.parts, false, takes);
+    }
+    let mut loose = false;
+    for tool in &request.tools {
+        wanted |= if tool.cache_control.is_some() { TOOL_MARKS } else { 0 };
+        wanted |= if tool.strict == Some(true) { STRICT } else { 0 };
+        loose |= tool.strict != Some(true);
+    }
+    if loose && wanted & STRICT != 0 {
+        wanted = wanted & !STRICT | SOME_STRICT;
+    }
+    wanted |= if request.cache_key.is_some() { CACHE_KEY } else { 0 };
+    wanted |= if request.store == Some(true) { STORE } else { 0 };
+    wanted |= if request.metadata.is_some_and(|notes| notes.get() != "{}") { METADATA } else { 0 };
+    for (bits, field) in FIELDS {
+        if wanted & !kept & bits != 0 && !request.unsupported.contains(&field) {
+            request.unsupported.push(field);
+        }
+    }
+}
+
+/// What of a whole answer its client gets nothing of.
+pub fn answer(client: Client, response: &Response<'_>) -> Lost {
+    let mut lost = response.dropped;
+    let one = matches!(client, Client::Anthropic | Client::OpenAiResponses);
+    lost.add(Lost::CHOICES.when(one && response.choices.len() > 1));
+    let shown = if one { 1 } else { usize::MAX };
+    for choice in response.choices.iter().take(shown) {
+        lost.add(Lost::LOGPROBS.when(!choice.logprobs.is_empty() && !has_logprobs(client)));
+        choice.parts.iter().for_each(|part| lost.add(body(client, &part.body)));
+    }
+    if let Some(usage) = &response.usage {
+        lost.add(counts(client, usage));
+    }
+    lost
+}
+
+fn body(client: Client, body: &Body<'_>) -> Lost {
+    let plain = client == Client::OpenAiCompletions;
+    match body {
+        Body::Thinking { .. } | Body::RedactedThinking(_) => Lost::THOUGHTS.when(plain),
+        Body::ToolCall { .. } => Lost::CALLS.when(plain),
+        Body::Image(source) => image(client, source),
+        Body::Audio(_) | Body::Video(_) | Body::Document { .. } => Lost::MEDIA,
+        Body::Text(_) | Body::Refusal(_) | Body::ToolResult { .. } => Lost::default(),
+    }
+}
+
+fn has_logprobs(client: Client) -> bool {
+    !matches!(client, Client::Anthropic | Client::OpenAiCompletions)
+}
+
+fn image(client: Client, source: &Source<'_>) -> Lost {
+    Lost::MEDIA.when(match client {
+        Client::Anthropic | Client::OpenAiCompletions => true,
+        Client::OpenAiResponses => matches!(source, Source::Url(_)),
+        Client::OpenAiChat | Client::Gemini => false,
+    })
+}
+
+fn counts(client: Client, usage: &Usage) -> Lost {
+    match client {
+        Client::Anthropic => Lost::REASONING_TOKENS.when(usage.reasoning_tokens > 0),
+        Client::Gemini => Lost::CACHE_CREATION_TOKENS.when(usage.cache_creation_tokens > 0),
+        _ => Lost::default(),
+    }
+}
+
+/// What of a step of a streamed answer its client gets nothing of.
+fn step(client: Client, delta: &Delta<'_>) -> Lost {
+    let plain = client == Client::OpenAiCompletions;
+    match delta {
+        Delta::Lost(lost) => *lost,
+        Delta::Logprobs(_) => Lost::LOGPROBS.when(!has_logprobs(client)),
+        Delta::Image(source) => image(client, source),
+        Delta::Thinking(_) | Delta::ThoughtEnd { .. } | Delta::RedactedThinking(_) => {
+            Lost::THOUGHTS.when(plain)
+        }
+        Delta::ToolStart { .. } => Lost::CALLS.when(plain),
+        Delta::End(Some(usage)) => counts(client, usage),
+        _ => Lost::default(),
+    }
+}
+
+/// Hands a step on to its client's writer, and notes what of it the client gets nothing of.
+pub fn pass(
+    client: Client,
+    lost: &mut Lost,
+    delta: &Delta<'_>,
+    writer: &mut dyn StreamWriter,
+    send: Send<'_>,
+) {
+    lost.add(step(client, delta));
+    if !matches!(delta, Delta::Lost(_)) {
+        writer.write(delta, send);
+    }
+}
+
+/// The comment at the end of a stream that names what its client got nothing of, `None` for nothing.
+/// Google's own clients take every line of a stream for a piece of an answer, so theirs get none.
+pub fn comment(client: Client, lost: Lost) -> Option<String> {
+    if client == Client::Gemini || lost.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = lost.names().collect();
+    Some([": x-ai-dropped: ", &names.join(","), "\n\n"].concat())
+}
+
+/// Whether one of the members that a view does not know names sources.
+pub(super) fn cites(rest: &[Unknown<'_>]) -> bool {
+    rest.iter().any(|(key, value)| {
+        let cites = matches!(
+            &**key,
+            "citations" | "annotations" | "groundingMetadata" | "citationMetadata"
+        );
+        cites && !matches!(value.get(), "null" | "[]" | "{}")
+    })
+}
