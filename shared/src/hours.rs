@@ -1,11 +1,10 @@
 //! Hours of the day, in a time zone.
 
-use serde::Deserialize;
 
-use crate::config::{ConfigError, list};
+use crate::config::{ConfigError, Setting};
 
 /// Hours of the day.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Time {
@@ -14,7 +13,7 @@ pub struct Time {
     /// `HH:MM`, not included; before `from` it is that of the next day.
     pub to: String,
     /// `mon` to `sun`; every day unless said. After midnight it is still the day that `from` was on.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub days: Vec<String>,
     /// The clock's distance from UTC, `+08:00`.
     #[serde(default)]

@@ -2,14 +2,13 @@
 
 use std::cell::RefCell;
 
-use serde::Deserialize;
 
-use crate::config::{ConfigError, list};
+use crate::config::{ConfigError, Setting};
 use crate::models;
 use crate::usage::Usage;
 
 /// What a model costs, in US dollars per million tokens.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -33,7 +32,7 @@ pub struct Price {
     pub alternative: bool,
     /// What it can do, of `tools`, `vision` and `json_schema`. A request that needs more is not counted
     /// as one that this model could serve.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub can: Vec<String>,
 }
 

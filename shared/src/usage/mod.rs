@@ -10,7 +10,8 @@ mod gemini;
 mod openai_chat;
 mod openai_responses;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use crate::config::Setting;
 
 use crate::json::{Read, Reader, Stop};
 use crate::protocol::openai_responses as openai_responses_api;
@@ -20,7 +21,7 @@ use crate::protocol::{
 };
 
 /// Token counts of one answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Setting)]
 #[serde(default)]
 pub struct Usage {
     /// Tokens of the request, those from or to the provider's prompt cache included.
