@@ -35,7 +35,7 @@ wasm-bundle:
 	@$(WASM) --target-dir target/bundle -p ai-gateway
 
 mock:
-	@cargo build --quiet --locked -p mock-llm
+	@cargo build --quiet --locked $(NATIVE) --bin mock-llm
 
 aigw: ## Build target/debug/aigw: one policy file for every host (see envoy-examples/policy)
 	@cargo build --quiet --locked $(NATIVE) --bin aigw
@@ -63,10 +63,16 @@ key: ## Mint a key for a consumer and print its entry [ID=name] [PREFIX=sk-aigw]
 down: ## Stop it
 	@$(PYTHON) -m gateway down
 
-test: setup wasm mock test-native test-wasm test-emulator test-e2e fuzz ## Set up and run every test
+test: ## Set up and run every test
+	@test-harness/setup.sh build
+	@# What is fetched comes while modules are built.
+	@$(MAKE) --no-print-directory -j2 setup wasm
+	@$(MAKE) --no-print-directory mock test-native test-wasm test-emulator test-e2e fuzz
 
 # One choice of packages, so that what one target has built the next need not build again.
-NATIVE := $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm conformance aigw) --features shared/testing,ai-gateway/schema
+NATIVE := $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm conformance aigw test-harness) \
+    --features shared/testing,ai-gateway/schema
+EMULATED := $(NATIVE) --features test-harness/built --test emulated
 
 test-native: ## Unit, property and golden tests
 	cargo test --quiet --locked $(NATIVE)
@@ -76,17 +82,17 @@ test-wasm: ## The shared crate's tests as wasm, in Node
 	    cargo test --locked -p shared --lib --target wasm32-unknown-unknown --features testing
 
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
-	cargo test --quiet --locked -p test-harness
+	cargo test --quiet --locked $(EMULATED)
 
 fuel-baseline: wasm ## Write the counts of instructions that test-emulator compares with (test-harness/fuel.json) anew
-	UPDATE=1 cargo test --quiet --locked -p test-harness --test built
+	UPDATE=1 cargo test --quiet --locked $(EMULATED) built::
 
 test-e2e: aigw ## The examples in real Envoy; those for APISIX in the emulated one
-	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
+	@cargo build --quiet --locked $(NATIVE) --bin emulated-apisix
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup test-harness/e2e
 
 test-apisix: wasm mock ## The end-to-end tests on the emulated APISIX [TESTS=file ...]
-	@cargo build --quiet --locked -p test-harness --bin emulated-apisix
+	@cargo build --quiet --locked $(NATIVE) --bin emulated-apisix
 	@test-harness/setup.sh test
 	EXAMPLES=apisix/bundle.yaml $(PYTHON) -m pytest -q -k "apisix" $(or $(TESTS),test-harness/e2e)
 
@@ -115,7 +121,7 @@ soak: wasm mock ## Mixed load on one Envoy worker: wrong answers, growing memory
 	@SECONDS="$(or $(SECONDS),180)" CPU="$(or $(CPU),0.7)" $(PYTHON) -m soak
 
 soak-metrics: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000]
-	@SOAK=$${SOAK:-200000} cargo test --quiet --release --locked -p test-harness --test ai_metrics_memory -- --nocapture
+	@SOAK=$${SOAK:-200000} cargo test --quiet --release --locked -p test-harness --features built --test emulated ai_metrics_memory:: -- --nocapture
 
 guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
 	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
@@ -133,7 +139,7 @@ tokens-eval: ## How far the estimate of tokens is from o200k_base [DATA=folder o
 	@cargo run --quiet --locked -p tokens-eval -- "$(DATA)"
 
 features: ## Write the table of what is translated anew, from the golden files
-	UPDATE=1 cargo test --quiet --locked -p ai-proxy --test features
+	UPDATE=1 cargo test --quiet --locked $(NATIVE) --test it features::
 
 fuzz: ## Every fuzz target for a fixed number of inputs [RUNS=20000 SEED=1]
 	test-harness/fuzz/run.sh

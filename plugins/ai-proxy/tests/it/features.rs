@@ -217,7 +217,7 @@ fn head(out: &mut String, first: &str, titles: impl IntoIterator<Item = &'static
 const INTRO: &str = "\
 # What each pair of protocols can do
 
-<!-- Made from plugins/ai-proxy/tests/golden by plugins/ai-proxy/tests/features.rs. -->
+<!-- Made from plugins/ai-proxy/tests/golden by plugins/ai-proxy/tests/it/features.rs. -->
 
 Four protocols of clients and six of providers are 24 pairs. This page says what of each feature reaches the
 other side. It is made of the golden files in `plugins/ai-proxy/tests/golden`, which hold what a client

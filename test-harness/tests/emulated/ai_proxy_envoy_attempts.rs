@@ -1,9 +1,7 @@
 //! The built plugin in an Envoy cluster, once per attempt: its `translate` role, after the `route`
 //! role in the listener.
 
-mod support;
-
-use support::*;
+use crate::support::*;
 use test_harness::emulator::{Exchange, Exchanged, Finish, Headers, Request, Response};
 
 type Properties = Vec<(Vec<String>, Vec<u8>)>;

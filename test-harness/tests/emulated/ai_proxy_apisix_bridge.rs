@@ -1,9 +1,7 @@
 //! The built plugin in APISIX with the body bridge: requests are rewritten, answers translated
 //! event by event.
 
-mod support;
-
-use support::*;
+use crate::support::*;
 use test_harness::emulator::{Exchange, Finish, HttpMessage, Options, Response};
 
 fn bridge(plugin: &Plugin) -> Gateway {

@@ -2,13 +2,11 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod support;
-
+use crate::support::{CONFIG, answer, ask, chat_host, exchange, head, send, sent, stream};
 use serde_json::Value;
 use shared::exchange::Action;
 use shared::host::script::ScriptHost;
 use shared::host::{Body, CallId, Capability, Map};
-use support::{CONFIG, answer, ask, chat_host, exchange, head, send, sent, stream};
 
 const METADATA: &str = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
 

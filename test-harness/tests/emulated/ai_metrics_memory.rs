@@ -1,12 +1,10 @@
 //! The module's memory does not grow with the number of streams it has seen.
 //!
-//! `SOAK=200000 cargo test --release -p test-harness --test ai_metrics_memory -- --nocapture` (or `make
+//! `SOAK=200000 cargo test --release -p test-harness --features built --test emulated ai_metrics_memory:: -- --nocapture` (or `make
 //! soak-metrics`) is the long version, whose result stands in `docs/ai-metrics.md`.
 
-mod support;
-
-use support::dist;
-use test_harness::emulator::{Finish, Module, Options, Vm};
+use crate::support::module;
+use test_harness::emulator::{Finish, Options, Vm};
 
 const CONFIG: &str = r#"{
     "access_log": {"property": true},
@@ -65,7 +63,7 @@ fn stream(vm: &Vm, root: test_harness::emulator::RootContext, number: usize) {
 #[test]
 fn memory_stays_flat_however_many_streams_there_were() {
     let count = std::env::var("SOAK").ok().and_then(|n| n.parse().ok()).unwrap_or(3_000);
-    let module = Module::from_file(dist().join("ai-metrics.wasm")).unwrap();
+    let module = module("ai-metrics");
     let vm = Vm::start(&module, Options::envoy()).unwrap();
     let root = vm.configure_now(CONFIG).unwrap();
     let mut after_a_third = 0;

@@ -1,14 +1,12 @@
 //! The built prompt-guard: nothing slips past it, and its cost is linear, counted in instructions.
 
-mod support;
-
-use support::*;
-use test_harness::emulator::{Module, Options, Request, Response};
+use crate::support::*;
+use test_harness::emulator::{Options, Request, Response};
 
 const CHAT: &str = "/v1/chat/completions";
 
 fn guard(config: &str) -> Gateway {
-    let plugin = Plugin { module: Module::from_file(dist().join("prompt-guard.wasm")).unwrap() };
+    let plugin = Plugin { module: module("prompt-guard") };
     plugin.configure(Options::envoy(), config).unwrap_or_else(|refused| panic!("{refused}"))
 }
 

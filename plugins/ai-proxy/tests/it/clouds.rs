@@ -2,10 +2,9 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod support;
-
 use std::rc::Rc;
 
+use crate::support::{chat_host, feed, head, send, sent};
 use ai_proxy::configure;
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -15,10 +14,9 @@ use shared::filter::CallReply;
 use shared::host::script::ScriptHost;
 use shared::host::{Body, CallId, Map};
 use shared::plugin::{Plugin, Setup};
-use support::{chat_host, feed, head, send, sent};
 
 fn config() -> String {
-    let key = include_str!("google/key.pem");
+    let key = include_str!("../google/key.pem");
     let account = json!({
         "type": "service_account", "client_email": "gateway@acme.iam.gserviceaccount.com",
         "private_key": key, "private_key_id": "k1",
@@ -55,7 +53,7 @@ fn exchange(plugin: &Rc<dyn Plugin>) -> Exchange {
 }
 
 fn ask(model: &str, more: &str) -> String {
-    support::ask(model, more)
+    crate::support::ask(model, more)
 }
 
 fn messages_host() -> ScriptHost {
@@ -185,7 +183,7 @@ fn a_gemini_client_without_events_gets_an_array() {
     assert!(send(&mut gateway, &host, request), "{:?}", host.sent.borrow());
     assert_eq!(host.text(Map::Request, "x-goog-api-key"), None);
     let answer = r#"{"content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"}"#;
-    let out = support::answer(&mut gateway, &host, 200, "application/json", answer);
+    let out = crate::support::answer(&mut gateway, &host, 200, "application/json", answer);
     let out: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(out[0]["candidates"][0]["content"]["parts"][0]["text"], "Hello");
 }

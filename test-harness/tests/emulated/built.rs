@@ -1,23 +1,16 @@
 //! The plugins as they were built: what they import, and how many instructions an exchange takes.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::OnceLock;
 
+use crate::support::{built, dist, module};
 use serde::{Deserialize, Serialize};
 use test_harness::cost;
-use test_harness::emulator::{Module, imports};
+use test_harness::emulator::imports;
 
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuel.json");
 /// More than the baseline by so many percent is too much.
 const ROOM: u64 = 3;
-
-fn built() -> &'static [Module] {
-    static BUILT: OnceLock<Vec<Module>> = OnceLock::new();
-    BUILT.get_or_init(support::built)
-}
 
 /// Instructions by scenario, of modules that were built in one way.
 #[derive(Serialize, Deserialize)]
@@ -31,7 +24,7 @@ struct Baseline {
 #[test]
 fn every_built_plugin_imports_only_what_both_hosts_offer() {
     for module in built() {
-        if let Err(wrong) = imports::check(module) {
+        if let Err(wrong) = imports::check(&module) {
             panic!("{}:\n{}", module.name(), wrong.join("\n"));
         }
     }
@@ -39,7 +32,7 @@ fn every_built_plugin_imports_only_what_both_hosts_offer() {
 
 #[test]
 fn no_exchange_takes_more_instructions_than_the_baseline_says() {
-    let built_as = std::fs::read_to_string(support::dist().join("built-as")).unwrap_or_default();
+    let built_as = std::fs::read_to_string(dist().join("built-as")).unwrap_or_default();
     let built_as = built_as.trim().to_owned();
     let update = std::env::var_os("UPDATE").is_some();
     let baseline: Baseline = match std::fs::read_to_string(BASELINE) {
@@ -55,9 +48,8 @@ fn no_exchange_takes_more_instructions_than_the_baseline_says() {
     let fuel: BTreeMap<String, u64> = cost::scenarios()
         .iter()
         .map(|scenario| {
-            let module = built().iter().find(|module| module.name() == scenario.module);
-            let module = module.unwrap_or_else(|| panic!("{} is not built", scenario.module));
-            (scenario.name.clone(), scenario.cost(module).unwrap().fuel)
+            let module = module(scenario.module);
+            (scenario.name.clone(), scenario.cost(&module).unwrap().fuel)
         })
         .collect();
     if update {

@@ -1,7 +1,8 @@
 //! What the scenarios of the built plugins share: the plugins, a configuration, requests, answers.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use test_harness::emulator::{
     Callout, CalloutReply, ConfigRefused, Exchange, Exchanged, HttpMessage, Module, Options,
@@ -17,14 +18,28 @@ pub const PATH: &str = "/v1/chat/completions";
 
 pub use test_harness::cost::dist;
 
-/// Every built plugin, compiled.
+/// A built plugin. Whoever asks for it first compiles it, for all tests.
+pub fn module(name: &str) -> Module {
+    static COMPILED: Mutex<BTreeMap<String, Module>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(module) = compiled.get(name) {
+        return module.clone();
+    }
+    let path = dist().join(name).with_extension("wasm");
+    assert!(path.exists(), "{} is missing: run `make wasm` first", path.display());
+    let module = Module::from_file(path).unwrap();
+    compiled.insert(name.to_owned(), module.clone());
+    module
+}
+
+/// Every built plugin.
 pub fn built() -> Vec<Module> {
     let files = std::fs::read_dir(dist()).into_iter().flatten().flatten();
     let mut paths: Vec<_> = files.map(|file| file.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
     paths.sort();
     assert!(!paths.is_empty(), "no .wasm in {}: run `make wasm` first", dist().display());
-    paths.iter().map(|path| Module::from_file(path).unwrap()).collect()
+    paths.iter().map(|path| module(&path.file_stem().unwrap().to_string_lossy())).collect()
 }
 
 /// The plugin by itself, or the bundle.
@@ -34,18 +49,9 @@ pub struct Plugin {
 
 /// Runs a scenario with the plugin by itself and with the bundle.
 pub fn both(scenario: impl Fn(&Plugin)) {
-    static PLUGINS: OnceLock<Vec<Plugin>> = OnceLock::new();
-    let plugins = PLUGINS.get_or_init(|| {
-        let load = |name: &str| {
-            let path = dist().join(name).with_extension("wasm");
-            assert!(path.exists(), "{} is missing: run `make wasm` first", path.display());
-            Plugin { module: Module::from_file(path).unwrap() }
-        };
-        vec![load("ai-proxy"), load("ai-gateway")]
-    });
-    for plugin in plugins {
+    for plugin in ["ai-proxy", "ai-gateway"].map(|name| Plugin { module: module(name) }) {
         println!("with {}", plugin.module.name());
-        scenario(plugin);
+        scenario(&plugin);
     }
 }
 

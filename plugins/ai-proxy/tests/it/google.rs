@@ -11,8 +11,8 @@ use rsa::signature::Verifier;
 use serde_json::{Value, json};
 use shared::config::Secret;
 
-const KEY: &str = include_str!("google/key.pem");
-const GOLDEN: &str = include_str!("google/golden.jwt");
+const KEY: &str = include_str!("../google/key.pem");
+const GOLDEN: &str = include_str!("../google/golden.jwt");
 const NOW: u64 = 1_700_000_000;
 
 fn key_file() -> Value {
@@ -46,7 +46,7 @@ fn the_claim_is_signed_as_openssl_signs_it() {
 
 #[test]
 fn the_signature_verifies_with_the_public_key_and_covers_the_claim() {
-    let public = include_str!("google/public.pem");
+    let public = include_str!("../google/public.pem");
     let public = rsa::PublicKey::from_public_key_pem(public).unwrap();
     let key = VerifyingKey::<Sha256>::new(public);
     let jwt = account().assertion(NOW + 1).unwrap();

@@ -1,8 +1,6 @@
 //! What an exchange costs, in instructions.
 
-mod support;
-
-use support::*;
+use crate::support::*;
 use test_harness::emulator::{Options, Profile, Response};
 
 fn gateway(plugin: &Plugin, profile: Profile) -> Gateway {

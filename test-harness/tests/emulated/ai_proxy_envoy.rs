@@ -1,8 +1,6 @@
 //! The built plugin in Envoy: its `route` and `inline` roles, its modes, its configuration.
 
-mod support;
-
-use support::*;
+use crate::support::*;
 use test_harness::emulator::{CalloutReply, Finish, Headers, Options, Request, Response};
 
 const OK: &str = "{}";

@@ -3,12 +3,10 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod support;
-
+use crate::support::{answer, exchange, send, sent};
 use serde_json::{Value, json};
 use shared::host::script::ScriptHost;
 use shared::host::{Body, Host, Map};
-use support::{answer, exchange, send, sent};
 
 const CONFIG: &str = r#"{
     "object_secret": "0123456789abcdef",

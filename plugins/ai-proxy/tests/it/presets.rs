@@ -159,7 +159,7 @@ fn the_documentation_is_current() {
 
 const HEAD: &str = r#"# Providers
 
-<!-- Made from plugins/ai-proxy/src/presets by plugins/ai-proxy/tests/presets.rs. -->
+<!-- Made from plugins/ai-proxy/src/presets by plugins/ai-proxy/tests/it/presets.rs. -->
 
 A preset says where a vendor's API begins, how it is shown who asks, which services it has and what it
 does in its own way:

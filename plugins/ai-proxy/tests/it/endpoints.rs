@@ -2,15 +2,13 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod support;
-
+use crate::support::{ask, chat_host, exchange, head, send, sent};
 use ai_proxy::configure;
 use serde_json::{Value, json};
 use shared::exchange::Exchange;
 use shared::host::script::ScriptHost;
 use shared::host::{Body, Host, Map};
 use shared::plugin::Setup;
-use support::{ask, chat_host, exchange, head, send, sent};
 
 const CONFIG: &str = r#"{
     "providers": [
@@ -209,7 +207,7 @@ fn a_key_that_is_over_its_limit_rests() {
     let ask = |model: &str| {
         let mut gateway = Exchange::new(plugin.clone().filters(), plugin.settings());
         let host = chat_host();
-        assert!(send(&mut gateway, &host, &support::ask(model, "")));
+        assert!(send(&mut gateway, &host, &crate::support::ask(model, "")));
         let key = host.text(Map::Request, "authorization").unwrap();
         (gateway, host, key)
     };

@@ -1,9 +1,7 @@
 //! The built plugin in APISIX without the body bridge: passing through, and calling the provider
 //! itself. Nothing here may trap: that worker would answer 503 until it is reloaded.
 
-mod support;
-
-use support::*;
+use crate::support::*;
 use test_harness::emulator::{
     Callout, CalloutReply, Exchanged, Finish, Options, Request, Response,
 };

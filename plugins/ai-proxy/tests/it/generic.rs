@@ -2,14 +2,12 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod support;
-
+use crate::support::{answer, exchange, send, sent};
 use ai_proxy::configure;
 use serde_json::{Value, json};
 use shared::host::script::ScriptHost;
 use shared::host::{Body, Host, Map};
 use shared::plugin::Setup;
-use support::{answer, exchange, send, sent};
 
 const CONFIG: &str = r#"{
     "providers": [

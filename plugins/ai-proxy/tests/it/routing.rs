@@ -2,15 +2,13 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod support;
-
 use std::rc::Rc;
 
+use crate::support::{answer, ask, chat_host, exchange_of, head, plugin, send, sent};
 use serde_json::{Value, json};
 use shared::host::Map;
 use shared::host::script::ScriptHost;
 use shared::plugin::Plugin;
-use support::{answer, ask, chat_host, exchange_of, head, plugin, send, sent};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -428,7 +426,7 @@ fn attempt(
     host.properties.borrow_mut().insert(metadata.into(), provider.into());
     let mut inner = exchange_of(translate);
     assert!(send(&mut inner, host, &ask("m", more)));
-    let out = support::stream(&mut inner, host, pieces).concat();
+    let out = crate::support::stream(&mut inner, host, pieces).concat();
     (host.text(Map::Response, ":status").unwrap(), out)
 }
 

@@ -2,8 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)]
 
-mod support;
-
+use crate::support::{ask, chat_host, exchange, send, stream};
 use ai_proxy::config::Protocol;
 use ai_proxy::presets::Quirks;
 use ai_proxy::provider::Cloud;
@@ -12,7 +11,6 @@ use ai_proxy::translate::ir::{Request, Unsupported};
 use ai_proxy::translate::provider::{self, Options};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{ask, chat_host, exchange, send, stream};
 
 /// A streamed answer as Anthropic sends it, of these texts, a thought and a call.
 fn anthropic_stream(texts: &[String], line_end: &str) -> String {
@@ -61,7 +59,7 @@ fn anthropic(request: &mut Request<'_>) -> Result<String, Unsupported> {
 
 fn translate(pieces: &[&[u8]]) -> Vec<String> {
     let host = chat_host();
-    let mut exchange = exchange(support::CONFIG, "translate");
+    let mut exchange = exchange(crate::support::CONFIG, "translate");
     let more = r#","stream":true,"stream_options":{"include_usage":true}"#;
     assert!(send(&mut exchange, &host, &ask("claude-x", more)));
     stream(&mut exchange, &host, pieces)

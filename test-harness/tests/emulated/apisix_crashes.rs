@@ -2,9 +2,7 @@
 //! or a called service sends, and in whatever order callbacks come. The emulated host panics where the real
 //! one would crash, and on every trap of a module.
 
-mod support;
-
-use support::{built, dist};
+use crate::support::{built, dist};
 use test_harness::emulator::{Exchange, Finish, Headers, Module, Options, RootContext, Status, Vm};
 
 /// A configuration with which a plugin has much to do.

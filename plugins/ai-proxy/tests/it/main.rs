@@ -1,0 +1,21 @@
+//! The tests that see the plugin as a proxy does, in one program: it is linked once.
+
+mod aws;
+mod clouds;
+mod config;
+mod cuts;
+mod endpoints;
+mod features;
+mod gemini;
+mod generic;
+mod golden;
+mod google;
+mod objects;
+mod presets;
+mod property;
+mod responses;
+mod roles;
+mod routing;
+mod services;
+mod services_roles;
+mod support;
