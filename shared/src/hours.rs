@@ -1,6 +1,5 @@
 //! Hours of the day, in a time zone.
 
-
 use crate::config::{ConfigError, Setting};
 
 /// Hours of the day.
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     fn hours(json: &str) -> Hours {
-        Hours::new(&serde_json::from_str(json).unwrap(), "time").unwrap()
+        Hours::new(&crate::config::document(json).unwrap(), "time").unwrap()
     }
 
     /// 2026-11-23 is a Monday.
@@ -141,7 +140,7 @@ mod tests {
             (r#"{"from":"08:00","to":"09:00","days":["mo"]}"#, "time.days[0]: "),
             (r#"{"from":"08:00","to":"09:00","utc_offset":"8"}"#, "time.utc_offset: "),
         ] {
-            let error = Hours::new(&serde_json::from_str(json).unwrap(), "time").unwrap_err();
+            let error = Hours::new(&crate::config::document(json).unwrap(), "time").unwrap_err();
             assert!(error.to_string().starts_with(place), "{error}");
         }
     }

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 
-
 use crate::config::{ConfigError, Setting};
 use crate::models;
 use crate::usage::Usage;
@@ -208,7 +207,7 @@ mod tests {
     use super::*;
 
     fn prices(text: &str) -> Result<Prices, ConfigError> {
-        Prices::new(serde_json::from_str(text).unwrap())
+        Prices::new(crate::config::document(text).unwrap())
     }
 
     const LIST: &str = r#"[

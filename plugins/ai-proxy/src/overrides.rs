@@ -4,9 +4,9 @@
 use shared::small_map::SmallMap;
 use std::ops::Range;
 
-use shared::config::Setting;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use shared::config::Setting;
 use shared::json::JsonStr;
 
 /// What is changed of a request's body.

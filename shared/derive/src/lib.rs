@@ -8,8 +8,8 @@ use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::{format_ident, quote};
 use syn::{
-    Attribute, Data, DataEnum, DeriveInput, Error, Fields, FieldsNamed, Ident, LitStr, Path, Result,
-    Type,
+    Attribute, Data, DataEnum, DeriveInput, Error, Fields, FieldsNamed, Ident, LitStr, Path,
+    Result, Type,
 };
 
 /// Derives `shared::config::Setting`.
@@ -50,7 +50,11 @@ fn derive(input: &DeriveInput) -> Result<Tokens> {
 }
 
 /// An object with fields.
-fn section(name: &Ident, attributes: &Attributes, fields: &FieldsNamed) -> Result<(Tokens, Tokens)> {
+fn section(
+    name: &Ident,
+    attributes: &Attributes,
+    fields: &FieldsNamed,
+) -> Result<(Tokens, Tokens)> {
     let mut names = Vec::new();
     let mut blanks = Vec::new();
     let mut reads = Vec::new();
@@ -98,14 +102,22 @@ fn choice(name: &Ident, attributes: &Attributes, data: &DataEnum) -> Result<(Tok
     let mut names = Vec::new();
     let mut blank = None;
     let mut arms = Vec::new();
-    let mut alone = true;
+    // Where no name is about anything, that is checked at once.
+    let alone = data.variants.iter().all(|variant| variant.fields.is_empty());
     for (index, variant) in data.variants.iter().enumerate() {
         let ident = &variant.ident;
-        names.push(Attributes::of(&variant.attrs)?.name(ident, attributes.snake_case.then_some(())));
+        names
+            .push(Attributes::of(&variant.attrs)?.name(ident, attributes.snake_case.then_some(())));
         let (made, arm) = match &variant.fields {
-            Fields::Unit => (quote!(Self::#ident), quote!(#index => Self::#ident)),
+            Fields::Unit if alone => (quote!(Self::#ident), quote!(#index => Self::#ident)),
+            Fields::Unit => {
+                let arm = quote!(#index => {
+                    choice.alone()?;
+                    Self::#ident
+                });
+                (quote!(Self::#ident), arm)
+            }
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
-                alone = false;
                 let arm = quote!(#index => Self::#ident(choice.content()?));
                 (quote!(Self::#ident(Setting::blank())), arm)
             }

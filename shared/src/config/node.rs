@@ -128,7 +128,7 @@ impl<'de> Node<'de> {
 
     /// A name, or an object of one name and what it is about.
     #[inline(never)]
-    pub(super) fn variant(self) -> Result<Option<(Cow<'de, str>, Option<Node<'de>>)>, Mistake> {
+    pub(super) fn variant(self) -> Result<Option<Named<'de>>, Mistake> {
         Ok(match self.kind()? {
             Kind::Text(name) => Some((name, None)),
             Kind::Object(mut object) if object.members.len() == 1 => {
@@ -221,6 +221,9 @@ pub(super) fn within(name: &str, mut mistake: Mistake) -> Mistake {
     *path = format!("{name}{dot}{path}");
     mistake
 }
+
+/// A name, and what it is about.
+type Named<'a> = (Cow<'a, str>, Option<Node<'a>>);
 
 /// A list's items.
 pub(super) struct List<'a> {

@@ -209,10 +209,7 @@ impl<K: DeserializeOwned + Ord, V: Setting> Setting for SmallMap<K, V> {
 
 impl<'a> Node<'a> {
     #[inline(never)]
-    fn items(
-        &self,
-        read: &mut dyn FnMut(&Node<'a>) -> Result<(), Mistake>,
-    ) -> Result<(), Mistake> {
+    fn items(&self, read: &mut dyn FnMut(&Node<'a>) -> Result<(), Mistake>) -> Result<(), Mistake> {
         let Some(list) = self.list()? else { return Err(self.unexpected("a sequence")) };
         for (index, raw) in list.items.enumerate() {
             let node = Node { raw, depth: list.depth };
@@ -307,5 +304,108 @@ impl Setting for Value {
         *self = serde_json::from_str(node.raw.get())
             .map_err(|_| Mistake::new("", "is no valid value"))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::config::{Setting, document};
+
+    #[derive(Debug, PartialEq, Setting)]
+    #[serde(rename_all = "snake_case")]
+    enum Kept {
+        InMemory,
+        Far(Box<Far>),
+        #[serde(rename = "NAMED")]
+        Named(String),
+    }
+
+    #[derive(Debug, PartialEq, Setting)]
+    struct Far {
+        url: String,
+        #[serde(rename = "try", default = "three")]
+        tries: u8,
+        weight: Option<f64>,
+    }
+
+    #[derive(Debug, PartialEq, Setting)]
+    #[serde(deny_unknown_fields, default)]
+    struct Whole {
+        kept: Vec<Kept>,
+        limits: SmallMap<String, u32>,
+        on: bool,
+        r#type: Option<Name>,
+        rest: Value,
+    }
+
+    #[derive(Debug, PartialEq, Setting)]
+    struct Name(String);
+
+    impl Default for Whole {
+        fn default() -> Whole {
+            let kept = vec![Kept::InMemory];
+            Whole { kept, limits: SmallMap::new(), on: true, r#type: None, rest: Value::Null }
+        }
+    }
+
+    fn three() -> u8 {
+        3
+    }
+
+    fn error<T: Setting + std::fmt::Debug>(text: &str) -> String {
+        document::<T>(text).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn what_is_there_is_read_and_the_rest_has_its_defaults() {
+        assert_eq!(document::<Whole>("{}").unwrap(), Whole::default());
+        let text = r#"{"kept": ["in_memory", {"far": {"url": "u", "unknown": 1, "weight": 2}},
+            {"NAMED": "n"}, {"far": {"url": "", "try": 255, "weight": null}}],
+            "limits": {"b": 1, "a": 2}, "type": "t", "on": false, "rest": {"x": [1, null]}}"#;
+        let far = |url: &str, tries, weight| {
+            Kept::Far(Box::new(Far { url: url.to_owned(), tries, weight }))
+        };
+        let kept = vec![
+            Kept::InMemory,
+            far("u", 3, Some(2.0)),
+            Kept::Named("n".to_owned()),
+            far("", 255, None),
+        ];
+        let limits = SmallMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]);
+        let (name, rest) = (Some(Name("t".to_owned())), serde_json::json!({"x": [1, null]}));
+        let whole = Whole { kept, limits, on: false, r#type: name, rest };
+        assert_eq!(document::<Whole>(text).unwrap(), whole);
+        assert!(document::<Whole>(r#"{"kept": {}}"#).unwrap().kept.is_empty());
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_its_place() {
+        for (text, expected) in [
+            ("[]", "invalid type: an array, expected struct Whole"),
+            (r#"{"on": 1}"#, "on: invalid type: a number, expected a boolean"),
+            (r#"{"on": true, "on": true}"#, "on: duplicate field `on`"),
+            (r#"{"off": true}"#, "off: unknown field `off`, expected one of `kept`, `limits`, "),
+            (r#"{"type": null, "kept": [{"far": {}}]}"#, "kept[0].far: missing field `url`"),
+            (r#"{"kept": ["far"]}"#, "kept[0]: `far` needs a value"),
+            (r#"{"kept": [{"in_memory": 1}]}"#, "kept[0].in_memory: takes no value"),
+            (r#"{"kept": ["in_memory", "near"]}"#, "kept[1]: unknown variant `near`, expected "),
+            (r#"{"kept": [{"far": 1, "NAMED": 1}]}"#, "kept[0]: invalid type: an object, expec"),
+            (r#"{"kept": [7]}"#, "kept[0]: invalid type: a number, expected enum Kept"),
+            (r#"{"kept": {"a": 1}}"#, "kept: invalid type: an object, expected a sequence"),
+            (r#"{"limits": []}"#, "limits: invalid type: an array, expected a map"),
+            (r#"{"limits": {"a": -1}}"#, "limits.a: invalid value: -1, expected u32"),
+            (r#"{"limits": {"a": 4294967296}}"#, "limits.a: invalid value: 4294967296, expected"),
+            (r#"{"limits": {"a": 1.5}}"#, "limits.a: invalid type: a number, expected u32"),
+            (r#"{"type": 5}"#, "type: invalid type: a number, expected a string"),
+        ] {
+            let error = error::<Whole>(text);
+            assert!(error.starts_with(expected), "{error} instead of {expected}");
+        }
+        let nested = format!("{}{}", "[".repeat(70), "]".repeat(70));
+        assert!(document::<Vec<Vec<Value>>>(&nested).is_ok());
     }
 }

@@ -10,8 +10,8 @@ mod gemini;
 mod openai_chat;
 mod openai_responses;
 
-use serde::Serialize;
 use crate::config::Setting;
+use serde::Serialize;
 
 use crate::json::{Read, Reader, Stop};
 use crate::protocol::openai_responses as openai_responses_api;
@@ -205,7 +205,7 @@ mod tests {
         for usage in [usage, Usage::default()] {
             let text = serde_json::to_string(&usage).unwrap();
             assert_eq!(crate::json::parse::<Usage>(&text).unwrap(), usage);
-            assert_eq!(serde_json::from_str::<Usage>(&text).unwrap(), usage);
+            assert_eq!(crate::config::document::<Usage>(&text).unwrap(), usage);
         }
         assert!(crate::json::parse::<Usage>(r#"{"pages":"x"}"#).is_err());
     }

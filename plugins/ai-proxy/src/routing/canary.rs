@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 
 use serde::Serialize;
-use shared::config::Setting;
 use shared::config::ConfigError;
+use shared::config::Setting;
 use shared::host::{Capability, Host};
 
 use super::config;

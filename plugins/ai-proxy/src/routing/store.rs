@@ -6,8 +6,8 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use shared::config::Setting;
 use shared::config::ConfigError;
+use shared::config::Setting;
 use shared::filter::CallReply;
 use shared::host::{Call, CallId, Capability, Host};
 

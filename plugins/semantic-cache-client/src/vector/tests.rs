@@ -300,9 +300,10 @@ fn pinecone() {
 #[test]
 fn names_that_would_change_a_path_are_refused() {
     let config = json!({ "kind": "qdrant", "collection": "../x", "service": { "upstream": "u" } });
-    let error = RemoteVectors::new(&shared::config::document(&config.to_string()).unwrap()).unwrap_err();
+    let error =
+        RemoteVectors::new(&shared::config::document(&config.to_string()).unwrap()).unwrap_err();
     assert_eq!(error.path, "semantic.store.collection");
-    let error = RemoteVectors::new(&serde_json::from_value(json!({"kind": "qdrant"})).unwrap())
+    let error = RemoteVectors::new(&shared::config::document(r#"{"kind": "qdrant"}"#).unwrap())
         .unwrap_err();
     assert_eq!(error.path, "semantic.store.service");
 }

@@ -1,7 +1,7 @@
 //! How much carbon dioxide electricity makes, as it is written.
 
-use shared::small_map::SmallMap;
 use shared::config::{Mistake, Node, Secret, Setting};
+use shared::small_map::SmallMap;
 
 /// How much carbon dioxide electricity makes.
 #[derive(Clone, Debug, Setting)]
