@@ -25,6 +25,7 @@ pub mod json;
 pub mod models;
 pub mod multipart;
 pub mod pattern;
+pub mod percent;
 pub mod pick;
 pub mod place;
 pub mod plugin;

@@ -62,6 +62,12 @@ pub trait Plugin {
         let _ = host;
     }
 
+    /// It has been replaced, its exchanges are over, and no tick comes any more: what waited for one is
+    /// done now. Calls can no longer be made.
+    fn ended(&self, host: &dyn Host) {
+        let _ = host;
+    }
+
     /// A call that a tick has made was answered.
     fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {
         let _ = (host, call, reply);

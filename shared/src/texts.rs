@@ -61,7 +61,7 @@ pub const MAX_TEXTS: usize = 100_000;
 const MAX_DEPTH: usize = 128;
 
 /// Members whose strings are no language, wherever a protocol has them.
-const OPAQUE: [&str; 36] = [
+pub const OPAQUE: [&str; 36] = [
     "type",
     "role",
     "id",
@@ -101,7 +101,7 @@ const OPAQUE: [&str; 36] = [
 ];
 
 /// Members that hold values of the client's own making, in which any key may stand.
-const FREE: [&str; 6] = ["input", "args", "response", "parameters", "input_schema", "schema"];
+pub const FREE: [&str; 6] = ["input", "args", "response", "parameters", "input_schema", "schema"];
 
 /// The strings of a request's body, in the order of the document.
 ///
@@ -354,7 +354,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn role_of(role: &str) -> Role {
+/// Who a message's `role` says that it is from.
+pub fn role_of(role: &str) -> Role {
     match role {
         "system" | "developer" => Role::System,
         "assistant" | "model" => Role::Assistant,

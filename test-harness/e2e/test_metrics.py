@@ -111,6 +111,12 @@ def test_costs_are_exact(observed, run):
 
 
 @RUNS
+def test_who_can_be_rated_is_an_answer_of_a_provider(observed, run):
+    asked = {one.got.ask.kind: bool(one.got.feedback) for one in observed.truth[run]}
+    assert asked["whole"] and asked["stream"] and not asked["cached"]
+
+
+@RUNS
 def test_latencies_are_in_their_buckets(observed, run):
     truth = observed.truth[run]
     whole = [one for one in truth if one.got.ask.kind in ("whole", "stream", "masked")]

@@ -154,7 +154,6 @@ def test_every_request_is_counted_once_with_what_it_used(fresh, ask):
         **ask("claude-haiku-4-5"), stream=True))
     assert gateway.post(ask("gpt-4o"), {"status": 500}).status_code == 500
     assert gateway.post(ask("gpt-4o", ATTACK)).status_code == 400
-    text = counted()
 
     def total(name, **labels):
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
@@ -163,6 +162,12 @@ def test_every_request_is_counted_once_with_what_it_used(fresh, ask):
         return sum(int(line.rsplit(" ", 1)[1]) for line in found)
 
     name = "ai_requests_total"
+    # The proxy is told at the next tick.
+    for _ in range(300):
+        text = counted()
+        if total(name) >= 6 and not total("ai_requests_in_flight"):
+            break
+        time.sleep(0.1)
     assert total(name) == 6, [line for line in text.splitlines() if name in line]
     assert total(name, status="200", gen_ai_provider_name="openai", consumer="demo",
                  team="search", region="desk") == 3

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 use shared::json::{JsonStr, fields, parse};
+use shared::percent;
 use shared::protocol::{Endpoint, GooglePath};
 use shared::request::RequestBody;
 
@@ -38,7 +39,7 @@ impl Asked {
         let text = body.text();
         let mut asked = Asked::default();
         if let Some(google) = GooglePath::of(path).filter(|google| !google.model.is_empty()) {
-            asked.model = Some(decode(google.model));
+            asked.model = Some(percent::decode(google.model));
         }
         if text.trim().is_empty() {
             return Ok(asked);
@@ -119,27 +120,6 @@ fn name(key: &str) -> Option<&'static str> {
 
 fn text_of(value: &RawValue) -> Option<String> {
     parse::<JsonStr<'_>>(value.get()).ok().map(|text| text.decode().into_owned())
-}
-
-/// `{model}` of a path may be percent-encoded.
-fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let code = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (byte, code) {
-            (b'%', Some(code)) => {
-                out.push(code);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn items(value: &RawValue) -> Result<Vec<&RawValue>, Unreadable> {

@@ -113,6 +113,12 @@ impl Plugin for AiGateway {
         }
     }
 
+    fn ended(&self, host: &dyn Host) {
+        for plugin in &self.plugins {
+            plugin.ended(host);
+        }
+    }
+
     /// A plugin knows its own calls by their numbers.
     fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {
         for plugin in &self.plugins {

@@ -12,6 +12,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use shared::admin::parameters;
 use shared::config::Secrets;
 use shared::filter::Reply;
 use shared::host::{Host, Map};
@@ -59,9 +60,7 @@ impl Asked {
     }
 
     fn parameter(&self, name: &str) -> Option<String> {
-        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        let (_, value) = pairs.into_iter().find(|(key, _)| *key == name)?;
-        Some(decode(value))
+        parameters(&self.query).find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 }
 
@@ -108,6 +107,7 @@ fn report(metrics: &Metrics, host: &dyn Host, asked: &Asked) -> Reply {
         Some(_) => return error(400, "format: expected json or html"),
     };
     let tally = metrics.report.all(host);
+    metrics.drift.look(host, &metrics.series);
     let drift = metrics.drift.standings(host);
     let min = metrics.report.min_samples();
     let contents = Contents { tally: &tally, drift: &drift, min, now: host.now_nanos() };
@@ -183,33 +183,4 @@ fn reply(status: u16, content_type: &str, body: String) -> Reply {
 fn error(status: u16, message: &str) -> Reply {
     let body: Value = json!({ "error": { "message": message, "code": status } });
     reply(status, "application/json", body.to_string())
-}
-
-/// Percent-decoding of a query's value.
-fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let rest = bytes.clone().collect::<Vec<_>>();
-        let hex = rest.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (byte, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(decoded)) => {
-                out.push(decoded);
-                bytes.nth(1);
-            }
-            (b'+', _) => out.push(b' '),
-            _ => out.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_is_decoded() {
-        assert_eq!(decode("model%3Aopenai%2Fgpt-5+x%zz%"), "model:openai/gpt-5 x%zz%");
-    }
 }

@@ -2,13 +2,13 @@
 
 use shared::host::Host;
 
-use crate::names;
+use crate::group::{Group, KINDS, Part};
+use crate::names::{self, Definition};
 use crate::record::{Ending, NONE, Record};
 use crate::series::{Labels, SeriesTable};
 
 /// Counts a request that is over.
 pub fn emit(series: &SeriesTable, host: &dyn Host, record: &Record) {
-    let trusted = record.confirmed();
     let r = record;
     let status = r.status.to_string();
     let finish = r.finish.map_or(NONE, |finish| finish.name());
@@ -28,12 +28,13 @@ pub fn emit(series: &SeriesTable, host: &dyn Host, record: &Record) {
         &r.error_type,
         finish,
     ]);
-    series.add(host, &names::REQUESTS, labels, trusted, 1);
+    let group = series.group(host, labels, r.confirmed());
+    group.add((series, host), &names::REQUESTS, Part::default(), 1);
     attempts(series, host, r);
     others(series, host, r);
     if r.served() {
-        durations(series, host, r);
-        tokens(series, host, r);
+        durations(&group, (series, host), r);
+        tokens(&group, (series, host), r);
     }
 }
 
@@ -78,83 +79,52 @@ fn others(series: &SeriesTable, host: &dyn Host, r: &Record) {
     }
 }
 
-fn durations(series: &SeriesTable, host: &dyn Host, r: &Record) {
-    let trusted = r.confirmed();
-    let served = [r.operation, &r.provider, &r.requested_model, &r.model];
-    let whole = [r.operation, &r.provider, &r.requested_model, &r.model, &r.error_type];
-    let record = |metric, labels, nanos: Option<u64>| {
+fn durations(group: &Group, at: (&SeriesTable, &dyn Host), r: &Record) {
+    let record = |metric: &'static Definition, nanos: Option<u64>| {
         if let Some(nanos) = nanos {
-            series.record(host, metric, Labels(labels), trusted, millis(nanos));
+            group.record(at, metric, Part::default(), millis(nanos));
         }
     };
-    record(&names::OPERATION_DURATION, &whole, Some(r.total));
-    record(&names::INFERENCE_DURATION, &whole, r.is_inference().then_some(r.total));
-    record(&names::SERVER_DURATION, &whole, r.upstream);
-    record(&names::FIRST_CHUNK, &served, r.first_event);
-    record(&names::FIRST_TOKEN_TIME, &served, r.first_token);
-    record(&names::PER_CHUNK, &served, r.per_event);
-    record(&names::PER_TOKEN_TIME, &served, r.per_token);
+    record(&names::OPERATION_DURATION, Some(r.total));
+    record(&names::INFERENCE_DURATION, r.is_inference().then_some(r.total));
+    record(&names::SERVER_DURATION, r.upstream);
+    record(&names::FIRST_CHUNK, r.first_event);
+    record(&names::FIRST_TOKEN_TIME, r.first_token);
+    record(&names::PER_CHUNK, r.per_event);
+    record(&names::PER_TOKEN_TIME, r.per_token);
     if let Some(own) = r.own {
-        let labels = Labels(&[r.operation]);
-        series.record(host, &names::OVERHEAD_TIME, labels, true, own / 1_000);
+        group.record(at, &names::OVERHEAD_TIME, Part::default(), own / 1_000);
     }
 }
 
-fn tokens(series: &SeriesTable, host: &dyn Host, r: &Record) {
+fn tokens(group: &Group, at: (&SeriesTable, &dyn Host), r: &Record) {
     let Some(usage) = &r.usage else { return };
-    let trusted = r.confirmed();
-    let source = if r.estimated { "estimated" } else { "reported" };
-    let served = [r.operation, &r.provider, &r.requested_model, &r.model];
-    for (kind, tokens, inference) in [
-        ("input", usage.prompt_tokens, &names::USAGE_INPUT),
-        ("output", usage.completion_tokens, &names::USAGE_OUTPUT),
-        ("cached", usage.cached_tokens, &names::USAGE_CACHED),
-        ("cache_write", usage.cache_creation_tokens, &names::USAGE_CACHE_WRITE),
-        ("reasoning", usage.reasoning_tokens, &names::USAGE_REASONING),
-    ] {
-        let whole = matches!(kind, "input" | "output");
+    let counts: [(u64, &'static Definition); KINDS.len()] = [
+        (usage.prompt_tokens, &names::USAGE_INPUT),
+        (usage.completion_tokens, &names::USAGE_OUTPUT),
+        (usage.cached_tokens, &names::USAGE_CACHED),
+        (usage.cache_creation_tokens, &names::USAGE_CACHE_WRITE),
+        (usage.reasoning_tokens, &names::USAGE_REASONING),
+    ];
+    let estimated = r.estimated;
+    for (kind, (tokens, inference)) in counts.into_iter().enumerate() {
+        // Input and output.
+        let whole = kind < 2;
         if tokens == 0 && !whole {
             continue;
         }
         if r.is_inference() {
-            series.add(host, inference, Labels(&served), trusted, signed(tokens));
+            group.add(at, inference, Part::default(), signed(tokens));
         }
-        let labels = Labels(&[
-            r.operation,
-            &r.provider,
-            &r.requested_model,
-            &r.model,
-            &r.consumer,
-            &r.team,
-            &r.route,
-            &r.variant,
-            kind,
-            source,
-        ]);
-        series.add(host, &names::TOKENS_USED, labels, trusted, signed(tokens));
+        group.add(at, &names::TOKENS_USED, Part { kind, estimated }, signed(tokens));
         if whole {
-            let labels = Labels(&[r.operation, &r.provider, &r.requested_model, &r.model, kind]);
-            series.record(host, &names::TOKEN_USAGE, labels, trusted, tokens);
+            group.record(at, &names::TOKEN_USAGE, Part { kind, estimated: false }, tokens);
         }
     }
+    let part = Part { kind: 0, estimated };
     match r.cost {
-        Some(cost) => {
-            let labels = Labels(&[
-                &r.provider,
-                &r.requested_model,
-                &r.model,
-                &r.consumer,
-                &r.team,
-                &r.route,
-                &r.variant,
-                source,
-            ]);
-            series.add(host, &names::COST, labels, trusted, signed(cost));
-        }
-        None => {
-            let labels = Labels(&[&r.provider, &r.model]);
-            series.add(host, &names::UNPRICED, labels, trusted, 1);
-        }
+        Some(cost) => group.add(at, &names::COST, part, signed(cost)),
+        None => group.add(at, &names::UNPRICED, Part::default(), 1),
     }
 }
 

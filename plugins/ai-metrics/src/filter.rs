@@ -8,6 +8,7 @@ use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
 };
 use shared::host::Map;
+use shared::protocol::Endpoint;
 use shared::request::RequestBody;
 
 use crate::metrics::Metrics;
@@ -98,7 +99,8 @@ impl Filter for MetricsFilter {
             let mut fact = |fact| cx.facts.get(cx.host, fact).unwrap_or_default();
             let (provider, model) = (fact(Fact::Provider), fact(Fact::Model));
             let variant = fact(Fact::Variant);
-            if !model.is_empty() {
+            // One from the cache names its model, but nobody has been asked who could be rated.
+            if !model.is_empty() && !provider.is_empty() {
                 let value = admin::feedback_header(&provider, &model, &variant);
                 head.headers.set(admin::FEEDBACK_HEADER, &value);
             }
@@ -136,7 +138,10 @@ impl Filter for MetricsFilter {
             return;
         }
         self.in_flight(cx, -1);
-        if let Some(vote) = cx.facts.get(cx.host, Fact::Feedback) {
+        // ai-proxy takes votes at a path of no client's API.
+        if self.seen.endpoint == Some(Endpoint::OpenAiOther)
+            && let Some(vote) = cx.facts.get(cx.host, Fact::Feedback)
+        {
             self.metrics.voted(cx.host, &vote);
         }
         self.metrics.finished(cx, &self.seen, outcome);

@@ -21,6 +21,9 @@ const MAX_VALUE: usize = 128;
 /// How often a list that others change meanwhile is tried to be changed.
 const TRIES: usize = 8;
 
+/// For how long a worker takes what the others have confirmed as it was when last asked, in nanoseconds.
+const KNOWN_FOR: u64 = 100_000_000;
+
 /// The number of a value within its label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(pub u16);
@@ -40,6 +43,8 @@ struct Column {
     ids: SmallMap<Rc<str>, ValueId>,
     values: Vec<Rc<str>>,
     full: bool,
+    /// When a value that nothing has confirmed was last looked for among those of the other workers.
+    asked: Option<u64>,
 }
 
 impl Column {
@@ -94,6 +99,13 @@ impl Values {
             column.full = column.values.len() > self.max;
             return (!column.full).then(|| column.add(value));
         }
+        if !trusted {
+            let now = host.now_nanos();
+            if column.asked.is_some_and(|then| now.saturating_sub(then) < KNOWN_FOR) {
+                return None;
+            }
+            column.asked = Some(now);
+        }
         let key = format!("ai-metrics.label.{}", label.name());
         for _ in 0..TRIES {
             let shared = host.shared(&key);
@@ -105,6 +117,9 @@ impl Values {
                 return Some(column.add(value));
             }
             if !trusted {
+                known.iter().for_each(|known| {
+                    column.add(known);
+                });
                 return None;
             }
             if known.len() >= self.max {
@@ -156,7 +171,11 @@ mod tests {
         for junk in ["x1", "x2", "x3"] {
             assert_eq!(values.id(&host, Label::RequestModel, junk, false), None);
         }
-        let known = values.id(&host, Label::RequestModel, "gpt-5", true).unwrap();
+        // What another worker has confirmed is known here a little later.
+        Values::new(2).id(&host, Label::RequestModel, "gpt-5", true).unwrap();
+        assert_eq!(values.id(&host, Label::RequestModel, "gpt-5", false), None);
+        host.now_nanos.set(KNOWN_FOR);
+        let known = values.id(&host, Label::RequestModel, "gpt-5", false).unwrap();
         assert_eq!(values.id(&host, Label::RequestModel, "gpt-5", false), Some(known));
         assert_eq!(&*values.value(Label::RequestModel, known), "gpt-5");
     }

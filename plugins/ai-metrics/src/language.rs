@@ -37,16 +37,66 @@ impl Language {
 }
 
 /// How much of a text is looked at, in characters.
-const SAMPLE: usize = 400;
+const SAMPLE: usize = 250;
 
 /// Fewest letters that say anything.
 const FEWEST: usize = 4;
 
-/// The commonest words of English that no other language with Latin letters has.
-const ENGLISH: [&str; 24] = [
-    "the", "and", "of", "to", "is", "you", "that", "it", "for", "with", "are", "this", "what",
-    "how", "have", "be", "my", "from", "can", "your", "please", "write", "not", "hello",
+/// The commonest words of English that no other language with Latin letters has, each as the number
+/// that its letters are.
+const ENGLISH: [u64; 24] = [
+    word(b"the"),
+    word(b"and"),
+    word(b"of"),
+    word(b"to"),
+    word(b"is"),
+    word(b"you"),
+    word(b"that"),
+    word(b"it"),
+    word(b"for"),
+    word(b"with"),
+    word(b"are"),
+    word(b"this"),
+    word(b"what"),
+    word(b"how"),
+    word(b"have"),
+    word(b"be"),
+    word(b"my"),
+    word(b"from"),
+    word(b"can"),
+    word(b"your"),
+    word(b"please"),
+    word(b"write"),
+    word(b"not"),
+    word(b"hello"),
 ];
+
+/// How many letters the longest of these has.
+const LONGEST: usize = 6;
+
+/// Which remainders these have, a bit for each: most other words have another.
+const MARKS: u64 = {
+    let (mut marks, mut words) = (0, ENGLISH.as_slice());
+    while let [first, rest @ ..] = words {
+        marks |= 1 << (*first % MARK);
+        words = rest;
+    }
+    marks
+};
+const MARK: u64 = 61;
+
+/// As long as a word cannot be that is one of these.
+const FOREIGN: usize = LONGEST + 1;
+
+/// A word of up to eight letters as a number.
+const fn word(mut letters: &[u8]) -> u64 {
+    let mut word = 0;
+    while let [first, rest @ ..] = letters {
+        word = word << 8 | *first as u64;
+        letters = rest;
+    }
+    word
+}
 
 /// Counts letters and words of texts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,32 +111,65 @@ pub struct Letters {
 }
 
 impl Letters {
-    /// Looks at a text, up to what is still wanted of all texts.
-    pub fn read(&mut self, text: &str) {
-        let left = SAMPLE.saturating_sub(self.seen);
-        if left == 0 {
+    /// Looks at a text as it stands in its document, up to what is still wanted of all texts.
+    pub fn read(&mut self, escaped: &str) {
+        // The letters of the word at hand, and how many there are.
+        let (mut word, mut length) = (0_u64, 0_usize);
+        let mut rest = escaped.as_bytes();
+        let (mut left, mut latin) = (SAMPLE.saturating_sub(self.seen), 0);
+        while let ([first, after @ ..], 1..) = (rest, left) {
+            left -= 1;
+            rest = after;
+            let small = *first | 0x20;
+            if small.is_ascii_lowercase() {
+                latin += 1;
+                length += 1;
+                word = word << 8 | u64::from(small);
+                continue;
+            }
+            if *first >= 0x80 {
+                let at = escaped.len().saturating_sub(rest.len()).saturating_sub(1);
+                let c = escaped.get(at..).and_then(|text| text.chars().next()).unwrap_or(' ');
+                rest = rest.get(c.len_utf8().saturating_sub(1)..).unwrap_or_default();
+                if self.letter(c) {
+                    // No word with it is a common one of English.
+                    length += FOREIGN;
+                    continue;
+                }
+            } else if *first == b'\\' {
+                // What an escape stands for is no letter, or only other programs escape it.
+                rest = rest.get(1..).unwrap_or_default();
+            }
+            self.word(word, length);
+            (word, length) = (0, 0);
+        }
+        self.word(word, length);
+        self.latin = self.latin.saturating_add(latin);
+        self.seen = SAMPLE.saturating_sub(left);
+    }
+
+    /// A letter that is not of ASCII.
+    fn letter(&mut self, c: char) -> bool {
+        let count = match c {
+            '\u{c0}'..='\u{24f}' => &mut self.latin,
+            '\u{400}'..='\u{52f}' => &mut self.cyrillic,
+            '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' => {
+                &mut self.east_asian
+            }
+            c if c.is_alphabetic() => &mut self.other,
+            _ => return false,
+        };
+        *count = count.saturating_add(1);
+        true
+    }
+
+    fn word(&mut self, word: u64, length: usize) {
+        if length == 0 {
             return;
         }
-        let end = text.char_indices().nth(left).map_or(text.len(), |(at, _)| at);
-        let sample = text.get(..end).unwrap_or_default();
-        for c in sample.chars() {
-            self.seen = self.seen.saturating_add(1);
-            let count = match c {
-                'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' => &mut self.latin,
-                '\u{400}'..='\u{52f}' => &mut self.cyrillic,
-                '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' => {
-                    &mut self.east_asian
-                }
-                c if c.is_alphabetic() => &mut self.other,
-                _ => continue,
-            };
-            *count = count.saturating_add(1);
-        }
-        for word in sample.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
-            self.words = self.words.saturating_add(1);
-            if ENGLISH.iter().any(|english| word.eq_ignore_ascii_case(english)) {
-                self.english = self.english.saturating_add(1);
-            }
+        self.words = self.words.saturating_add(1);
+        if length <= LONGEST && MARKS >> (word % MARK) & 1 == 1 && ENGLISH.contains(&word) {
+            self.english = self.english.saturating_add(1);
         }
     }
 

@@ -12,6 +12,7 @@ pub mod config;
 pub mod drift;
 pub mod emit;
 mod filter;
+mod group;
 pub mod labels;
 pub mod language;
 pub mod metrics;
@@ -21,6 +22,7 @@ pub mod otlp;
 pub mod record;
 pub mod report;
 pub mod request;
+mod scan;
 pub mod series;
 pub mod sketch;
 pub mod tokens;
@@ -71,7 +73,7 @@ impl Plugin for AiMetrics {
     }
 
     fn tick_period(&self) -> Option<Duration> {
-        self.metrics.ticks().then_some(PERIOD)
+        (self.metrics.mode != Mode::Off).then_some(PERIOD)
     }
 
     fn needs_tick(&self) -> bool {
@@ -80,6 +82,10 @@ impl Plugin for AiMetrics {
 
     fn tick(&self, host: &dyn Host) {
         self.metrics.tick(host);
+    }
+
+    fn ended(&self, host: &dyn Host) {
+        self.metrics.ended(host);
     }
 
     fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {

@@ -72,12 +72,6 @@ impl Metrics {
         crate::filter::MetricsFilter::new(Rc::clone(self))
     }
 
-    /// Whether there is anything to be done outside of requests.
-    /// Drift's gauges are kept fresh where there is a timer.
-    pub(crate) fn ticks(&self) -> bool {
-        self.needs_tick() || self.drift.enabled()
-    }
-
     pub(crate) fn needs_tick(&self) -> bool {
         self.otlp.is_some() || self.report.enabled()
     }
@@ -108,6 +102,14 @@ impl Metrics {
             otlp.span(host, &self.series, &record);
         }
         self.log.write(host, &record);
+        self.series.settle(host);
+    }
+
+    /// No tick comes any more, and what waited for it is told.
+    pub(crate) fn ended(&self, host: &dyn Host) {
+        self.drift.look(host, &self.series);
+        self.report.show(host);
+        self.series.end(host);
     }
 
     pub(crate) fn tick(&self, host: &dyn Host) {
@@ -116,6 +118,7 @@ impl Metrics {
         if let Some(otlp) = &self.otlp {
             otlp.tick(host, &self.series);
         }
+        self.series.tell(host);
     }
 
     pub(crate) fn called(&self, host: &dyn Host, call: CallId, reply: &CallReply) {

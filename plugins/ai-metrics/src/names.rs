@@ -170,6 +170,8 @@ pub enum Unit {
 /// One metric.
 #[derive(Debug)]
 pub struct Definition {
+    /// Its place in [`ALL`].
+    pub place: usize,
     /// Its name on Envoy.
     pub name: &'static str,
     /// Its name in OTLP.
@@ -205,7 +207,12 @@ const OVERHEAD: &[u64] =
 macro_rules! metrics {
     ($( $(#[doc = $doc:literal])+ $id:ident = $kind:ident, $name:literal, $otlp:literal, $unit:ident,
         $labels:expr, $buckets:expr; )*) => {
+        /// The metrics in their order.
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Place { $($id),* }
+
         $( $(#[doc = $doc])+ pub static $id: Definition = Definition {
+            place: Place::$id as usize,
             name: $name,
             otlp: $otlp,
             kind: MetricKind::$kind,

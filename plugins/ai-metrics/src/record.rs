@@ -109,8 +109,13 @@ impl Record {
         prices: &Prices,
         team_tag: &str,
     ) -> Record {
-        let stated = facts.usage(host);
         let mut fact = |fact| facts.get(host, fact).unwrap_or_default();
+        // Asking the proxy for what nobody has stated costs as much as for what somebody has, so one
+        // fact of each plugin tells whether it is there.
+        let asked_provider = fact(Fact::Provider);
+        let asked_model = fact(Fact::RequestedModel);
+        let cache = fact(Fact::Cache);
+        let proxied = !asked_provider.is_empty() || !asked_model.is_empty();
         let list = |text: &str| -> Vec<String> {
             text.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
@@ -118,23 +123,26 @@ impl Record {
         let now = host.now_nanos();
         let since = |then: u64| then.saturating_sub(seen.arrived);
         let total = since(now);
-        let provider = Some(fact(Fact::Provider)).filter(|p| !p.is_empty());
+        let provider = Some(asked_provider).filter(|p| !p.is_empty());
         // Without ai-proxy the cluster says where it went.
         let provider = provider.or_else(|| text(host, &["xds", "cluster_name"]));
-        let cache = fact(Fact::Cache);
         let from_cache = cache.starts_with("hit") || cache == "stale";
-        let attempts = list(&fact(Fact::Attempts));
-        let requested = Some(fact(Fact::RequestedModel)).filter(|model| !model.is_empty());
+        let answered = proxied || from_cache;
+        let mut of = |there: bool, name| if there { fact(name) } else { String::new() };
+        let attempts = list(&of(proxied, Fact::Attempts));
+        let requested = Some(asked_model).filter(|model| !model.is_empty());
         let requested = requested.or_else(|| seen.asked.model.clone());
-        let model = Some(fact(Fact::Model)).filter(|model| !model.is_empty());
+        let model = Some(of(answered, Fact::Model)).filter(|model| !model.is_empty());
         let ended = Ended::of(host, seen, outcome);
-        let counted = Counted::of(seen, stated, &fact(Fact::Estimate), ended.whole);
+        let stated = of(answered && seen.status < 400, Fact::Usage);
+        let stated = shared::json::parse(&stated).ok();
+        let counted = Counted::of(seen, stated, || of(true, Fact::Estimate), ended.whole);
         let provider = provider.unwrap_or_else(|| NONE.into());
         let model = model.or_else(|| requested.clone()).unwrap_or_else(|| NONE.into());
         let served = !from_cache && provider != NONE;
         let (cost, cheaper) = match &counted.usage {
             Some(usage) if served => {
-                let stated = fact(Fact::Cost).parse().ok();
+                let stated = of(proxied, Fact::Cost).parse().ok();
                 let cost = stated.or_else(|| prices.cost(&provider, &model, usage));
                 let cheaper = cost.and_then(|cost| {
                     let found = prices.cheaper(cost, usage, seen.asked.profile.needs())?;
@@ -146,21 +154,25 @@ impl Record {
         };
         let upstream = nanos(host, &["response", "backend_latency"]).filter(|_| served);
         let own = upstream.filter(|_| attempts.len() <= 1 && ended.ending == Ending::Ok);
-        let stated_error = fact(Fact::Error);
+        let stated_error = of(seen.status >= 400, Fact::Error);
+        let consumer = of(true, Fact::Consumer);
+        let known = !consumer.is_empty();
+        let guard = of(true, Fact::Guard);
+        let guarded = !guard.is_empty();
         Record {
             arrived: seen.arrived,
             endpoint: seen.endpoint,
             operation: answer::operation(seen.endpoint),
             protocol: answer::protocol(seen.endpoint),
-            consumer: or_none(fact(Fact::Consumer)),
-            key_id: fact(Fact::KeyId),
-            team: or_none(tag(&fact(Fact::Tags), team_tag)),
-            route: or_none(fact(Fact::Route)),
-            variant: or_none(fact(Fact::Variant)),
+            consumer: or_none(consumer),
+            key_id: of(known, Fact::KeyId),
+            team: or_none(tag(&of(known, Fact::Tags), team_tag)),
+            route: or_none(of(proxied, Fact::Route)),
+            variant: or_none(of(proxied, Fact::Variant)),
             requested_model: requested.unwrap_or_else(|| NONE.into()),
             model,
             provider,
-            region: fact(Fact::Region),
+            region: of(proxied, Fact::Region),
             attempts,
             status: seen.status,
             ending: ended.ending,
@@ -181,10 +193,10 @@ impl Record {
             upstream,
             own: own.map(|upstream| total.saturating_sub(upstream)),
             cache,
-            guard: fact(Fact::Guard),
-            guard_rules: list(&fact(Fact::GuardRules)),
-            pii: list(&fact(Fact::Pii)),
-            limit: fact(Fact::Limit),
+            guard,
+            guard_rules: list(&of(guarded, Fact::GuardRules)),
+            pii: list(&of(guarded, Fact::Pii)),
+            limit: of(true, Fact::Limit),
             tool_call: watch.tool_call,
             refusal: watch.refusal,
             json_valid: watch.is_json(),
@@ -289,7 +301,12 @@ struct Counted {
 }
 
 impl Counted {
-    fn of(seen: &Seen, stated: Option<Usage>, estimate: &str, whole: bool) -> Counted {
+    fn of(
+        seen: &Seen,
+        stated: Option<Usage>,
+        estimate: impl FnOnce() -> String,
+        whole: bool,
+    ) -> Counted {
         let watch = &seen.watch;
         let reported = stated.or_else(|| watch.usage());
         if seen.status >= 400 || seen.status == 0 {
@@ -303,7 +320,7 @@ impl Counted {
             return Counted { usage: reported, estimated: false };
         }
         // What a provider counts of a broken answer comes last, and so has not come.
-        let prompt = || estimate.parse().unwrap_or(seen.asked.profile.estimate);
+        let prompt = || estimate().parse().unwrap_or(seen.asked.profile.estimate);
         let mut usage =
             reported.unwrap_or_else(|| Usage { prompt_tokens: prompt(), ..Usage::default() });
         usage.completion_tokens = usage.completion_tokens.max(written);

@@ -1,11 +1,11 @@
 //! What is remembered of a request: numbers about it, nothing of it.
 
-use serde_json::value::RawValue;
 use shared::json::JsonStr;
 use shared::protocol::Endpoint;
 use shared::texts::{self, Role};
 
 use crate::language::{Language, Letters};
+use crate::scan::{Piece, Scan};
 use crate::tokens;
 
 /// Numbers about a request's body.
@@ -46,53 +46,6 @@ pub struct Asked {
     pub model: Option<String>,
 }
 
-shared::partial! {
-    /// What a body may name besides its texts.
-    struct Body<'a> {
-        model: JsonStr<'a>,
-        tools: &'a RawValue,
-        functions: &'a RawValue,
-        response_format: &'a RawValue,
-        /// Responses.
-        text: &'a RawValue,
-        /// Anthropic.
-        output_config: &'a RawValue,
-        output_format: &'a RawValue,
-        /// Gemini.
-        generation_config = "generationConfig" | "generation_config": &'a RawValue,
-    }
-}
-
-/// What marks a part as no text, in all APIs: the types of parts, and Gemini's members. Each begins with
-/// a quote and one of [`FIRST`].
-const ATTACHMENTS: [&str; 12] = [
-    "\"image_url\"",
-    "\"input_image\"",
-    "\"input_audio\"",
-    "\"input_file\"",
-    "\"file_data\"",
-    "\"fileData\"",
-    "\"inlineData\"",
-    "\"inline_data\"",
-    "\"type\":\"image\"",
-    "\"type\":\"document\"",
-    "\"type\": \"image\"",
-    "\"type\": \"document\"",
-];
-
-/// The second bytes of [`ATTACHMENTS`].
-const FIRST: &[u8] = b"ift";
-
-/// Whether there is a part that is no text. One look at the body, and a closer one at its quotes.
-fn has_attachments(body: &str) -> bool {
-    let bytes = body.as_bytes();
-    memchr::memchr_iter(b'"', bytes).any(|at| {
-        let part = bytes.get(at..).unwrap_or_default();
-        part.get(1).is_some_and(|first| FIRST.contains(first))
-            && ATTACHMENTS.iter().any(|mark| part.starts_with(mark.as_bytes()))
-    })
-}
-
 /// Whether an API's requests are language.
 pub fn is_language(endpoint: Option<Endpoint>) -> bool {
     matches!(
@@ -109,6 +62,25 @@ pub fn is_language(endpoint: Option<Endpoint>) -> bool {
     )
 }
 
+/// Members and types of parts that are no text, in all APIs.
+const ATTACHMENTS: [&str; 11] = [
+    "image_url",
+    "input_image",
+    "input_audio",
+    "input_file",
+    "file_data",
+    "fileData",
+    "inlineData",
+    "inline_data",
+    // Anthropic's; types only.
+    "image",
+    "document",
+    "file",
+];
+
+/// Of these, what a member's name tells as well.
+const NAMED: usize = 8;
+
 impl Asked {
     /// Looks at a body of up to `max` bytes; of a larger one only the size is known.
     pub fn of(body: &str, max: usize) -> Asked {
@@ -116,51 +88,185 @@ impl Asked {
             let profile = Profile { prompt_bytes: count(body.len()), ..Profile::default() };
             return Asked { profile, model: None };
         }
-        let Ok(texts) = texts::request(body) else { return Asked::default() };
-        let mut model = None;
-        let mut profile = Profile { known: true, ..Profile::default() };
-        let mut letters = Letters::default();
-        let mut hash = Hash::default();
-        for text in &texts {
-            let raw = text.raw.get();
-            hash.write(&[text.role as u8]);
-            hash.write(raw.as_bytes());
-            profile.prompt_bytes = profile.prompt_bytes.saturating_add(count(raw.len()));
-            profile.estimate = profile.estimate.saturating_add(tokens::estimate(raw));
-            if text.role == Role::User {
-                letters.read(raw);
-            }
+        let mut look = Look::default();
+        let mut scan = Scan::new(body);
+        let whole = look.top(&mut scan, 0).and_then(|()| scan.end());
+        if whole.is_none() || !body.trim_start().starts_with('{') {
+            return Asked::default();
         }
+        let Look { mut profile, letters, mut hash, model, .. } = look;
+        profile.known = true;
         profile.language = letters.language();
-        profile.attachments = has_attachments(body);
-        if let Ok(named) = shared::json::parse::<Body<'_>>(body) {
-            let list = |value: Option<&RawValue>| value.is_some_and(|v| v.get().len() > "[]".len());
-            profile.tools = list(named.tools) || list(named.functions);
-            let json = [
-                named.response_format,
-                named.text,
-                named.output_config,
-                named.output_format,
-                named.generation_config,
-            ];
-            profile.schema = json.into_iter().flatten().any(|value| {
-                let value = value.get();
-                contains(value, "json_schema")
-                    || contains(value, "json_object")
-                    || contains(value, "application/json")
-            });
-            if let Some(named) = &named.model {
-                hash.write(named.escaped().as_bytes());
-                model = Some(named.decode().into_owned());
-            }
+        if let Some(named) = model {
+            hash.write(named.as_bytes());
         }
         profile.hash = hash.0;
-        Asked { profile, model }
+        let decoded = |named: &str| match JsonStr::from_escaped(named) {
+            Some(text) if named.contains('\\') => text.decode().into_owned(),
+            _ => named.to_owned(),
+        };
+        Asked { profile, model: model.map(decoded) }
     }
 }
 
-fn contains(text: &str, part: &str) -> bool {
-    text.contains(part)
+/// A text of a message, whose role may only be told after it.
+struct Found<'a> {
+    text: &'a str,
+    /// Another role than its message's.
+    role: Option<Role>,
+}
+
+/// What has been seen of a body. The members that have language are those of [`texts`].
+#[derive(Default)]
+struct Look<'a> {
+    profile: Profile,
+    letters: Letters,
+    hash: Hash,
+    model: Option<&'a str>,
+    /// Texts of the message at hand, and its role.
+    message: Vec<Found<'a>>,
+    role: Option<Role>,
+}
+
+impl<'a> Look<'a> {
+    fn top(&mut self, scan: &mut Scan<'a>, depth: u8) -> Option<()> {
+        scan.object(&mut |scan, key| match key {
+            "messages" | "contents" | "input" => {
+                if scan.peek()? != b'[' {
+                    return self.message(scan, Role::User);
+                }
+                scan.array(&mut |scan| self.message(scan, Role::User))
+            }
+            "system" | "instructions" | "system_instruction" | "systemInstruction" => {
+                self.message(scan, Role::System)
+            }
+            "tools" | "functions" => {
+                let mut ahead = scan.clone();
+                self.profile.tools |= ahead.value()?.len() > "[]".len() && scan.peek()? == b'[';
+                self.message(scan, Role::Declaration)
+            }
+            "prompt" | "suffix" | "content" | "query" | "documents" | "prediction" | "texts"
+            | "inputs" | "negative_prompt" => self.message(scan, Role::User),
+            "requests" if depth == 0 => scan.array(&mut |scan| self.top(scan, 1)),
+            "model" => {
+                match scan.string() {
+                    Some(named) => self.model = Some(named.escaped),
+                    None => {
+                        scan.value()?;
+                    }
+                }
+                Some(())
+            }
+            "response_format" | "text" | "output_config" | "output_format" | "generationConfig"
+            | "generation_config" => {
+                let value = scan.value()?;
+                let marks = ["json_schema", "json_object", "application/json"];
+                self.profile.schema |= marks.iter().any(|mark| value.contains(mark));
+                Some(())
+            }
+            _ => scan.skip(),
+        })
+    }
+
+    /// One message, or whatever else has texts of one role.
+    fn message(&mut self, scan: &mut Scan<'a>, role: Role) -> Option<()> {
+        self.role = None;
+        self.value(scan, None, 0, false)?;
+        let role = self.role.unwrap_or(role);
+        for found in self.message.drain(..) {
+            let role = found.role.unwrap_or(role);
+            self.hash.write(&[role as u8]);
+            self.hash.write(found.text.as_bytes());
+            if role == Role::User {
+                self.letters.read(found.text);
+            }
+        }
+        Some(())
+    }
+
+    /// All strings of a value; `free` if its keys are the client's own.
+    fn value(
+        &mut self,
+        scan: &mut Scan<'a>,
+        role: Option<Role>,
+        depth: u8,
+        free: bool,
+    ) -> Option<()> {
+        match scan.peek()? {
+            b'"' => {
+                let piece = scan.string()?;
+                if !piece.escaped.is_empty() {
+                    self.found(piece, role);
+                }
+                Some(())
+            }
+            b'[' => scan.array(&mut |scan| self.value(scan, role, depth, free)),
+            b'{' => self.object(scan, role, depth, free),
+            _ => scan.skip(),
+        }
+    }
+
+    fn object(
+        &mut self,
+        scan: &mut Scan<'a>,
+        outer: Option<Role>,
+        depth: u8,
+        free: bool,
+    ) -> Option<()> {
+        let mut role = outer;
+        scan.object(&mut |scan, key| {
+            if free {
+                return self.value(scan, role, 1, true);
+            }
+            match key {
+                "content" | "text" | "parts" => return self.value(scan, role, 1, false),
+                "role" => {
+                    let named = scan.value()?.trim_matches('"');
+                    match depth {
+                        0 => self.role = Some(texts::role_of(named)),
+                        _ => role = Some(texts::role_of(named)),
+                    }
+                    return Some(());
+                }
+                "type" => {
+                    let named = scan.value()?.trim_matches('"');
+                    self.profile.attachments |= ATTACHMENTS.contains(&named);
+                    match named {
+                        "tool_result" | "function_call_output" | "custom_tool_call_output" => {
+                            role = Some(Role::Tool);
+                        }
+                        "function_call" | "custom_tool_call" | "reasoning" => {
+                            role = Some(Role::Assistant);
+                        }
+                        _ => {}
+                    }
+                    return Some(());
+                }
+                _ => {}
+            }
+            self.profile.attachments |= ATTACHMENTS.iter().take(NAMED).any(|mark| *mark == key);
+            if texts::OPAQUE.contains(&key) {
+                return scan.skip();
+            }
+            let inner = match key {
+                "functionResponse" | "function_response" => Some(Role::Tool),
+                _ => role,
+            };
+            let free = texts::FREE.contains(&key) && scan.peek()? != b'"';
+            self.value(scan, inner, 1, free)
+        })
+    }
+
+    fn found(&mut self, piece: Piece<'a>, role: Option<Role>) {
+        let Piece { escaped: text, ascii, other } = piece;
+        // With its quotes, as a provider gets it.
+        let quotes = 2;
+        let bytes = count(text.len()).saturating_add(quotes);
+        self.profile.prompt_bytes = self.profile.prompt_bytes.saturating_add(bytes);
+        let tokens = tokens::of(ascii.saturating_add(quotes), other);
+        self.profile.estimate = self.profile.estimate.saturating_add(tokens);
+        self.message.push(Found { text, role });
+    }
 }
 
 fn count(length: usize) -> u64 {
@@ -244,10 +350,54 @@ mod tests {
 
     #[test]
     fn every_mark_of_an_attachment_is_found() {
+        let seen = |part: &str| {
+            let body = format!(r#"{{"messages":[{{"role":"user","content":[{part}]}}]}}"#);
+            Asked::of(&body, 10_000).profile.attachments
+        };
         for mark in ATTACHMENTS {
-            assert!(has_attachments(&format!("{{\"a\":[{mark}]}}")), "{mark}");
+            assert!(seen(&format!(r#"{{"type": "{mark}"}}"#)), "{mark}");
         }
-        assert!(!has_attachments(r#"{"type":"text","text":"\"f"}"#));
+        for mark in &ATTACHMENTS[..NAMED] {
+            assert!(seen(&format!(r#"{{"{mark}": {{"a": 1}}}}"#)), "{mark}");
+        }
+        assert!(!seen(r#"{"type":"text","text":"\"image_url\" document"}"#));
+    }
+
+    #[test]
+    fn the_same_texts_are_seen_as_those_of_other_plugins() {
+        for body in [
+            r#"{"messages":[{"content":"later","role":"system"},{"role":"user","content":"hello"},
+                {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function",
+                 "function":{"name":"f","arguments":"{\"a\":1}"}}]},
+                {"role":"tool","tool_call_id":"c","content":"12"}],
+                "tools":[{"type":"function","function":{"name":"f","description":"what it does",
+                 "parameters":{"type":"object","properties":{"type":{"description":"kind"}}}}}]}"#,
+            r#"{"system":[{"type":"text","text":"be brief"}],"messages":[{"role":"user","content":[
+                {"type":"tool_result","tool_use_id":"t","content":[{"type":"text","text":"7"}]},
+                {"type":"text","text":"and?"}]}]}"#,
+            r#"{"input":[{"type":"function_call","name":"f","arguments":"{}","call_id":"1"},
+                {"type":"message","role":"user","content":[{"type":"input_text","text":"hm"}]}],
+                "instructions":"short"}"#,
+            r#"{"contents":{"parts":[{"text":"a"},{"functionResponse":{"name":"f",
+                "response":{"name":"x"}}}]},"systemInstruction":{"parts":[{"text":"b"}]}}"#,
+            r#"{"requests":[{"content":{"parts":[{"text":"one"}]}},{"content":{"parts":[]}}]}"#,
+            r#"{"prompt":["a","b"],"input":""}"#,
+        ] {
+            let texts = texts::request(body).unwrap();
+            let mut look = Look::default();
+            let mut scan = Scan::new(body);
+            look.top(&mut scan, 0).unwrap();
+            let bytes: usize = texts.iter().map(|text| text.raw.get().len()).sum();
+            assert_eq!(look.profile.prompt_bytes, bytes as u64, "{body}");
+            let estimate: u64 = texts.iter().map(|text| tokens::estimate(text.raw.get())).sum();
+            assert_eq!(look.profile.estimate, estimate, "{body}");
+            let mut hash = Hash::default();
+            for text in texts {
+                hash.write(&[text.role as u8]);
+                hash.write(text.raw.get().trim_matches('"').as_bytes());
+            }
+            assert_eq!(look.hash.0, hash.0, "{body}");
+        }
     }
 
     #[test]

@@ -1,23 +1,35 @@
 //! The series: where values go, to the proxy's metrics and to the OTLP export.
+//!
+//! A request adds to a dozen of them, and each would be a call of the proxy. So what is counted waits here
+//! until the next tick: a counter's additions as one sum, a histogram's values in a list, since the proxy
+//! takes them one by one. A host without a timer is told at the end of each request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 use shared::host::{Capability, Host, MetricId, MetricKind};
 
 use crate::config::{Config, Site};
+use crate::group::Group;
 use crate::labels::{OTHER_ID, ValueId, Values};
 use crate::names::{self, Definition, Label, SEPARATOR, SITE};
 
 /// Most labels of a metric.
 const MAX_LABELS: usize = 13;
 
+/// Most values of histograms that wait; then the proxy is told at once.
+const MOST_WAITING: usize = 4096;
+
 /// A metric and the numbers of its labels' values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
     metric: usize,
     values: [ValueId; MAX_LABELS],
 }
+
+/// The number of a series.
+pub(crate) type Place = u32;
 
 /// What a series of a histogram has counted, for OTLP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,20 +43,39 @@ pub struct Histogram {
 }
 
 /// Where a series stands, for OTLP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Total {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Total<'a> {
     /// Of a counter or gauge.
     Number(i64),
     /// Of a histogram.
-    Histogram(Histogram),
+    Histogram(&'a Histogram),
 }
 
 #[derive(Debug)]
 struct Series {
-    /// Its metric in the proxy; `None` where the proxy has none.
+    key: Key,
+    metric: &'static Definition,
+    /// Its metric in the proxy, once it has been told of it.
     id: Option<MetricId>,
-    /// Its place in OTLP's totals.
-    total: Option<Total>,
+    /// Of a counter or gauge: where it stands ...
+    number: i64,
+    /// ... and what of that the proxy knows.
+    told: i64,
+    /// It is set, not added to: others set it too, so a difference would say nothing.
+    set: bool,
+    /// It is among those that have changed.
+    changed: bool,
+    /// Of a histogram, where OTLP is to have it.
+    histogram: Option<Box<Histogram>>,
+}
+
+/// What the proxy has not been told yet.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Counters and gauges.
+    changed: Vec<Place>,
+    /// Values of histograms.
+    values: Vec<(Place, u64)>,
 }
 
 /// All series of a worker.
@@ -53,10 +84,16 @@ pub struct SeriesTable {
     values: Values,
     site: String,
     max: usize,
-    /// Whether totals are kept for OTLP.
+    /// Whether totals of histograms are kept for OTLP.
     totals: bool,
     /// The numbers of a key are given out here: nobody can choose them so that they collide.
-    table: RefCell<FxHashMap<Key, Series>>,
+    places: RefCell<FxHashMap<Key, Place>>,
+    series: RefCell<Vec<Series>>,
+    waiting: RefCell<Waiting>,
+    /// By the number of the series in [`names::REQUESTS`]: what its requests add to besides.
+    groups: RefCell<Vec<Option<Rc<Group>>>>,
+    /// No tick comes any more.
+    over: Cell<bool>,
 }
 
 /// The labels of one emission: a metric's, in its order.
@@ -71,35 +108,95 @@ impl SeriesTable {
             site: site(&config.site),
             max: usize::try_from(config.labels.max_series).unwrap_or(usize::MAX),
             totals: config.otlp.as_ref().is_some_and(|otlp| otlp.metrics),
-            table: RefCell::default(),
+            places: RefCell::default(),
+            series: RefCell::default(),
+            waiting: RefCell::default(),
+            groups: RefCell::default(),
+            over: Cell::new(false),
         }
     }
 
-    /// The numbers of the values. Those for which there is no room are counted and become `other`.
-    pub fn ids(
-        &self,
-        host: &dyn Host,
-        metric: &Definition,
-        labels: Labels<'_>,
-        trusted: bool,
-    ) -> [ValueId; MAX_LABELS] {
-        let mut ids = [OTHER_ID; MAX_LABELS];
-        for ((slot, label), value) in ids.iter_mut().zip(metric.labels).zip(labels.0) {
-            // Only a model's name is the client's own words.
-            let trusted = trusted || !matches!(label, Label::RequestModel | Label::ResponseModel);
-            match self.values.id(host, *label, value, trusted) {
-                Some(id) => *slot = id,
-                None => self.fold(host, *label),
+    /// The number of a label's value. One for which there is no room is counted and becomes `other`.
+    /// `trusted`: the names of models have been confirmed.
+    pub(crate) fn id(&self, host: &dyn Host, label: Label, value: &str, trusted: bool) -> ValueId {
+        // Only a model's name is the client's own words.
+        let trusted = trusted || !matches!(label, Label::RequestModel | Label::ResponseModel);
+        self.values.id(host, label, value, trusted).unwrap_or_else(|| {
+            // Its own label has no more values than there are labels, so this does not come back.
+            if label != Label::What {
+                self.add(host, &names::FOLDED, Labels(&[label.name()]), true, 1);
+            }
+            OTHER_ID
+        })
+    }
+
+    fn key(&self, host: &dyn Host, metric: &Definition, labels: Labels<'_>, trusted: bool) -> Key {
+        let mut key = Key::of(metric, |_| OTHER_ID);
+        for ((slot, label), value) in key.values.iter_mut().zip(metric.labels).zip(labels.0) {
+            *slot = self.id(host, *label, value, trusted);
+        }
+        key
+    }
+
+    /// The series that a request with these labels of [`names::REQUESTS`] adds to.
+    pub(crate) fn group(&self, host: &dyn Host, labels: Labels<'_>, trusted: bool) -> Rc<Group> {
+        let key = self.key(host, &names::REQUESTS, labels, trusted);
+        let known = self.places.borrow().get(&key).copied();
+        let place = known.or_else(|| self.place(host, key));
+        let index = place.and_then(|place| usize::try_from(place).ok()).unwrap_or(usize::MAX);
+        let group = self.groups.borrow().get(index).and_then(Clone::clone);
+        if let (Some(group), true) = (group, known.is_some()) {
+            return group;
+        }
+        let group = Rc::new(Group::new(names::REQUESTS.labels, &key.values));
+        // One whose series has lost some of its labels is that of other requests too.
+        let whole = self.series.borrow().get(index).is_some_and(|series| series.key == key);
+        if whole {
+            let mut groups = self.groups.borrow_mut();
+            if groups.len() <= index {
+                groups.resize(index.saturating_add(1), None);
+            }
+            if let Some(slot) = groups.get_mut(index) {
+                *slot = Some(Rc::clone(&group));
             }
         }
-        ids
+        group
     }
 
-    fn fold(&self, host: &dyn Host, label: Label) {
-        // Its own label has no more values than there are labels, so this does not come back.
-        if label != Label::What {
-            self.add(host, &names::FOLDED, Labels(&[label.name()]), true, 1);
+    /// The series of this key, or of what is left of it where there are too many.
+    pub(crate) fn place(&self, host: &dyn Host, mut key: Key) -> Option<Place> {
+        let find = |key: &Key| self.places.borrow().get(key).copied();
+        if let Some(place) = find(&key) {
+            return Some(place);
         }
+        let metric = *names::ALL.get(key.metric)?;
+        let count = self.series.borrow().len();
+        if count >= self.max {
+            for (slot, label) in key.values.iter_mut().zip(metric.labels) {
+                if label.is_extra() {
+                    *slot = OTHER_ID;
+                }
+            }
+            if let Some(place) = find(&key) {
+                return Some(place);
+            }
+        }
+        if count >= self.max.saturating_mul(2) {
+            if metric.place != names::DROPPED.place {
+                self.add(host, &names::DROPPED, Labels(&["series"]), true, 1);
+            }
+            return None;
+        }
+        let place = Place::try_from(count).ok()?;
+        let histogram = (self.totals && metric.kind == MetricKind::Histogram).then(|| {
+            let buckets = vec![0; metric.buckets.len().saturating_add(1)];
+            Box::new(Histogram { count: 0, sum: 0, buckets })
+        });
+        let (set, changed) = (false, false);
+        let series = Series { key, metric, id: None, number: 0, told: 0, set, changed, histogram };
+        self.series.borrow_mut().push(series);
+        self.places.borrow_mut().insert(key, place);
+        Some(place)
     }
 
     /// Adds to a counter or gauge. `trusted`: the names of models have been confirmed.
@@ -111,95 +208,112 @@ impl SeriesTable {
         trusted: bool,
         by: i64,
     ) {
-        let ids = self.ids(host, metric, labels, trusted);
-        self.change(
-            host,
-            metric,
-            ids,
-            |host, id| host.add_metric(id, by),
-            |total| {
-                if let Total::Number(number) = total {
-                    *number = number.saturating_add(by);
-                }
-            },
-        );
+        let key = self.key(host, metric, labels, trusted);
+        if let Some(place) = self.place(host, key) {
+            self.add_at(place, by);
+        }
     }
 
-    /// Sets a gauge, or gives a histogram one more value.
-    pub fn record(
+    pub(crate) fn add_at(&self, place: Place, by: i64) {
+        self.change(place, |series| series.number = series.number.saturating_add(by));
+    }
+
+    /// Sets a gauge.
+    pub fn set(
         &self,
         host: &dyn Host,
         metric: &'static Definition,
         labels: Labels<'_>,
-        trusted: bool,
         value: u64,
     ) {
-        let ids = self.ids(host, metric, labels, trusted);
-        self.change(
-            host,
-            metric,
-            ids,
-            |host, id| host.record_metric(id, value),
-            |total| match total {
-                Total::Number(number) => *number = i64::try_from(value).unwrap_or(i64::MAX),
-                Total::Histogram(histogram) => histogram.record(metric.buckets, value),
-            },
-        );
-    }
-
-    fn change(
-        &self,
-        host: &dyn Host,
-        metric: &'static Definition,
-        ids: [ValueId; MAX_LABELS],
-        tell: impl Fn(&dyn Host, MetricId) -> Result<(), shared::host::HostError>,
-        total: impl FnOnce(&mut Total),
-    ) {
-        let place = names::ALL.iter().position(|other| std::ptr::eq(*other, metric));
-        let Some(place) = place else { return };
-        let mut key = Key { metric: place, values: ids };
-        let mut table = self.table.borrow_mut();
-        if !table.contains_key(&key) {
-            if table.len() >= self.max {
-                for (slot, label) in key.values.iter_mut().zip(metric.labels) {
-                    if label.is_extra() {
-                        *slot = OTHER_ID;
-                    }
-                }
-            }
-            if !table.contains_key(&key) {
-                if table.len() >= self.max.saturating_mul(2) {
-                    drop(table);
-                    if metric.name != names::DROPPED.name {
-                        self.add(host, &names::DROPPED, Labels(&["series"]), true, 1);
-                    }
-                    return;
-                }
-                let series = self.make(host, metric, &key);
-                table.insert(key, series);
-            }
-        }
-        let Some(series) = table.get_mut(&key) else { return };
-        if let Some(id) = series.id {
-            let _ = tell(host, id);
-        }
-        if let Some(kept) = &mut series.total {
-            total(kept);
+        let key = self.key(host, metric, labels, true);
+        if let Some(place) = self.place(host, key) {
+            self.change(place, |series| {
+                series.set = true;
+                series.number = i64::try_from(value).unwrap_or(i64::MAX);
+            });
         }
     }
 
-    fn make(&self, host: &dyn Host, metric: &Definition, key: &Key) -> Series {
-        let id = host
-            .can(Capability::Metrics)
-            .then(|| host.metric(metric.kind, &self.name(metric, key)).ok());
-        let total = self.totals.then(|| match metric.kind {
-            MetricKind::Counter | MetricKind::Gauge => Total::Number(0),
-            MetricKind::Histogram => {
-                let buckets = vec![0; metric.buckets.len().saturating_add(1)];
-                Total::Histogram(Histogram { count: 0, sum: 0, buckets })
+    fn change(&self, place: Place, change: impl FnOnce(&mut Series)) {
+        let mut all = self.series.borrow_mut();
+        let index = usize::try_from(place).unwrap_or(usize::MAX);
+        let Some(series) = all.get_mut(index) else { return };
+        change(series);
+        if !std::mem::replace(&mut series.changed, true) {
+            self.waiting.borrow_mut().changed.push(place);
+        }
+    }
+
+    /// Gives a histogram one more value.
+    pub(crate) fn record_at(&self, host: &dyn Host, place: Place, value: u64) {
+        if self.totals {
+            let mut all = self.series.borrow_mut();
+            let index = usize::try_from(place).unwrap_or(usize::MAX);
+            let Some(series) = all.get_mut(index) else { return };
+            if let Some(histogram) = &mut series.histogram {
+                histogram.record(series.metric.buckets, value);
             }
-        });
-        Series { id: id.flatten(), total }
+        }
+        if !host.can(Capability::Metrics) {
+            return;
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.values.push((place, value));
+        if waiting.values.len() >= MOST_WAITING {
+            drop(waiting);
+            self.tell(host);
+        }
+    }
+
+    /// A request is over: the proxy is told at once where no tick does it.
+    pub fn settle(&self, host: &dyn Host) {
+        if self.over.get() || !host.can(Capability::Tick) {
+            self.tell(host);
+        }
+    }
+
+    /// No tick comes any more.
+    pub fn end(&self, host: &dyn Host) {
+        self.over.set(true);
+        self.tell(host);
+    }
+
+    /// Tells the proxy what it does not know yet.
+    pub fn tell(&self, host: &dyn Host) {
+        let mut waiting = self.waiting.borrow_mut();
+        let Waiting { changed, values } = &mut *waiting;
+        let mut all = self.series.borrow_mut();
+        let tells = host.can(Capability::Metrics);
+        for place in changed.drain(..) {
+            let index = usize::try_from(place).unwrap_or(usize::MAX);
+            let Some(series) = all.get_mut(index) else { continue };
+            series.changed = false;
+            let Some(id) = tells.then(|| self.id_of(host, series)).flatten() else { continue };
+            let by = series.number.saturating_sub(series.told);
+            series.told = series.number;
+            let _ = match series.set {
+                true => host.record_metric(id, u64::try_from(series.number).unwrap_or(0)),
+                false if by == 0 => continue,
+                false => host.add_metric(id, by),
+            };
+        }
+        for (place, value) in values.drain(..) {
+            let index = usize::try_from(place).unwrap_or(usize::MAX);
+            let Some(series) = all.get_mut(index) else { continue };
+            if let Some(id) = self.id_of(host, series) {
+                let _ = host.record_metric(id, value);
+            }
+        }
+    }
+
+    /// A series' metric in the proxy.
+    fn id_of(&self, host: &dyn Host, series: &mut Series) -> Option<MetricId> {
+        if series.id.is_none() {
+            let name = self.name(series.metric, &series.key);
+            series.id = host.metric(series.metric.kind, &name).ok();
+        }
+        series.id
     }
 
     fn name(&self, metric: &Definition, key: &Key) -> String {
@@ -216,24 +330,40 @@ impl SeriesTable {
     }
 
     /// All series that OTLP gets: the metric, its labels' values and where it stands.
-    pub fn each(&self, mut show: impl FnMut(&'static Definition, &[(Label, &str)], &Total)) {
-        let table = self.table.borrow();
-        let mut keys: Vec<_> = table.iter().collect();
+    pub fn each(&self, mut show: impl FnMut(&'static Definition, &[(Label, &str)], Total<'_>)) {
+        if !self.totals {
+            return;
+        }
+        let all = self.series.borrow();
+        let mut all: Vec<_> = all.iter().collect();
         // One order in every export: a metric's series stand together.
-        keys.sort_by_key(|(key, _)| (key.metric, key.values));
-        for (key, series) in keys {
-            let (Some(metric), Some(total)) = (names::ALL.get(key.metric), &series.total) else {
-                continue;
+        all.sort_by_key(|series| series.key);
+        for series in all {
+            let total = match &series.histogram {
+                Some(histogram) => Total::Histogram(histogram),
+                None => Total::Number(series.number),
             };
-            let values: Vec<_> = key
+            let values: Vec<_> = series
+                .key
                 .values
                 .iter()
-                .zip(metric.labels)
+                .zip(series.metric.labels)
                 .map(|(id, label)| (*label, self.values.value(*label, *id)))
                 .collect();
             let values: Vec<_> = values.iter().map(|(label, value)| (*label, &**value)).collect();
-            show(metric, &values, total);
+            show(series.metric, &values, total);
         }
+    }
+}
+
+impl Key {
+    /// The series of a metric whose labels have these values.
+    pub(crate) fn of(metric: &Definition, id: impl Fn(Label) -> ValueId) -> Key {
+        let mut values = [OTHER_ID; MAX_LABELS];
+        for (slot, label) in values.iter_mut().zip(metric.labels) {
+            *slot = id(*label);
+        }
+        Key { metric: metric.place, values }
     }
 }
 
@@ -280,6 +410,9 @@ mod tests {
         let (table, host) = (table(9, 9), ScriptHost::default());
         pii(&table, &host, "email", "a|b");
         pii(&table, &host, "email", "a|b");
+        assert!(host.metrics.borrow().is_empty(), "it waits for the tick");
+        table.tell(&host);
+        table.tell(&host);
         assert_eq!(host.metric_value("ai_pii_total|region=eu|kind=email|consumer=a%7Cb"), 2);
     }
 
@@ -289,6 +422,7 @@ mod tests {
         for consumer in ["a", "b", "c"] {
             pii(&table, &host, "email", consumer);
         }
+        table.tell(&host);
         assert_eq!(host.metric_value("ai_pii_total|region=eu|kind=email|consumer=other"), 2);
         assert_eq!(host.metric_value("ai_metrics_folded_total|region=eu|what=consumer"), 2);
     }
@@ -299,7 +433,8 @@ mod tests {
         for n in 0..20 {
             pii(&table, &host, &format!("k{n}"), "a");
         }
-        assert_eq!(table.table.borrow().len(), 4);
+        table.tell(&host);
+        assert_eq!(table.series.borrow().len(), 4);
         assert_eq!(host.metric_value("ai_pii_total|region=eu|kind=k2|consumer=other"), 1);
     }
 
@@ -309,13 +444,18 @@ mod tests {
         let config = r#"{"otlp":{"upstream":"otel"}}"#;
         let config: Config = shared::config::parse(config.as_bytes()).unwrap();
         let table = SeriesTable::new(&config);
-        let labels = Labels(&["chat", "o", "m", "m"]);
+        let key =
+            table.key(&host, &names::FIRST_TOKEN_TIME, Labels(&["chat", "o", "m", "m"]), true);
+        let place = table.place(&host, key).unwrap();
         for value in [0, 1, 2, 60_000] {
-            table.record(&host, &names::FIRST_TOKEN_TIME, labels, true, value);
+            table.record_at(&host, place, value);
         }
         let mut seen = Vec::new();
-        table.each(|metric, labels, total| seen.push((metric.name, labels.len(), total.clone())));
-        let (name, labels, Total::Histogram(histogram)) = seen.remove(0) else { panic!() };
+        table.each(|metric, labels, total| {
+            let Total::Histogram(histogram) = total else { panic!() };
+            seen.push((metric.name, labels.len(), histogram.clone()));
+        });
+        let (name, labels, histogram) = seen.remove(0);
         assert_eq!((name, labels), (names::FIRST_TOKEN_TIME.name, 4));
         assert_eq!((histogram.count, histogram.sum), (4, 60_003));
         assert_eq!(histogram.buckets[..2], [2, 1]);

@@ -53,10 +53,16 @@ fn one(plugin: &Rc<dyn Plugin>, host: &ScriptHost, status: u16, body: &str) {
     exchange.done(host);
 }
 
+/// The same, and the tick with which the proxy is told.
+fn told(plugin: &Rc<dyn Plugin>, host: &ScriptHost, status: u16, body: &str) {
+    one(plugin, host, status, body);
+    plugin.tick(host);
+}
+
 #[test]
 fn a_whole_answer_is_counted_with_all_its_labels() {
     let (metrics, host) = (plugin(configure, PRICES), asked());
-    one(&metrics, &host, 200, WHOLE);
+    told(&metrics, &host, 200, WHOLE);
     let labels = [
         "gen_ai_provider_name=openai",
         "consumer=alice",
@@ -102,6 +108,7 @@ fn a_stream_has_times_and_tokens() {
     let out = stream(&mut exchange, &host, &pieces);
     assert_eq!(out.concat().as_bytes(), pieces.concat(), "an observer changes nothing");
     exchange.done(&host);
+    metrics.tick(&host);
     let labels = ["stream=true", "finish_reason=length", "status=200"];
     assert_eq!(count(&host, "ai_requests_total", &labels), 1, "{:?}", host.metrics.borrow());
     let samples = |name: &str| -> Vec<u64> {
@@ -132,6 +139,7 @@ fn a_stream_that_reports_no_usage_or_is_left_is_estimated_and_says_so() {
             exchange.response_body(&host, 14, true);
         }
         exchange.done(&host);
+        metrics.tick(&host);
         let tokens =
             count(&host, "ai_tokens_total", &["gen_ai_token_type=output", "source=estimated"]);
         assert!((5..15).contains(&tokens), "left: {left}, {tokens}");
@@ -146,7 +154,7 @@ fn a_stream_that_reports_no_usage_or_is_left_is_estimated_and_says_so() {
 fn errors_have_a_class_and_no_tokens() {
     for (status, class) in [(429, "rate_limit"), (500, "internal"), (401, "authentication")] {
         let (metrics, host) = (plugin(configure, PRICES), asked());
-        one(&metrics, &host, status, r#"{"error":{"message":"no"}}"#);
+        told(&metrics, &host, status, r#"{"error":{"message":"no"}}"#);
         let labels = [format!("error_type={class}"), format!("status={status}")];
         assert_eq!(count(&host, "ai_requests_total", &[&labels[0], &labels[1]]), 1);
         assert_eq!(count(&host, "ai_tokens_total", &[]), 0);
@@ -230,7 +238,6 @@ fn spans_wait_for_a_collector_that_is_away_and_no_longer_than_the_queue_is() {
     for _ in 0..5 {
         one(&metrics, &host, 200, WHOLE);
     }
-    assert_eq!(count(&host, "ai_metrics_dropped_total", &["what=span"]), 2);
     let mut pauses = Vec::new();
     let mut last = host.now_nanos.get();
     for _ in 0..2000 {
@@ -254,6 +261,8 @@ fn spans_wait_for_a_collector_that_is_away_and_no_longer_than_the_queue_is() {
     assert_eq!(pauses.len(), 9, "nothing is left to be sent: {pauses:?}");
     let body = String::from_utf8(host.calls.borrow().last().unwrap().body.clone()).unwrap();
     assert_eq!(body.matches("traceId").count(), 3);
+    metrics.tick(&host);
+    assert_eq!(count(&host, "ai_metrics_dropped_total", &["what=span"]), 2);
     assert_eq!(count(&host, "ai_otlp_exports_total", &["what=traces", "result=ok"]), 1);
 }
 
@@ -285,7 +294,7 @@ fn the_report_is_for_who_has_the_key() {
 fn an_answer_is_given_a_score() {
     let config = r#"{"report": {"admin_key": "adm", "feedback_key": "fb", "min_samples": 1}}"#;
     let (metrics, host) = (plugin(configure, config), asked());
-    one(&metrics, &host, 200, WHOLE);
+    told(&metrics, &host, 200, WHOLE);
     let about = host.text(Map::Response, "x-ai-feedback").unwrap();
     let rate = |path: &str| {
         let asks = ScriptHost::default();
@@ -293,6 +302,7 @@ fn an_answer_is_given_a_score() {
         asks.put(Map::Request, ":path", path);
         asks.put(Map::Request, "authorization", "Bearer fb");
         exchange_of(&metrics).request_headers(&asks, true);
+        metrics.tick(&asks);
         let score = "ai_feedback_milli_total|gen_ai_provider_name=openai|gen_ai_response_model=gpt-4o\
                      |variant=";
         (sent(&asks), asks.metric_value(score))
@@ -311,17 +321,28 @@ fn an_answer_is_given_a_score() {
 }
 
 #[test]
+fn an_answer_from_the_cache_asks_for_no_score() {
+    let config = r#"{"report": {"admin_key": "adm", "feedback_key": "fb"}}"#;
+    let (metrics, host) = (plugin(configure, config), chat_host());
+    for (name, value) in [("ai.cache", "hit-exact"), ("ai.model", "gpt-4o")] {
+        host.set_property(&[name], value.as_bytes()).unwrap();
+    }
+    one(&metrics, &host, 200, WHOLE);
+    assert_eq!(host.text(Map::Response, "x-ai-feedback"), None);
+}
+
+#[test]
 fn a_vote_that_ai_proxy_has_taken_is_counted() {
     let config = r#"{"report": {"admin_key": "adm", "min_samples": 1}}"#;
     let (metrics, host) = (plugin(configure, config), asked());
-    one(&metrics, &host, 200, WHOLE);
+    told(&metrics, &host, 200, WHOLE);
     let asks = asked();
     asks.put(Map::Request, ":path", "/v1/feedback");
     let vote = br#"{"provider":"openai","model":"gpt-4o","variant":"","score":0.25}"#;
     asks.set_property(&["ai.feedback"], vote).unwrap();
     // The proxy's metrics outlive its requests.
     asks.metrics.swap(&host.metrics);
-    one(&metrics, &asks, 202, "{}");
+    told(&metrics, &asks, 202, "{}");
     let score = "ai_feedback_milli_total|gen_ai_provider_name=openai|gen_ai_response_model=gpt-4o\
                  |variant=";
     assert_eq!(asks.metric_value(score), 250);
@@ -337,7 +358,7 @@ fn a_refusal_by_another_plugin_and_by_a_provider_have_the_same_class() {
     ] {
         let (metrics, host) = (plugin(configure, PRICES), asked());
         host.set_property(&["ai.error"], stated.as_bytes()).unwrap();
-        one(&metrics, &host, status, r#"{"error":{"message":"no"}}"#);
+        told(&metrics, &host, status, r#"{"error":{"message":"no"}}"#);
         let label = format!("error_type={class}");
         assert_eq!(count(&host, "ai_requests_total", &[&label]), 1, "{stated} {status}");
     }
@@ -357,9 +378,39 @@ fn mistakes_are_named() {
 }
 
 #[test]
+fn what_waits_for_a_tick_is_told_when_none_comes_any_more() {
+    let total = |host: &ScriptHost| count(host, "ai_requests_total", &["status=200"]);
+    let (metrics, host) = (plugin(configure, "{}"), asked());
+    one(&metrics, &host, 200, WHOLE);
+    assert_eq!(total(&host), 0);
+    metrics.ended(&host);
+    assert_eq!(total(&host), 1);
+    one(&metrics, &host, 200, WHOLE);
+    assert_eq!(total(&host), 2, "nor does it wait then");
+
+    let (metrics, mut host) = (plugin(configure, "{}"), asked());
+    host.cannot.insert(Capability::Tick);
+    one(&metrics, &host, 200, WHOLE);
+    assert_eq!(total(&host), 1, "or where there is none at all");
+}
+
+#[test]
+fn however_many_requests_come_between_two_ticks_no_value_is_lost() {
+    let (metrics, host) = (plugin(configure, "{}"), asked());
+    for _ in 0..3000 {
+        one(&metrics, &host, 200, WHOLE);
+    }
+    metrics.tick(&host);
+    assert_eq!(count(&host, "ai_requests_total", &["status=200"]), 3000);
+    let histogram = "gen_ai_client_operation_duration_milliseconds";
+    assert_eq!(count(&host, histogram, &[]), 3000);
+    assert_eq!(count(&host, "ai_tokens_total", &["gen_ai_token_type=input"]), 3_000_000);
+}
+
+#[test]
 fn a_host_without_metrics_or_timer_is_no_error() {
     let (metrics, mut host) = (plugin(configure, "{}"), asked());
     host.cannot.extend([Capability::Metrics, Capability::Tick, Capability::SharedData]);
-    one(&metrics, &host, 200, WHOLE);
+    told(&metrics, &host, 200, WHOLE);
     assert!(host.metrics.borrow().is_empty());
 }

@@ -11,9 +11,9 @@
 use serde_json::{Value, json};
 use shared::filter::Reply;
 use shared::host::{Host, Map};
+use shared::percent;
 
 use crate::gateway::Gateway;
-use crate::percent;
 use crate::routing::canary::{Canary, Status};
 
 /// Where they are.

@@ -8,13 +8,13 @@ use shared::filter::{BodyKind, Cx};
 use shared::host::Map;
 use shared::json::{BadJson, JsonStr, parse};
 use shared::multipart;
+use shared::percent;
 use shared::protocol::endpoint::{GooglePath, tail};
 use shared::protocol::head::Head;
 use shared::protocol::{Endpoint, Service, Vendor};
 use shared::request::RequestBody;
 
 use crate::objects::request::Held;
-use crate::percent;
 use crate::translate::client::Client;
 use crate::translate::{count, embed};
 

@@ -20,7 +20,6 @@ pub mod models;
 pub mod names;
 pub mod objects;
 pub mod overrides;
-pub mod percent;
 pub mod presets;
 pub mod provider;
 pub mod quota;

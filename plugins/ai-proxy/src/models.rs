@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::Reply;
 use shared::pattern::Pattern;
+use shared::percent;
 use shared::protocol::endpoint::{GooglePath, tail};
 
 use crate::gateway::Gateway;
-use crate::percent;
 
 /// Whose form the list has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

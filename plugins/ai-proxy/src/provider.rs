@@ -11,8 +11,8 @@ use crate::config::{self, KeyLimits, Protocol};
 use crate::keys::KeyPool;
 use crate::names::Names;
 use crate::overrides::Overrides;
-use crate::percent;
 use crate::presets::{self, Auth, Paths, Preset, Quirks};
+use shared::percent;
 use shared::sigv4::Signer;
 
 /// Headers that the proxy or the protocol sets.

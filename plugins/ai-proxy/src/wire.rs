@@ -1,11 +1,11 @@
 //! Which API of a provider a request goes to, and where that is.
 
 use shared::errors::{ApiError, ErrorKind};
+use shared::percent;
 use shared::protocol::Service;
 
 use crate::asked::{Asked, Operation};
 use crate::config::Protocol;
-use crate::percent;
 use crate::provider::{Cloud, Provider};
 use crate::translate::client::Client;
 use crate::translate::count::Counter;

@@ -5,8 +5,8 @@
 
 use ai_proxy::base_url::BaseUrl;
 use ai_proxy::names::Names;
-use ai_proxy::percent::{decode, encode};
 use libfuzzer_sys::fuzz_target;
+use shared::percent::{decode, encode};
 use shared::small_map::SmallMap;
 
 fuzz_target!(|input: &str| {

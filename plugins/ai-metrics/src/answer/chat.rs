@@ -1,85 +1,87 @@
 //! Chat Completions and Completions: a chunk and a whole answer differ in one member's name.
 //! Embeddings have the same counts.
 
-use serde_json::value::RawValue;
 use shared::protocol::openai_chat::Usage;
 
 use super::{Finish, Watch};
-
-shared::partial! {
-    struct Body<'a> {
-        choices: Vec<Choice<'a>>,
-        usage: Usage<'a>,
-        error: &'a RawValue,
-    }
-}
-
-shared::partial! {
-    struct Choice<'a> {
-        delta: Message<'a>,
-        message: Message<'a>,
-        text: &'a RawValue,
-        finish_reason: &'a RawValue,
-    }
-}
-
-shared::partial! {
-    struct Message<'a> {
-        content: &'a RawValue,
-        reasoning_content: &'a RawValue,
-        reasoning: &'a RawValue,
-        refusal: &'a RawValue,
-        tool_calls: Vec<Call<'a>>,
-    }
-}
-
-shared::partial! {
-    struct Call<'a> {
-        function: Function<'a>,
-    }
-}
-
-shared::partial! {
-    struct Function<'a> {
-        arguments: &'a RawValue,
-    }
-}
+use crate::scan::Scan;
 
 pub(super) fn body(watch: &mut Watch, text: &str) {
-    let Ok(body) = shared::json::parse::<Body<'_>>(text) else { return };
-    watch.failed |= body.error.is_some();
-    if let Some(usage) = &body.usage {
-        watch.report.openai_chat(usage);
-    }
-    for choice in body.choices.into_iter().flatten() {
-        if let Some(text) = choice.text {
-            watch.wrote(text, true);
+    let _ = Scan::new(text).object(&mut |scan, key| match key {
+        "choices" => scan.array(&mut |scan| choice(watch, scan)),
+        "usage" => {
+            let usage = scan.some()?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
+            if let Some(usage) = usage {
+                watch.report.openai_chat(&usage);
+            }
+            Some(())
         }
-        for message in [choice.delta, choice.message].into_iter().flatten() {
-            if let Some(content) = message.content {
-                watch.wrote(content, true);
+        "error" => {
+            watch.failed |= scan.some()?.is_some();
+            Some(())
+        }
+        _ => scan.skip(),
+    });
+}
+
+fn choice<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+    let mut reason = None;
+    scan.object(&mut |scan, key| match key {
+        "delta" | "message" => message(watch, scan),
+        "text" => watch.write(scan, true),
+        "finish_reason" => {
+            reason = scan.some()?;
+            Some(())
+        }
+        _ => scan.skip(),
+    })?;
+    if let Some(reason) = reason {
+        watch.finished(match reason {
+            "\"stop\"" => Finish::Stop,
+            "\"length\"" => Finish::Length,
+            "\"tool_calls\"" | "\"function_call\"" => Finish::ToolCalls,
+            "\"content_filter\"" => Finish::ContentFilter,
+            _ => Finish::Other,
+        });
+        watch.ended = true;
+    }
+    Some(())
+}
+
+fn message<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+    // Some send a thought under both names.
+    let mut thought = false;
+    scan.object(&mut |scan, key| match key {
+        "content" => watch.write(scan, true),
+        "reasoning_content" | "reasoning" => match scan.piece()? {
+            Some(piece) if !std::mem::replace(&mut thought, true) => {
+                watch.wrote(piece, false);
+                Some(())
             }
-            let thought = message.reasoning_content.or(message.reasoning);
-            if let Some(thought) = thought {
-                watch.wrote(thought, false);
-            }
-            if let Some(refusal) = message.refusal {
+            _ => Some(()),
+        },
+        "refusal" => {
+            if let Some(piece) = scan.piece()? {
                 watch.refusal = true;
-                watch.wrote(refusal, false);
+                watch.wrote(piece, false);
             }
-            for call in message.tool_calls.into_iter().flatten() {
-                watch.called(call.function.and_then(|function| function.arguments));
-            }
+            Some(())
         }
-        if let Some(reason) = choice.finish_reason {
-            watch.finished(match reason.get() {
-                "\"stop\"" => Finish::Stop,
-                "\"length\"" => Finish::Length,
-                "\"tool_calls\"" | "\"function_call\"" => Finish::ToolCalls,
-                "\"content_filter\"" => Finish::ContentFilter,
-                _ => Finish::Other,
-            });
-            watch.ended = true;
-        }
-    }
+        "tool_calls" => scan.array(&mut |scan| {
+            let mut arguments = None;
+            scan.object(&mut |scan, key| match key {
+                "function" => scan.object(&mut |scan, key| match key {
+                    "arguments" => {
+                        arguments = scan.some()?;
+                        Some(())
+                    }
+                    _ => scan.skip(),
+                }),
+                _ => scan.skip(),
+            })?;
+            watch.called(arguments);
+            Some(())
+        }),
+        _ => scan.skip(),
+    })
 }

@@ -1,86 +1,100 @@
 //! Gemini: an event and a whole answer have one form.
 
-use serde_json::value::RawValue;
 use shared::protocol::gemini::Usage;
 
 use super::{Finish, Watch};
-
-shared::partial! {
-    struct Body<'a> {
-        candidates: Vec<Candidate<'a>>,
-        prompt_feedback = "promptFeedback": Feedback<'a>,
-        usage_metadata = "usageMetadata": Usage<'a>,
-        error: &'a RawValue,
-    }
-}
-
-shared::partial! {
-    struct Feedback<'a> {
-        block_reason = "blockReason": &'a RawValue,
-    }
-}
-
-shared::partial! {
-    struct Candidate<'a> {
-        content: Content<'a>,
-        finish_reason = "finishReason": &'a RawValue,
-    }
-}
-
-shared::partial! {
-    struct Content<'a> {
-        parts: Vec<Part<'a>>,
-    }
-}
-
-shared::partial! {
-    struct Part<'a> {
-        text: &'a RawValue,
-        thought: bool,
-        function_call = "functionCall": Call<'a>,
-    }
-}
-
-shared::partial! {
-    struct Call<'a> {
-        args: &'a RawValue,
-    }
-}
+use crate::scan::Scan;
 
 pub(super) fn body(watch: &mut Watch, text: &str) {
-    let Ok(body) = shared::json::parse::<Body<'_>>(text) else { return };
-    watch.failed |= body.error.is_some();
-    if let Some(usage) = &body.usage_metadata {
-        watch.report.gemini(usage);
-    }
-    if body.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some()) {
-        watch.finished(Finish::ContentFilter);
+    let mut scan = Scan::new(text);
+    // A list is what a stream without `alt=sse` is.
+    let _ = match scan.peek() {
+        Some(b'[') => scan.array(&mut |scan| one(watch, scan)),
+        _ => one(watch, &mut scan),
+    };
+}
+
+fn one<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+    scan.object(&mut |scan, key| match key {
+        "candidates" => scan.array(&mut |scan| candidate(watch, scan)),
+        "promptFeedback" => scan.object(&mut |scan, key| {
+            if scan.some()?.is_some() && key == "blockReason" {
+                watch.finished(Finish::ContentFilter);
+                watch.ended = true;
+            }
+            Some(())
+        }),
+        "usageMetadata" => {
+            let usage = scan.some()?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
+            if let Some(usage) = usage {
+                watch.report.gemini(&usage);
+            }
+            Some(())
+        }
+        "error" => {
+            watch.failed |= scan.some()?.is_some();
+            Some(())
+        }
+        _ => scan.skip(),
+    })
+}
+
+fn candidate<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+    let mut reason = None;
+    scan.object(&mut |scan, key| match key {
+        "content" => scan.object(&mut |scan, key| match key {
+            "parts" => scan.array(&mut |scan| part(watch, scan)),
+            _ => scan.skip(),
+        }),
+        "finishReason" => {
+            reason = scan.some()?;
+            Some(())
+        }
+        _ => scan.skip(),
+    })?;
+    if let Some(reason) = reason {
+        watch.finished(match reason {
+            "\"STOP\"" if watch.tool_call => Finish::ToolCalls,
+            "\"STOP\"" => Finish::Stop,
+            "\"MAX_TOKENS\"" => Finish::Length,
+            "\"SAFETY\""
+            | "\"RECITATION\""
+            | "\"BLOCKLIST\""
+            | "\"PROHIBITED_CONTENT\""
+            | "\"SPII\""
+            | "\"IMAGE_SAFETY\"" => Finish::ContentFilter,
+            _ => Finish::Other,
+        });
         watch.ended = true;
     }
-    for candidate in body.candidates.into_iter().flatten() {
-        let parts = candidate.content.and_then(|content| content.parts);
-        for part in parts.into_iter().flatten() {
-            if let Some(text) = part.text {
-                watch.wrote(text, part.thought != Some(true));
-            }
-            if let Some(call) = part.function_call {
-                watch.called(call.args);
-            }
+    Some(())
+}
+
+fn part<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+    let (mut text, mut thought) = (None, false);
+    scan.object(&mut |scan, key| match key {
+        "text" => {
+            text = scan.piece()?;
+            Some(())
         }
-        if let Some(reason) = candidate.finish_reason {
-            watch.finished(match reason.get() {
-                "\"STOP\"" if watch.tool_call => Finish::ToolCalls,
-                "\"STOP\"" => Finish::Stop,
-                "\"MAX_TOKENS\"" => Finish::Length,
-                "\"SAFETY\""
-                | "\"RECITATION\""
-                | "\"BLOCKLIST\""
-                | "\"PROHIBITED_CONTENT\""
-                | "\"SPII\""
-                | "\"IMAGE_SAFETY\"" => Finish::ContentFilter,
-                _ => Finish::Other,
-            });
-            watch.ended = true;
+        "thought" => {
+            thought = scan.value()? == "true";
+            Some(())
         }
+        "functionCall" => {
+            let mut arguments = None;
+            scan.object(&mut |scan, key| {
+                let value = scan.some()?;
+                arguments = if key == "args" { value } else { arguments };
+                Some(())
+            })?;
+            watch.called(arguments);
+            Some(())
+        }
+        _ => scan.skip(),
+    })?;
+    if let Some(text) = text {
+        watch.wrote(text, !thought);
     }
+    Some(())
 }

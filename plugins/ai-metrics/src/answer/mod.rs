@@ -5,11 +5,11 @@ mod chat;
 mod gemini;
 mod responses;
 
-use serde_json::value::RawValue;
 use shared::json::JsonStr;
 use shared::protocol::{Endpoint, Vendor};
 use shared::usage::{Report, Usage};
 
+use crate::scan::{Piece, Scan};
 use crate::tokens;
 
 /// Most bytes of an answer that are kept to see whether it is JSON, where JSON was asked for.
@@ -106,13 +106,7 @@ impl Watch {
         match endpoint {
             Some(Endpoint::AnthropicMessages) => anthropic::body(self, body),
             Some(Endpoint::OpenAiResponses) => responses::body(self, body),
-            Some(Endpoint::Gemini) => {
-                // The array that a stream without `alt=sse` is.
-                match shared::json::parse::<Vec<&RawValue>>(body) {
-                    Ok(list) => list.iter().for_each(|one| gemini::body(self, one.get())),
-                    Err(_) => gemini::body(self, body),
-                }
-            }
+            Some(Endpoint::Gemini) => gemini::body(self, body),
             _ => chat::body(self, body),
         }
         self.ended = true;
@@ -144,22 +138,21 @@ impl Watch {
         Some(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
     }
 
-    /// A piece of what the model wrote, as it stands in its document.
-    fn wrote(&mut self, piece: &RawValue, answer: bool) {
-        let quoted = piece.get();
-        let Some(text) = quoted.strip_prefix('"').and_then(|t| t.strip_suffix('"')) else {
-            return;
-        };
-        for byte in text.bytes() {
-            if byte < 0x80 {
-                self.ascii = self.ascii.saturating_add(1);
-            } else if byte >= 0xc0 {
-                self.other = self.other.saturating_add(1);
-            }
+    /// A piece of what the model wrote, if one comes next.
+    fn write(&mut self, scan: &mut Scan<'_>, answer: bool) -> Option<()> {
+        if let Some(piece) = scan.piece()? {
+            self.wrote(piece, answer);
         }
+        Some(())
+    }
+
+    /// A piece of what the model wrote.
+    fn wrote(&mut self, piece: Piece<'_>, answer: bool) {
+        self.ascii = self.ascii.saturating_add(piece.ascii);
+        self.other = self.other.saturating_add(piece.other);
         if let (Some(json), true) = (&mut self.json, answer)
             && json.len() < MAX_JSON
-            && let Ok(text) = shared::json::parse::<JsonStr<'_>>(quoted)
+            && let Some(text) = JsonStr::from_escaped(piece.escaped)
         {
             let text = text.decode();
             let room = MAX_JSON.saturating_sub(json.len()).min(text.len());
@@ -168,11 +161,17 @@ impl Watch {
     }
 
     /// Arguments of a call, as an object or text.
-    fn called(&mut self, arguments: Option<&RawValue>) {
+    fn called(&mut self, arguments: Option<&str>) {
         self.tool_call = true;
         if let Some(arguments) = arguments {
-            let length = u64::try_from(arguments.get().len()).unwrap_or(u64::MAX);
+            let length = u64::try_from(arguments.len()).unwrap_or(u64::MAX);
             self.ascii = self.ascii.saturating_add(length.saturating_sub(2));
+        }
+    }
+
+    fn stopped(&mut self, finish: Option<Finish>) {
+        if let Some(finish) = finish {
+            self.finished(finish);
         }
     }
 

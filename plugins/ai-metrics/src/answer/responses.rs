@@ -1,113 +1,89 @@
 //! OpenAI Responses.
 
-use serde_json::value::RawValue;
 use shared::protocol::openai_responses::Usage;
 
 use super::{Finish, Watch};
-
-shared::partial! {
-    struct Event<'a> {
-        kind = "type": &'a RawValue,
-        delta: &'a RawValue,
-        item: Kind<'a>,
-        response: &'a RawValue,
-    }
-}
-
-shared::partial! {
-    struct Kind<'a> {
-        kind = "type": &'a RawValue,
-    }
-}
-
-shared::partial! {
-    struct Response<'a> {
-        status: &'a RawValue,
-        incomplete_details: Incomplete<'a>,
-        output: Vec<Item<'a>>,
-        usage: Usage<'a>,
-    }
-}
-
-shared::partial! {
-    struct Incomplete<'a> {
-        reason: &'a RawValue,
-    }
-}
-
-shared::partial! {
-    struct Item<'a> {
-        kind = "type": &'a RawValue,
-        content: Vec<Part<'a>>,
-        summary: Vec<Part<'a>>,
-        arguments: &'a RawValue,
-        input: &'a RawValue,
-    }
-}
-
-shared::partial! {
-    struct Part<'a> {
-        text: &'a RawValue,
-        refusal: &'a RawValue,
-    }
-}
+use crate::scan::Scan;
 
 pub(super) fn event(watch: &mut Watch, text: &str) {
-    let Ok(event) = shared::json::parse::<Event<'_>>(text) else { return };
-    let kind = event.kind.map_or("", RawValue::get).trim_matches('"');
-    match (kind, event.delta) {
+    let (mut kind, mut delta, mut raw, mut call, mut response) = ("", None, None, false, None);
+    let whole = Scan::new(text).object(&mut |scan, key| match key {
+        "type" => {
+            kind = scan.value()?.trim_matches('"');
+            Some(())
+        }
+        "delta" => {
+            raw = scan.clone().some()?;
+            delta = scan.piece()?;
+            Some(())
+        }
+        "item" => scan.object(&mut |scan, key| {
+            let value = scan.value()?;
+            call |= key == "type" && is_call(value);
+            Some(())
+        }),
+        "response" => {
+            response = scan.some()?;
+            Some(())
+        }
+        _ => scan.skip(),
+    });
+    if whole.is_none() {
+        return;
+    }
+    match (kind, delta) {
         ("error", _) => watch.failed = true,
         ("response.output_text.delta", Some(delta)) => watch.wrote(delta, true),
         ("response.refusal.delta", Some(delta)) => {
             watch.refusal = true;
             watch.wrote(delta, false);
         }
-        (
-            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta",
-            delta,
-        ) => {
-            watch.called(delta);
+        ("response.function_call_arguments.delta" | "response.custom_tool_call_input.delta", _) => {
+            watch.called(raw);
         }
         (_, Some(delta)) if kind.starts_with("response.reasoning") => watch.wrote(delta, false),
         ("response.completed" | "response.incomplete" | "response.failed", _) => {
             watch.ended = true;
             // Its output has been seen piece by piece.
-            if let Some(response) = event.response {
-                whole(watch, response.get(), false);
+            if let Some(response) = response {
+                read(watch, response, false);
             }
         }
         _ => {}
     }
-    if event.item.and_then(|item| item.kind).is_some_and(|kind| is_call(kind.get())) {
+    if call {
         watch.called(None);
     }
 }
 
 pub(super) fn body(watch: &mut Watch, text: &str) {
-    whole(watch, text, true);
+    read(watch, text, true);
 }
 
-fn whole(watch: &mut Watch, text: &str, count: bool) {
-    let Ok(response) = shared::json::parse::<Response<'_>>(text) else { return };
-    if let Some(usage) = &response.usage {
-        watch.report.openai_responses(usage);
-    }
-    for item in response.output.into_iter().flatten() {
-        let call = item.kind.is_some_and(|kind| is_call(kind.get()));
-        if call {
-            watch.called(item.arguments.or(item.input).filter(|_| count));
+/// A response; its output is counted only if that is asked for.
+fn read(watch: &mut Watch, text: &str, count: bool) {
+    let (mut status, mut reason) = (None, None);
+    let _ = Scan::new(text).object(&mut |scan, key| match key {
+        "status" => {
+            status = scan.some()?;
+            Some(())
         }
-        let answers = item.content.into_iter().flatten().map(|part| (part, true));
-        let thoughts = item.summary.into_iter().flatten().map(|part| (part, false));
-        for (part, answer) in answers.chain(thoughts) {
-            watch.refusal |= part.refusal.is_some();
-            if let (Some(text), true) = (part.text.or(part.refusal), count) {
-                watch.wrote(text, answer);
+        "incomplete_details" => scan.object(&mut |scan, key| {
+            let value = scan.some()?;
+            reason = if key == "reason" { value } else { reason };
+            Some(())
+        }),
+        "output" => scan.array(&mut |scan| item(watch, scan, count)),
+        "usage" => {
+            let usage = scan.some()?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
+            if let Some(usage) = usage {
+                watch.report.openai_responses(&usage);
             }
+            Some(())
         }
-    }
-    let reason = response.incomplete_details.and_then(|details| details.reason);
-    match (response.status.map(RawValue::get), reason.map(RawValue::get)) {
+        _ => scan.skip(),
+    });
+    match (status, reason) {
         (Some("\"failed\""), _) => watch.failed = true,
         (_, Some("\"max_output_tokens\"")) => watch.finished(Finish::Length),
         (_, Some("\"content_filter\"")) => watch.finished(Finish::ContentFilter),
@@ -118,6 +94,42 @@ fn whole(watch: &mut Watch, text: &str, count: bool) {
         }
         _ => {}
     }
+}
+
+fn item<'a>(watch: &mut Watch, scan: &mut Scan<'a>, count: bool) -> Option<()> {
+    let (mut call, mut arguments) = (false, None);
+    scan.object(&mut |scan, key| match key {
+        "type" => {
+            call = is_call(scan.value()?);
+            Some(())
+        }
+        "content" | "summary" => {
+            let answer = key == "content";
+            scan.array(&mut |scan| {
+                scan.object(&mut |scan, key| {
+                    if !matches!(key, "text" | "refusal") {
+                        return scan.skip();
+                    }
+                    if let Some(piece) = scan.piece()? {
+                        watch.refusal |= key == "refusal";
+                        if count {
+                            watch.wrote(piece, answer);
+                        }
+                    }
+                    Some(())
+                })
+            })
+        }
+        "arguments" | "input" => {
+            arguments = scan.some()?.or(arguments);
+            Some(())
+        }
+        _ => scan.skip(),
+    })?;
+    if call {
+        watch.called(arguments.filter(|_| count));
+    }
+    Some(())
 }
 
 fn is_call(kind: &str) -> bool {

@@ -2,7 +2,8 @@
 //! other than they were.
 //!
 //! All workers feed the same detectors, which live in shared data and are changed by compare-and-swap;
-//! where there is none each worker has its own.
+//! where there is none each worker has its own. What requests tell waits for the next tick, so that a
+//! state is read and written once for all of them.
 
 pub mod detector;
 mod signals;
@@ -19,7 +20,7 @@ use crate::names;
 use crate::record::{NONE, Record};
 use crate::series::{Labels, SeriesTable};
 use detector::{Change, Detector, Settings};
-use signals::{MODEL, ROUTE, Signal};
+use signals::{MODEL, MOST_SIGNALS, ROUTE, Signal};
 
 /// Where the names of all subjects are.
 const SUBJECTS: &str = "ai-metrics.drift";
@@ -29,6 +30,12 @@ const TRIES: usize = 8;
 
 /// Numbers of one signal's state: its detector's, and whether it has changed and nobody has reset it.
 const NUMBERS: usize = Detector::FIELDS + 1;
+
+/// Most requests that wait to be looked at; then they are at once.
+const MOST_WAITING: usize = 1000;
+
+/// What a request tells of each signal; no number where it tells nothing.
+type Told = [f64; MOST_SIGNALS];
 
 /// How often the gauges are set, in nanoseconds.
 const PERIOD: u64 = 5_000_000_000;
@@ -42,7 +49,10 @@ pub struct Drift {
     enabled: bool,
     settings: Settings,
     max: usize,
-    known: RefCell<SmallMap<String, ()>>,
+    /// The subjects that there are, and what waits to be looked at of each.
+    known: RefCell<SmallMap<String, Vec<Told>>>,
+    /// How many requests wait, of all subjects.
+    waiting: Cell<usize>,
     /// When the gauges were last set.
     shown: Cell<u64>,
     /// The states, where no data is shared.
@@ -78,6 +88,7 @@ impl Drift {
             settings: Settings { warm_up: f64::from(config.warm_up), tolerance: config.tolerance },
             max: config.max_subjects,
             known: RefCell::default(),
+            waiting: Cell::new(0),
             shown: Cell::new(0),
             local: RefCell::default(),
         })
@@ -95,15 +106,18 @@ impl Drift {
         }
         if record.served() && (record.confirmed() || record.status >= 500) {
             let subject = format!("model:{}/{}", record.provider, record.model);
-            self.look(host, series, &subject, &MODEL, record);
+            self.note(host, series, &subject, &MODEL, record);
         }
         if record.profile.known && record.status < 400 {
             let route = if record.route == NONE { record.operation } else { &record.route };
-            self.look(host, series, &format!("route:{route}"), &ROUTE, record);
+            self.note(host, series, &format!("route:{route}"), &ROUTE, record);
+        }
+        if self.waiting.get() >= MOST_WAITING || !host.can(Capability::Tick) {
+            self.look(host, series);
         }
     }
 
-    fn look(
+    fn note(
         &self,
         host: &dyn Host,
         series: &SeriesTable,
@@ -115,12 +129,29 @@ impl Drift {
             series.add(host, &names::DROPPED, Labels(&["drift_subject"]), true, 1);
             return;
         }
-        let values: Vec<_> = signals.iter().map(|signal| (signal.of)(record)).collect();
-        if values.iter().all(Option::is_none) {
+        let mut told = [f64::NAN; MOST_SIGNALS];
+        for (slot, signal) in told.iter_mut().zip(signals) {
+            *slot = (signal.of)(record).unwrap_or(f64::NAN);
+        }
+        if told.iter().any(|value| value.is_finite())
+            && let Some(waiting) = self.known.borrow_mut().get_mut(subject)
+        {
+            waiting.push(told);
+            self.waiting.set(self.waiting.get().saturating_add(1));
+        }
+    }
+
+    /// Looks at what waits.
+    pub fn look(&self, host: &dyn Host, series: &SeriesTable) {
+        if self.waiting.replace(0) == 0 {
             return;
         }
-        for (signal, change) in self.step(host, subject, signals, &values) {
-            tell(host, series, subject, signal, change);
+        let mut known = self.known.borrow_mut();
+        for (subject, waiting) in known.iter_mut().filter(|(_, waiting)| !waiting.is_empty()) {
+            let waiting = std::mem::take(waiting);
+            for (signal, change) in self.step(host, subject, &waiting) {
+                tell(host, series, subject, signal, change);
+            }
         }
     }
 
@@ -129,18 +160,19 @@ impl Drift {
         &self,
         host: &dyn Host,
         subject: &str,
-        signals: &'static [Signal],
-        values: &[Option<f64>],
+        waiting: &[Told],
     ) -> Vec<(&'static Signal, Change)> {
         let mut found = Vec::new();
         self.update(host, subject, |state| {
             found.clear();
-            for (place, (signal, value)) in signals.iter().zip(values).enumerate() {
-                let Some(value) = value else { continue };
+            for (place, signal) in signals(subject).iter().enumerate() {
                 let (mut detector, mut active) = read(state, place);
-                if let Some(change) = detector.observe(signal.kind, *value, self.settings) {
-                    active = true;
-                    found.push((signal, change));
+                let values = waiting.iter().filter_map(|told| told.get(place));
+                for value in values.filter(|value| value.is_finite()) {
+                    if let Some(change) = detector.observe(signal.kind, *value, self.settings) {
+                        active = true;
+                        found.push((signal, change));
+                    }
                 }
                 write(state, place, detector, active);
             }
@@ -181,7 +213,8 @@ impl Drift {
         }
         if !host.can(Capability::SharedData) {
             let mut known = self.known.borrow_mut();
-            return known.len() < self.max && known.insert(subject.to_owned(), ()).is_none();
+            return known.len() < self.max
+                && known.insert(subject.to_owned(), Vec::new()).is_none();
         }
         for _ in 0..TRIES {
             let shared = host.shared(SUBJECTS);
@@ -196,7 +229,7 @@ impl Drift {
                     continue;
                 }
             }
-            self.known.borrow_mut().insert(subject.to_owned(), ());
+            self.known.borrow_mut().insert(subject.to_owned(), Vec::new());
             return true;
         }
         false
@@ -228,6 +261,7 @@ impl Drift {
 
     /// Shows where the signals stand in the metrics. All workers set the same gauges to the same.
     pub fn tick(&self, host: &dyn Host, series: &SeriesTable) {
+        self.look(host, series);
         let now = host.now_nanos();
         if !self.enabled || now.saturating_sub(self.shown.get()) < PERIOD {
             return;
@@ -238,9 +272,8 @@ impl Drift {
             // The cast saturates.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let score = (standing.score * MILLI) as u64;
-            series.record(host, &names::DRIFT_SCORE, labels, true, score);
-            let active = u64::from(standing.active);
-            series.record(host, &names::DRIFT_ACTIVE, labels, true, active);
+            series.set(host, &names::DRIFT_SCORE, labels, score);
+            series.set(host, &names::DRIFT_ACTIVE, labels, u64::from(standing.active));
         }
     }
 
@@ -249,6 +282,9 @@ impl Drift {
         let mut subjects = self.subjects(host);
         subjects.retain(|known| subject.is_none_or(|wanted| wanted == known));
         for subject in &subjects {
+            if let Some(waiting) = self.known.borrow_mut().get_mut(subject) {
+                waiting.clear();
+            }
             self.update(host, subject, Vec::clear);
         }
         subjects.len()

@@ -60,6 +60,10 @@ pub(crate) const ROUTE: [Signal; 5] = [
     Signal { name: "tools", kind: Kind::Rate, of: |r| event(r.profile.known, r.profile.tools) },
 ];
 
+/// Most signals of a subject.
+pub(crate) const MOST_SIGNALS: usize =
+    if MODEL.len() > ROUTE.len() { MODEL.len() } else { ROUTE.len() };
+
 /// One thing that is watched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Signal {

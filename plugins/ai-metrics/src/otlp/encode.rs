@@ -176,7 +176,7 @@ fn point(
     now: u64,
     metric: &Definition,
     labels: &[(Label, &str)],
-    total: &Total,
+    total: Total<'_>,
 ) {
     out.open('{');
     out.key("attributes");

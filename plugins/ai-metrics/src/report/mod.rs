@@ -136,6 +136,14 @@ impl Report {
             return;
         }
         self.shown.set(now);
+        self.show(host);
+    }
+
+    /// Shows it at once, if there is something new.
+    pub fn show(&self, host: &dyn Host) {
+        if !self.enabled() {
+            return;
+        }
         let changed = self.changed.replace(false);
         self.worker.borrow_mut().show(host, &mut self.tally.borrow_mut(), changed);
     }

@@ -4,13 +4,13 @@
 use memchr::memmem;
 use shared::errors::{ApiError, ErrorKind};
 use shared::json::JsonStr;
+use shared::percent;
 use shared::protocol::{Service, Vendor};
 
 use super::walk::{Found, strings};
 use super::{Objects, Opened};
 use crate::asked::{Asked, Operation};
 use crate::overrides::Edit;
-use crate::percent;
 
 /// The objects of one request.
 #[derive(Clone, Debug, Default)]

@@ -3,10 +3,10 @@
 use shared::facts::Fact;
 use shared::filter::Cx;
 use shared::host::Map;
+use shared::percent;
 use shared::texts::{self, Role};
 
 use super::config::{AutoTiers, Need, Tier};
-use crate::percent;
 
 /// The header by which a client names the target that it wants.
 pub const PIN_HEADER: &str = "x-ai-pin";

@@ -10,11 +10,11 @@ use shared::config::ConfigError;
 use shared::config::Setting;
 use shared::filter::CallReply;
 use shared::host::{Call, CallId, Capability, Host};
+use shared::percent;
 
 use super::canary::{Account, Canary};
 use super::config;
 use crate::base_url::BaseUrl;
-use crate::percent;
 
 /// How long it may take.
 const TIMEOUT: Duration = Duration::from_secs(2);

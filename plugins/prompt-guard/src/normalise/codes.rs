@@ -43,26 +43,7 @@ pub(super) fn unhex(run: &str) -> Option<String> {
 
 /// `%69` and `+` of URLs.
 pub(super) fn percent(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (byte, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(code)) => {
-                out.push(code);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            (b'+', _) => {
-                out.push(b' ');
-                rest = after;
-            }
-            _ => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(out).ok()
+    String::from_utf8(shared::percent::bytes(text, true)).ok()
 }
 
 /// `\u0069`, `\x69`, `&#105;`, `&#x69;` among other text.

@@ -70,6 +70,13 @@ impl Context for Root {
             plugin.called(&host, CallId(token), read_reply(&host, headers, body));
         }
     }
+
+    fn on_done(&mut self) -> bool {
+        if let Some(plugin) = &self.plugin {
+            plugin.ended(&WasmHost::default());
+        }
+        true
+    }
 }
 
 impl RootContext for Root {

@@ -15,8 +15,8 @@ use super::client::{Client as Chat, anthropic};
 use super::ir::{Request, Unsupported};
 use super::provider::{self, Options};
 use crate::config::Protocol;
-use crate::percent;
 use crate::provider::{Cloud, Provider};
+use shared::percent;
 
 /// A form in which clients ask for the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

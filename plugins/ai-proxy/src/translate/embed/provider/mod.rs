@@ -11,8 +11,8 @@ use shared::write::JsonWriter;
 
 use super::{Client, Field, Refusal, Request, Response, What};
 use crate::config::Protocol;
-use crate::percent;
 use crate::provider::{Cloud, Provider};
+use shared::percent;
 
 /// A form in which providers are asked for vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
