@@ -1,11 +1,9 @@
 //! Hours of the day, in a time zone.
 
-use serde::Deserialize;
-
-use crate::config::{ConfigError, list};
+use crate::config::{ConfigError, Setting};
 
 /// Hours of the day.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Time {
@@ -14,7 +12,7 @@ pub struct Time {
     /// `HH:MM`, not included; before `from` it is that of the next day.
     pub to: String,
     /// `mon` to `sun`; every day unless said. After midnight it is still the day that `from` was on.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub days: Vec<String>,
     /// The clock's distance from UTC, `+08:00`.
     #[serde(default)]
@@ -109,7 +107,7 @@ mod tests {
     use super::*;
 
     fn hours(json: &str) -> Hours {
-        Hours::new(&serde_json::from_str(json).unwrap(), "time").unwrap()
+        Hours::new(&crate::config::document(json).unwrap(), "time").unwrap()
     }
 
     /// 2026-11-23 is a Monday.
@@ -142,7 +140,7 @@ mod tests {
             (r#"{"from":"08:00","to":"09:00","days":["mo"]}"#, "time.days[0]: "),
             (r#"{"from":"08:00","to":"09:00","utc_offset":"8"}"#, "time.utc_offset: "),
         ] {
-            let error = Hours::new(&serde_json::from_str(json).unwrap(), "time").unwrap_err();
+            let error = Hours::new(&crate::config::document(json).unwrap(), "time").unwrap_err();
             assert!(error.to_string().starts_with(place), "{error}");
         }
     }

@@ -4,6 +4,9 @@
 //! interfaces, the driver between them and a proxy's callbacks ([`exchange`]), and what two plugins
 //! or more need: framing, protocols, token counts, errors, facts and config.
 
+// What is derived names this crate, here too.
+extern crate self as shared;
+
 pub mod admin;
 pub mod audit;
 pub mod chain;

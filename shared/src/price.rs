@@ -2,14 +2,12 @@
 
 use std::cell::RefCell;
 
-use serde::Deserialize;
-
-use crate::config::{ConfigError, list};
+use crate::config::{ConfigError, Setting};
 use crate::models;
 use crate::usage::Usage;
 
 /// What a model costs, in US dollars per million tokens.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -33,7 +31,7 @@ pub struct Price {
     pub alternative: bool,
     /// What it can do, of `tools`, `vision` and `json_schema`. A request that needs more is not counted
     /// as one that this model could serve.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub can: Vec<String>,
 }
 
@@ -209,7 +207,7 @@ mod tests {
     use super::*;
 
     fn prices(text: &str) -> Result<Prices, ConfigError> {
-        Prices::new(serde_json::from_str(text).unwrap())
+        Prices::new(crate::config::document(text).unwrap())
     }
 
     const LIST: &str = r#"[

@@ -2,12 +2,11 @@
 
 use shared::small_map::SmallMap;
 
-use serde::Deserialize;
-use shared::config::{Mode, Secret, list};
+use shared::config::{Mode, Secret, Setting};
 use shared::hours::Time;
 
 /// Configuration of ai-auth.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -15,7 +14,6 @@ pub struct Config {
     pub mode: Mode,
     /// Paths of further AI services (`/v2/models/*`, `~^/ocr`) whose requests are treated as well; see
     /// `services` of ai-proxy. In the bundle ai-proxy's are enough.
-    #[serde(deserialize_with = "shared::config::list")]
     pub services: Vec<String>,
     /// What keys begin with, so that they are told from a provider's: `make key PREFIX=...`.
     pub key_prefix: String,
@@ -23,13 +21,10 @@ pub struct Config {
     /// even check a guess.
     pub pepper: Option<Secret>,
     /// Who may ask.
-    #[serde(deserialize_with = "list")]
     pub consumers: Vec<Consumer>,
     /// Rules that several consumers share.
-    #[serde(deserialize_with = "list")]
     pub groups: Vec<Group>,
     /// Issuers whose tokens are taken.
-    #[serde(deserialize_with = "list")]
     pub jwt: Vec<Jwt>,
     /// What the proxy itself has proved: a client certificate, a token, an APISIX consumer.
     pub host_identity: Option<HostIdentity>,
@@ -67,20 +62,20 @@ impl Default for Config {
 }
 
 /// Who may ask.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Consumer {
     /// Its name, in metrics, limits and logs.
     pub name: String,
     /// Its keys. Several are valid at the same time, so that one can be replaced without a gap.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub keys: Vec<Key>,
     /// What it is called by tokens and by the proxy, if not by its name.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub identities: Vec<String>,
     /// Names of groups; their rules hold where it has none of its own.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub groups: Vec<String>,
     /// What it is accounted to: team, project, cost centre.
     #[serde(default)]
@@ -91,7 +86,7 @@ pub struct Consumer {
 }
 
 /// Rules that several consumers share.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Group {
@@ -103,7 +98,7 @@ pub struct Group {
 }
 
 /// A key, of which only a hash is known.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Key {
@@ -121,7 +116,7 @@ pub struct Key {
 }
 
 /// What a consumer may do. What is left out is not limited.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
@@ -143,17 +138,16 @@ pub struct Access {
 }
 
 /// An issuer of tokens.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
     /// The claim `iss`, exactly.
     pub issuer: String,
     /// One of them must be in the claim `aud`.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub audiences: Vec<String>,
     /// `HS256`, `RS256`, `ES256`, `EdDSA`: those that are taken. A key is only used for its own kind.
-    #[serde(deserialize_with = "list")]
     pub algorithms: Vec<Algorithm>,
     /// The key of `HS256`, 32 bytes or more.
     #[serde(default)]
@@ -177,7 +171,7 @@ pub struct Jwt {
     #[serde(default)]
     pub tags: SmallMap<String, String>,
     /// Claims that limits and routes may look at, by name.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub claims: Vec<String>,
     /// The consumer whose rules hold for subjects that are no consumer's; such are refused unless set.
     #[serde(default)]
@@ -192,7 +186,7 @@ fn subject() -> String {
 }
 
 /// How a token is signed, RFC 7518 and RFC 8037.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Algorithm {
     /// HMAC with SHA-256.
@@ -210,7 +204,7 @@ pub enum Algorithm {
 }
 
 /// A key set, RFC 7517.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Jwks {
     /// The keys.
@@ -218,7 +212,7 @@ pub struct Jwks {
 }
 
 /// A key of a key set. Fields that are not known are allowed, as the standard demands.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Jwk {
@@ -244,7 +238,7 @@ pub struct Jwk {
 }
 
 /// Something fetched over HTTP.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Fetch {
@@ -278,7 +272,7 @@ fn fetch_timeout() -> u32 {
 
 /// What the proxy has proved of a client. Only what it removes from, or sets over, what a client sends
 /// may be trusted.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HostIdentity {
@@ -298,7 +292,7 @@ pub struct HostIdentity {
 }
 
 /// Where an identity stands that the proxy has proved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HostSource {
@@ -317,7 +311,7 @@ pub enum HostSource {
 
 /// Where keys are looked up that the configuration does not have. An answer is a JSON object as an
 /// entry of `consumers`, with `hash`, `expires` and `not_before` of the key beside it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Lookup {
@@ -362,7 +356,7 @@ fn lookup_timeout() -> u32 {
 }
 
 /// How keys are looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LookupKind {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use shared::config::{ConfigError, parse};
+use shared::config::{ConfigError, Setting, parse};
 use shared::filter::CallReply;
 use shared::host::{Call, Host};
 
@@ -50,7 +50,7 @@ struct Said {
 }
 
 /// What a look-up answers.
-#[derive(Deserialize)]
+#[derive(Setting)]
 #[serde(deny_unknown_fields)]
 struct Answer {
     hash: String,

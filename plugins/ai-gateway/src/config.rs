@@ -1,9 +1,9 @@
 //! What can be configured.
 
-use serde::Deserialize;
+use shared::config::Setting;
 
 /// Configuration of the bundle. A plugin without a section does not run.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {

@@ -2,13 +2,12 @@
 
 use shared::small_map::SmallMap;
 
-use serde::Deserialize;
-use shared::config::{Mode, Secret, Secrets, list};
+use shared::config::{Mode, Secret, Secrets, Setting};
 use shared::price::Price;
 
 /// Configuration of ai-metrics. All of it has defaults: `{}` counts everything and shows it in the
 /// proxy's metrics.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -16,7 +15,6 @@ pub struct Config {
     pub mode: Mode,
     /// Paths of further AI services (`/v2/models/*`, `~^/ocr`) whose requests are treated as well; see
     /// `services` of ai-proxy. In the bundle ai-proxy's are enough.
-    #[serde(deserialize_with = "shared::config::list")]
     pub services: Vec<String>,
     /// Where this gateway stands. Every series has these labels, so that several sites add up.
     pub site: Site,
@@ -35,7 +33,6 @@ pub struct Config {
     /// Compares models and variants: `GET /_ai/report`.
     pub report: Report,
     /// Prices of models, for answers whose cost no other plugin has stated.
-    #[serde(deserialize_with = "list")]
     pub prices: Vec<Price>,
     /// Largest request body that is read, in bytes; a larger one is answered with 413.
     pub max_request_bytes: usize,
@@ -64,7 +61,7 @@ impl Default for Config {
 }
 
 /// Where a gateway stands.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Site {
@@ -77,7 +74,7 @@ pub struct Site {
 }
 
 /// Bounds of what the metrics hold.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Labels {
@@ -95,7 +92,7 @@ impl Default for Labels {
 }
 
 /// What of a request's body is looked at.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Inputs {
@@ -113,7 +110,7 @@ impl Default for Inputs {
 }
 
 /// One line per request.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessLog {
@@ -123,12 +120,11 @@ pub struct AccessLog {
     /// `%FILTER_STATE(wasm.ai.log:PLAIN)%`.
     pub property: bool,
     /// Names of the fields that it has, in this order; all if there are none.
-    #[serde(deserialize_with = "list")]
     pub fields: Vec<String>,
 }
 
 /// Where OTLP goes, over HTTP and in JSON.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Otlp {
@@ -193,7 +189,7 @@ fn queue() -> usize {
 }
 
 /// When a change counts as drift.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Drift {
@@ -214,7 +210,7 @@ impl Default for Drift {
 }
 
 /// The comparison of models and variants.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Report {

@@ -2,8 +2,7 @@
 
 use shared::small_map::SmallMap;
 
-use serde::Deserialize;
-use shared::config::{Mode, Secret, SecretText, Secrets, list};
+use shared::config::{Mode, Secret, SecretText, Secrets, Setting};
 
 use crate::overrides::Overrides;
 use crate::routing::config as routing;
@@ -14,7 +13,7 @@ use crate::translate::client::Client;
 ///
 /// Envoy's two uses of the plugin, the listener's and the clusters', take the same configuration;
 /// which of them it is says `vm_config.configuration`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -33,18 +32,17 @@ pub struct Config {
     #[serde(default)]
     pub bridge: bool,
     /// Who answers.
-    #[serde(deserialize_with = "list")]
     pub providers: Vec<Provider>,
     /// Rules, in the order they are tried. What none of them fits is found in `models`.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub routes: Vec<routing::Route>,
     /// Which models there are and who has them. An exact name goes before an alias, an alias before
     /// a prefix, and the longest prefix before a shorter one.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub models: Vec<Model>,
     /// Services that are no client API (vision, Triton, any HTTP server with a model behind it), in the order
     /// that they are tried.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub services: Vec<Service>,
     /// Further names for models: what clients ask for, and what they get.
     #[serde(default)]
@@ -118,7 +116,7 @@ fn two_minutes() -> u64 {
 }
 
 /// What users think of answers.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Feedback {
@@ -134,7 +132,7 @@ fn one_week() -> u64 {
 }
 
 /// Which part of the work is done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -153,7 +151,7 @@ pub enum Role {
 }
 
 /// How the `inline` role reaches the provider.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Inline {
@@ -171,7 +169,7 @@ pub enum Inline {
 }
 
 /// What happens to fields that a provider has nothing for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnUnsupported {
@@ -183,7 +181,7 @@ pub enum OnUnsupported {
 }
 
 /// Who answers.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
@@ -242,7 +240,7 @@ fn four_kibi() -> u64 {
 }
 
 /// What each key of a provider may be used for.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyLimits {
@@ -254,7 +252,7 @@ pub struct KeyLimits {
 }
 
 /// Who brings a provider's credentials.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
@@ -266,7 +264,7 @@ pub enum Auth {
 }
 
 /// Amazon's credentials.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Aws {
@@ -279,7 +277,7 @@ pub struct Aws {
 }
 
 /// Google's credentials.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Google {
@@ -290,7 +288,7 @@ pub struct Google {
 }
 
 /// An API that providers speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
@@ -332,14 +330,13 @@ impl Protocol {
 }
 
 /// A model or a family of models.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Model {
     /// The name that clients give, or a prefix of it that ends with `*`.
     pub name: String,
     /// Who has it, in order of preference.
-    #[serde(deserialize_with = "list")]
     pub targets: Vec<Target>,
     /// On Envoy, the cluster that reaches all targets; that of the first target's provider if left
     /// out.
@@ -350,7 +347,7 @@ pub struct Model {
 }
 
 /// Whose key a model's providers get.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Key {
@@ -362,7 +359,7 @@ pub enum Key {
 }
 
 /// A provider's model.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Target {

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::Sha256;
-use shared::config::{ConfigError, Secret};
+use shared::config::{ConfigError, Secret, Setting};
 use shared::errors::{ApiError, ErrorKind};
 use shared::host::{Capability, Host};
 
@@ -42,7 +42,7 @@ pub struct Feedback {
 }
 
 /// What an answer was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Setting)]
 pub struct About {
     /// A number of its own.
     #[serde(rename = "n")]
@@ -73,7 +73,7 @@ pub struct Vote {
     pub score: f64,
 }
 
-#[derive(Deserialize)]
+#[derive(Setting)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     token: String,
@@ -119,7 +119,7 @@ impl Feedback {
         let bad = |kind, field: &str, message: &str| {
             Err(ApiError::new(kind, format!("{field}: {message}")).param(field))
         };
-        let asked: Asked = match shared::json::deserialize(body) {
+        let asked: Asked = match shared::config::document(body) {
             Ok(asked) => asked,
             Err(error) => {
                 let message = format!(
@@ -211,7 +211,7 @@ mod tests {
 
     fn feedback(secret: &str) -> Feedback {
         let given = serde_json::json!({"secret": secret, "max_age_seconds": 100});
-        Feedback::new(serde_json::from_value(given).unwrap()).unwrap()
+        Feedback::new(shared::config::document(&given.to_string()).unwrap()).unwrap()
     }
 
     fn body(token: &str, score: f64) -> String {

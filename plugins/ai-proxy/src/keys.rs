@@ -125,7 +125,7 @@ mod tests {
 
     fn pool(count: usize) -> KeyPool {
         let keys: Vec<_> = (0..count).map(|n| format!("k{n}")).collect();
-        KeyPool::new(&serde_json::from_value(serde_json::json!(keys)).unwrap())
+        KeyPool::new(&shared::config::document(&serde_json::json!(keys).to_string()).unwrap())
     }
 
     #[test]

@@ -323,13 +323,13 @@ mod tests {
     use super::*;
 
     fn prepared(client: Client, rule: &str, body: &str) -> Result<String, String> {
-        let templates: SmallMap<String, Template> = serde_json::from_str(
+        let templates: SmallMap<String, Template> = shared::config::document(
             r#"{"translate":{"messages":[{"role":"system","content":"Translate to {{ to }}."},
                 {"role":"user","content":"{{text}}"}],"defaults":{"to":"English"}}}"#,
         )
         .unwrap();
         let rule: Option<Messages> =
-            (!rule.is_empty()).then(|| serde_json::from_str(rule).unwrap());
+            (!rule.is_empty()).then(|| shared::config::document(rule).unwrap());
         let mut body = RequestBody::new(body.as_bytes().to_vec()).unwrap();
         prepare(client, &templates, rule.as_ref(), &mut body)
             .map(|()| body.text().to_owned())
@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn a_template_that_is_left_open_is_refused() {
         let templates = r#"{"t":{"messages":[{"role":"user","content":"{{a"}]}}"#;
-        let error = check(&serde_json::from_str(templates).unwrap()).unwrap_err();
+        let error = check(&shared::config::document(templates).unwrap()).unwrap_err();
         assert!(error.to_string().starts_with("templates.t.messages[0].content: "), "{error}");
     }
 }

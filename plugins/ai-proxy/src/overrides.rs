@@ -4,13 +4,13 @@
 use shared::small_map::SmallMap;
 use std::ops::Range;
 
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use shared::config::Setting;
 use shared::json::JsonStr;
 
 /// What is changed of a request's body.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Overrides {
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn overrides(json: &str) -> Overrides {
-        serde_json::from_str(json).unwrap()
+        shared::config::document(json).unwrap()
     }
 
     fn edited(json: &str, text: &str) -> String {

@@ -176,7 +176,7 @@ mod tests {
         let host = ScriptHost::default();
         host.now_nanos.set(90_000_000_000);
         let limits = KeyLimits { requests_per_minute: Some(2), tokens_per_minute: None };
-        let keys = || KeyPool::new(&serde_json::from_str(r#"["a","b"]"#).unwrap());
+        let keys = || KeyPool::new(&shared::config::document(r#"["a","b"]"#).unwrap());
         let (one, two) = (keys(), keys());
         spend(&host, &limits, &one, ("p", 0), (1, 10));
         assert_eq!(one.rest_of_all(90), None);

@@ -5,7 +5,7 @@ use shared::small_map::SmallMap;
 
 use serde::Deserialize;
 use serde_json::Value;
-use shared::config::{ConfigError, list};
+use shared::config::{ConfigError, Setting};
 use shared::services::Services;
 use shared::usage::Usage;
 
@@ -13,14 +13,13 @@ use crate::config::{Key, Target};
 
 /// A service that is no client API: vision, KServe, Triton, Hugging Face's inference, any HTTP server with
 /// a model behind it. Its requests are routed, authenticated and counted; their bodies pass as they are.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Service {
     /// Its name, as in `x-ai-route` and in metrics.
     pub name: String,
     /// Its paths: exact, with `*` at the end, or a regular expression after `~`.
-    #[serde(deserialize_with = "list")]
     pub paths: Vec<String>,
     /// What is taken off the front of the path before the provider's own is put there.
     pub strip_prefix: Option<String>,
@@ -28,7 +27,6 @@ pub struct Service {
     /// named as it is.
     pub model: Option<String>,
     /// Who has it, in order of preference.
-    #[serde(deserialize_with = "list")]
     pub targets: Vec<Target>,
     /// On Envoy, the cluster that reaches all targets; that of the first target's provider if left out.
     pub cluster: Option<String>,
@@ -179,7 +177,7 @@ mod tests {
     use super::*;
 
     fn service(json: &str) -> Result<Compiled, ConfigError> {
-        Compiled::new(&serde_json::from_str(json).unwrap(), 0, "services[0]")
+        Compiled::new(&shared::config::document(json).unwrap(), 0, "services[0]")
     }
 
     #[test]

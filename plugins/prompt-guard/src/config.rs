@@ -2,13 +2,12 @@
 
 use shared::small_map::SmallMap;
 
-use serde::Deserialize;
-use shared::config::{Mode, Secret, list};
+use shared::config::{Mode, Secret, Setting};
 
 use crate::detect::Profile;
 
 /// Configuration of prompt-guard. All of it has defaults: `{}` blocks what is surely an attack.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -16,7 +15,6 @@ pub struct Config {
     pub mode: Mode,
     /// Paths of further AI services (`/v2/models/*`, `~^/ocr`) whose requests are treated as well; see
     /// `services` of ai-proxy. In the bundle ai-proxy's are enough.
-    #[serde(deserialize_with = "shared::config::list")]
     pub services: Vec<String>,
     /// Attempts to make a model do what it should not.
     pub injection: Injection,
@@ -25,7 +23,6 @@ pub struct Config {
     /// Words and expressions that are allowed or denied.
     pub lists: Lists,
     /// Sets of words and expressions with a score, a threshold and an action of their own.
-    #[serde(deserialize_with = "shared::config::list")]
     pub rules: Vec<RuleSet>,
     /// Bounds of a request.
     pub limits: Limits,
@@ -62,7 +59,7 @@ impl Default for Config {
 }
 
 /// Attempts to make a model do what it should not.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Injection {
@@ -73,7 +70,6 @@ pub struct Injection {
     /// The score, above 0 and up to 1, from which on `action` is taken, in place of the profile's.
     pub threshold: Option<f32>,
     /// Whose texts are looked at: `system`, `user`, `assistant`, `tool`.
-    #[serde(deserialize_with = "list")]
     pub roles: Vec<Role>,
     /// Looks at the last so many messages only; all unless said.
     pub last_messages: Option<u32>,
@@ -92,7 +88,7 @@ impl Default for Injection {
 }
 
 /// Who says a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -107,7 +103,7 @@ pub enum Role {
 }
 
 /// What happens to what was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -123,7 +119,7 @@ pub enum Action {
 }
 
 /// Personal data and secrets.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Pii {
@@ -153,7 +149,7 @@ impl Default for Pii {
 }
 
 /// What happens to a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Treatment {
@@ -173,7 +169,7 @@ pub enum Treatment {
 }
 
 /// Kinds of data that a regulation is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
@@ -188,23 +184,20 @@ pub enum Preset {
 }
 
 /// Words and expressions.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Lists {
     /// Words that are refused, in any case; a word of letters only as a whole word.
-    #[serde(deserialize_with = "list")]
     pub deny: Vec<String>,
     /// Regular expressions that are refused.
-    #[serde(deserialize_with = "list")]
     pub deny_patterns: Vec<String>,
     /// If there are any, a user's message must fit one of these regular expressions.
-    #[serde(deserialize_with = "list")]
     pub allow_patterns: Vec<String>,
 }
 
 /// Bounds of a request.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -212,14 +205,13 @@ pub struct Limits {
     pub max_turns: Option<u32>,
     /// Scripts that users may write in; one message with ten letters or more, a fifth of them of others, is
     /// refused. Languages that share a script are not told apart. All unless said.
-    #[serde(deserialize_with = "list")]
     pub scripts: Vec<Script>,
     /// Most characters of all texts together.
     pub max_characters: Option<usize>,
 }
 
 /// A script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Script {
@@ -248,17 +240,15 @@ pub enum Script {
 }
 
 /// Words and expressions that count together.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RuleSet {
     /// Its name, as in the audit line and the fact `guard_rules`.
     pub name: String,
     /// Words, in any case; one of letters only as a whole word.
-    #[serde(deserialize_with = "list")]
     pub words: Vec<String>,
     /// Regular expressions.
-    #[serde(deserialize_with = "list")]
     pub patterns: Vec<String>,
     /// What each word or expression that is found adds, once.
     pub score: f32,
@@ -288,18 +278,15 @@ impl Default for RuleSet {
 }
 
 /// What the model answers.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Answers {
     /// Words that end an answer before they get out.
-    #[serde(deserialize_with = "list")]
     pub deny: Vec<String>,
     /// Regular expressions that end an answer before a match gets out.
-    #[serde(deserialize_with = "list")]
     pub deny_patterns: Vec<String>,
     /// Texts that only a leaked system prompt has; they end an answer.
-    #[serde(deserialize_with = "list")]
     pub canaries: Vec<String>,
     /// What happens to personal data and secrets that the model says: `{"EMAIL": "mask", "SECRET":
     /// "block"}`, with the kinds of `pii`. There is nothing to restore, so `mask` is as `replace`.
@@ -326,7 +313,7 @@ impl Default for Answers {
 }
 
 /// Which service judges texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Service {
@@ -343,7 +330,7 @@ pub enum Service {
 }
 
 /// What happens to a text that could not be judged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Fail {
@@ -355,7 +342,7 @@ pub enum Fail {
 }
 
 /// A service outside that judges texts. Data that is masked is masked for it too.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Moderation {
@@ -388,7 +375,7 @@ pub struct Moderation {
     #[serde(default = "block")]
     pub action: Action,
     /// Whose texts are judged.
-    #[serde(default = "asking", deserialize_with = "list")]
+    #[serde(default = "asking")]
     pub roles: Vec<Role>,
     /// Judges the last so many messages only; all unless said.
     #[serde(default)]
@@ -456,7 +443,7 @@ fn calls() -> usize {
 }
 
 /// What happens to what cannot be looked into.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Uninspected {

@@ -2,13 +2,12 @@
 
 use shared::small_map::SmallMap;
 
-use serde::Deserialize;
-use shared::config::{Mode, Secret, Secrets, list};
+use shared::config::{Mode, Secret, Secrets, Setting};
 use shared::price::Price;
 
 /// Configuration of semantic-cache-client. All of it has defaults: `{}` is an exact cache in the
 /// proxy's own memory, apart for each consumer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -32,13 +31,10 @@ pub struct Config {
     pub cache: Allow,
     /// Members of a request's body that do not tell requests apart, as they change nothing in the
     /// answer.
-    #[serde(deserialize_with = "list")]
     pub ignore: Vec<String>,
     /// Headers that tell requests apart.
-    #[serde(deserialize_with = "list")]
     pub vary: Vec<String>,
     /// Other lives for some requests; the first that fits.
-    #[serde(deserialize_with = "list")]
     pub rules: Vec<Rule>,
     /// The cache in the proxy's memory.
     pub local: Local,
@@ -49,7 +45,6 @@ pub struct Config {
     /// Questions that mean the same are answered the same.
     pub semantic: Option<Semantic>,
     /// Prices of models, before those that are commonly known, to say what was saved.
-    #[serde(deserialize_with = "list")]
     pub prices: Vec<Price>,
     /// Who may purge at `/_ai/cache/purge`: `authorization: Bearer KEY`. Without a key there is no such
     /// endpoint.
@@ -86,7 +81,7 @@ impl Default for Config {
 }
 
 /// Who shares answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -100,7 +95,7 @@ pub enum Scope {
 }
 
 /// What is cached besides plain questions.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Allow {
@@ -129,18 +124,18 @@ impl Default for Allow {
 }
 
 /// Another life for some requests. All that is said must fit.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Models that the client asks for: `gpt-4o`, `claude-*`, `~regex`.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub models: Vec<String>,
     /// Consumers, as ai-auth names them.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub consumers: Vec<String>,
     /// Paths, without the query.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub paths: Vec<String>,
     /// For how long an answer is used, in seconds; 0 caches nothing.
     pub ttl: u32,
@@ -150,7 +145,7 @@ pub struct Rule {
 }
 
 /// The cache in the proxy's memory: one for all workers of an Envoy, each worker's own on APISIX.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Local {
@@ -172,7 +167,7 @@ impl Default for Local {
 }
 
 /// Something that is asked over HTTP.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Service {
@@ -199,7 +194,7 @@ pub struct Service {
 }
 
 /// Redis through Webdis.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
@@ -211,7 +206,7 @@ pub struct Redis {
 }
 
 /// Equal requests at the same time.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Stampede {
@@ -228,7 +223,7 @@ impl Default for Stampede {
 }
 
 /// Questions that mean the same.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Semantic {
@@ -246,7 +241,7 @@ pub struct Semantic {
     pub veto: bool,
     /// Languages that the embedder knows, of `en`, `zh` and `other`. Questions in others are not
     /// compared.
-    #[serde(default = "english", deserialize_with = "list")]
+    #[serde(default = "english")]
     pub languages: Vec<Language>,
     /// Longest question that is compared, in characters.
     #[serde(default = "max_question")]
@@ -260,7 +255,7 @@ pub struct Semantic {
 }
 
 /// A language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Language {
@@ -273,7 +268,7 @@ pub enum Language {
 }
 
 /// What makes vectors of questions.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Embedder {
@@ -290,7 +285,7 @@ pub struct Embedder {
 }
 
 /// An embedder's API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EmbedderKind {
@@ -309,7 +304,7 @@ pub enum EmbedderKind {
 }
 
 /// Where vectors are.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct VectorStore {
@@ -328,9 +323,8 @@ pub struct VectorStore {
 }
 
 /// A collection's name; `ai-cache` unless said.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(transparent)]
+#[derive(Clone, Debug, Setting)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transparent))]
 pub struct Name(pub String);
 
 impl Default for Name {
@@ -340,9 +334,8 @@ impl Default for Name {
 }
 
 /// How many; 2048 unless said.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Setting)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transparent))]
 pub struct Count(pub u32);
 
 impl Default for Count {
@@ -352,7 +345,7 @@ impl Default for Count {
 }
 
 /// A vector store's API.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum VectorKind {
@@ -378,7 +371,7 @@ pub enum VectorKind {
 }
 
 /// A second look.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Judge {
@@ -395,7 +388,7 @@ pub struct Judge {
 }
 
 /// A judge's API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JudgeKind {

@@ -90,7 +90,7 @@ mod tests {
 
     fn judge(kind: &str) -> Judge {
         let config = json!({ "kind": kind, "model": "m", "service": { "upstream": "u" } });
-        Judge::new(&serde_json::from_value(config).unwrap()).unwrap()
+        Judge::new(&shared::config::document(&config.to_string()).unwrap()).unwrap()
     }
 
     #[test]

@@ -161,7 +161,7 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn service() -> Service {
-        serde_json::from_str(r#"{"upstream":"u","path":"/api","api_key":"k"}"#).unwrap()
+        shared::config::document(r#"{"upstream":"u","path":"/api","api_key":"k"}"#).unwrap()
     }
 
     fn reply(status: Option<u16>) -> CallReply {

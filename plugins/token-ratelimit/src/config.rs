@@ -2,12 +2,12 @@
 
 use shared::small_map::SmallMap;
 
-use serde::{Deserialize, Serialize};
-use shared::config::{Mode, Secret, Secrets, list};
+use serde::Serialize;
+use shared::config::{Mistake, Mode, Node, Secret, Secrets, Setting};
 use shared::price::Price;
 
 /// Configuration of token-ratelimit.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -15,10 +15,8 @@ pub struct Config {
     pub mode: Mode,
     /// Paths of further AI services (`/v2/models/*`, `~^/ocr`) whose requests are treated as well; see
     /// `services` of ai-proxy. In the bundle ai-proxy's are enough.
-    #[serde(deserialize_with = "shared::config::list")]
     pub services: Vec<String>,
     /// The limits. All that fit a request count, and all must have room.
-    #[serde(deserialize_with = "list")]
     pub rules: Vec<Rule>,
     /// Most keys that are counted, of all rules together: exact among the workers of an Envoy, each
     /// worker's own on APISIX.
@@ -31,7 +29,6 @@ pub struct Config {
     /// cost what it would at the dearest. Those that have answered are known without.
     pub candidates: SmallMap<String, Vec<String>>,
     /// Prices of models, before those that are commonly known.
-    #[serde(deserialize_with = "list")]
     pub prices: Vec<Price>,
     /// Tokens that an answer is taken to have where nothing is asked for and nothing has been learned.
     pub usual_completion: u64,
@@ -64,7 +61,7 @@ impl Default for Config {
 }
 
 /// Where the counts are.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Store {
@@ -76,7 +73,7 @@ pub enum Store {
 }
 
 /// Redis, through Webdis.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
@@ -121,7 +118,7 @@ pub struct Redis {
 }
 
 /// What to do with a request when a store does not answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Fail {
@@ -135,7 +132,7 @@ pub enum Fail {
 }
 
 /// Who is told.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
@@ -193,7 +190,7 @@ fn messages() -> usize {
 }
 
 /// One limit or budget.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -203,7 +200,7 @@ pub struct Rule {
     /// `provider`, `route`, `header:NAME`, `query:NAME`, `cookie:NAME`, `tag:NAME`, `claim:NAME`, `body:NAME`
     /// (`user` or a member of `metadata`). Several together have one for each combination; none is one
     /// count for all.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub key: Vec<String>,
     /// For which requests; all unless said.
     #[serde(default)]
@@ -238,7 +235,7 @@ pub struct Rule {
     #[serde(default)]
     pub overrides: SmallMap<String, Override>,
     /// Shares of the limit, from 0 to 1, at which answers, metrics and the webhook warn.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub soft: Vec<f64>,
     /// What happens to who has used it up.
     #[serde(default)]
@@ -251,7 +248,7 @@ pub struct Rule {
     #[serde(default)]
     pub cut: bool,
     /// Of a key with `provider`: those that are left out when their count is used up.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub providers: Vec<String>,
 }
 
@@ -263,7 +260,7 @@ fn one() -> f64 {
 }
 
 /// What is done with a forecast.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Forecast {
@@ -273,31 +270,26 @@ pub struct Forecast {
 }
 
 /// For which requests a rule is. All that is said must fit.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
     /// Models that the client asks for: `gpt-4o`, `claude-*`, `~regex`.
-    #[serde(deserialize_with = "list")]
     pub models: Vec<String>,
     /// Consumers, as ai-auth names them.
-    #[serde(deserialize_with = "list")]
     pub consumers: Vec<String>,
     /// Groups, as ai-auth names them.
-    #[serde(deserialize_with = "list")]
     pub groups: Vec<String>,
     /// Paths, without the query.
-    #[serde(deserialize_with = "list")]
     pub paths: Vec<String>,
     /// Headers.
     pub headers: SmallMap<String, String>,
     /// Addresses, `10.0.0.0/8`.
-    #[serde(deserialize_with = "list")]
     pub ips: Vec<String>,
 }
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -334,7 +326,7 @@ impl Unit {
 }
 
 /// How it is counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
@@ -348,7 +340,7 @@ pub enum Algorithm {
 }
 
 /// What happens to who has used a limit up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Exceeded {
@@ -362,9 +354,8 @@ pub enum Exceeded {
 }
 
 /// Another limit for some.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(untagged))]
 pub enum Override {
     /// So much.
     Limit(f64),
@@ -372,8 +363,25 @@ pub enum Override {
     Word(Word),
 }
 
+impl Setting for Override {
+    fn blank() -> Override {
+        Override::Limit(0.0)
+    }
+
+    fn read(&mut self, node: &Node<'_>) -> Result<(), Mistake> {
+        *self = if node.is_text() {
+            let mut word = Word::blank();
+            word.read(node)?;
+            Override::Word(word)
+        } else {
+            Override::Limit(node.number("a number, `unlimited` or `blocked`")?)
+        };
+        Ok(())
+    }
+}
+
 /// An override in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Word {

@@ -1,23 +1,23 @@
 //! Configuration: read once, with the exact place of a mistake.
 //!
 //! Plugins get JSON: from Envoy's `StringValue`, from APISIX's `conf` as an object or a
-//! string. APISIX re-encodes objects, which turns empty lists into `{}`; [`list`] takes both.
+//! string. APISIX re-encodes objects, which turns empty lists into `{}`; a list is read from both.
 
-mod list;
 mod node;
 mod secret;
+mod setting;
 
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+pub use config_derive::Setting;
 use serde_json::value::RawValue;
 
-pub use list::list;
+pub use node::{Mistake, Node};
 pub use secret::{Secret, SecretText, Secrets};
+pub use setting::{Choice, Setting, Shape};
 
 use crate::json;
-use node::Node;
+use setting::value;
 
 /// Why a configuration was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// What a plugin does with its findings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -69,7 +69,7 @@ pub enum Mode {
 }
 
 /// Reads a configuration.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
+pub fn parse<T: Setting>(bytes: &[u8]) -> Result<T, ConfigError> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         let message = "the configuration is not text; on Envoy give it as a \
                        google.protobuf.StringValue, since a Struct arrives in binary form";
@@ -84,14 +84,19 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
             format!("the configuration is not valid JSON: {}", error.message),
         )
     })?;
-    Ok(T::deserialize(Node::new(whole))?)
+    Ok(value(&Node::new(whole))?)
 }
 
-/// Reads a small document that is no configuration, such as what the plugins keep for each other, with
-/// the reader of configurations: it takes half of the code that serde_json's would for each type.
-pub fn record<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    let whole: &RawValue = json::parse(std::str::from_utf8(bytes).ok()?).ok()?;
-    T::deserialize(Node::new(whole)).ok()
+/// Reads another document as configurations are read, such as what somebody sends.
+pub fn document<T: Setting>(text: &str) -> Result<T, ConfigError> {
+    let whole: &RawValue =
+        json::parse(text).map_err(|error| ConfigError::new(error.path, error.message))?;
+    Ok(value(&Node::new(whole))?)
+}
+
+/// The same of bytes, of what the plugins keep for each other or ask of services.
+pub fn record<T: Setting>(bytes: &[u8]) -> Option<T> {
+    document(std::str::from_utf8(bytes).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -101,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    #[derive(Deserialize, Debug)]
+    #[derive(Setting, Debug)]
     #[serde(deny_unknown_fields)]
     struct Provider {
         #[allow(dead_code)]
@@ -110,12 +115,12 @@ mod tests {
         api_key: Secrets,
     }
 
-    #[derive(Deserialize, Debug)]
+    #[derive(Setting, Debug)]
     #[serde(deny_unknown_fields)]
     struct Config {
         #[serde(default)]
         mode: Mode,
-        #[serde(default, deserialize_with = "list")]
+        #[serde(default)]
         providers: Vec<Provider>,
     }
 

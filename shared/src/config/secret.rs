@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use super::{Mistake, Node, Setting};
 
 /// Marks a secret that is to be read from the environment. On Envoy the variables are those of
 /// `vm_config.environment_variables`; APISIX resolves the same form itself, from 3.17 on.
@@ -75,19 +74,15 @@ impl fmt::Debug for SecretText {
     }
 }
 
-impl<'de> Deserialize<'de> for SecretText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl Visitor<'_> for Read {
-            type Value = SecretText;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or `$env://NAME`")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretText, E> {
-                resolve(text).map(SecretText).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(Read)
+impl Setting for SecretText {
+    fn blank() -> SecretText {
+        SecretText(String::new())
+    }
+
+    fn read(&mut self, node: &Node<'_>) -> Result<(), Mistake> {
+        let text = node.text("a string or `$env://NAME`")?;
+        self.0 = resolve(&text).map_err(Mistake::here)?;
+        Ok(())
     }
 }
 
@@ -124,48 +119,30 @@ impl Secrets {
     }
 }
 
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl Visitor<'_> for Read {
-            type Value = Secret;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or `$env://NAME`")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Secret, E> {
-                Secret::resolve(text).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(Read)
+impl Setting for Secret {
+    fn blank() -> Secret {
+        Secret(String::new())
+    }
+
+    fn read(&mut self, node: &Node<'_>) -> Result<(), Mistake> {
+        let text = node.text("a string or `$env://NAME`")?;
+        *self = Secret::resolve(&text).map_err(Mistake::here)?;
+        Ok(())
     }
 }
 
-impl<'de> Deserialize<'de> for Secrets {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Secrets;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string, `$env://NAME`, or a list of them")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Secrets, E> {
-                Ok(Secrets(vec![Secret::resolve(text).map_err(E::custom)?]))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Secrets, A::Error> {
-                let mut secrets = Vec::new();
-                while let Some(secret) = seq.next_element()? {
-                    secrets.push(secret);
-                }
-                Ok(Secrets(secrets))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secrets, A::Error> {
-                match map.next_key::<String>()? {
-                    None => Ok(Secrets::default()),
-                    Some(_) => Err(A::Error::custom("expected a string or a list of strings")),
-                }
-            }
+impl Setting for Secrets {
+    fn blank() -> Secrets {
+        Secrets(Vec::new())
+    }
+
+    fn read(&mut self, node: &Node<'_>) -> Result<(), Mistake> {
+        if node.is_list() {
+            return self.0.read(node);
         }
-        deserializer.deserialize_any(Read)
+        let text = node.text("a string, `$env://NAME`, or a list of them")?;
+        self.0 = vec![Secret::resolve(&text).map_err(Mistake::here)?];
+        Ok(())
     }
 }
 

@@ -10,7 +10,8 @@ mod gemini;
 mod openai_chat;
 mod openai_responses;
 
-use serde::{Deserialize, Serialize};
+use crate::config::Setting;
+use serde::Serialize;
 
 use crate::json::{Read, Reader, Stop};
 use crate::protocol::openai_responses as openai_responses_api;
@@ -20,7 +21,7 @@ use crate::protocol::{
 };
 
 /// Token counts of one answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Setting)]
 #[serde(default)]
 pub struct Usage {
     /// Tokens of the request, those from or to the provider's prompt cache included.
@@ -204,7 +205,7 @@ mod tests {
         for usage in [usage, Usage::default()] {
             let text = serde_json::to_string(&usage).unwrap();
             assert_eq!(crate::json::parse::<Usage>(&text).unwrap(), usage);
-            assert_eq!(serde_json::from_str::<Usage>(&text).unwrap(), usage);
+            assert_eq!(crate::config::document::<Usage>(&text).unwrap(), usage);
         }
         assert!(crate::json::parse::<Usage>(r#"{"pages":"x"}"#).is_err());
     }

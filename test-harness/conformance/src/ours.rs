@@ -79,9 +79,10 @@ pub(crate) fn configure(provider: Provider) -> Result<(Gateway, Configured), Str
         "providers": [given],
         "models": [{ "name": "*", "targets": [{ "provider": "provider" }] }],
     });
-    let config = serde_json::from_value(config).map_err(|error| error.to_string())?;
+    let config =
+        shared::config::document(&config.to_string()).map_err(|error| error.to_string())?;
     let gateway = Gateway::new(config, b"").map_err(|error| error.to_string())?;
-    let given = serde_json::from_value(given).map_err(|error| error.to_string())?;
+    let given = shared::config::document(&given.to_string()).map_err(|error| error.to_string())?;
     let mut configured = Configured::new(given, "provider").map_err(|error| error.to_string())?;
     configured.cloud = provider.cloud;
     if let Some(openai) = presets::find("openai").filter(|_| provider.openai) {

@@ -103,7 +103,7 @@ impl KeySet {
     pub(super) fn fetched(&self, host: &dyn Host, reply: &CallReply) {
         let now = host.now_nanos();
         let set = (reply.status == Some(200) && reply.body.len() <= MAX_BYTES)
-            .then(|| shared::json::from_bytes::<Jwks>(&reply.body).ok())
+            .then(|| shared::config::record::<Jwks>(&reply.body))
             .flatten();
         let keys: Option<Vec<Named>> = set.map(|set| read(&set));
         match keys.filter(|keys| !keys.is_empty()) {

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn objects(json: &str) -> Objects {
-        Objects::new(&serde_json::from_str(json).unwrap()).unwrap().unwrap()
+        Objects::new(&shared::config::document(json).unwrap()).unwrap().unwrap()
     }
 
     fn place(objects: &Objects, owner: &str) -> Place {
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn short_secrets_are_refused() {
-        let secrets = serde_json::from_str(r#"["0123456789abcdef","short"]"#).unwrap();
+        let secrets = shared::config::document(r#"["0123456789abcdef","short"]"#).unwrap();
         assert_eq!(Objects::new(&secrets).unwrap_err().path, "object_secret[1]");
         assert!(Objects::new(&Secrets::default()).unwrap().is_none());
     }

@@ -6,7 +6,8 @@
 use shared::small_map::SmallMap;
 use std::cell::Cell;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use shared::config::Setting;
 use shared::host::{Capability, Host};
 
 use super::health::Health;
@@ -24,7 +25,7 @@ const EVERY: u64 = 1_000_000_000;
 const TRIES: u32 = 8;
 
 /// A target's line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Setting)]
 pub struct Line {
     /// Until when it rests, in nanoseconds since the Unix epoch.
     #[serde(rename = "r", default)]

@@ -2,8 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use shared::config::ConfigError;
+use shared::config::Setting;
 use shared::host::{Capability, Host};
 
 use super::config;
@@ -30,7 +31,7 @@ pub struct Canary {
 }
 
 /// Where it stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Setting)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It goes on by itself.
@@ -45,7 +46,7 @@ pub enum Status {
 }
 
 /// What is known so far.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Setting)]
 pub struct Account {
     /// Where it stands.
     pub status: Status,
@@ -60,7 +61,7 @@ pub struct Account {
 }
 
 /// Answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Setting)]
 pub struct Counts {
     /// How many.
     pub answers: u64,
@@ -331,7 +332,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn canary(json: &str) -> Canary {
-        Canary::new(serde_json::from_str(json).unwrap(), "r", 2, "routes[0].canary").unwrap()
+        Canary::new(shared::config::document(json).unwrap(), "r", 2, "routes[0].canary").unwrap()
     }
 
     fn answered(status: u16, millis: u64) -> Outcome {
@@ -445,7 +446,7 @@ mod tests {
             (r#"{"target":1,"steps":[0]}"#, "routes[0].canary.steps: "),
             (r#"{"target":1,"min_requests":0}"#, "routes[0].canary.min_requests: "),
         ] {
-            let config = serde_json::from_str(json).unwrap();
+            let config = shared::config::document(json).unwrap();
             let error = Canary::new(config, "r", 2, "routes[0].canary").unwrap_err().to_string();
             assert!(error.starts_with(place), "{error}");
         }

@@ -73,7 +73,7 @@ mod tests {
     const HOUR: u64 = 3_600_000_000_000;
 
     fn grid(json: &str) -> Result<Grid, ConfigError> {
-        Grid::new(&serde_json::from_str(json).unwrap())
+        Grid::new(&shared::config::document(json).unwrap())
     }
 
     #[test]

@@ -140,7 +140,7 @@ mod tests {
             (r#"{"prompt_tokens":{"min":2,"max":1}}"#, "when.prompt_tokens: "),
             (r#"{"headers":{"x":"~("}}"#, "when.headers.x: "),
         ] {
-            let when = serde_json::from_str(json).unwrap();
+            let when = shared::config::document(json).unwrap();
             let error = Condition::new(&when, "when").unwrap_err().to_string();
             assert!(error.starts_with(place), "{error}");
         }

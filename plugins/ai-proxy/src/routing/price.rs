@@ -171,7 +171,7 @@ mod tests {
 
     fn tariff(json: &str) -> Result<Tariff, ConfigError> {
         let currencies = SmallMap::from([("EUR".to_owned(), 1.1)]);
-        Tariff::new(serde_json::from_str(json).unwrap(), &currencies, "price")
+        Tariff::new(shared::config::document(json).unwrap(), &currencies, "price")
     }
 
     fn cost(json: &str, size: Size, now: u64) -> f64 {

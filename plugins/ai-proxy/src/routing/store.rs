@@ -6,8 +6,8 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use serde::Deserialize;
 use shared::config::ConfigError;
+use shared::config::Setting;
 use shared::filter::CallReply;
 use shared::host::{Call, CallId, Capability, Host};
 use shared::percent;
@@ -32,7 +32,7 @@ pub struct Store {
     pending: RefCell<Vec<(CallId, Option<String>)>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Setting)]
 struct Got {
     #[serde(rename = "GET")]
     value: Option<String>,
@@ -136,9 +136,9 @@ mod tests {
     fn what_is_newer_is_kept_and_what_was_kept_comes_back() {
         let host = ScriptHost::default();
         host.now_nanos.set(1_000_000_000);
-        let config = serde_json::from_str(r#"{"url":"http://webdis:7379","cluster":"webdis"}"#);
+        let config = shared::config::document(r#"{"url":"http://webdis:7379","cluster":"webdis"}"#);
         let store = Store::new(config.unwrap()).unwrap();
-        let canary = serde_json::from_str(r#"{"target":1}"#).unwrap();
+        let canary = shared::config::document(r#"{"target":1}"#).unwrap();
         let mut canary = Canary::new(canary, "r/1", 2, "c").unwrap();
         canary.wait();
         let one = || std::iter::once(&canary);

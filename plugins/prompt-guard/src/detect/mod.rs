@@ -144,7 +144,7 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// How careful a guard is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, shared::config::Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {

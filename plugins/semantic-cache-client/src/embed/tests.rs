@@ -8,7 +8,7 @@ fn embedding(kind: &str, model: &str) -> Embedding {
     let config = json!({
         "kind": kind, "model": model, "dimensions": 3, "service": { "upstream": "u", "api_key": "k" }
     });
-    Embedding::new(&serde_json::from_value(config).unwrap()).unwrap()
+    Embedding::new(&shared::config::document(&config.to_string()).unwrap()).unwrap()
 }
 
 fn check(kind: &str, model: &str, path: &str, body: &Value, answer: &Value) {

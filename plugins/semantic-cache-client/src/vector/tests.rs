@@ -9,7 +9,7 @@ const NOW: u64 = 1_760_000_000;
 
 fn store(kind: &str) -> RemoteVectors {
     let config = json!({ "kind": kind, "service": { "upstream": "u", "api_key": "k" } });
-    RemoteVectors::new(&serde_json::from_value(config).unwrap()).unwrap().unwrap()
+    RemoteVectors::new(&shared::config::document(&config.to_string()).unwrap()).unwrap().unwrap()
 }
 
 fn point() -> Point {
@@ -300,9 +300,10 @@ fn pinecone() {
 #[test]
 fn names_that_would_change_a_path_are_refused() {
     let config = json!({ "kind": "qdrant", "collection": "../x", "service": { "upstream": "u" } });
-    let error = RemoteVectors::new(&serde_json::from_value(config).unwrap()).unwrap_err();
+    let error =
+        RemoteVectors::new(&shared::config::document(&config.to_string()).unwrap()).unwrap_err();
     assert_eq!(error.path, "semantic.store.collection");
-    let error = RemoteVectors::new(&serde_json::from_value(json!({"kind": "qdrant"})).unwrap())
+    let error = RemoteVectors::new(&shared::config::document(r#"{"kind": "qdrant"}"#).unwrap())
         .unwrap_err();
     assert_eq!(error.path, "semantic.store.service");
 }

@@ -9,9 +9,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::config::{ConfigError, Secret};
+use shared::config::{ConfigError, Secret, Setting};
 use shared::filter::CallReply;
 use shared::host::{Call, CallId, Capability, Host};
 
@@ -200,7 +199,7 @@ impl Redis {
     /// Webdis 0.1.9 can give the answer of a client that has given up to the next one, so an answer
     /// counts only if it repeats what it was sent.
     fn numbers(&self, reply: &CallReply, expected: usize, nonce: u64) -> Option<Vec<u64>> {
-        #[derive(Deserialize)]
+        #[derive(Setting)]
         struct Said {
             #[serde(rename = "EVAL")]
             eval: Vec<u64>,

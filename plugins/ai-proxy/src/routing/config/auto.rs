@@ -1,11 +1,11 @@
 //! What makes a request demanding, as it is written.
 
-use serde::Deserialize;
+use shared::config::Setting;
 
 use super::Tier;
 
 /// What makes a request demanding, for the strategy `auto`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AutoTiers {

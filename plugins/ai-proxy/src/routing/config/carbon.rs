@@ -1,14 +1,10 @@
 //! How much carbon dioxide electricity makes, as it is written.
 
+use shared::config::{Mistake, Node, Secret, Setting};
 use shared::small_map::SmallMap;
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
-use shared::config::{Secret, list};
 
 /// How much carbon dioxide electricity makes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Carbon {
@@ -20,12 +16,12 @@ pub struct Carbon {
     #[serde(default = "world")]
     pub default: f64,
     /// Where the numbers of regions are fetched. What is not fetched, or too old, is as in `regions`.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub sources: Vec<Source>,
 }
 
 /// An HTTP service that tells how much carbon dioxide a region's electricity makes now.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -65,32 +61,17 @@ fn world() -> f64 {
 #[derive(Clone, Debug)]
 pub struct Intensity(pub Vec<f64>);
 
-impl<'de> Deserialize<'de> for Intensity {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Intensity, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Intensity;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number or 24 of them")
-            }
-            fn visit_u64<E>(self, value: u64) -> Result<Intensity, E> {
-                Ok(Intensity(vec![value as f64]))
-            }
-            fn visit_i64<E>(self, value: i64) -> Result<Intensity, E> {
-                Ok(Intensity(vec![value as f64]))
-            }
-            fn visit_f64<E>(self, value: f64) -> Result<Intensity, E> {
-                Ok(Intensity(vec![value]))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Intensity, A::Error> {
-                let mut hours = Vec::new();
-                while let Some(hour) = seq.next_element()? {
-                    hours.push(hour);
-                }
-                Ok(Intensity(hours))
-            }
+impl Setting for Intensity {
+    fn blank() -> Intensity {
+        Intensity(Vec::new())
+    }
+
+    fn read(&mut self, node: &Node<'_>) -> Result<(), Mistake> {
+        if node.is_list() {
+            return self.0.read(node);
         }
-        deserializer.deserialize_any(Read)
+        self.0 = vec![node.number("a number or 24 of them")?];
+        Ok(())
     }
 }
 

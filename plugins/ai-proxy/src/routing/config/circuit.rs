@@ -1,9 +1,9 @@
 //! When targets rest, as it is written.
 
-use serde::Deserialize;
+use shared::config::Setting;
 
 /// When a target rests.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Circuit {

@@ -2,27 +2,26 @@
 
 use shared::small_map::SmallMap;
 
-use serde::Deserialize;
-use shared::config::list;
+use shared::config::Setting;
 
 /// What a rule does to the messages of its requests.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Messages {
     /// These come first.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub prepend: Vec<Message>,
     /// These come last.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub append: Vec<Message>,
     /// These come first, and what the client has sent of their roles is taken away.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub replace: Vec<Message>,
 }
 
 /// A message.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Message {
@@ -33,7 +32,7 @@ pub struct Message {
 }
 
 /// Who says a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -47,12 +46,11 @@ pub enum Role {
 
 /// Messages with variables, which a client fills: `"template": {"name": "...", "variables": {...}}` in
 /// the body of its request. They come before the client's own messages.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Template {
     /// The messages.
-    #[serde(deserialize_with = "list")]
     pub messages: Vec<Message>,
     /// Values of variables that the client may leave out.
     #[serde(default)]

@@ -9,8 +9,7 @@ mod rollout;
 
 use shared::small_map::SmallMap;
 
-use serde::Deserialize;
-use shared::config::list;
+use shared::config::Setting;
 use shared::hours::Time;
 
 use crate::config::Key;
@@ -23,7 +22,7 @@ pub use price::{Committed, LongContext, OffPeak, Price};
 pub use rollout::{Canary, Shadow, Store};
 
 /// A rule: for which requests, and who answers them. The first rule that fits a request is taken.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -33,7 +32,6 @@ pub struct Route {
     #[serde(default)]
     pub when: When,
     /// Who may answer.
-    #[serde(deserialize_with = "list")]
     pub targets: Vec<RouteTarget>,
     /// Who of them is asked first. The others follow in the same order where the proxy retries.
     #[serde(default)]
@@ -79,21 +77,21 @@ fn three() -> u32 {
 /// Which requests a rule is for. All that is given must fit; of a list, one entry.
 ///
 /// Texts are patterns: exact, a prefix that ends with `*`, or a regular expression after `~`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct When {
     /// The model that is asked for.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub models: Vec<String>,
     /// Who asks.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub consumers: Vec<String>,
     /// A group of who asks.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub groups: Vec<String>,
     /// The path, without its query.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub paths: Vec<String>,
     /// Headers.
     #[serde(default)]
@@ -106,7 +104,7 @@ pub struct When {
     #[serde(default)]
     pub facts: SmallMap<String, String>,
     /// What the request needs of a model.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub needs: Vec<Need>,
     /// Whether the answer is to be a stream.
     pub stream: Option<bool>,
@@ -117,7 +115,7 @@ pub struct When {
 }
 
 /// From and to, both included; open if left out.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Range {
@@ -128,7 +126,7 @@ pub struct Range {
 }
 
 /// Something that not every model can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
@@ -147,7 +145,7 @@ pub enum Need {
 }
 
 /// Who may answer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RouteTarget {
@@ -173,7 +171,7 @@ pub struct RouteTarget {
     pub price: Option<Price>,
     /// Its servers, where they are known one by one: self-hosted vLLM and SGLang. The least busy one is
     /// asked, and the strategies `least_busy` and `least_latency` look at it.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub endpoints: Vec<Endpoint>,
     /// It gets no requests but copies (`shadow`) until `approved_by` and `evidence` are given.
     #[serde(default)]
@@ -189,7 +187,7 @@ pub struct RouteTarget {
     /// The variant of the route's experiment.
     pub variant: Option<String>,
     /// It is asked after these failures only, or, of `outage`, where all others fail or rest.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub fallback_for: Vec<Failure>,
 }
 
@@ -198,7 +196,7 @@ fn one() -> u32 {
 }
 
 /// One server of a target.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
@@ -210,7 +208,7 @@ pub struct Endpoint {
 }
 
 /// Where a server tells its load, as Prometheus text.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
@@ -228,7 +226,7 @@ fn one_second() -> u64 {
 }
 
 /// A failure that a target may be there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
@@ -258,7 +256,7 @@ impl Failure {
 }
 
 /// How demanding requests are, and what a model is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
@@ -282,7 +280,7 @@ impl Tier {
 }
 
 /// Who is asked first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
@@ -325,7 +323,7 @@ impl Strategy {
 }
 
 /// What the strategy `scored` weighs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Weights {
@@ -347,7 +345,7 @@ pub struct Weights {
 }
 
 /// What keeps to the same target.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Sticky {

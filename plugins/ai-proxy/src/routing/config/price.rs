@@ -1,11 +1,11 @@
 //! Prices of targets, as they are written.
 
-use serde::Deserialize;
+use shared::config::Setting;
 use shared::hours::Time;
 
 /// Prices, for a million tokens. What a target's model costs is commonly known if it is in the table of
 /// models, and need not be said.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -27,7 +27,7 @@ pub struct Price {
 }
 
 /// Prices of long prompts.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LongContext {
@@ -40,7 +40,7 @@ pub struct LongContext {
 }
 
 /// Hours that are cheaper.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OffPeak {
@@ -51,7 +51,7 @@ pub struct OffPeak {
 }
 
 /// Capacity that is paid for anyway: what fits into it costs nothing more.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Committed {

@@ -1,17 +1,16 @@
 //! Changes step by step and trials beside the answer, as they are written.
 
-use serde::Deserialize;
-use shared::config::list;
+use shared::config::Setting;
 
 /// A step-by-step change from the route's first target to another.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Canary {
     /// The number of the target that is tried, in `targets`, from 0.
     pub target: usize,
     /// Its share in percent, step by step.
-    #[serde(default = "steps", deserialize_with = "list")]
+    #[serde(default = "steps")]
     pub steps: Vec<f64>,
     /// How long a step lasts at least, in seconds.
     #[serde(default = "five_minutes")]
@@ -33,7 +32,7 @@ pub struct Canary {
 
 /// Where canaries are kept, so that restarts do not lose them and several gateways share them: a Redis
 /// behind Webdis, <https://webd.is>.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Store {
@@ -58,7 +57,7 @@ fn two_seconds() -> u64 {
 }
 
 /// Copies of requests to another target: the answer is thrown away, after it was compared.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Shadow {
@@ -66,7 +65,7 @@ pub struct Shadow {
     #[serde(default = "all")]
     pub percent: f64,
     /// Numbers of the rule's targets that get copies, from 0. Those that lack an approval always do.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub targets: Vec<usize>,
     /// On Envoy, the cluster that reaches them, without filters of its own; that of the target if left
     /// out.
