@@ -32,7 +32,6 @@ pub mod plugin;
 pub mod price;
 pub mod protocol;
 pub mod request;
-pub mod rsa;
 pub mod services;
 pub mod sigv4;
 pub mod small_map;

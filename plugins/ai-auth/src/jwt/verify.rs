@@ -4,13 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use p256::ecdsa::signature::Verifier as _;
+use rsa::BoxedUint;
 use sha2::Sha256;
-use shared::rsa::PublicKey;
 
 use crate::config::{Algorithm, Jwk};
 
 /// Fewest and most bits of an RSA key: shorter ones can be broken, longer ones cost too much.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=8192;
 
 /// Most keys of a set that are kept.
 pub(super) const MAX_KEYS: usize = 64;
@@ -19,7 +19,7 @@ pub(super) const MAX_KEYS: usize = 64;
 /// being taken for a shared secret.
 pub(super) enum Key {
     Hmac(Vec<u8>),
-    Rsa(PublicKey),
+    Rsa(Box<rsa::pkcs1v15::VerifyingKey<Sha256>>),
     P256(Box<p256::ecdsa::VerifyingKey>),
     Ed25519(Box<ed25519_dalek::VerifyingKey>),
 }
@@ -62,8 +62,13 @@ impl Named {
 }
 
 fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Key> {
-    let key = PublicKey::new(modulus, exponent)?;
-    RSA_BITS.contains(&key.bits()).then_some(Key::Rsa(key))
+    let modulus = BoxedUint::from_be_slice_vartime(modulus);
+    let exponent = BoxedUint::from_be_slice_vartime(exponent);
+    if !RSA_BITS.contains(&modulus.bit_width()) {
+        return None;
+    }
+    let key = rsa::PublicKey::new(modulus, exponent).ok()?;
+    Some(Key::Rsa(Box::new(rsa::pkcs1v15::VerifyingKey::new(key))))
 }
 
 impl Key {
@@ -88,7 +93,10 @@ impl Key {
                 // In constant time.
                 hmac.verify_slice(signature).is_ok()
             }
-            Key::Rsa(key) => key.verifies(signed, signature),
+            Key::Rsa(key) => {
+                let signature = rsa::pkcs1v15::Signature::try_from(signature);
+                signature.is_ok_and(|signature| key.verify(signed, &signature).is_ok())
+            }
             Key::P256(key) => {
                 let signature = p256::ecdsa::Signature::from_slice(signature);
                 signature.is_ok_and(|signature| key.verify(signed, &signature).is_ok())

@@ -6,10 +6,13 @@
 use std::fmt;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rsa::pkcs1v15::SigningKey;
+use rsa::pkcs8::DecodePrivateKey;
+use rsa::sha2::Sha256;
+use rsa::signature::{SignatureEncoding, Signer};
 use shared::config::{ConfigError, Secret};
 use shared::json::{JsonStr, parse};
-use shared::rsa::PrivateKey;
 use shared::write::JsonWriter;
 
 /// What the token is good for: all of Google Cloud, within what the account may do.
@@ -36,7 +39,7 @@ const MAX_QUOTED_CHARS: usize = 200;
 /// A service account and its key.
 pub struct ServiceAccount {
     email: String,
-    key: PrivateKey,
+    key: SigningKey<Sha256>,
     key_id: Option<String>,
     token_uri: String,
 }
@@ -95,9 +98,9 @@ impl ServiceAccount {
         let mut jwt = encode(&self.header());
         jwt.push('.');
         jwt.push_str(&encode(&self.claims(now_seconds)));
-        let signature = self.key.sign(jwt.as_bytes()).ok_or(SigningFailed)?;
+        let signature = self.key.try_sign(jwt.as_bytes()).map_err(|_| SigningFailed)?;
         jwt.push('.');
-        jwt.push_str(&URL_SAFE_NO_PAD.encode(signature));
+        jwt.push_str(&URL_SAFE_NO_PAD.encode(signature.to_bytes()));
         Ok(jwt)
     }
 
@@ -169,34 +172,31 @@ fn required(value: Option<&JsonStr<'_>>, name: &str) -> Result<String, ConfigErr
 }
 
 /// Line breaks that were escaped once too often, as environment variables make of them, are mended.
-fn read_key(pem: &str) -> Result<PrivateKey, ConfigError> {
-    let bad = |message: &str| Err(ConfigError::new("private_key", message));
+fn read_key(pem: &str) -> Result<SigningKey<Sha256>, ConfigError> {
+    let bad = |message: &str| ConfigError::new("private_key", message);
     let pem = pem.replace("\\n", "\n");
     if pem.contains("-----BEGIN RSA PRIVATE KEY-----") {
-        return bad("is PKCS #1; Google's keys are PKCS #8 (`BEGIN PRIVATE KEY`): convert it \
-                        with `openssl pkcs8 -topk8 -nocrypt`");
+        return Err(bad(
+            "is PKCS #1; Google's keys are PKCS #8 (`BEGIN PRIVATE KEY`): convert it \
+                        with `openssl pkcs8 -topk8 -nocrypt`",
+        ));
     }
     if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
-        return bad("is encrypted; give it without a passphrase");
+        return Err(bad("is encrypted; give it without a passphrase"));
     }
-    let Some((_, key)) = pem.split_once("-----BEGIN PRIVATE KEY-----") else {
-        return bad("is not a key in PEM form (`-----BEGIN PRIVATE KEY-----`)");
-    };
-    let key = key.split_once("-----END PRIVATE KEY-----").and_then(|(key, _)| {
-        let key: String = key.split_ascii_whitespace().collect();
-        PrivateKey::from_pkcs8(&STANDARD.decode(key).ok()?)
-    });
-    match key {
-        Some(key) => Ok(key),
-        None => bad("is damaged, or not an RSA key of 1024 to 8192 bits"),
+    if !pem.contains("-----BEGIN PRIVATE KEY-----") {
+        return Err(bad("is not a key in PEM form (`-----BEGIN PRIVATE KEY-----`)"));
     }
+    let key = rsa::PrivateKey::from_pkcs8_pem(pem.trim_start())
+        .map_err(|_| bad("is damaged, or not an RSA key of 1024 to 8192 bits"))?;
+    Ok(SigningKey::new(key))
 }
 
 fn encode(json: &str) -> String {
     URL_SAFE_NO_PAD.encode(json)
 }
 
-/// The key's signature did not verify, so something is wrong with the machine.
+/// The key could not sign; it is smaller than any that Google makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SigningFailed;
 
