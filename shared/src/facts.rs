@@ -87,12 +87,8 @@ pub enum Fact {
     Route,
     /// The experiment's variant, `experiment=variant`.
     Variant,
-    /// The region that the answering target is in.
+    /// The region of the target that was asked last; empty if it has none.
     Region,
-    /// What the answer cost, in billionths of a US dollar.
-    Cost,
-    /// Why the answer ended, in OpenAI's words.
-    FinishReason,
     /// The kind of error that the client got.
     Error,
     /// Set once a rule's messages have been added and templates filled.
@@ -103,7 +99,7 @@ pub enum Fact {
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Fact; 35] = [
+    pub const ALL: [Fact; 33] = [
         Fact::RequestedModel,
         Fact::Targets,
         Fact::Provider,
@@ -134,8 +130,6 @@ impl Fact {
         Fact::Route,
         Fact::Variant,
         Fact::Region,
-        Fact::Cost,
-        Fact::FinishReason,
         Fact::Error,
         Fact::Prepared,
         Fact::Feedback,
@@ -196,8 +190,6 @@ impl Fact {
             Fact::Route => "ai.route",
             Fact::Variant => "ai.variant",
             Fact::Region => "ai.region",
-            Fact::Cost => "ai.cost",
-            Fact::FinishReason => "ai.finish_reason",
             Fact::Error => "ai.error",
             Fact::Prepared => "ai.prepared",
             Fact::Feedback => "ai.feedback",
@@ -216,8 +208,6 @@ impl Fact {
                 | Fact::Outcomes
                 | Fact::Variant
                 | Fact::Region
-                | Fact::Cost
-                | Fact::FinishReason
                 | Fact::Error
         )
     }

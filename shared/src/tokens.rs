@@ -103,9 +103,8 @@ impl Counter {
     }
 
     fn push(&mut self, c: char) {
-        for piece in self.pieces.push(c).iter().flatten() {
-            self.thousandths = self.thousandths.saturating_add(costs::of(piece));
-        }
+        let sum = &mut self.thousandths;
+        self.pieces.push(c, &mut |piece| *sum = sum.saturating_add(costs::of(piece)));
     }
 
     /// Counts the character that an escape stands for, and gives what follows it. What is no valid

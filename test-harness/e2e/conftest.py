@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(config, items):
         parameters = getattr(item, "callspec", None)
         values = [str(value) for value in parameters.params.values()] if parameters else []
         reason = any(value.startswith("apisix/") for value in values) \
-            and cannot(item.nodeid.split("/")[-1])
+            and cannot(f"{item.path.name}::{item.name}")
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
         item.add_marker(pytest.mark.xdist_group(together(item, values)))

@@ -142,8 +142,7 @@ impl Record {
         let served = !from_cache && provider != NONE;
         let (cost, cheaper) = match &counted.usage {
             Some(usage) if served => {
-                let stated = of(proxied, Fact::Cost).parse().ok();
-                let cost = stated.or_else(|| prices.cost(&provider, &model, usage));
+                let cost = prices.cost(&provider, &model, usage);
                 let cheaper = cost.and_then(|cost| {
                     let found = prices.cheaper(cost, usage, seen.asked.profile.needs())?;
                     Some((found.model.to_owned(), found.cost))

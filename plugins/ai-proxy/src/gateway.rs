@@ -431,6 +431,11 @@ impl Gateway {
         Some(&target.body).filter(|body| !body.is_empty())
     }
 
+    /// The region of a rule's target, if it has one.
+    pub fn region(&self, rule: usize, target: usize) -> Option<&str> {
+        self.routing.route(rule)?.target(target)?.region.as_deref()
+    }
+
     /// The rules.
     pub fn routing(&self) -> &Routing {
         &self.routing

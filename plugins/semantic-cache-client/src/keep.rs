@@ -107,8 +107,7 @@ fn entry(
     let usage = usage.unwrap_or_default();
     let provider = cx.facts.get(cx.host, Fact::Provider).unwrap_or_default();
     let model = cx.facts.get(cx.host, Fact::Model).unwrap_or_else(|| ask.model.clone());
-    let stated = cx.facts.get(cx.host, Fact::Cost).and_then(|cost| cost.parse().ok());
-    let cost = stated.or_else(|| cache.policy.prices.cost(&provider, &model, &usage));
+    let cost = cache.policy.prices.cost(&provider, &model, &usage);
     let created = seconds(cx.host);
     let ttl = cache.policy.jittered(life.ttl, cx.host.random());
     let expires = created.saturating_add(ttl.into());

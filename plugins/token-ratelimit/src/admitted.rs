@@ -1,6 +1,5 @@
 //! What came of a request's check, and how it is settled.
 
-use shared::facts::Fact;
 use shared::host::Host;
 use shared::usage::Usage;
 
@@ -54,7 +53,7 @@ pub struct Admitted {
     pub held: Vec<Held>,
     /// Where, if not (only) here.
     pub lease: Option<Lease>,
-    /// Providers that are used up, as [`Fact::Exhausted`] has them.
+    /// Providers that are used up, as [`Fact::Exhausted`](shared::facts::Fact::Exhausted) has them.
     pub exhausted: Vec<String>,
     /// The first rule that asks for a cheaper model.
     pub downgrade: Option<usize>,
@@ -149,8 +148,7 @@ impl Limiter {
         served: bool,
     ) {
         let host = ask.cx.host;
-        let stated = ask.cx.facts.get(host, Fact::Cost).and_then(|cost| cost.parse().ok());
-        let cost = stated.unwrap_or_else(|| self.cost(ask.provider, answering_model, usage));
+        let cost = self.cost(ask.provider, answering_model, usage);
         let mut rows = Vec::new();
         for held in &admitted.held {
             let Some(rule) = self.rules.get(held.rule) else { continue };

@@ -115,78 +115,78 @@ pub struct Pieces {
     state: State,
 }
 
-/// What one character can end: the white space before a word, in two pieces at most.
+/// What the end of a text completes: white space in two pieces at most.
 type Ended = [Option<Piece>; 2];
 
 const NOTHING: Ended = [None, None];
 
 impl Pieces {
-    /// The next character; what is complete with it.
-    pub fn push(&mut self, c: char) -> Ended {
-        match (self.state, kind(c)) {
-            (State::In { piece: Piece::Signs { spaced, ascii, wide, rare, breaks }, small }, k) => {
-                let grown = |ascii, wide, rare, breaks| {
-                    let piece = Piece::Signs { spaced, ascii, wide, rare, breaks };
-                    State::In { piece, small }
-                };
-                match k {
-                    Kind::Break => self.state = grown(ascii, wide, rare, breaks.saturating_add(1)),
+    /// The next character; what is complete with it is given away: the white space before a word in two
+    /// pieces.
+    pub fn push(&mut self, c: char, ended: &mut dyn FnMut(&Piece)) {
+        let next = kind(c);
+        match &mut self.state {
+            State::In { piece: Piece::Signs { spaced, ascii, wide, rare, breaks }, .. } => {
+                match next {
+                    Kind::Break => return *breaks = breaks.saturating_add(1),
                     // Line breaks may be followed by strokes only.
-                    Kind::Sign(_) if breaks > 0 && c != '/' => return self.cut(c),
-                    Kind::Sign(sign) => {
-                        self.state = match sign {
-                            Sign::Ascii => grown(ascii.saturating_add(1), wide, rare, breaks),
-                            Sign::Wide => grown(ascii, wide.saturating_add(1), rare, breaks),
-                            Sign::Rare => grown(ascii, wide, rare.saturating_add(1), breaks),
+                    Kind::Sign(sign) if *breaks == 0 || c == '/' => {
+                        let count = match sign {
+                            Sign::Ascii => ascii,
+                            Sign::Wide => wide,
+                            Sign::Rare => rare,
                         };
+                        return *count = count.saturating_add(1);
                     }
                     Kind::Letter(letter)
-                        if !spaced
-                            && breaks == 0
-                            && ascii.saturating_add(wide).saturating_add(rare) == 1 =>
+                        if !*spaced
+                            && *breaks == 0
+                            && ascii.saturating_add(*wide).saturating_add(*rare) == 1 =>
                     {
-                        self.state = word(Lead::Sign, letter);
+                        return self.state = word(Lead::Sign, letter);
                     }
-                    _ => return self.cut(c),
+                    _ => {}
                 }
-                NOTHING
             }
-            (State::In { piece: Piece::Digits(n), small }, Kind::Digit) => {
-                self.state = State::In { piece: Piece::Digits(n.saturating_add(1)), small };
-                NOTHING
+            State::In { piece: Piece::Digits(count), .. } => {
+                if next == Kind::Digit {
+                    return *count = count.saturating_add(1);
+                }
             }
-            (State::In { mut piece, small }, Kind::Letter(letter)) if !piece.is_digits() => {
+            State::In { piece, small } => {
                 // A capital after a small letter begins a word of its own.
-                if letter == Letter::Capital && small {
-                    return self.cut(c);
+                if let Kind::Letter(letter) = next
+                    && !(letter == Letter::Capital && *small)
+                {
+                    *small |= letter == Letter::Small;
+                    return grow(piece, letter);
                 }
-                grow(&mut piece, letter);
-                self.state = State::In { piece, small: small || letter == Letter::Small };
-                NOTHING
             }
-            (State::In { .. }, _) => self.cut(c),
-            (State::White { broken, after }, Kind::Break) => {
-                let broken = broken.saturating_add(after).saturating_add(1);
-                self.state = State::White { broken, after: 0 };
-                NOTHING
-            }
-            (State::White { broken, after }, Kind::White) => {
-                self.state = State::White { broken, after: after.saturating_add(1) };
-                NOTHING
-            }
-            (State::White { broken, after }, next) => {
-                let breaks = (broken > 0).then_some(Piece::Breaks(broken));
-                // The last space belongs to the word or sign, but not to a digit.
-                let joins = after > 0 && next != Kind::Digit;
-                let apart = if joins { after.saturating_sub(1) } else { after };
-                self.state = begin(next, joins);
-                [breaks, (apart > 0).then_some(Piece::Spaces(apart))]
-            }
-            (State::Start, k) => {
-                self.state = begin(k, false);
-                NOTHING
-            }
+            State::White { broken, after } => match next {
+                Kind::Break => {
+                    *broken = broken.saturating_add(*after).saturating_add(1);
+                    return *after = 0;
+                }
+                Kind::White => return *after = after.saturating_add(1),
+                _ => {
+                    // The last space belongs to the word or sign, but not to a digit.
+                    let joins = *after > 0 && next != Kind::Digit;
+                    let apart = if joins { after.saturating_sub(1) } else { *after };
+                    if *broken > 0 {
+                        ended(&Piece::Breaks(*broken));
+                    }
+                    if apart > 0 {
+                        ended(&Piece::Spaces(apart));
+                    }
+                    return self.state = begin(next, joins);
+                }
+            },
+            State::Start => {}
         }
+        if let State::In { piece, .. } = &self.state {
+            ended(piece);
+        }
+        self.state = begin(next, false);
     }
 
     /// What would be complete if the text ended here.
@@ -224,18 +224,6 @@ impl Pieces {
         *ascii = ascii.saturating_add(letters);
         *small = true;
         true
-    }
-
-    fn cut(&mut self, c: char) -> Ended {
-        let ended = self.last();
-        self.state = begin(kind(c), false);
-        ended
-    }
-}
-
-impl Piece {
-    fn is_digits(&self) -> bool {
-        matches!(self, Piece::Digits(_))
     }
 }
 

@@ -4,7 +4,7 @@
 //! The input is the overrides and the body, with a zero byte between them.
 #![no_main]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ai_proxy::overrides::{Overrides, apply};
 use libfuzzer_sys::fuzz_target;
@@ -13,12 +13,16 @@ use serde_json::value::RawValue;
 
 fuzz_target!(|input: &str| {
     let Some((overrides, text)) = input.split_once('\0') else { return };
-    let overrides: Overrides = serde_json::from_str(overrides).unwrap_or_default();
+    let overrides: Overrides = shared::config::record(overrides.as_bytes()).unwrap_or_default();
     let out = apply(text, &overrides.edits(text));
     let Ok(before) = shared::json::fields(text) else {
-        // One that is no object, or has a member twice, is refused elsewhere.
         return assert_eq!(out, text);
     };
+    // One that has a member twice is refused elsewhere.
+    let names: BTreeSet<&str> = before.iter().map(|(name, _)| &**name).collect();
+    if names.len() < before.len() {
+        return;
+    }
     let after: BTreeMap<String, &RawValue> = serde_json::from_str(&out).expect("an object");
     for (name, value) in &overrides.set {
         let found = after[name].get();

@@ -117,7 +117,8 @@ impl InlineFilter {
                 let passthrough = passthrough(cx);
                 let target = numbers.map(|(_, target)| target);
                 self.trial = Some(Trial::begin(0, target, cx.host.now_nanos()));
-                attempting(cx, &provider.name, model);
+                let region = numbers.and_then(|(rule, target)| gateway.region(rule, target));
+                attempting(cx, &provider.name, model, region);
                 let tokens = prompt_tokens(cx, body.text());
                 spend(cx, provider, attempt.key, 1, tokens);
                 attempt.change(body)?;
@@ -168,7 +169,8 @@ impl InlineFilter {
                 let target = numbers.map(|(_, target)| target);
                 self.trial = Some(Trial::begin(calls.made, target, cx.host.now_nanos()));
                 calls.made += 1;
-                attempting(cx, &name, &model);
+                let region = numbers.and_then(|(rule, target)| gateway.region(rule, target));
+                attempting(cx, &name, &model, region);
                 let tokens =
                     prompt_tokens(cx, std::str::from_utf8(&calls.body).unwrap_or_default());
                 spend(cx, provider, key, 1, tokens);

@@ -394,13 +394,17 @@ fn prompt_tokens(cx: &mut Cx<'_>, text: &str) -> u64 {
     stated.unwrap_or_else(|| u64::try_from(text.len() / 4).unwrap_or(u64::MAX))
 }
 
-/// States who is being asked.
-fn attempting(cx: &mut Cx<'_>, provider: &str, model: &str) {
+/// States who is being asked, and where.
+fn attempting(cx: &mut Cx<'_>, provider: &str, model: &str, region: Option<&str>) {
     let before = cx.facts.get(cx.host, Fact::Attempts).filter(|before| !before.is_empty());
     let attempts = before.map_or_else(|| provider.to_owned(), |b| format!("{b},{provider}"));
     cx.facts.set(cx.host, Fact::Attempts, attempts);
     cx.facts.set(cx.host, Fact::Provider, provider);
     cx.facts.set(cx.host, Fact::Model, model);
+    // That of an attempt before this one does not hold any more.
+    if region.is_some() || cx.facts.get(cx.host, Fact::Region).is_some() {
+        cx.facts.set(cx.host, Fact::Region, region.unwrap_or_default());
+    }
 }
 
 /// States what the answer has cost.

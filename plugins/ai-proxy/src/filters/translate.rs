@@ -65,7 +65,8 @@ impl Translate {
             Attempt::new(&circumstances, provider, changes, &model, &asked, body.text())?;
         let target = numbers.map(|(_, target)| target);
         self.trial = Some(Trial::begin(made, target, cx.host.now_nanos()));
-        attempting(cx, &provider.name, &model);
+        let region = numbers.and_then(|(rule, target)| gateway.region(rule, target));
+        attempting(cx, &provider.name, &model, region);
         let tokens = prompt_tokens(cx, body.text());
         spend(cx, provider, attempt.key, 1, tokens);
         attempt.change(body)?;
