@@ -600,3 +600,29 @@ fn json_headers(head: &mut ResponseHead<'_>) {
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(256).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_filtered;
+
+    #[test]
+    fn an_answer_is_read_for_a_refusal_only_if_it_may_have_one() {
+        for text in [
+            r#"{"choices":[{"message":{"content":null},"finish_reason":"content_filter"}]}"#,
+            r#"{"choices":[{"message":{"refusal": "I cannot"}}]}"#,
+            r#"{"stop_reason":"refusal"}"#,
+            r#"{"candidates":[{"finishReason":"SAFETY"}]}"#,
+            r#"{"candidates":[{"finishReason":"PROHIBITED_CONTENT"}]}"#,
+            r#"{"promptFeedback":{"blockReason":"OTHER"}}"#,
+        ] {
+            assert!(may_be_filtered(text), "{text}");
+        }
+        for text in [
+            r#"{"choices":[{"message":{"content":"Safety first","refusal":null}}]}"#,
+            r#"{"choices":[{"message":{"content":"hi", "refusal" : null}}]}"#,
+            "",
+        ] {
+            assert!(!may_be_filtered(text), "{text}");
+        }
+    }
+}

@@ -3,6 +3,9 @@
 //! It goes by the attributes of serde, which the schema goes by too: on a type `rename_all =
 //! "snake_case"`, `deny_unknown_fields` and `default`; on a field or a variant `rename`, `default` and
 //! `default = "function"`. Others do not compile.
+//!
+//! Unlike with serde, what is given is read over the default of its field: a type whose fields have defaults
+//! must have the same ones in its own `Default`.
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;

@@ -369,3 +369,38 @@ fn kind(c: char) -> Kind {
         _ => Kind::Letter(Letter::Other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn ended(text: &str) -> Vec<u32> {
+        let (mut pieces, mut lengths) = (Pieces::default(), Vec::new());
+        text.chars().for_each(|c| pieces.push(c, &mut |piece| lengths.push(piece.len())));
+        lengths.extend(pieces.last().iter().flatten().map(Piece::len));
+        lengths
+    }
+
+    /// As o200k_base's pattern cuts them.
+    #[test]
+    fn a_text_is_cut_into_its_pieces() {
+        for (text, lengths) in [
+            ("..\n.", vec![3, 1]),
+            ("..\n/", vec![4]),
+            (".a", vec![2]),
+            (" .a", vec![2, 1]),
+            ("..a", vec![2, 1]),
+            ("a1b", vec![1, 1, 1]),
+            ("aB", vec![1, 1]),
+            ("AB", vec![2]),
+            (" \n  a", vec![2, 1, 2]),
+            ("  1", vec![2, 1]),
+            ("   ", vec![3]),
+        ] {
+            assert_eq!(ended(text), lengths, "{text:?}");
+        }
+    }
+}

@@ -220,13 +220,16 @@ fn auto_takes_the_cheapest_that_is_good_enough() {
 #[test]
 fn each_attempt_is_told_the_cluster_of_the_next() {
     let config = routes(json!([{"name": "f", "targets": [
-        to("a"), to("b"), {"provider": "a", "model": "older", "body": {"set": {"seed": 1}}}]}]));
+        {"provider": "a", "model": "m-a", "region": "us"}, to("b"),
+        {"provider": "a", "model": "older", "region": "eu", "body": {"set": {"seed": 1}}}]}]));
     let config = config.to_string();
     let host = chat_host();
     assert!(send(&mut exchange_of(&plugin(&config, "route")), &host, &ask("m", "")));
     assert_eq!(property(&host, "ai.cluster"), "ca");
     let translate = plugin(&config, "translate");
-    for (provider, model, next) in [("a", "m-a", "cb"), ("b", "m-b", "ca"), ("a", "older", "ca")] {
+    for (provider, model, region, next) in
+        [("a", "m-a", "us", "cb"), ("b", "m-b", "", "ca"), ("a", "older", "eu", "ca")]
+    {
         let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
         host.properties.borrow_mut().insert(metadata.into(), provider.into());
         let body = ask("m", "");
@@ -235,6 +238,7 @@ fn each_attempt_is_told_the_cluster_of_the_next() {
         let sent: Value = serde_json::from_str(&sent).unwrap();
         assert_eq!((&sent["model"], property(&host, "ai.cluster")), (&json!(model), next.into()));
         assert_eq!(sent["seed"].is_number(), model == "older", "the target's own changes");
+        assert_eq!(property(&host, "ai.region"), region, "none is left of the attempt before");
     }
     assert_eq!(property(&host, "ai.attempts"), "a,b,a");
 }
