@@ -7,9 +7,10 @@
 
 mod common;
 mod costs;
-mod pieces;
+mod kinds;
+mod run;
 
-pub use pieces::{Lead, Piece, Pieces};
+use run::Run;
 
 /// About so many tokens; 0 for an empty text only.
 pub fn estimate(text: &str) -> u64 {
@@ -28,57 +29,13 @@ pub fn estimate_escaped(text: &str) -> u64 {
 /// Counts a text that comes piece by piece, wherever it is cut.
 #[derive(Clone, Debug, Default)]
 pub struct Counter {
-    pieces: Pieces,
-    thousandths: u64,
+    run: Run,
 }
 
 impl Counter {
     /// More of the text.
     pub fn add(&mut self, text: &str) {
-        let mut rest = text;
-        while let Some(first) = rest.as_bytes().first() {
-            // Most of a text is words in small letters, most of them after a space.
-            let space = usize::from(*first == b' ' && self.pieces.piece().is_some());
-            let small = small_letters(rest, space);
-            if small > 0 {
-                rest = rest.get(space.saturating_add(small)..).unwrap_or_default();
-                if space > 0 {
-                    rest = self.words(small, rest);
-                    continue;
-                }
-                let small_letters = u32::try_from(small).unwrap_or(u32::MAX);
-                if !self.pieces.grow_small(small_letters) {
-                    self.push('a');
-                    self.pieces.grow_small(small_letters.saturating_sub(1));
-                }
-                continue;
-            }
-            let mut chars = rest.chars();
-            if let Some(c) = chars.next() {
-                self.push(c);
-            }
-            rest = chars.as_str();
-        }
-    }
-
-    /// A space and a word of so many small letters have come, after which `rest` does: counts the words like
-    /// it that follow, and gives what comes after them.
-    fn words<'a>(&mut self, first: usize, rest: &'a str) -> &'a str {
-        let (mut letters, mut rest) = (first, rest);
-        let before = self.pieces.piece().map_or(0, costs::of);
-        let mut sum = self.thousandths.saturating_add(before);
-        while rest.starts_with(' ') {
-            let next = small_letters(rest, 1);
-            if next == 0 {
-                break;
-            }
-            sum = sum.saturating_add(costs::of_small_word_after_space(letters));
-            letters = next;
-            rest = rest.get(next.saturating_add(1)..).unwrap_or_default();
-        }
-        self.thousandths = sum;
-        self.pieces.begin_word_after_space(u32::try_from(letters).unwrap_or(u32::MAX));
-        rest
+        self.run.text(text);
     }
 
     /// More of the text, as it stands in JSON.
@@ -89,22 +46,20 @@ impl Counter {
         while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
             let (plain, escape) = rest.split_at_checked(at).unwrap_or((rest, ""));
             self.add(plain);
-            rest = self.escape(escape.strip_prefix('\\').unwrap_or_default(), &mut high);
+            rest = self.escape(escape.get(1..).unwrap_or_default(), &mut high);
         }
         self.add(rest);
     }
 
     /// Tokens so far.
     pub fn tokens(&self) -> u64 {
-        let last = self.pieces.last().into_iter().flatten().map(|piece| costs::of(&piece));
-        let thousandths = last.fold(self.thousandths, u64::saturating_add);
+        let thousandths = self.run.thousandths();
         // Nothing is for free, and 0 would mean that there is no text.
         if thousandths == 0 { 0 } else { thousandths.saturating_add(500).div_euclid(1_000).max(1) }
     }
 
     fn push(&mut self, c: char) {
-        let sum = &mut self.thousandths;
-        self.pieces.push(c, &mut |piece| *sum = sum.saturating_add(costs::of(piece)));
+        self.run.text(c.encode_utf8(&mut [0; 4]));
     }
 
     /// Counts the character that an escape stands for, and gives what follows it. What is no valid
@@ -136,12 +91,6 @@ impl Counter {
         }
         rest.as_str()
     }
-}
-
-/// How many small letters of ASCII a text has from this byte on, before anything else.
-fn small_letters(text: &str, from: usize) -> usize {
-    let letters = text.as_bytes().get(from..).unwrap_or_default();
-    letters.iter().take_while(|byte| byte.is_ascii_lowercase()).count()
 }
 
 #[cfg(test)]

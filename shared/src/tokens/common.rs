@@ -9,17 +9,44 @@ const COMMON: &str = "\
     者而能自至般色节行表被装西要见观视觉解计订认让议记讲许论设评话该语说读调象质费走起路身车较边达过运近还这进连送选通道那部都酒里重量金错长门问间难非面页项题风餐高\
 ";
 
+/// The first of the CJK Unified Ideographs, where all of them are.
+const FIRST: u32 = 0x4e00;
+/// How many bytes have a bit for each of these.
+const BYTES: usize = (0xa000 - FIRST as usize) / 8;
+
+/// A bit for each character, the lowest of a byte first.
+static BITS: [u8; BYTES] = bits();
+
+#[allow(clippy::indexing_slicing)]
+const fn bits() -> [u8; BYTES] {
+    let (text, mut bits, mut at) = (COMMON.as_bytes(), [0; BYTES], 0);
+    // All of them take three bytes of UTF-8.
+    while at + 2 < text.len() {
+        let (a, b, c) = (text[at] as u32, text[at + 1] as u32, text[at + 2] as u32);
+        let place = (((a & 0x0f) << 12 | (b & 0x3f) << 6 | (c & 0x3f)) - FIRST) as usize;
+        bits[place / 8] |= 1 << (place % 8);
+        at += 3;
+    }
+    bits
+}
+
 /// Whether a Chinese character is one of the most used, which are seldom alone in their token.
 pub(super) fn is_common(c: char) -> bool {
-    let (mut from, mut to) = (0, COMMON.len() / 3);
-    while from < to {
-        let middle = usize::midpoint(from, to);
-        let found = COMMON.get(middle * 3..).and_then(|rest| rest.chars().next());
-        match found.map(|found| found.cmp(&c)) {
-            Some(std::cmp::Ordering::Equal) => return true,
-            Some(std::cmp::Ordering::Less) => from = middle + 1,
-            _ => to = middle,
-        }
+    let place = (c as u32).wrapping_sub(FIRST) as usize;
+    BITS.get(place / 8).is_some_and(|bits| bits >> (place % 8) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn the_common_ones_are_those_of_the_list() {
+        let all = ('\u{4e00}'..='\u{9fff}').filter(|c| is_common(*c)).collect::<String>();
+        assert_eq!(all, COMMON);
+        assert!(!is_common('a') && !is_common('\u{a000}') && !is_common('🎉'));
     }
-    false
 }

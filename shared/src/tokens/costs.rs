@@ -3,8 +3,6 @@
 //! Averages of o200k_base over documentation, programs and JSON; those of Chinese by least squares over
 //! manual pages, newspapers and reviews.
 
-use super::pieces::{Lead, Piece};
-
 /// Words in small ASCII letters by their length, one letter first; after a letter's end of line or such,
 /// after a space, after a sign.
 const LOWER: [[u64; 16]; 3] = [
@@ -59,97 +57,85 @@ const SIGNS: [u64; 8] = [1005, 1040, 1220, 1750, 2350, 2800, 3350, 3900];
 /// Each sign beyond the eighth.
 const MORE_SIGNS: u64 = 450;
 /// A sign of Chinese or of typography.
-const WIDE: u64 = 1000;
-/// A picture.
-const RARE: u64 = 1800;
+pub(super) const WIDE: u16 = 1000;
+/// A picture, or whatever else there is.
+pub(super) const RARE: u16 = 1800;
 
 /// A word in another script, besides its letters.
 const OTHER_WORD: u64 = 571;
 /// The same where a sign comes first, which has a token of its own.
 const OTHER_WORD_AFTER_SIGN: u64 = 1900;
 
-/// About how many thousandths of a token.
-pub(super) fn of(piece: &Piece) -> u64 {
-    match *piece {
-        Piece::Word {
-            lead,
-            ascii,
-            capitals,
-            accented: 0,
-            cyrillic: 0,
-            arabic: 0,
-            common_han: 0,
-            han: 0,
-            kana: 0,
-            hangul: 0,
-            other: 0,
-        } => {
-            let table = match capitals {
-                0 => &LOWER,
-                1 if ascii > 1 => &TITLE,
-                _ => &UPPER,
-            };
-            let [none, space, sign] = table;
-            let row = match lead {
-                Lead::None => none,
-                Lead::Space => space,
-                Lead::Sign => sign,
-            };
-            by_length(row, ascii, LONGER)
-        }
-        Piece::Word {
-            lead,
-            ascii,
-            accented,
-            cyrillic,
-            arabic,
-            common_han,
-            han,
-            kana,
-            hangul,
-            other,
-            ..
-        } => {
-            let base = if lead == Lead::Sign { OTHER_WORD_AFTER_SIGN } else { OTHER_WORD };
-            let letters = [
-                (ascii, 230),
-                (accented, 550),
-                (cyrillic, 200),
-                (arabic, 330),
-                (common_han, 557),
-                (han, 1101),
-                (kana, 620),
-                (hangul, 560),
-                (other, 500),
-            ];
-            letters.iter().fold(base, |sum, (count, cost)| {
-                sum.saturating_add(u64::from(*count).saturating_mul(*cost))
-            })
-        }
-        Piece::Digits(count) => u64::from(count.div_ceil(3)).saturating_mul(1_000),
-        Piece::Signs { ascii, wide, rare, .. } => {
-            let ascii = if ascii == 0 { 0 } else { by_length(&SIGNS, ascii, MORE_SIGNS) };
-            let wide = u64::from(wide).saturating_mul(WIDE);
-            ascii.saturating_add(wide).saturating_add(u64::from(rare).saturating_mul(RARE))
-        }
-        Piece::Breaks(_) | Piece::Spaces(_) => 1_000,
-    }
+/// Each letter of ASCII in such a word.
+const ASCII_IN_OTHER: u64 = 230;
+/// A letter with an accent.
+pub(super) const ACCENTED: u16 = 550;
+/// A letter of Greek or Cyrillic.
+pub(super) const CYRILLIC: u16 = 200;
+/// A letter of Arabic or Hebrew.
+pub(super) const ARABIC: u16 = 330;
+/// A Chinese character that is in every text.
+pub(super) const COMMON_HAN: u16 = 557;
+/// Another Chinese character.
+pub(super) const HAN: u16 = 1101;
+/// A Japanese syllable.
+pub(super) const KANA: u16 = 620;
+/// A Korean syllable.
+pub(super) const HANGUL: u16 = 560;
+/// A letter of any other script.
+pub(super) const OTHER: u16 = 500;
+
+/// What comes before a word and is in one piece with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Lead {
+    /// Nothing.
+    #[default]
+    None,
+    /// A space.
+    Space,
+    /// A sign, as of `.name` or `(name`.
+    Sign,
 }
 
-/// [`of`] a word of so many small letters of ASCII after a space.
-pub(super) fn of_small_word_after_space(letters: usize) -> u64 {
-    let [_, space, _] = &LOWER;
-    by_length(space, u32::try_from(letters).unwrap_or(u32::MAX), LONGER)
+/// A word of so many letters of ASCII, some of them capitals, and others that cost `foreign`.
+pub(super) fn word(lead: Lead, ascii: usize, capitals: usize, foreign: u64) -> u64 {
+    if foreign > 0 {
+        let base = if lead == Lead::Sign { OTHER_WORD_AFTER_SIGN } else { OTHER_WORD };
+        return base + ascii as u64 * ASCII_IN_OTHER + foreign;
+    }
+    let [none, space, sign] = match capitals {
+        0 => &LOWER,
+        1 if ascii > 1 => &TITLE,
+        _ => &UPPER,
+    };
+    let row = match lead {
+        Lead::None => none,
+        Lead::Space => space,
+        Lead::Sign => sign,
+    };
+    by_length(row, ascii, LONGER)
 }
+
+/// Digits in a row.
+pub(super) fn digits(count: usize) -> u64 {
+    count.div_ceil(3) as u64 * 1_000
+}
+
+/// Signs in a row: so many of ASCII, and others that cost `others`.
+pub(super) fn signs(ascii: usize, others: u64) -> u64 {
+    others + if ascii == 0 { 0 } else { by_length(&SIGNS, ascii, MORE_SIGNS) }
+}
+
+/// White space that is not in one piece with what follows.
+pub(super) const WHITE: u64 = 1_000;
 
 /// What a table says of a length, and each more by the same step.
-fn by_length(row: &[u64], length: u32, step: u64) -> u64 {
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    match row.get(length.saturating_sub(1)) {
+fn by_length(row: &[u64], length: usize, step: u64) -> u64 {
+    match row.get(length.wrapping_sub(1)) {
         Some(cost) => *cost,
         None => {
-            let beyond = u64::try_from(length.saturating_sub(row.len())).unwrap_or(u64::MAX);
-            row.last().copied().unwrap_or(0).saturating_add(beyond.saturating_mul(step))
+            let beyond = length.saturating_sub(row.len()) as u64;
+            row.last().copied().unwrap_or(0) + beyond * step
         }
     }
 }
