@@ -157,6 +157,25 @@ impl Fact {
             )
     }
 
+    /// Which plugin states it, if it is one besides ai-proxy.
+    fn stated_by(self) -> Option<Stater> {
+        match self {
+            Fact::Consumer
+            | Fact::Groups
+            | Fact::KeyId
+            | Fact::Tags
+            | Fact::Claims
+            | Fact::AllowedModels
+            | Fact::MaxTokens => Some(Stater::Auth),
+            Fact::Guard | Fact::GuardRules | Fact::Pii => Some(Stater::Guard),
+            Fact::Cache => Some(Stater::Cache),
+            Fact::Estimate | Fact::Limit | Fact::Exhausted | Fact::Downgrade => {
+                Some(Stater::Limits)
+            }
+            _ => None,
+        }
+    }
+
     /// The property's path on hosts that share properties.
     pub fn property(self) -> &'static str {
         match self {
@@ -213,6 +232,34 @@ impl Fact {
     }
 }
 
+/// A plugin that states facts of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stater {
+    /// ai-auth.
+    Auth,
+    /// prompt-guard.
+    Guard,
+    /// semantic-cache-client.
+    Cache,
+    /// token-ratelimit.
+    Limits,
+}
+
+/// Some of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Staters(u8);
+
+impl Staters {
+    /// One more.
+    pub fn add(&mut self, stater: Stater) {
+        self.0 |= 1 << stater as u8;
+    }
+
+    fn has(self, stater: Stater) -> bool {
+        self.0 >> stater as u8 & 1 == 1
+    }
+}
+
 /// The facts of one exchange.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -222,16 +269,24 @@ pub struct Facts {
     variable_read: bool,
     kept: bool,
     own: bool,
+    here: Staters,
 }
 
 impl Facts {
+    /// Facts of an exchange; those of the plugins that are `here`, in this module, have been stated here
+    /// or nowhere, so that the proxy need not be asked for them.
+    pub(crate) fn new(here: Staters) -> Facts {
+        Facts { here, ..Facts::default() }
+    }
+
     /// A fact, if some plugin stated it.
     pub fn get(&mut self, host: &dyn Host, fact: Fact) -> Option<String> {
         if let Some(value) = self.known.get(&fact) {
             return Some(value.clone());
         }
         if host.can(Capability::SharedProperties) {
-            if self.own && fact.is_of_proxy() {
+            let here = fact.stated_by().is_some_and(|stater| self.here.has(stater));
+            if here || (self.own && fact.is_of_proxy()) {
                 return None;
             }
             if let Some(value) = self.asked.get(&fact) {
@@ -376,5 +431,19 @@ mod tests {
         host.put_body(Body::Request, b"{}");
         exchange.request_body(&host, 2, true);
         assert_eq!(*seen.borrow(), [None, Some("anna".to_owned())]);
+    }
+
+    #[test]
+    fn what_a_plugin_of_the_same_module_would_state_is_not_asked_of_the_proxy() {
+        let host = ScriptHost::post("/v1/chat/completions");
+        host.set_property(&["ai.consumer"], b"anna").unwrap();
+        host.set_property(&["ai.guard"], b"flag").unwrap();
+        let mut here = Staters::default();
+        here.add(Stater::Auth);
+        let mut facts = Facts::new(here);
+        assert_eq!(facts.get(&host, Fact::Consumer), None);
+        assert_eq!(facts.get(&host, Fact::Guard).as_deref(), Some("flag"));
+        facts.set(&host, Fact::Consumer, "otto");
+        assert_eq!(facts.get(&host, Fact::Consumer).as_deref(), Some("otto"));
     }
 }

@@ -17,6 +17,7 @@ pub mod eventstream;
 pub mod exchange;
 pub mod facts;
 pub mod filter;
+pub mod follow;
 pub mod frames;
 pub mod host;
 pub mod hours;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use shared::config::{ConfigError, parse};
 use shared::exchange::Settings;
+use shared::facts::Stater;
 use shared::filter::{CallReply, Filter};
 use shared::host::{CallId, Capability, Host};
 use shared::plugin::{Need, Plugin, Setup};
@@ -37,13 +38,13 @@ impl AiGateway {
             if beside { error } else { error.within("ai-proxy") }
         })?;
         // Bodies are read once, and ai-proxy is the one that cannot do without.
-        let settings = ai_proxy.settings();
+        let mut settings = ai_proxy.settings();
         let mut needs = within("ai-proxy", ai_proxy.needs());
         // Where the proxy cannot change a body, ai-proxy makes the call with a body of its own.
         let calls = !ai_proxy.only_passes();
         let mut plugins: Vec<Rc<dyn Plugin>> = Vec::new();
         macro_rules! add {
-            ($section:expr, $name:literal, $plugin:path) => {
+            ($section:expr, $name:literal, $plugin:path $(, $stater:ident)?) => {
                 if let Some(section) = $section {
                     let plugin = <$plugin>::new(section).map_err(|error| error.within($name))?;
                     let of_plugin =
@@ -52,19 +53,25 @@ impl AiGateway {
                     // Close to the provider there is nothing to be done but to translate.
                     if !settings.upstream {
                         plugins.push(Rc::new(plugin));
+                        $(settings.here.add(Stater::$stater);)?
                     }
                 }
             };
         }
         add!(config.ai_metrics, "ai-metrics", ai_metrics::AiMetrics);
-        add!(config.ai_auth, "ai-auth", ai_auth::AiAuth);
+        add!(config.ai_auth, "ai-auth", ai_auth::AiAuth, Auth);
         // What it adds to requests is looked at by those that follow.
         if !settings.upstream {
             plugins.push(ai_proxy.preparing());
         }
-        add!(config.prompt_guard, "prompt-guard", prompt_guard::PromptGuard);
-        add!(config.semantic_cache, "semantic-cache-client", semantic_cache_client::SemanticCache);
-        add!(config.token_ratelimit, "token-ratelimit", token_ratelimit::TokenRatelimit);
+        add!(config.prompt_guard, "prompt-guard", prompt_guard::PromptGuard, Guard);
+        add!(
+            config.semantic_cache,
+            "semantic-cache-client",
+            semantic_cache_client::SemanticCache,
+            Cache
+        );
+        add!(config.token_ratelimit, "token-ratelimit", token_ratelimit::TokenRatelimit, Limits);
         plugins.push(Rc::new(ai_proxy));
         Ok(AiGateway { plugins, settings, needs })
     }

@@ -32,6 +32,16 @@ pub(crate) struct Piece<'a> {
     pub(crate) other: u64,
 }
 
+impl<'a> Piece<'a> {
+    /// A string without escapes.
+    pub(crate) fn plain(text: &'a str) -> Piece<'a> {
+        let all = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+        let ascii = text.bytes().filter(u8::is_ascii).count();
+        let ascii = u64::try_from(ascii).unwrap_or(u64::MAX);
+        Piece { escaped: text, ascii, other: all.saturating_sub(ascii) }
+    }
+}
+
 /// What reads a member of an object: it is given the key, and must read the value.
 pub(crate) type Member<'f, 'a> = dyn FnMut(&mut Scan<'a>, &'a str) -> Option<()> + 'f;
 

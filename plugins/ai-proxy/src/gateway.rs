@@ -277,7 +277,13 @@ impl Gateway {
     pub fn settings(&self) -> Settings {
         let upstream = self.role == Role::Translate;
         let services = self.service_paths.clone();
-        Settings { limits: self.limits, upstream, bridge: self.bridge, services }
+        Settings {
+            limits: self.limits,
+            upstream,
+            bridge: self.bridge,
+            services,
+            ..Settings::default()
+        }
     }
 
     /// What the proxy has to be able to do for this.

@@ -52,6 +52,7 @@ pub(crate) struct LimitFilter {
     status: u16,
     /// The answer as far as it was seen.
     written: tokens::Counter,
+    events: texts::Events,
     /// How to end it, where a rule may do so.
     cut: Option<Cut>,
     /// It was ended.
@@ -75,6 +76,7 @@ impl LimitFilter {
             open: false,
             status: 0,
             written: tokens::Counter::default(),
+            events: texts::Events::default(),
             cut: None,
             ended: false,
             forecasts: Vec::new(),
@@ -354,7 +356,8 @@ impl Filter for LimitFilter {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
-        for text in texts::event(event.data).iter().filter(|text| !text.again) {
+        let (found, _) = self.events.read(event.data);
+        for text in found.iter().filter(|text| !text.again) {
             self.written.add_escaped(inner(text.raw.get()));
         }
         let Some(cut) = &mut self.cut else { return out.send(cx, event) };

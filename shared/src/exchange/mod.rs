@@ -11,7 +11,7 @@ mod response;
 mod tests;
 
 use crate::chain::Chain;
-use crate::facts::Facts;
+use crate::facts::{Facts, Staters};
 use crate::filter::{CallReply, Cx, Filter, Held, Interest, Outcome};
 use crate::host::{Body, CallId, Host, Map};
 use crate::protocol::Endpoint;
@@ -59,6 +59,9 @@ pub struct Settings {
     pub bridge: bool,
     /// Paths that are served besides those of the client APIs.
     pub services: Services,
+    /// Plugins besides ai-proxy that see every request of this module first, and so state their facts in
+    /// it.
+    pub here: Staters,
 }
 
 /// One exchange.
@@ -124,7 +127,7 @@ impl Exchange {
     pub fn new(filters: Vec<Box<dyn Filter>>, settings: Settings) -> Exchange {
         Exchange {
             chain: Chain::new(filters),
-            facts: Facts::default(),
+            facts: Facts::new(settings.here),
             endpoint: None,
             settings,
             state: State::Idle,

@@ -93,6 +93,17 @@ impl Serialize for JsonStr<'_> {
     }
 }
 
+/// Whether a text can stand in a JSON string as it is: without quotes, escapes and control characters.
+pub fn is_plain(text: &str) -> bool {
+    scan::plain(text.as_bytes(), 0) == text.len()
+}
+
+/// A whole JSON string with its quotes, in which [`is_plain`] is all there is, as a value; `None` if it is none.
+pub fn plain_string(quoted: &str) -> Option<&RawValue> {
+    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    if is_plain(inner) { verbatim::verbatim(quoted) } else { None }
+}
+
 /// What a value is, for error messages: `an object`, `a string` ...
 pub fn kind(raw: &str) -> &'static str {
     match raw.as_bytes().first() {

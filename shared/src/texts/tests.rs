@@ -157,3 +157,37 @@ fn a_document_of_no_known_api_is_walked_whole() {
     assert_eq!(texts, [r#"User Value 0.0: "a""#, r#"User Value 0.0: "b""#]);
     assert!(any("{").is_err());
 }
+
+#[test]
+fn the_events_of_a_stream_read_as_each_of_them_by_itself_does() {
+    let chat = |content: &str| {
+        format!(
+            r#"{{"id":"c","choices":[{{"index":0,"delta":{{"content":{content}}},"finish_reason":null}}]}}"#
+        )
+    };
+    let call = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"function":{"arguments":"{"}}]}}]}"#;
+    let stream = [
+        r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#.to_owned(),
+        chat("\"one\""),
+        chat("\" two\""),
+        chat("\"\""),
+        chat("\"a\\nb\""),
+        chat("\"three\",\"refusal\":\"four\""),
+        chat("\"five\""),
+        call.to_owned(),
+        call.replace("{\"}", "}\"}"),
+        chat("\"世界\""),
+        chat("\"six\""),
+        r#"{"type":"response.output_text.done","text":"all"}"#.to_owned(),
+        r#"{"type":"response.output_text.done","text":"more"}"#.to_owned(),
+        "[DONE]".to_owned(),
+    ];
+    let mut events = Events::default();
+    let mut followed = 0;
+    for data in &stream {
+        let (found, same) = events.read(data);
+        assert_eq!(shown(&found), shown(&event(data)), "{data}");
+        followed += usize::from(same);
+    }
+    assert_eq!(followed, 4);
+}

@@ -5,6 +5,7 @@ mod chat;
 mod gemini;
 mod responses;
 
+use shared::follow::Follow;
 use shared::json::JsonStr;
 use shared::protocol::{Endpoint, Vendor};
 use shared::usage::{Report, Usage};
@@ -74,6 +75,21 @@ pub struct Watch {
     other: u64,
     /// The text so far, while it is to be JSON.
     json: Option<String>,
+    /// Events of nothing but a piece of text: whether it is the answer's.
+    follow: Follow<bool>,
+    said: Said,
+}
+
+/// What the event at hand has said so far.
+#[derive(Clone, Copy, Debug, Default)]
+enum Said {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// One piece of text: its address and length, and whether it is the answer's.
+    Piece(usize, usize, bool),
+    /// Anything else.
+    More,
 }
 
 impl Watch {
@@ -88,6 +104,22 @@ impl Watch {
         self.last_event = now;
         self.events = self.events.saturating_add(1);
         let before = (self.ascii, self.other);
+        match self.follow.next(data) {
+            Some((answer, text)) => self.wrote(Piece::plain(text), answer),
+            None => self.read(endpoint, data),
+        }
+        if (self.ascii, self.other) != before {
+            self.first_token.get_or_insert(now);
+            self.last_token = now;
+        }
+    }
+
+    /// An event that is not like the one before.
+    fn read(&mut self, endpoint: Option<Endpoint>, data: &str) {
+        self.said = Said::Nothing;
+        let state =
+            |seen: &Watch| (seen.finish, seen.tool_call, seen.refusal, seen.failed, seen.ended);
+        let before = state(self);
         match endpoint {
             Some(Endpoint::AnthropicMessages) => anthropic::event(self, data),
             Some(Endpoint::OpenAiResponses) => responses::event(self, data),
@@ -95,9 +127,18 @@ impl Watch {
             _ if data == "[DONE]" => self.ended = true,
             _ => chat::body(self, data),
         }
-        if (self.ascii, self.other) != before {
-            self.first_token.get_or_insert(now);
-            self.last_token = now;
+        // Counts may come with a piece of text, and rise.
+        let only_text = state(self) == before && !data.contains("\"usage");
+        let start = |address: usize| address.checked_sub(data.as_ptr() as usize);
+        let piece = match self.said {
+            Said::Piece(address, length, answer) if only_text => start(address)
+                .and_then(|at| data.get(at..at.saturating_add(length)))
+                .map(|text| (text, answer)),
+            _ => None,
+        };
+        match piece {
+            Some((text, answer)) => self.follow.learn(data, text, answer),
+            None => self.follow.forget(),
         }
     }
 
@@ -148,6 +189,12 @@ impl Watch {
 
     /// A piece of what the model wrote.
     fn wrote(&mut self, piece: Piece<'_>, answer: bool) {
+        self.said = match self.said {
+            Said::Nothing => {
+                Said::Piece(piece.escaped.as_ptr() as usize, piece.escaped.len(), answer)
+            }
+            _ => Said::More,
+        };
         self.ascii = self.ascii.saturating_add(piece.ascii);
         self.other = self.other.saturating_add(piece.other);
         if let (Some(json), true) = (&mut self.json, answer)
@@ -163,6 +210,7 @@ impl Watch {
     /// Arguments of a call, as an object or text.
     fn called(&mut self, arguments: Option<&str>) {
         self.tool_call = true;
+        self.said = Said::More;
         if let Some(arguments) = arguments {
             let length = u64::try_from(arguments.len()).unwrap_or(u64::MAX);
             self.ascii = self.ascii.saturating_add(length.saturating_sub(2));

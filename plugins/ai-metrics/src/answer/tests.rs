@@ -182,3 +182,43 @@ fn answers_that_should_be_json_are_checked() {
     unasked.body(Some(Endpoint::OpenAiChat), r#"{"choices":[{"message":{"content":"{}"}}]}"#);
     assert_eq!(unasked.is_json(), None);
 }
+
+#[test]
+fn events_that_differ_in_a_word_only_count_as_each_read_by_itself() {
+    let chat = |delta: &str| {
+        format!(r#"{{"choices":[{{"index":0,"delta":{{{delta}}},"finish_reason":null}}]}}"#)
+    };
+    let deltas = [
+        r#""content":"one""#,
+        r#""content":" two""#,
+        r#""content":"世界""#,
+        r#""content":"""#,
+        r#""content":"a\nb""#,
+        r#""content":"c""#,
+        r#""reasoning_content":"x""#,
+        r#""reasoning_content":"yes""#,
+        r#""refusal":"no""#,
+        r#""refusal":"never""#,
+        r#""tool_calls":[{"index":0,"function":{"arguments":"{}"}}]"#,
+        r#""tool_calls":[{"index":0,"function":{"arguments":"{1}"}}]"#,
+    ];
+    let (mut stream, mut each) = (Watch::new(true), Watch::new(true));
+    for (now, delta) in (1..).zip(deltas) {
+        stream.event(Some(Endpoint::OpenAiChat), &chat(delta), now);
+        each.event(Some(Endpoint::OpenAiChat), &chat(delta), now);
+        each.follow.forget();
+        let seen = |watch: &Watch| {
+            let times = (watch.first_token, watch.last_token, watch.events);
+            (watch.ascii, watch.other, watch.json.clone(), watch.refusal, watch.tool_call, times)
+        };
+        assert_eq!(seen(&stream), seen(&each), "{delta}");
+    }
+    let usage = |count: u32| {
+        format!(
+            r#"{{"choices":[{{"delta":{{"content":"x"}}}}],"usage":{{"completion_tokens":{count}}}}}"#
+        )
+    };
+    stream.event(None, &usage(1), 100);
+    stream.event(None, &usage(2), 101);
+    assert_eq!(stream.usage().map(|usage| usage.completion_tokens), Some(2));
+}

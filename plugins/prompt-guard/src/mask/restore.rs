@@ -61,6 +61,7 @@ pub struct Stream {
     policy: Option<Rc<Policy>>,
     seen: Seen,
     lines: SmallMap<Place, Line>,
+    events: texts::Events,
 }
 
 /// What is known of a text, and the last event of it, to send it with if no other comes.
@@ -99,9 +100,13 @@ impl Stream {
     /// What becomes of an event: `None` if it goes on as it is; else what is sent in its place. Once
     /// [`Seen::end`] is there, that is the last.
     pub fn event(&mut self, masks: &Masks, name: Option<&str>, data: &str) -> Option<Vec<Sent>> {
-        let found = texts::event(data);
-        let over = finished(data);
-        let mut out = if closes(data, &found) {
+        let (found, alike) = self.events.read(data);
+        let over = if alike { None } else { finished(data) };
+        let closes = !alike && closes(data, &found);
+        if closes || over.is_some() {
+            self.events.forget();
+        }
+        let mut out = if closes {
             self.flush(masks, over.as_deref())
         } else if let Some(over) = &over {
             // Its own texts end with it.

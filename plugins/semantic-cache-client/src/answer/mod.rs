@@ -8,9 +8,11 @@ mod anthropic;
 mod chat;
 mod completions;
 mod gemini;
+mod piece;
 mod responses;
 
 use serde_json::{Map, Value};
+use shared::follow::Follow;
 use shared::protocol::Endpoint;
 use shared::sse;
 use shared::usage::Usage;
@@ -30,6 +32,9 @@ pub struct Assembly {
     odd: bool,
     /// The last event has come.
     ended: bool,
+    /// An event that adds a piece to a text, and the pieces that events like it have had since.
+    like: Follow<()>,
+    pieces: String,
 }
 
 /// An answer in the making.
@@ -62,7 +67,14 @@ pub struct Wanted {
 impl Assembly {
     /// Nothing has come yet.
     pub fn new(endpoint: Endpoint) -> Assembly {
-        Assembly { endpoint, state: State::default(), odd: false, ended: false }
+        Assembly {
+            endpoint,
+            state: State::default(),
+            odd: false,
+            ended: false,
+            like: Follow::default(),
+            pieces: String::new(),
+        }
     }
 
     /// Adds an event.
@@ -70,6 +82,27 @@ impl Assembly {
         if self.odd {
             return;
         }
+        if let Some(((), piece)) = self.like.next(data) {
+            return self.pieces.push_str(piece);
+        }
+        self.add_pieces();
+        self.add_one(data);
+        match piece::of(self.endpoint, data) {
+            Some(piece) => self.like.learn(data, piece, ()),
+            None => self.like.forget(),
+        }
+    }
+
+    /// Adds what has been put off, as one event.
+    fn add_pieces(&mut self) {
+        if !self.pieces.is_empty() {
+            let data = self.like.with(&self.pieces);
+            self.pieces.clear();
+            self.add_one(&data);
+        }
+    }
+
+    fn add_one(&mut self, data: &str) {
         let step = match self.endpoint {
             Endpoint::OpenAiChat | Endpoint::OpenAiCompletions if data.trim() == "[DONE]" => {
                 Step::End
@@ -96,7 +129,8 @@ impl Assembly {
     }
 
     /// The whole answer, if the events are one.
-    pub fn finish(self) -> Option<Value> {
+    pub fn finish(mut self) -> Option<Value> {
+        self.add_pieces();
         // Gemini's streams have no last event.
         let ended = self.ended || self.endpoint == Endpoint::Gemini;
         if self.odd || !ended || self.state.answer.is_empty() {

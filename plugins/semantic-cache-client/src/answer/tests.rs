@@ -212,3 +212,89 @@ fn pieces_are_the_text() {
         assert!(pieces.iter().all(|piece| !piece.is_empty() && piece.len() <= PIECE + 4));
     }
 }
+
+/// What the events add up to, each of them read.
+fn one_by_one(endpoint: Endpoint, events: &[String]) -> Option<Value> {
+    let mut assembly = Assembly::new(endpoint);
+    for event in events {
+        assembly.add(event);
+        assembly.like.forget();
+    }
+    assembly.finish()
+}
+
+#[test]
+fn a_run_of_pieces_adds_up_to_what_they_do_one_by_one() {
+    let words = ["Hel", "lo", "", " 世界", "\n", "a \"b\"", "x", "y", "z"];
+    let chat = |delta: Value, more: Value| {
+        json!({"id": "c", "choices": [{"delta": delta, "index": 0, "logprobs": more}]}).to_string()
+    };
+    let list = json!({"content": [{"token": "ha"}]});
+    let mut events: Vec<String> =
+        words.iter().map(|word| chat(json!({"content": word}), Value::Null)).collect();
+    events.extend(words.iter().map(|word| chat(json!({"reasoning_content": word}), Value::Null)));
+    events.extend((0..3).map(|_| chat(json!({"content": " ha"}), list.clone())));
+    events.extend((0..3).map(|_| chat(json!({"content": " ha", "refusal": "no"}), Value::Null)));
+    let call = |arguments: &str| {
+        let function = json!({"name": "f", "arguments": arguments});
+        chat(
+            json!({"content": "t", "tool_calls": [{"index": 0, "function": function}]}),
+            Value::Null,
+        )
+    };
+    events.extend(["{", "}"].map(call));
+    let two =
+        r#"{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"}}]}"#;
+    events.extend([two, two, "[DONE]"].map(str::to_owned));
+    let mut streams = vec![(Endpoint::OpenAiChat, events)];
+
+    let mut events: Vec<String> = words
+        .iter()
+        .map(|word| json!({"choices": [{"index": 0, "text": word}]}).to_string())
+        .collect();
+    events.push("[DONE]".into());
+    streams.push((Endpoint::OpenAiCompletions, events));
+
+    let block = |index: u32, block: Value| {
+        json!({"type": "content_block_start", "index": index, "content_block": block}).to_string()
+    };
+    let delta = |index: u32, kind: &str, key: &str, piece: &str| {
+        format!(
+            r#"{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{key}":{}}}}}"#,
+            Value::from(piece)
+        )
+    };
+    let mut events = vec![
+        json!({"type": "message_start", "message": {"id": "m", "content": []}}).to_string(),
+        block(0, json!({"type": "text", "text": ""})),
+    ];
+    events.extend(words.iter().map(|word| delta(0, "text_delta", "text", word)));
+    events.push(json!({"type": "content_block_stop", "index": 0}).to_string());
+    events.push(block(1, json!({"type": "tool_use", "id": "t", "name": "f", "input": {}})));
+    events.extend(
+        ["{", "\"a\":", " 1", "23", "4", "}"]
+            .map(|piece| delta(1, "input_json_delta", "partial_json", piece)),
+    );
+    events.push(json!({"type": "content_block_stop", "index": 1}).to_string());
+    events.push(json!({"type": "message_stop"}).to_string());
+    streams.push((Endpoint::AnthropicMessages, events));
+
+    let part = |part: Value| json!({"candidates": [{"content": {"parts": [part]}}]}).to_string();
+    let mut events: Vec<String> = words.iter().map(|word| part(json!({"text": word}))).collect();
+    events.extend(words.iter().map(|word| part(json!({"text": word, "thought": true}))));
+    events.push(r#"{"candidates":[{"content":{"parts":[{"text":"a"},{"text":"b"}]}}]}"#.into());
+    streams.push((Endpoint::Gemini, events));
+
+    for (endpoint, events) in streams {
+        let read: Vec<&str> = events.iter().map(String::as_str).collect();
+        let whole = assemble(endpoint, &read);
+        assert!(whole.is_some(), "{endpoint:?}");
+        assert_eq!(whole, one_by_one(endpoint, &events), "{endpoint:?}");
+    }
+    // Some of them are not read at all.
+    let mut assembly = Assembly::new(Endpoint::OpenAiChat);
+    ["a", "b", "c"]
+        .iter()
+        .for_each(|word| assembly.add(&chat(json!({"content": word}), Value::Null)));
+    assert_eq!(assembly.pieces, "bc");
+}

@@ -1,0 +1,129 @@
+//! Events of a stream that are all alike but for one string.
+//!
+//! A model's answer comes in hundreds of events that have the same members, ids and model in them and only
+//! another word. Once one of them has been read, the others need only be compared with it.
+
+/// The event that was read, and what was learned from it.
+#[derive(Debug)]
+pub struct Follow<T> {
+    before: String,
+    after: String,
+    learned: Option<T>,
+}
+
+impl<T> Default for Follow<T> {
+    fn default() -> Follow<T> {
+        Follow { before: String::new(), after: String::new(), learned: None }
+    }
+}
+
+impl<T: Copy> Follow<T> {
+    /// What was learned, and the one string of this event (between its quotes, as it stands in JSON), if the
+    /// event is like the one that was read. Strings with escapes are not followed.
+    pub fn next<'a>(&self, data: &'a str) -> Option<(T, &'a str)> {
+        let learned = self.learned?;
+        let end = data.len().checked_sub(self.after.len())?;
+        let string = data.get(self.before.len()..end)?;
+        let same = same(data.get(..self.before.len())?, &self.before)
+            && same(data.get(end..)?, &self.after);
+        // A quote in it would end it, and then it is another event.
+        (same && crate::json::is_plain(string)).then_some((learned, string))
+    }
+
+    /// Remembers an event by what was learned from it. `string`, between its quotes, is borrowed from it; one
+    /// that is not is not remembered.
+    pub fn learn(&mut self, data: &str, string: &str, what: T) {
+        self.learned = None;
+        let Some(start) = (string.as_ptr() as usize).checked_sub(data.as_ptr() as usize) else {
+            return;
+        };
+        let (Some(before), Some(after)) =
+            (data.get(..start), start.checked_add(string.len()).and_then(|end| data.get(end..)))
+        else {
+            return;
+        };
+        if before.ends_with('"') && after.starts_with('"') {
+            self.before.clear();
+            self.before.push_str(before);
+            self.after.clear();
+            self.after.push_str(after);
+            self.learned = Some(what);
+        }
+    }
+
+    /// The event that was read, with another string.
+    pub fn with(&self, string: &str) -> String {
+        [self.before.as_str(), string, self.after.as_str()].concat()
+    }
+
+    /// The next events may be others.
+    pub fn forget(&mut self) {
+        self.learned = None;
+    }
+}
+
+/// Whether two texts are equal, eight bytes at a time.
+fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes().as_chunks::<8>(), other.as_bytes().as_chunks::<8>());
+    one.0.len() == other.0.len()
+        && one.0.iter().zip(other.0).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
+        && one.1 == other.1
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn learned() -> Follow<u8> {
+        let data = r#"{"id":"x","text":"one","n":1}"#;
+        let mut follow = Follow::default();
+        follow.learn(data, data.get(18..21).unwrap(), 7);
+        follow
+    }
+
+    #[test]
+    fn an_event_that_differs_in_its_string_only_is_followed() {
+        let follow = learned();
+        for text in ["two", "", " a longer é 世界 one"] {
+            let data = format!(r#"{{"id":"x","text":"{text}","n":1}}"#);
+            assert_eq!(follow.next(&data), Some((7, text)), "{text}");
+            assert_eq!(follow.with(text), data);
+        }
+    }
+
+    #[test]
+    fn what_differs_elsewhere_or_is_no_plain_string_is_not_followed() {
+        let follow = learned();
+        for data in [
+            r#"{"id":"y","text":"one","n":1}"#,
+            r#"{"id":"x","text":"one","n":2}"#,
+            r#"{"id":"x","text":"one","n":1} "#,
+            r#"{"id":"x","text":"a\nb","n":1}"#,
+            r#"{"id":"x","text":"a","z":"b","n":1}"#,
+            r#"{"id":"x","text":""#,
+            r#"{"id":"x","text":","n":1}"#,
+            "{\"id\":\"x\",\"text\":\"a\nb\",\"n\":1}",
+            "",
+            "[DONE]",
+        ] {
+            assert_eq!(follow.next(data), None, "{data}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_learned_or_is_forgotten_is_not_followed() {
+        let data = r#"{"text":"one"}"#;
+        let mut follow = learned();
+        follow.forget();
+        assert_eq!(follow.next(r#"{"id":"x","text":"one","n":1}"#), None);
+        follow.learn(data, "one", 1);
+        assert_eq!(follow.next(data), None, "borrowed from elsewhere");
+        follow.learn(data, data.get(2..6).unwrap(), 1);
+        assert_eq!(follow.next(r#"{"tint":"one"}"#), Some((1, "tint")));
+        follow.learn(data, data.get(9..11).unwrap(), 1);
+        assert_eq!(follow.next(data), None, "not a whole string");
+    }
+}
