@@ -18,6 +18,7 @@ use crate::config::Protocol;
 use crate::document::Document;
 use crate::keys::KeyPool;
 use crate::objects::answer::Sealing;
+use crate::pieces::{Pieces, Said};
 use crate::provider::{Cloud, Provider};
 use crate::service::Compiled;
 use crate::translate::client::{Client, Context, Send, StreamWriter};
@@ -54,6 +55,7 @@ pub struct Answer {
     headers: Vec<(String, String)>,
     /// What the stream has shown to be so far.
     begun: Begun,
+    pieces: Pieces,
     /// Reads the beginning of a stream that passes as it is.
     probe: Option<Box<dyn StreamReader>>,
     /// The model or its filter has refused to answer.
@@ -169,6 +171,7 @@ impl Answer {
             array: asked.array,
             headers: provider.response_headers.clone(),
             begun: Begun::default(),
+            pieces: Pieces::default(),
             probe: asked.client().map(|_| provider::stream(protocol)),
             filtered: false,
             error_passes: false,
@@ -419,10 +422,25 @@ impl Answer {
                     return true;
                 }
                 let client = self.client.unwrap_or(Client::OpenAiChat);
-                let read = reader.read(name, data, &mut |delta| {
+                let mut said = Said::default();
+                let mut pass = |delta| {
                     see(&mut self.begun, &mut self.filtered, &delta);
                     lost::pass(client, &mut self.lost, &delta, writer.as_mut(), send);
-                });
+                };
+                let read = match self.pieces.next(data) {
+                    Some(text) => {
+                        pass(Delta::Text(text));
+                        Ok(())
+                    }
+                    None => {
+                        let read = reader.read(name, data, &mut |delta| {
+                            said.add(&delta);
+                            pass(delta);
+                        });
+                        self.pieces.learn(data, said);
+                        read
+                    }
+                };
                 if let Err(error) = read {
                     log::warn!("provider {} sent an unreadable event: {error}", self.provider);
                     reader.progress().ended = true;

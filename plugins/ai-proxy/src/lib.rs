@@ -20,6 +20,7 @@ pub mod models;
 pub mod names;
 pub mod objects;
 pub mod overrides;
+pub mod pieces;
 pub mod presets;
 pub mod provider;
 pub mod quota;

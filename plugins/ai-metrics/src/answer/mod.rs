@@ -128,7 +128,9 @@ impl Watch {
             _ => chat::body(self, data),
         }
         // Counts may come with a piece of text, and rise.
-        let only_text = state(self) == before && !data.contains("\"usage");
+        let counts =
+            data.split_once("\"usage").is_some_and(|(_, rest)| !rest.starts_with("\":null"));
+        let only_text = state(self) == before && !counts;
         let start = |address: usize| address.checked_sub(data.as_ptr() as usize);
         let piece = match self.said {
             Said::Piece(address, length, answer) if only_text => start(address)

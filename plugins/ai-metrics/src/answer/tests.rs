@@ -213,6 +213,12 @@ fn events_that_differ_in_a_word_only_count_as_each_read_by_itself() {
         };
         assert_eq!(seen(&stream), seen(&each), "{delta}");
     }
+    let mut alike = Watch::new(false);
+    ["x", "y"].iter().for_each(|word| {
+        let data = format!(r#"{{"choices":[{{"delta":{{"content":"{word}"}}}}],"usage":null}}"#);
+        alike.event(None, &data, 1);
+        assert_eq!(alike.follow.next(&data), Some((true, *word)));
+    });
     let usage = |count: u32| {
         format!(
             r#"{{"choices":[{{"delta":{{"content":"x"}}}}],"usage":{{"completion_tokens":{count}}}}}"#

@@ -1,0 +1,96 @@
+//! Events of a provider that carry a piece of text and nothing else are read once for all that are like it.
+
+use shared::follow::Follow;
+use shared::json::{JsonStr, plain_string};
+
+use crate::translate::ir::Delta;
+
+/// What a stream's events have been.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    like: Follow<()>,
+}
+
+/// What an event says, while it is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Said {
+    /// Nothing so far.
+    #[default]
+    Nothing,
+    /// A piece of text; where it begins in memory, and its length.
+    Text(usize, usize),
+    /// Something else, or more.
+    More,
+}
+
+impl Said {
+    /// It says this too.
+    pub fn add(&mut self, delta: &Delta<'_>) {
+        *self = match (*self, delta) {
+            (Said::Nothing, Delta::Text(text)) => {
+                Said::Text(text.escaped().as_ptr() as usize, text.escaped().len())
+            }
+            _ => Said::More,
+        };
+    }
+}
+
+impl Pieces {
+    /// The text of an event that is like the one that was read, if it is not empty.
+    pub fn next<'a>(&self, data: &'a str) -> Option<JsonStr<'a>> {
+        let ((), text) = self.like.next(data)?;
+        if text.is_empty() {
+            return None;
+        }
+        let start = (text.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
+        let quoted = data.get(start.checked_sub(1)?..start + text.len() + 1)?;
+        plain_string(quoted).map(JsonStr::Borrowed)
+    }
+
+    /// An event has been read, and has said this.
+    pub fn learn(&mut self, data: &str, said: Said) {
+        let text = match said {
+            Said::Text(address, length) => address
+                .checked_sub(data.as_ptr() as usize)
+                .and_then(|start| data.get(start..start.checked_add(length)?)),
+            Said::Nothing | Said::More => None,
+        };
+        match text {
+            Some(text) => self.like.learn(data, text, ()),
+            None => self.like.forget(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pieces: &mut Pieces, data: &str, delta: &Delta<'_>) {
+        let mut said = Said::default();
+        said.add(delta);
+        pieces.learn(data, said);
+    }
+
+    fn string(data: &str) -> JsonStr<'_> {
+        plain_string(data.get(5..data.len() - 1).unwrap()).map(JsonStr::Borrowed).unwrap()
+    }
+
+    #[test]
+    fn an_event_like_the_last_gives_its_text_and_any_other_is_to_be_read() {
+        let mut pieces = Pieces::default();
+        assert_eq!(pieces_next(&pieces, r#"{"a":"one"}"#), None);
+        let data = r#"{"a":"one"}"#;
+        read(&mut pieces, data, &Delta::Text(string(data)));
+        assert_eq!(pieces_next(&pieces, r#"{"a":"two"}"#).as_deref(), Some("two"));
+        for other in [r#"{"a":""}"#, r#"{"a":"\n"}"#, r#"{"b":"two"}"#, "[DONE]"] {
+            assert_eq!(pieces_next(&pieces, other), None, "{other}");
+        }
+        read(&mut pieces, data, &Delta::Thinking(string(data)));
+        assert_eq!(pieces_next(&pieces, r#"{"a":"two"}"#), None);
+    }
+
+    fn pieces_next(pieces: &Pieces, data: &str) -> Option<String> {
+        pieces.next(data).map(|text| text.decode().into_owned())
+    }
+}
