@@ -36,8 +36,8 @@ done
 optimize() {
     cmp -s "$1" "$2.in" && [ -f "$2" ] && return
     if [ "${OPTIMIZE:-}" != quick ] && [ -n "$optimizer" ]; then
-        # No other features than those that Rust's own target has.
-        "$optimizer" --strip-debug --merge-similar-functions -Oz --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext \
+        # No other features than those that modules are compiled with.
+        "$optimizer" --strip-debug --merge-similar-functions -Oz --enable-bulk-memory --enable-simd --enable-nontrapping-float-to-int --enable-sign-ext \
             --enable-mutable-globals --enable-multivalue --enable-reference-types "$1" -o "$2.new"
         mv "$2.new" "$2"
     else

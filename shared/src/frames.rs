@@ -76,7 +76,8 @@ impl Framer {
 }
 
 fn of_sse<'a>(event: &sse::Event<'a>) -> Frame<'a> {
-    Frame { name: event.name(), data: event.data(), raw: event.raw() }
+    let (name, data) = event.name_and_data();
+    Frame { name, data, raw: event.raw() }
 }
 
 fn of_aws<'a>(message: &eventstream::Message<'a>) -> Frame<'a> {

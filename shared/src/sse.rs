@@ -212,6 +212,35 @@ impl<'a> Event<'a> {
         Some(data)
     }
 
+    /// [`Event::name`] and [`Event::data`], found in one pass.
+    pub fn name_and_data(&self) -> (Option<&'a str>, Option<Cow<'a, str>>) {
+        let (mut name, mut data, mut broken) = (None, None::<Cow<'a, str>>, false);
+        for line in self.lines() {
+            match line.first() {
+                Some(b'd') => {
+                    let Some(value) = field(line, b"data") else { continue };
+                    let Ok(value) = std::str::from_utf8(value) else {
+                        broken = true;
+                        continue;
+                    };
+                    data = Some(match data.take() {
+                        None => Cow::Borrowed(value),
+                        Some(mut data) => {
+                            let joined = data.to_mut();
+                            joined.push('\n');
+                            joined.push_str(value);
+                            data
+                        }
+                    });
+                }
+                Some(b'e') => name = field(line, b"event").or(name),
+                _ => {}
+            }
+        }
+        let name = name.and_then(|name| std::str::from_utf8(name).ok());
+        (name.filter(|name| !name.is_empty()), data.filter(|_| !broken))
+    }
+
     /// False if a `data` field is not UTF-8. Then [`Event::data`] is `None` although there is data.
     pub fn is_utf8(&self) -> bool {
         self.values(b"data").all(|value| std::str::from_utf8(value).is_ok())
@@ -240,13 +269,21 @@ impl<'a> Event<'a> {
 
     /// The values of the fields of this name, in their order.
     fn values(&self, name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.lines().filter_map(move |line| field(line, name))
+    }
+
+    fn lines(&self) -> Lines<'a> {
         let bom = if self.first { self.raw.strip_prefix(BOM) } else { None };
-        let lines = Lines { rest: bom.unwrap_or(self.raw) };
-        lines.filter_map(move |line| match line.strip_prefix(name)? {
-            [] => Some(&[][..]),
-            [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
-            _ => None,
-        })
+        Lines { rest: bom.unwrap_or(self.raw) }
+    }
+}
+
+/// The value of a line that is a field of this name.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    match line.strip_prefix(name)? {
+        [] => Some(&[]),
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        _ => None,
     }
 }
 
@@ -368,9 +405,11 @@ mod tests {
         assert!(matches!(event.data(), Some(Cow::Borrowed("{}"))));
         let event = read(b"event\ndata\ndata:  a\r\ndatax: b\ndata:b: c\nid\nretry");
         assert_eq!((event.name(), event.id(), event.retry()), (None, Some(""), None));
+        assert_eq!(event.name_and_data(), (None, event.data()));
         assert_eq!(event.data().as_deref(), Some("\n a\nb: c"));
         let event = read(b"event: x\ndata: \xFF\n\n");
         assert_eq!((event.data(), event.is_utf8(), event.name()), (None, false, Some("x")));
+        assert_eq!(event.name_and_data(), (Some("x"), None));
         let event = read(b": \xFF\n\n");
         assert_eq!((event.data(), event.is_utf8(), event.name()), (None, true, None));
     }

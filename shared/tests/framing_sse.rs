@@ -23,6 +23,7 @@ struct Seen {
 
 impl Seen {
     fn of(event: &Event<'_>) -> Seen {
+        assert_eq!(event.name_and_data(), (event.name(), event.data()));
         let data = match event.data() {
             Some(data) => Some(Ok(data.into_owned())),
             None if event.is_utf8() => None,
