@@ -41,8 +41,10 @@ pub struct Ask {
     pub tools: bool,
     /// The name of its answer.
     pub key: Key,
+    /// That in hexadecimal digits.
+    pub hex: String,
     /// Whose answers these are.
-    pub tenant: Key,
+    pub tenant: String,
     /// The consumer.
     pub consumer: String,
     /// Its end user, as the request names one.
@@ -159,25 +161,23 @@ impl Ask {
             }
         }
         refuse(policy, cx, &body)?;
-        let mut name = KeyWriter::new();
+        let mut name = KeyWriter::default();
         name.add(policy.generation.as_bytes());
-        name.add(&tenant.0);
-        name.add(format!("{endpoint:?}").as_bytes());
+        name.add(tenant.as_bytes());
+        name.add(api(endpoint));
         name.add(body.model.as_bytes());
         name.add(control.key.as_bytes());
         for fact in [Fact::AllowedModels, Fact::AllowedRegions] {
-            let value = cx.facts.get(cx.host, fact);
-            name.add(&[u8::from(value.is_some())]);
-            name.add(value.unwrap_or_default().as_bytes());
+            // ai-auth states them of who it knows.
+            let value = if consumer.is_empty() { None } else { cx.facts.get(cx.host, fact) };
+            name.add_option(value.as_deref().map(str::as_bytes));
         }
         let versions: &[&str] =
             if endpoint == Endpoint::AnthropicMessages { &VERSIONS } else { &[] };
         for header in versions.iter().copied().chain(policy.vary.iter().map(String::as_str)) {
-            let value = cx.host.header(Map::Request, header);
-            name.add(&[u8::from(value.is_some())]);
-            name.add(&value.unwrap_or_default());
+            name.add_option(cx.host.header(Map::Request, header).as_deref());
         }
-        let mut form = Canonical::default();
+        let mut form = Canonical::of(text.len());
         body.write(policy, &mut form).ok_or(Bypass::Unreadable)?;
         if form.media && !policy.allow.media {
             return Err(Bypass::Media);
@@ -191,20 +191,17 @@ impl Ask {
         let question = question.and_then(|(text, raw)| {
             let mut rest = Canonical::without(raw);
             body.write(policy, &mut rest)?;
-            let mut name = name.clone();
-            name.add(b"question");
-            name.add(&rest.out);
-            Some(Question { text, partition: name.finish() })
+            Some(Question { text, partition: name.finish(&[b"question", &rest.out]) })
         });
-        name.add(b"request");
-        name.add(&form.out);
+        let key = name.finish(&[b"request", &form.out]);
         Ok(Ask {
             endpoint,
             model: body.model,
             stream: body.stream,
             include_usage: body.include_usage,
             tools: body.tools,
-            key: name.finish(),
+            hex: key.hex(),
+            key,
             tenant,
             consumer,
             user: body.user,
@@ -214,8 +211,8 @@ impl Ask {
 }
 
 /// Whose answers a request may get.
-fn tenant(policy: &Policy, cx: &mut Cx<'_>, consumer: &str) -> Option<Key> {
-    let name = match policy.scope {
+fn tenant(policy: &Policy, cx: &mut Cx<'_>, consumer: &str) -> Option<String> {
+    Some(match policy.scope {
         Scope::Shared => "shared".to_owned(),
         _ if consumer.is_empty() => return None,
         Scope::Consumer => format!("consumer {consumer}"),
@@ -229,8 +226,18 @@ fn tenant(policy: &Policy, cx: &mut Cx<'_>, consumer: &str) -> Option<Key> {
                 format!("group {}", groups.join(","))
             }
         }
-    };
-    Some(Key::of(&name))
+    })
+}
+
+/// The word for an API in names.
+fn api(endpoint: Endpoint) -> &'static [u8] {
+    match endpoint {
+        Endpoint::OpenAiChat => b"chat",
+        Endpoint::OpenAiCompletions => b"completions",
+        Endpoint::OpenAiResponses => b"responses",
+        Endpoint::AnthropicMessages => b"messages",
+        _ => b"gemini",
+    }
 }
 
 fn refuse(policy: &Policy, cx: &mut Cx<'_>, body: &Body<'_>) -> Result<(), Bypass> {
@@ -243,10 +250,12 @@ fn refuse(policy: &Policy, cx: &mut Cx<'_>, body: &Body<'_>) -> Result<(), Bypas
     if body.temperature.unwrap_or(1.0) > policy.allow.max_temperature {
         return Err(Bypass::Temperature);
     }
-    if !policy.allow.personal_data && cx.facts.get(cx.host, Fact::Pii).is_some() {
+    let guard = cx.facts.get(cx.host, Fact::Guard);
+    // Without a verdict of prompt-guard's nobody has looked for personal data.
+    if guard.is_some() && !policy.allow.personal_data && cx.facts.get(cx.host, Fact::Pii).is_some()
+    {
         return Err(Bypass::PersonalData);
     }
-    let guard = cx.facts.get(cx.host, Fact::Guard);
     if !policy.allow.flagged && guard.as_deref() == Some("flag") {
         return Err(Bypass::Flagged);
     }
@@ -298,7 +307,17 @@ impl<'a> Body<'a> {
             .collect();
         members.sort_by(|a, b| a.0.cmp(&b.0));
         for (key, value) in members {
-            form.out.extend_from_slice(JsonStr::encode(key).quoted().as_bytes());
+            match key {
+                // It stands so in the document, without an escape.
+                Cow::Borrowed(key) => {
+                    form.out.push(b'"');
+                    form.out.extend_from_slice(key.as_bytes());
+                    form.out.push(b'"');
+                }
+                Cow::Owned(key) => {
+                    form.out.extend_from_slice(JsonStr::encode(key).quoted().as_bytes());
+                }
+            }
             form.out.push(b':');
             form.value(value.get())?;
             form.out.push(b',');

@@ -293,6 +293,7 @@ fn what_is_not_configured_is_not_cached() {
     for (fact, value) in [("pii", "EMAIL"), ("guard", "flag")] {
         let gateway = Gateway::new("{}");
         let mut exchange = exchange_of(&gateway.plugin);
+        gateway.fact("guard", Some("mask"));
         gateway.fact(fact, Some(value));
         send(&mut exchange, &gateway.host, &question("hi").to_string());
         answer(&mut exchange, &gateway.host, 200, "application/json", &reply("x").to_string());
