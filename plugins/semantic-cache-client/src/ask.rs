@@ -1,6 +1,7 @@
 //! What a request asks: its name in the cache, and what decides whether it may be cached.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use serde_json::value::RawValue;
 use shared::facts::Fact;
@@ -15,6 +16,7 @@ use crate::config::Scope;
 use crate::control::Control;
 use crate::key::{Key, KeyWriter};
 use crate::policy::Policy;
+use crate::recent::Recent;
 
 /// Members that ask for tools.
 const TOOLS: [&str; 6] =
@@ -136,36 +138,25 @@ struct Body<'a> {
 }
 
 impl Ask {
-    /// Reads a request.
+    /// Reads a request, unless the same came before.
     pub fn read(
         policy: &Policy,
+        recent: &Recent,
         cx: &mut Cx<'_>,
         control: &Control,
         text: &str,
-    ) -> Result<Ask, Bypass> {
+    ) -> Result<Rc<Ask>, Bypass> {
         let endpoint = cacheable(cx.endpoint).ok_or(Bypass::Endpoint)?;
         if control.no_store {
             return Err(Bypass::NoStore);
         }
         let consumer = cx.facts.get(cx.host, Fact::Consumer).unwrap_or_default();
         let tenant = tenant(policy, cx, &consumer).ok_or(Bypass::NoConsumer)?;
-        let mut body = Body::read(text).ok_or(Bypass::Unreadable)?;
-        if endpoint == Endpoint::Gemini {
-            let path = cx.host.path().unwrap_or_default();
-            let google = GooglePath::of(&path).ok_or(Bypass::Unreadable)?;
-            body.model = google.model.to_owned();
-            body.stream = google.streams();
-            // Without it the stream is one JSON array.
-            if body.stream && !path.contains("alt=sse") {
-                return Err(Bypass::Endpoint);
-            }
-        }
-        refuse(policy, cx, &body)?;
+        refuse_by_facts(policy, cx)?;
         let mut name = KeyWriter::default();
         name.add(policy.generation.as_bytes());
         name.add(tenant.as_bytes());
         name.add(api(endpoint));
-        name.add(body.model.as_bytes());
         name.add(control.key.as_bytes());
         for fact in [Fact::AllowedModels, Fact::AllowedRegions] {
             // ai-auth states them of who it knows.
@@ -177,6 +168,29 @@ impl Ask {
         for header in versions.iter().copied().chain(policy.vary.iter().map(String::as_str)) {
             name.add_option(cx.host.header(Map::Request, header).as_deref());
         }
+        let path = match endpoint {
+            Endpoint::Gemini => cx.host.path().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let mut given = name.clone();
+        given.add(consumer.as_bytes());
+        given.add(path.as_bytes());
+        given.add(&[u8::from(control.exact)]);
+        if let Some(known) = recent.get(given.bytes(), text.as_bytes()) {
+            return Ok(known);
+        }
+        let mut body = Body::read(text).ok_or(Bypass::Unreadable)?;
+        if endpoint == Endpoint::Gemini {
+            let google = GooglePath::of(&path).ok_or(Bypass::Unreadable)?;
+            body.model = google.model.to_owned();
+            body.stream = google.streams();
+            // Without it the stream is one JSON array.
+            if body.stream && !path.contains("alt=sse") {
+                return Err(Bypass::Endpoint);
+            }
+        }
+        refuse(policy, &body)?;
+        name.add(body.model.as_bytes());
         let mut form = Canonical::of(text.len());
         body.write(policy, &mut form).ok_or(Bypass::Unreadable)?;
         if form.media && !policy.allow.media {
@@ -194,7 +208,7 @@ impl Ask {
             Some(Question { text, partition: name.finish(&[b"question", &rest.out]) })
         });
         let key = name.finish(&[b"request", &form.out]);
-        Ok(Ask {
+        let ask = Rc::new(Ask {
             endpoint,
             model: body.model,
             stream: body.stream,
@@ -206,7 +220,9 @@ impl Ask {
             consumer,
             user: body.user,
             question,
-        })
+        });
+        recent.add(given.bytes(), text.as_bytes(), &ask);
+        Ok(ask)
     }
 }
 
@@ -240,7 +256,7 @@ fn api(endpoint: Endpoint) -> &'static [u8] {
     }
 }
 
-fn refuse(policy: &Policy, cx: &mut Cx<'_>, body: &Body<'_>) -> Result<(), Bypass> {
+fn refuse(policy: &Policy, body: &Body<'_>) -> Result<(), Bypass> {
     if body.state {
         return Err(Bypass::State);
     }
@@ -250,6 +266,10 @@ fn refuse(policy: &Policy, cx: &mut Cx<'_>, body: &Body<'_>) -> Result<(), Bypas
     if body.temperature.unwrap_or(1.0) > policy.allow.max_temperature {
         return Err(Bypass::Temperature);
     }
+    Ok(())
+}
+
+fn refuse_by_facts(policy: &Policy, cx: &mut Cx<'_>) -> Result<(), Bypass> {
     let guard = cx.facts.get(cx.host, Fact::Guard);
     // Without a verdict of prompt-guard's nobody has looked for personal data.
     if guard.is_some() && !policy.allow.personal_data && cx.facts.get(cx.host, Fact::Pii).is_some()

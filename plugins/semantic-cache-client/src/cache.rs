@@ -10,6 +10,7 @@ use crate::key::Names;
 use crate::meters::Meters;
 use crate::outbox::{Job, Outbox};
 use crate::policy::Policy;
+use crate::recent::Recent;
 use crate::remote::Request;
 use crate::semantic::{Semantic, Vectors};
 use crate::store::local::{Local, Purge};
@@ -31,6 +32,8 @@ pub struct Cache {
     pub semantic: Option<Semantic>,
     /// What is to be sent to stores.
     pub outbox: Outbox,
+    /// Requests that came before.
+    pub recent: Recent,
     /// Names of consumers and their like.
     pub names: Names,
     /// What is counted.
@@ -60,6 +63,7 @@ impl Cache {
             redis: config.redis.as_ref().map(Redis::new).transpose()?,
             semantic: Semantic::new(config)?,
             outbox: Outbox::default(),
+            recent: Recent::default(),
             names: Names::default(),
             meters: Meters::default(),
             waiting: Cell::new(0),
@@ -117,6 +121,7 @@ impl Cache {
     /// Removes answers and their vectors; how many there were in the proxy's memory.
     pub fn purge(&self, host: &dyn Host, what: &Purge) -> u64 {
         let removed = self.local.purge(host, what);
+        self.recent.purged(self.local.epoch(host));
         if let Some(redis) = &self.redis {
             self.push(host, Job::Purge(redis.remove(what)));
         }

@@ -82,7 +82,7 @@ enum Awaits {
 pub(crate) struct CacheFilter {
     cache: Rc<Cache>,
     control: Control,
-    ask: Option<Ask>,
+    ask: Option<Rc<Ask>>,
     life: Life,
     awaits: Awaits,
     lookup: Option<Lookup>,
@@ -349,7 +349,8 @@ impl Filter for CacheFilter {
             return Flow::Continue;
         }
         self.began = cx.host.now_nanos();
-        let ask = match Ask::read(&self.cache.policy, cx, &self.control, body.text()) {
+        let (policy, recent) = (&self.cache.policy, &self.cache.recent);
+        let ask = match Ask::read(policy, recent, cx, &self.control, body.text()) {
             Ok(ask) => ask,
             Err(why) => return self.bypass(cx, why),
         };
@@ -363,6 +364,7 @@ impl Filter for CacheFilter {
         let key = ask.key;
         self.ask = Some(ask);
         let mut seen = self.cache.local.look(cx.host, &key);
+        self.cache.recent.purged(seen.epoch);
         if let Some(entry) = seen.entry.take()
             && let Some(entry) = self.usable(cx, entry)
         {

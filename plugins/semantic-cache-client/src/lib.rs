@@ -20,6 +20,7 @@ mod lookup;
 pub mod meters;
 pub mod outbox;
 pub mod policy;
+pub mod recent;
 pub mod record;
 pub mod remote;
 pub mod semantic;
