@@ -5,66 +5,22 @@ use std::rc::Rc;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::filter::{
-    BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ResponseHead,
+    BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
 };
 use shared::host::Capability;
 use shared::request::RequestBody;
-use shared::usage::Usage;
 
 use crate::admin;
-use crate::answer::{self, Assembly};
+use crate::answer::Assembly;
 use crate::ask::{Ask, Bypass, cacheable};
 use crate::cache::{Cache, seconds};
 use crate::control::Control;
 use crate::keep::{self, Answer, Purpose};
 use crate::lookup::{Found, Lookup};
 use crate::policy::Life;
-use crate::record::{Age, Entry, Head};
+use crate::record::{Age, Entry};
+use crate::serve::{Verdict, reply, saved};
 use crate::store::local::{Claimed, Fill, Keeping, Seen};
-
-/// How an answer came about, in the header `x-ai-cache` and the fact `cache`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Bypass,
-    Miss,
-    Exact,
-    Semantic,
-    Stale,
-}
-
-impl Verdict {
-    fn name(self) -> &'static str {
-        match self {
-            Verdict::Bypass => "bypass",
-            Verdict::Miss => "miss",
-            Verdict::Exact => "hit-exact",
-            Verdict::Semantic => "hit-semantic",
-            Verdict::Stale => "stale",
-        }
-    }
-
-    /// What counts it, and what has the time that it took.
-    fn meters(self) -> (&'static str, &'static str) {
-        match self {
-            Verdict::Miss => {
-                ("ai_cache_lookups_total|result=miss", "ai_cache_lookup_us|result=miss")
-            }
-            Verdict::Exact => {
-                ("ai_cache_lookups_total|result=hit-exact", "ai_cache_lookup_us|result=hit-exact")
-            }
-            Verdict::Semantic => (
-                "ai_cache_lookups_total|result=hit-semantic",
-                "ai_cache_lookup_us|result=hit-semantic",
-            ),
-            Verdict::Stale => {
-                ("ai_cache_lookups_total|result=stale", "ai_cache_lookup_us|result=stale")
-            }
-            Verdict::Bypass => {
-                ("ai_cache_lookups_total|result=bypass", "ai_cache_lookup_us|result=bypass")
-            }
-        }
-    }
-}
 
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,58 +203,14 @@ impl CacheFilter {
             return self.miss(cx);
         }
         let Entry { head, body } = entry;
-        let Some(reply) = self.reply(cx, &head, body, verdict, similarity) else {
-            return self.miss(cx);
-        };
+        let now = seconds(cx.host);
+        let reply =
+            self.ask.as_ref().and_then(|ask| reply(ask, &head, body, verdict, similarity, now));
+        let Some(reply) = reply else { return self.miss(cx) };
         self.release(cx, true);
         self.looked(cx, verdict);
-        self.saved(cx, &head);
+        saved(&self.cache.meters, cx, &head);
         Flow::Respond(Box::new(reply))
-    }
-
-    /// States and counts what an answer from the cache stands for.
-    fn saved(&self, cx: &mut Cx<'_>, head: &Head) {
-        let usage = Usage {
-            prompt_tokens: head.prompt_tokens,
-            completion_tokens: head.completion_tokens,
-            ..Usage::default()
-        };
-        if let Ok(usage) = serde_json::to_string(&usage) {
-            cx.facts.set(cx.host, Fact::Usage, usage);
-        }
-        if !head.model.is_empty() {
-            cx.facts.set(cx.host, Fact::Model, head.model.clone());
-        }
-        // The tokens are ai-metrics' to count, by the usage stated here.
-        self.cache.meters.count(cx.host, "ai_cache_saved_nanodollars_total", head.cost);
-    }
-
-    fn reply(
-        &self,
-        cx: &mut Cx<'_>,
-        head: &Head,
-        answer: Vec<u8>,
-        verdict: Verdict,
-        similarity: Option<f64>,
-    ) -> Option<Reply> {
-        let ask = self.ask.as_ref()?;
-        let (content_type, body) = if ask.stream {
-            let body = answer::stream(ask.endpoint, &answer, ask.include_usage)?;
-            ("text/event-stream", body)
-        } else {
-            ("application/json", answer)
-        };
-        let age = seconds(cx.host).saturating_sub(head.created);
-        let mut headers = vec![
-            ("content-type".to_owned(), content_type.to_owned()),
-            ("x-ai-cache".to_owned(), verdict.name().to_owned()),
-            ("x-ai-cache-id".to_owned(), head.key.clone()),
-            ("age".to_owned(), age.to_string()),
-        ];
-        if let Some(similarity) = similarity {
-            headers.push(("x-ai-cache-similarity".to_owned(), format!("{similarity:.4}")));
-        }
-        Some(Reply { status: 200, headers, body })
     }
 
     /// Whether an answer of this status is replaced by an old one.
@@ -485,13 +397,14 @@ impl Filter for CacheFilter {
         if self.serves_stale {
             let entry = self.stale.take()?;
             let Entry { head: known, body } = entry;
-            let reply = self.reply(cx, &known, body, Verdict::Stale, None)?;
+            let ask = self.ask.as_ref()?;
+            let reply = reply(ask, &known, body, Verdict::Stale, None, seconds(cx.host))?;
             head.set_status(reply.status);
             for (name, value) in &reply.headers {
                 head.headers.set(name, value);
             }
             self.looked(cx, Verdict::Stale);
-            self.saved(cx, &known);
+            saved(&self.cache.meters, cx, &known);
             return Some(reply.body);
         }
         if matches!(self.answer, Answer::Expected) {

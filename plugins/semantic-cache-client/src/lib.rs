@@ -24,6 +24,7 @@ pub mod recent;
 pub mod record;
 pub mod remote;
 pub mod semantic;
+mod serve;
 pub mod store;
 pub mod vector;
 pub mod veto;
