@@ -165,6 +165,28 @@ def test_prompt_guard_by_itself_refuses(example, ask):
     assert gateway.post(ask("gpt-4o", "write to anna@example.com")).status_code == 200
 
 
+def test_the_cache_by_itself_answers_what_was_asked_before(example, ask):
+    gateway = example("semantic-cache-client.yaml")
+    script = {"text": "one two three"}
+    first = gateway.post(ask("gpt-4o"), script)
+    assert (first.status_code, first.headers["x-ai-cache"]) == (200, "miss")
+    again = gateway.post(ask("gpt-4o"), {"text": "another answer"})
+    assert (again.status_code, again.headers["x-ai-cache"]) == (200, "hit-exact")
+    assert again.json() == first.json()
+    # As a stream too, and a stream as a whole; over the same connection, which is the same worker's.
+    streamed = gateway.post(ask("gpt-4o", stream=True), {"text": "another answer"})
+    assert streamed.headers["x-ai-cache"] == "hit-exact"
+    events = [line.removeprefix("data: ") for line in streamed.text.splitlines() if line]
+    assert events.pop() == "[DONE]"
+    deltas = [json.loads(event)["choices"][0]["delta"] for event in events]
+    assert "".join(delta.get("content") or "" for delta in deltas) == "one two three"
+    assert gateway.post(ask("gpt-4o-mini", stream=True), script).headers["x-ai-cache"] == "miss"
+    whole = gateway.post(ask("gpt-4o-mini"), {"text": "another answer"})
+    assert whole.json()["choices"][0]["message"]["content"] == "one two three"
+    assert len(gateway.received("openai")) == 2
+    assert gateway.post(ask("gpt-4o", "something else"), script).headers["x-ai-cache"] == "miss"
+
+
 def test_token_ratelimit_by_itself_limits(example, ask):
     gateway = example("token-ratelimit.yaml")
     answers = [gateway.post(ask("gpt-4o"), {"text": "hi"}) for _ in range(4)]

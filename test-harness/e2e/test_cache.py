@@ -85,6 +85,35 @@ def test_official_clients_take_what_is_replayed(gateway):
     assert len(gateway.received("gemini")) == 1
 
 
+def test_official_clients_take_whole_what_came_as_a_stream(gateway):
+    root = gateway.stack.base_url.removesuffix("/v1")
+    claude = anthropic.Anthropic(base_url=root, api_key=CLIENT_KEY, max_retries=0)
+    message = {"model": "claude-haiku-4-5", "max_tokens": 50,
+               "messages": [{"role": "user", "content": "secret-prompt: streamed"}]}
+    with claude.messages.stream(**message) as stream:
+        first = stream.get_final_message()
+    again = claude.messages.create(**message)
+    assert again.content[0].text == first.content[0].text != ""
+    assert (again.stop_reason, again.usage.output_tokens) == ("end_turn", first.usage.output_tokens)
+    assert len(gateway.received("anthropic")) == 1
+
+    openai = gateway.client()
+    question = {"model": "gpt-4o", "input": "secret-prompt: streamed"}
+    with openai.responses.stream(**question) as stream:
+        for _ in stream:
+            pass
+        first = stream.get_final_response()
+    again = openai.responses.create(**question)
+    assert again.output_text == first.output_text != "" and again.status == "completed"
+    assert len(gateway.received("openai")) == 1
+
+    google = genai.Client(api_key=CLIENT_KEY, http_options={"base_url": root})
+    question = {"model": "gemini-2.5-flash", "contents": "secret-prompt: streamed"}
+    pieces = [piece.text or "" for piece in google.models.generate_content_stream(**question)]
+    assert google.models.generate_content(**question).text == "".join(pieces) != ""
+    assert len(gateway.received("gemini")) == 1
+
+
 def test_a_hundred_equal_requests_are_one_for_the_provider(gateway, ask):
     # That the same was asked, kept and purged just before changes nothing.
     gateway.post(ask("gpt-4o"))

@@ -36,6 +36,8 @@ pub struct Scenario {
     configuration: Value,
     streamed: bool,
     translated: bool,
+    /// All requests are the same, so that all but the first are answered from the cache.
+    repeated: bool,
 }
 
 /// What one exchange took.
@@ -83,6 +85,7 @@ pub fn scenarios() -> Vec<Scenario> {
         configuration,
         streamed: false,
         translated,
+        repeated: false,
     };
     let mut all: Vec<Scenario> =
         ["ai-metrics", "ai-auth", "prompt-guard", "token-ratelimit", "semantic-cache-client"]
@@ -103,6 +106,8 @@ pub fn scenarios() -> Vec<Scenario> {
         })
         .collect();
     all.extend(streamed);
+    let cache = plain("cache_hit", "semantic-cache-client", policy("semantic-cache-client"), false);
+    all.push(Scenario { repeated: true, ..cache });
     all
 }
 
@@ -163,7 +168,8 @@ impl Scenario {
     fn request(&self, number: usize) -> Request {
         let mut body: Value = serde_json::from_str(BODY).unwrap_or_default();
         // No two are alike, or they would be answered from the cache.
-        let mark = format!(" This is question {number:08}.");
+        let mark = if self.repeated { 0 } else { number };
+        let mark = format!(" This is question {mark:08}.");
         if let Some(Value::String(text)) = body.pointer_mut("/messages/1/content") {
             text.push_str(&mark);
         }

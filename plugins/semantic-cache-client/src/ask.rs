@@ -1,6 +1,7 @@
 //! What a request asks: its name in the cache, and what decides whether it may be cached.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use serde_json::value::RawValue;
 use shared::facts::Fact;
@@ -15,6 +16,7 @@ use crate::config::Scope;
 use crate::control::Control;
 use crate::key::{Key, KeyWriter};
 use crate::policy::Policy;
+use crate::recent::Recent;
 
 /// Members that ask for tools.
 const TOOLS: [&str; 6] =
@@ -41,8 +43,10 @@ pub struct Ask {
     pub tools: bool,
     /// The name of its answer.
     pub key: Key,
+    /// That in hexadecimal digits.
+    pub hex: String,
     /// Whose answers these are.
-    pub tenant: Key,
+    pub tenant: String,
     /// The consumer.
     pub consumer: String,
     /// Its end user, as the request names one.
@@ -134,22 +138,49 @@ struct Body<'a> {
 }
 
 impl Ask {
-    /// Reads a request.
+    /// Reads a request, unless the same came before.
     pub fn read(
         policy: &Policy,
+        recent: &Recent,
         cx: &mut Cx<'_>,
         control: &Control,
         text: &str,
-    ) -> Result<Ask, Bypass> {
+    ) -> Result<Rc<Ask>, Bypass> {
         let endpoint = cacheable(cx.endpoint).ok_or(Bypass::Endpoint)?;
         if control.no_store {
             return Err(Bypass::NoStore);
         }
         let consumer = cx.facts.get(cx.host, Fact::Consumer).unwrap_or_default();
         let tenant = tenant(policy, cx, &consumer).ok_or(Bypass::NoConsumer)?;
+        refuse_by_facts(policy, cx)?;
+        let mut name = KeyWriter::default();
+        name.add(policy.generation.as_bytes());
+        name.add(tenant.as_bytes());
+        name.add(api(endpoint));
+        name.add(control.key.as_bytes());
+        for fact in [Fact::AllowedModels, Fact::AllowedRegions] {
+            // ai-auth states them of who it knows.
+            let value = if consumer.is_empty() { None } else { cx.facts.get(cx.host, fact) };
+            name.add_option(value.as_deref().map(str::as_bytes));
+        }
+        let versions: &[&str] =
+            if endpoint == Endpoint::AnthropicMessages { &VERSIONS } else { &[] };
+        for header in versions.iter().copied().chain(policy.vary.iter().map(String::as_str)) {
+            name.add_option(cx.host.header(Map::Request, header).as_deref());
+        }
+        let path = match endpoint {
+            Endpoint::Gemini => cx.host.path().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let mut given = name.clone();
+        given.add(consumer.as_bytes());
+        given.add(path.as_bytes());
+        given.add(&[u8::from(control.exact)]);
+        if let Some(known) = recent.get(given.bytes(), text.as_bytes()) {
+            return Ok(known);
+        }
         let mut body = Body::read(text).ok_or(Bypass::Unreadable)?;
         if endpoint == Endpoint::Gemini {
-            let path = cx.host.path().unwrap_or_default();
             let google = GooglePath::of(&path).ok_or(Bypass::Unreadable)?;
             body.model = google.model.to_owned();
             body.stream = google.streams();
@@ -158,26 +189,9 @@ impl Ask {
                 return Err(Bypass::Endpoint);
             }
         }
-        refuse(policy, cx, &body)?;
-        let mut name = KeyWriter::new();
-        name.add(policy.generation.as_bytes());
-        name.add(&tenant.0);
-        name.add(format!("{endpoint:?}").as_bytes());
+        refuse(policy, &body)?;
         name.add(body.model.as_bytes());
-        name.add(control.key.as_bytes());
-        for fact in [Fact::AllowedModels, Fact::AllowedRegions] {
-            let value = cx.facts.get(cx.host, fact);
-            name.add(&[u8::from(value.is_some())]);
-            name.add(value.unwrap_or_default().as_bytes());
-        }
-        let versions: &[&str] =
-            if endpoint == Endpoint::AnthropicMessages { &VERSIONS } else { &[] };
-        for header in versions.iter().copied().chain(policy.vary.iter().map(String::as_str)) {
-            let value = cx.host.header(Map::Request, header);
-            name.add(&[u8::from(value.is_some())]);
-            name.add(&value.unwrap_or_default());
-        }
-        let mut form = Canonical::default();
+        let mut form = Canonical::of(text.len());
         body.write(policy, &mut form).ok_or(Bypass::Unreadable)?;
         if form.media && !policy.allow.media {
             return Err(Bypass::Media);
@@ -191,31 +205,30 @@ impl Ask {
         let question = question.and_then(|(text, raw)| {
             let mut rest = Canonical::without(raw);
             body.write(policy, &mut rest)?;
-            let mut name = name.clone();
-            name.add(b"question");
-            name.add(&rest.out);
-            Some(Question { text, partition: name.finish() })
+            Some(Question { text, partition: name.finish(&[b"question", &rest.out]) })
         });
-        name.add(b"request");
-        name.add(&form.out);
-        Ok(Ask {
+        let key = name.finish(&[b"request", &form.out]);
+        let ask = Rc::new(Ask {
             endpoint,
             model: body.model,
             stream: body.stream,
             include_usage: body.include_usage,
             tools: body.tools,
-            key: name.finish(),
+            hex: key.hex(),
+            key,
             tenant,
             consumer,
             user: body.user,
             question,
-        })
+        });
+        recent.add(given.bytes(), text.as_bytes(), &ask);
+        Ok(ask)
     }
 }
 
 /// Whose answers a request may get.
-fn tenant(policy: &Policy, cx: &mut Cx<'_>, consumer: &str) -> Option<Key> {
-    let name = match policy.scope {
+fn tenant(policy: &Policy, cx: &mut Cx<'_>, consumer: &str) -> Option<String> {
+    Some(match policy.scope {
         Scope::Shared => "shared".to_owned(),
         _ if consumer.is_empty() => return None,
         Scope::Consumer => format!("consumer {consumer}"),
@@ -229,11 +242,21 @@ fn tenant(policy: &Policy, cx: &mut Cx<'_>, consumer: &str) -> Option<Key> {
                 format!("group {}", groups.join(","))
             }
         }
-    };
-    Some(Key::of(&name))
+    })
 }
 
-fn refuse(policy: &Policy, cx: &mut Cx<'_>, body: &Body<'_>) -> Result<(), Bypass> {
+/// The word for an API in names.
+fn api(endpoint: Endpoint) -> &'static [u8] {
+    match endpoint {
+        Endpoint::OpenAiChat => b"chat",
+        Endpoint::OpenAiCompletions => b"completions",
+        Endpoint::OpenAiResponses => b"responses",
+        Endpoint::AnthropicMessages => b"messages",
+        _ => b"gemini",
+    }
+}
+
+fn refuse(policy: &Policy, body: &Body<'_>) -> Result<(), Bypass> {
     if body.state {
         return Err(Bypass::State);
     }
@@ -243,10 +266,16 @@ fn refuse(policy: &Policy, cx: &mut Cx<'_>, body: &Body<'_>) -> Result<(), Bypas
     if body.temperature.unwrap_or(1.0) > policy.allow.max_temperature {
         return Err(Bypass::Temperature);
     }
-    if !policy.allow.personal_data && cx.facts.get(cx.host, Fact::Pii).is_some() {
+    Ok(())
+}
+
+fn refuse_by_facts(policy: &Policy, cx: &mut Cx<'_>) -> Result<(), Bypass> {
+    let guard = cx.facts.get(cx.host, Fact::Guard);
+    // Without a verdict of prompt-guard's nobody has looked for personal data.
+    if guard.is_some() && !policy.allow.personal_data && cx.facts.get(cx.host, Fact::Pii).is_some()
+    {
         return Err(Bypass::PersonalData);
     }
-    let guard = cx.facts.get(cx.host, Fact::Guard);
     if !policy.allow.flagged && guard.as_deref() == Some("flag") {
         return Err(Bypass::Flagged);
     }
@@ -298,7 +327,17 @@ impl<'a> Body<'a> {
             .collect();
         members.sort_by(|a, b| a.0.cmp(&b.0));
         for (key, value) in members {
-            form.out.extend_from_slice(JsonStr::encode(key).quoted().as_bytes());
+            match key {
+                // It stands so in the document, without an escape.
+                Cow::Borrowed(key) => {
+                    form.out.push(b'"');
+                    form.out.extend_from_slice(key.as_bytes());
+                    form.out.push(b'"');
+                }
+                Cow::Owned(key) => {
+                    form.out.extend_from_slice(JsonStr::encode(key).quoted().as_bytes());
+                }
+            }
             form.out.push(b':');
             form.value(value.get())?;
             form.out.push(b',');

@@ -6,12 +6,13 @@ use shared::config::{ConfigError, Mode};
 use shared::host::Host;
 
 use crate::config::Config;
+use crate::key::Names;
 use crate::meters::Meters;
 use crate::outbox::{Job, Outbox};
 use crate::policy::Policy;
+use crate::recent::Recent;
 use crate::remote::Request;
 use crate::semantic::{Semantic, Vectors};
-use crate::store::fills::Fills;
 use crate::store::local::{Local, Purge};
 use crate::store::redis::Redis;
 use crate::vector::{Point, Removal};
@@ -31,8 +32,10 @@ pub struct Cache {
     pub semantic: Option<Semantic>,
     /// What is to be sent to stores.
     pub outbox: Outbox,
-    /// Answers that are being fetched.
-    pub fills: Fills,
+    /// Requests that came before.
+    pub recent: Recent,
+    /// Names of consumers and their like.
+    pub names: Names,
     /// What is counted.
     pub meters: Meters,
     /// Requests of this worker that wait for another's answer.
@@ -60,7 +63,8 @@ impl Cache {
             redis: config.redis.as_ref().map(Redis::new).transpose()?,
             semantic: Semantic::new(config)?,
             outbox: Outbox::default(),
-            fills: Fills::default(),
+            recent: Recent::default(),
+            names: Names::default(),
             meters: Meters::default(),
             waiting: Cell::new(0),
         })
@@ -117,6 +121,7 @@ impl Cache {
     /// Removes answers and their vectors; how many there were in the proxy's memory.
     pub fn purge(&self, host: &dyn Host, what: &Purge) -> u64 {
         let removed = self.local.purge(host, what);
+        self.recent.purged(self.local.epoch(host));
         if let Some(redis) = &self.redis {
             self.push(host, Job::Purge(redis.remove(what)));
         }
@@ -127,7 +132,6 @@ impl Cache {
     /// Makes what is to be there before the first request.
     pub fn prepare(&self, host: &dyn Host) {
         self.local.prepare(host);
-        self.fills.prepare(host);
     }
 }
 

@@ -5,44 +5,22 @@ use std::rc::Rc;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::filter::{
-    BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ResponseHead,
+    BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
 };
 use shared::host::Capability;
 use shared::request::RequestBody;
-use shared::usage::Usage;
 
 use crate::admin;
-use crate::answer::{self, Assembly};
+use crate::answer::Assembly;
 use crate::ask::{Ask, Bypass, cacheable};
 use crate::cache::{Cache, seconds};
 use crate::control::Control;
-use crate::keep::{self, Answer};
+use crate::keep::{self, Answer, Purpose};
 use crate::lookup::{Found, Lookup};
 use crate::policy::Life;
 use crate::record::{Age, Entry};
-use crate::store::fills::{Claimed, Fill};
-
-/// How an answer came about, in the header `x-ai-cache` and the fact `cache`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Bypass,
-    Miss,
-    Exact,
-    Semantic,
-    Stale,
-}
-
-impl Verdict {
-    fn name(self) -> &'static str {
-        match self {
-            Verdict::Bypass => "bypass",
-            Verdict::Miss => "miss",
-            Verdict::Exact => "hit-exact",
-            Verdict::Semantic => "hit-semantic",
-            Verdict::Stale => "stale",
-        }
-    }
-}
+use crate::serve::{Verdict, reply, saved};
+use crate::store::local::{Claimed, Fill, Keeping, Seen};
 
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +38,7 @@ enum Awaits {
 pub(crate) struct CacheFilter {
     cache: Rc<Cache>,
     control: Control,
-    ask: Option<Ask>,
+    ask: Option<Rc<Ask>>,
     life: Life,
     awaits: Awaits,
     lookup: Option<Lookup>,
@@ -68,8 +46,10 @@ pub(crate) struct CacheFilter {
     began: u64,
     /// The number of this request's claim.
     claim: Option<u64>,
-    /// Purges before this request.
+    /// The purge before this request that concerned its name, and the last one of all, which counts for
+    /// what is kept elsewhere.
     epoch: u64,
+    all: u64,
     /// What is served if the providers fail.
     stale: Option<Entry>,
     serves_stale: bool,
@@ -88,6 +68,7 @@ impl CacheFilter {
             began: 0,
             claim: None,
             epoch: 0,
+            all: 0,
             stale: None,
             serves_stale: false,
             answer: Answer::Nothing,
@@ -109,13 +90,6 @@ impl CacheFilter {
         cx.refuse(&error)
     }
 
-    /// The fresh answer of this name in the proxy's memory; a stale one is kept for later.
-    fn exact(&mut self, cx: &mut Cx<'_>) -> Option<Entry> {
-        let key = self.ask.as_ref()?.key;
-        let entry = self.cache.local.get(cx.host, &key, seconds(cx.host))?;
-        self.usable(cx, entry)
-    }
-
     fn usable(&mut self, cx: &mut Cx<'_>, entry: Entry) -> Option<Entry> {
         let now = seconds(cx.host);
         match entry.age(now) {
@@ -132,7 +106,7 @@ impl CacheFilter {
     }
 
     /// Nothing in the proxy's memory: the next place.
-    fn after_local(&mut self, cx: &mut Cx<'_>) -> Flow {
+    fn after_local(&mut self, cx: &mut Cx<'_>, seen: Seen) -> Flow {
         let Some(key) = self.ask.as_ref().map(|ask| ask.key) else { return Flow::Continue };
         if !self.control.no_cache
             && let Some(redis) = &self.cache.redis
@@ -141,11 +115,11 @@ impl CacheFilter {
             self.awaits = Awaits::Redis;
             return Flow::Call(Box::new(call));
         }
-        self.after_exact(cx)
+        self.after_exact(cx, Some(seen))
     }
 
     /// There is no answer of this name: is somebody fetching it?
-    fn after_exact(&mut self, cx: &mut Cx<'_>) -> Flow {
+    fn after_exact(&mut self, cx: &mut Cx<'_>, seen: Option<Seen>) -> Flow {
         let stampede = self.cache.policy.stampede;
         let Some(key) = self.ask.as_ref().map(|ask| ask.key) else { return Flow::Continue };
         let waits = stampede.max_wait_ms > 0
@@ -156,7 +130,11 @@ impl CacheFilter {
         if !waits {
             return self.after_fill(cx);
         }
-        match self.cache.fills.claim(cx.host, &key, stampede.max_wait_ms.into()) {
+        let claimed = match seen {
+            Some(Seen { fill: Fill::Somebody, .. }) => Claimed::Others,
+            seen => self.cache.local.claim(cx.host, &key, stampede.max_wait_ms.into(), seen),
+        };
+        match claimed {
             Claimed::Mine(owner) => {
                 self.claim = Some(owner);
                 self.after_fill(cx)
@@ -196,7 +174,7 @@ impl CacheFilter {
             }
             Found::Nothing => self.miss(cx),
             Found::Answer(entry, similarity) => match self.usable(cx, *entry) {
-                Some(entry) => self.hit(cx, &entry, Some(similarity)),
+                Some(entry) => self.hit(cx, entry, Some(similarity)),
                 None => self.miss(cx),
             },
         }
@@ -209,72 +187,30 @@ impl CacheFilter {
 
     fn looked(&self, cx: &mut Cx<'_>, verdict: Verdict) {
         let meters = &self.cache.meters;
-        meters.count(cx.host, &format!("ai_cache_lookups_total|result={}", verdict.name()), 1);
+        let (lookups, took) = verdict.meters();
+        meters.count(cx.host, lookups, 1);
         let micros = cx.host.now_nanos().saturating_sub(self.began) / 1_000;
-        meters.record(cx.host, &format!("ai_cache_lookup_us|result={}", verdict.name()), micros);
+        meters.record(cx.host, took, micros);
         cx.facts.set(cx.host, Fact::Cache, verdict.name());
     }
 
     /// Answers from the cache.
-    fn hit(&mut self, cx: &mut Cx<'_>, entry: &Entry, similarity: Option<f64>) -> Flow {
+    fn hit(&mut self, cx: &mut Cx<'_>, entry: Entry, similarity: Option<f64>) -> Flow {
         let verdict = if similarity.is_some() { Verdict::Semantic } else { Verdict::Exact };
-        let Some(reply) = self.reply(cx, entry, verdict, similarity) else { return self.miss(cx) };
         if !self.cache.enforces() {
             let name = format!("ai_cache_would_hit_total|result={}", verdict.name());
             self.cache.meters.count(cx.host, &name, 1);
             return self.miss(cx);
         }
-        if let (Some(owner), Some(ask)) = (self.claim.take(), &self.ask) {
-            self.cache.fills.release(cx.host, &ask.key, owner, true);
-        }
+        let Entry { head, body } = entry;
+        let now = seconds(cx.host);
+        let reply =
+            self.ask.as_ref().and_then(|ask| reply(ask, &head, body, verdict, similarity, now));
+        let Some(reply) = reply else { return self.miss(cx) };
+        self.release(cx, true);
         self.looked(cx, verdict);
-        self.saved(cx, entry);
+        saved(&self.cache.meters, cx, &head);
         Flow::Respond(Box::new(reply))
-    }
-
-    /// States and counts what an answer from the cache stands for.
-    fn saved(&self, cx: &mut Cx<'_>, entry: &Entry) {
-        let head = &entry.head;
-        let usage = Usage {
-            prompt_tokens: head.prompt_tokens,
-            completion_tokens: head.completion_tokens,
-            ..Usage::default()
-        };
-        if let Ok(usage) = serde_json::to_string(&usage) {
-            cx.facts.set(cx.host, Fact::Usage, usage);
-        }
-        if !head.model.is_empty() {
-            cx.facts.set(cx.host, Fact::Model, head.model.clone());
-        }
-        // The tokens are ai-metrics' to count, by the usage stated here.
-        self.cache.meters.count(cx.host, "ai_cache_saved_nanodollars_total", head.cost);
-    }
-
-    fn reply(
-        &self,
-        cx: &mut Cx<'_>,
-        entry: &Entry,
-        verdict: Verdict,
-        similarity: Option<f64>,
-    ) -> Option<Reply> {
-        let ask = self.ask.as_ref()?;
-        let (content_type, body) = if ask.stream {
-            let body = answer::stream(ask.endpoint, &entry.body, ask.include_usage)?;
-            ("text/event-stream", body)
-        } else {
-            ("application/json", entry.body.clone())
-        };
-        let age = seconds(cx.host).saturating_sub(entry.head.created);
-        let mut headers = vec![
-            ("content-type".to_owned(), content_type.to_owned()),
-            ("x-ai-cache".to_owned(), verdict.name().to_owned()),
-            ("x-ai-cache-id".to_owned(), entry.key()?.hex()),
-            ("age".to_owned(), age.to_string()),
-        ];
-        if let Some(similarity) = similarity {
-            headers.push(("x-ai-cache-similarity".to_owned(), format!("{similarity:.4}")));
-        }
-        Some(Reply { status: 200, headers, body })
     }
 
     /// Whether an answer of this status is replaced by an old one.
@@ -290,7 +226,7 @@ impl CacheFilter {
 
     fn release(&mut self, cx: &mut Cx<'_>, free: bool) {
         if let (Some(owner), Some(ask)) = (self.claim.take(), &self.ask) {
-            self.cache.fills.release(cx.host, &ask.key, owner, free);
+            self.cache.local.release(cx.host, &ask.key, owner, free);
         }
     }
 
@@ -325,7 +261,8 @@ impl Filter for CacheFilter {
             return Flow::Continue;
         }
         self.began = cx.host.now_nanos();
-        let ask = match Ask::read(&self.cache.policy, cx, &self.control, body.text()) {
+        let (policy, recent) = (&self.cache.policy, &self.cache.recent);
+        let ask = match Ask::read(policy, recent, cx, &self.control, body.text()) {
             Ok(ask) => ask,
             Err(why) => return self.bypass(cx, why),
         };
@@ -336,15 +273,21 @@ impl Filter for CacheFilter {
         if self.life.ttl == 0 {
             return self.bypass(cx, Bypass::Rule);
         }
+        let key = ask.key;
         self.ask = Some(ask);
-        match self.exact(cx) {
-            Some(entry) => self.hit(cx, &entry, None),
-            None => {
-                // An answer that was asked for before a purge is not kept after it.
-                self.epoch = self.cache.local.epoch(cx.host);
-                self.after_local(cx)
-            }
+        let mut seen = self.cache.local.look(cx.host, &key);
+        self.cache.recent.purged(seen.epoch);
+        if let Some(entry) = seen.entry.take()
+            && let Some(entry) = self.usable(cx, entry)
+        {
+            return self.hit(cx, entry, None);
         }
+        // An answer that was asked for before a purge is not kept after it.
+        self.epoch = seen.epoch;
+        if self.cache.sends() {
+            self.all = self.cache.local.epoch(cx.host);
+        }
+        self.after_local(cx, seen)
     }
 
     fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
@@ -356,13 +299,14 @@ impl Filter for CacheFilter {
                     _ => None,
                 };
                 // What was purged meanwhile is not to be brought back.
-                let entry = entry.filter(|_| self.cache.local.epoch(cx.host) == self.epoch);
+                let entry = entry.filter(|_| self.cache.local.epoch(cx.host) == self.all);
                 if let (Some(entry), Some(key)) = (&entry, key) {
-                    keep::front(&self.cache, cx.host, &key, entry);
+                    let keeping = Keeping { until: 0, epoch: Some(self.epoch), claim: None };
+                    keep::front(&self.cache, cx.host, &key, entry, keeping);
                 }
                 match entry.and_then(|entry| self.usable(cx, entry)) {
-                    Some(entry) => self.hit(cx, &entry, None),
-                    None => self.after_exact(cx),
+                    Some(entry) => self.hit(cx, entry, None),
+                    None => self.after_exact(cx, None),
                 }
             }
             Awaits::Lookup => {
@@ -376,17 +320,23 @@ impl Filter for CacheFilter {
 
     fn waited(&mut self, cx: &mut Cx<'_>, late: bool) -> Flow {
         let Some(key) = self.ask.as_ref().map(|ask| ask.key) else { return Flow::Continue };
-        let fill = self.cache.fills.look(cx.host, &key);
-        if fill == Fill::Somebody && !late {
+        let mut seen = self.cache.local.look(cx.host, &key);
+        if seen.fill == Fill::Somebody && !late {
             let wait = u64::from(self.cache.policy.stampede.max_wait_ms).saturating_mul(1_000_000);
             return Flow::Wait(self.began.saturating_add(wait));
         }
         self.waits_no_more();
-        if let Some(entry) = self.exact(cx) {
-            return self.hit(cx, &entry, None);
+        if let Some(entry) = seen.entry.take()
+            && let Some(entry) = self.usable(cx, entry)
+        {
+            return self.hit(cx, entry, None);
         }
         // Who had it has gone: this one, or another of those that wait, takes its place.
-        if fill == Fill::Nobody && !late { self.after_exact(cx) } else { self.after_fill(cx) }
+        if seen.fill == Fill::Nobody && !late {
+            self.after_exact(cx, Some(seen))
+        } else {
+            self.after_fill(cx)
+        }
     }
 
     fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
@@ -400,7 +350,7 @@ impl Filter for CacheFilter {
             return Interest::Ignore;
         };
         head.headers.set("x-ai-cache", Verdict::Miss.name());
-        head.headers.set("x-ai-cache-id", &ask.key.hex());
+        head.headers.set("x-ai-cache-id", &ask.hex);
         if head.status == 200 {
             self.answer = match head.kind {
                 BodyKind::EventStream => Answer::Stream(Assembly::new(ask.endpoint), 0),
@@ -446,13 +396,15 @@ impl Filter for CacheFilter {
     ) -> Option<Vec<u8>> {
         if self.serves_stale {
             let entry = self.stale.take()?;
-            let reply = self.reply(cx, &entry, Verdict::Stale, None)?;
+            let Entry { head: known, body } = entry;
+            let ask = self.ask.as_ref()?;
+            let reply = reply(ask, &known, body, Verdict::Stale, None, seconds(cx.host))?;
             head.set_status(reply.status);
             for (name, value) in &reply.headers {
                 head.headers.set(name, value);
             }
             self.looked(cx, Verdict::Stale);
-            self.saved(cx, &entry);
+            saved(&self.cache.meters, cx, &known);
             return Some(reply.body);
         }
         if matches!(self.answer, Answer::Expected) {
@@ -474,13 +426,22 @@ impl Filter for CacheFilter {
             return;
         }
         let mut unkept = false;
-        if outcome == Outcome::Complete && self.cache.local.epoch(cx.host) == self.epoch {
-            let vector = self.lookup.as_ref().and_then(Lookup::vector);
-            keep::keep(&self.cache, cx, ask, self.life, answer, vector, self.epoch);
-            unkept = self.claim.is_some() && !self.cache.local.has(cx.host, &ask.key);
+        if outcome == Outcome::Complete {
+            let purpose = Purpose {
+                ask,
+                life: self.life,
+                vector: self.lookup.as_ref().and_then(Lookup::vector),
+                epoch: self.epoch,
+                all: self.all,
+                claim: self.claim,
+            };
+            if keep::keep(&self.cache, cx, answer, &purpose) {
+                self.claim = None;
+                return;
+            }
+            unkept = true;
         }
-        // Who waits finds the answer. After a client that left, or a purge, the next fetches it; only
-        // one that cannot be kept is not worth waiting for.
+        // After a client that left the next fetches it; only one that cannot be kept is not worth waiting for.
         self.release(cx, unkept);
     }
 }

@@ -173,7 +173,7 @@ impl Lookup {
     /// Looks at the next one.
     fn next(&mut self, cache: &Cache, host: &dyn Host, semantic: &Semantic) -> Found {
         while let Some(near) = self.near.pop() {
-            if let Some(entry) = cache.local.get(host, &near.key, seconds(host)) {
+            if let Some(entry) = cache.local.get(host, &near.key) {
                 if let Some(found) = self.look(cache, host, semantic, near, entry) {
                     return found;
                 }
@@ -200,12 +200,10 @@ impl Lookup {
     ) -> Option<Found> {
         // Stores can be mistaken, or written to by others.
         let partition = self.question.partition.hex();
-        if entry.head.partition.as_deref() != Some(&partition)
-            || entry.age(seconds(host)) != Age::Fresh
-        {
+        let (known, of) = entry.head.question.clone()?;
+        if of != partition || entry.age(seconds(host)) != Age::Fresh {
             return None;
         }
-        let known = entry.head.question.clone()?;
         if cache.policy.semantic.as_ref().is_some_and(|semantic| semantic.veto)
             && let Some(why) = veto::differ(&known, &self.question.text)
         {

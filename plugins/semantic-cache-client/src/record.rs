@@ -1,14 +1,15 @@
-//! What is kept of an answer: a line of facts about it, then the answer as its API has it whole.
+//! What is kept of an answer: facts about it, then the answer as its API has it whole.
 //!
 //! A stream is put together before it is kept, and taken apart again where one is asked for, so the
 //! form in which an answer came does not matter.
 
-use serde::{Deserialize, Serialize};
-
-use crate::key::Key;
+use crate::key::{Key, hex};
 
 /// The form of entries; one of another form is as good as none.
-const FORM: u32 = 1;
+const FORM: u8 = b'3';
+
+/// Hexadecimal digits of a number.
+const NUMBER: usize = 16;
 
 /// An answer that is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,50 +21,29 @@ pub struct Entry {
 }
 
 /// What is known of an answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Head {
-    /// The form.
-    #[serde(rename = "v")]
-    pub(crate) form: u32,
     /// Its name, in hexadecimal digits.
-    #[serde(rename = "k")]
     pub(crate) key: String,
-    /// Whose it is.
-    #[serde(rename = "t")]
-    pub tenant: String,
-    /// The consumer that asked.
-    #[serde(rename = "n")]
-    pub consumer: String,
-    /// Its end user.
-    #[serde(rename = "u")]
-    pub user: String,
+    /// The beginnings of the names of its tenant, of the consumer that asked and of its end user.
+    pub owners: [u64; 3],
     /// When it came, in seconds since the Unix epoch.
-    #[serde(rename = "c")]
     pub created: u64,
     /// Until when it is used.
-    #[serde(rename = "x")]
     pub expires: u64,
     /// Until when it is kept, to be served when providers fail.
-    #[serde(rename = "z")]
     pub stale_until: u64,
-    /// The question, where it can be compared with others.
-    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
-    pub question: Option<String>,
-    /// The name of all but the question.
-    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
-    pub partition: Option<String>,
-    /// The model that answered.
-    #[serde(rename = "m")]
-    pub model: String,
     /// Tokens of the prompt.
-    #[serde(rename = "i")]
     pub prompt_tokens: u64,
     /// Tokens of the answer.
-    #[serde(rename = "o")]
     pub completion_tokens: u64,
     /// What it cost, in billionths of a US dollar.
-    #[serde(rename = "d")]
     pub cost: u64,
+    /// The model that answered.
+    pub model: String,
+    /// Where the question can be compared with others: the question, and the name of all else in
+    /// hexadecimal digits.
+    pub question: Option<(String, String)>,
 }
 
 /// How fresh an entry is.
@@ -80,25 +60,59 @@ pub enum Age {
 impl Entry {
     /// An entry of this name.
     pub fn new(key: &Key, head: Head, body: Vec<u8>) -> Entry {
-        Entry { head: Head { form: FORM, key: key.hex(), ..head }, body }
+        Entry { head: Head { key: key.hex(), ..head }, body }
     }
 
-    /// Its bytes.
+    /// Its bytes: text, as Webdis gives nothing else back. First the form, the name and the numbers, all of
+    /// a fixed length; then, each after its length, the model and the question with its partition; then the
+    /// answer.
     pub fn write(&self) -> Vec<u8> {
-        let mut out = serde_json::to_vec(&self.head).unwrap_or_default();
-        out.push(b'\n');
+        let head = &self.head;
+        let question = head.question.as_ref();
+        let texts = head.model.len() + question.map_or(0, |(text, of)| text.len() + of.len());
+        let mut out = Vec::with_capacity(1 + 64 + 12 * NUMBER + texts + self.body.len());
+        out.push(FORM);
+        out.extend_from_slice(head.key.as_bytes());
+        let [tenant, consumer, user] = head.owners;
+        let times = [head.created, head.expires, head.stale_until];
+        let counts = [head.prompt_tokens, head.completion_tokens, head.cost];
+        for number in [tenant, consumer, user].into_iter().chain(times).chain(counts) {
+            hex(&number.to_be_bytes(), &mut out);
+        }
+        let (text, of) = question.map_or(("", ""), |(text, of)| (text, of));
+        for text in [head.model.as_str(), of, text] {
+            hex(&(text.len() as u64).to_be_bytes(), &mut out);
+            out.extend_from_slice(text.as_bytes());
+        }
         out.extend_from_slice(&self.body);
         out
     }
 
     /// Reads bytes; `None` if they are no entry of this form.
     pub fn read(mut bytes: Vec<u8>) -> Option<Entry> {
-        let line = bytes.iter().position(|byte| *byte == b'\n')?;
-        let head: Head = shared::json::from_bytes(bytes.get(..line)?).ok()?;
-        if head.form != FORM {
-            return None;
+        let mut rest = bytes.strip_prefix(&[FORM])?;
+        let key = text(&mut rest, 64)?;
+        let owners = [number(&mut rest)?, number(&mut rest)?, number(&mut rest)?];
+        let mut head = Head { key, owners, ..Head::default() };
+        for field in [
+            &mut head.created,
+            &mut head.expires,
+            &mut head.stale_until,
+            &mut head.prompt_tokens,
+            &mut head.completion_tokens,
+            &mut head.cost,
+        ] {
+            *field = number(&mut rest)?;
         }
-        bytes.drain(..=line);
+        let mut sized = || {
+            let size = usize::try_from(number(&mut rest)?).ok()?;
+            text(&mut rest, size)
+        };
+        head.model = sized()?;
+        let (of, question) = (sized()?, sized()?);
+        head.question = (!of.is_empty()).then_some((question, of));
+        let start = bytes.len() - rest.len();
+        bytes.drain(..start);
         Some(Entry { head, body: bytes })
     }
 
@@ -124,6 +138,27 @@ impl Entry {
     }
 }
 
+fn text(rest: &mut &[u8], size: usize) -> Option<String> {
+    let (text, after) = rest.split_at_checked(size)?;
+    *rest = after;
+    String::from_utf8(text.to_vec()).ok()
+}
+
+fn number(rest: &mut &[u8]) -> Option<u64> {
+    let (digits, after) = rest.split_first_chunk::<NUMBER>()?;
+    *rest = after;
+    let mut number = 0;
+    for digit in digits {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        number = number << 4 | u64::from(value);
+    }
+    Some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,25 +166,42 @@ mod tests {
     #[test]
     fn an_entry_is_read_as_it_was_written() {
         let key = Key::of("x");
-        let head =
-            Head { expires: 10, stale_until: 20, question: Some("a\nb".into()), ..Head::default() };
-        let entry = Entry::new(&key, head, b"{\n}".to_vec());
-        let read = Entry::read(entry.write()).unwrap();
-        assert_eq!(read, entry);
-        assert!(read.is(&key) && !read.is(&Key::of("y")));
-        assert_eq!(
-            [9, 10, 19, 20].map(|now| read.age(now)),
-            [Age::Fresh, Age::Stale, Age::Stale, Age::Dead]
-        );
+        let question = Some(("a\nb é".to_owned(), Key::of("p").hex()));
+        for question in [None, question] {
+            let head = Head {
+                owners: [1, u64::MAX, 3],
+                created: 5,
+                expires: 10,
+                stale_until: 20,
+                prompt_tokens: 6,
+                completion_tokens: 7,
+                cost: 8,
+                model: "größer".into(),
+                question,
+                ..Head::default()
+            };
+            let entry = Entry::new(&key, head, b"{\n}".to_vec());
+            let read = Entry::read(entry.write()).unwrap();
+            assert_eq!(read, entry);
+            assert!(read.is(&key) && !read.is(&Key::of("y")));
+            assert_eq!(
+                [9, 10, 19, 20].map(|now| read.age(now)),
+                [Age::Fresh, Age::Stale, Age::Stale, Age::Dead]
+            );
+        }
     }
 
     #[test]
     fn what_is_no_entry_is_not_read() {
-        let other =
-            String::from_utf8(Entry::new(&Key::of("x"), Head::default(), Vec::new()).write());
-        let other = other.unwrap().replace("\"v\":1", "\"v\":2");
-        for bytes in [b"".as_slice(), b"{}\n", b"{}", b"\n\n", other.as_bytes(), b"\xff\n"] {
-            assert_eq!(Entry::read(bytes.to_vec()), None);
+        let whole = Entry::new(&Key::of("x"), Head::default(), Vec::new()).write();
+        for size in 0..whole.len() {
+            assert_eq!(Entry::read(whole[..size].to_vec()), None, "{size}");
         }
+        for at in [0, 70, whole.len() - 1] {
+            let mut other = whole.clone();
+            other[at] = b'~';
+            assert_eq!(Entry::read(other), None, "{at}");
+        }
+        assert_eq!(Entry::read(b"{}\n".to_vec()), None);
     }
 }

@@ -2,11 +2,14 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+use std::rc::Rc;
+
 use proptest::prelude::*;
 use semantic_cache_client::ask::Ask;
 use semantic_cache_client::config::Config;
 use semantic_cache_client::control::Control;
 use semantic_cache_client::policy::Policy;
+use semantic_cache_client::recent::Recent;
 use serde_json::{Value, json};
 use shared::config::parse;
 use shared::facts::{Fact, Facts};
@@ -21,6 +24,10 @@ const PATHS: [&str; 5] = [
     "/v1beta/models/g:generateContent",
     "/v1/completions",
 ];
+
+thread_local! {
+    static RECENT: Recent = Recent::default();
+}
 
 /// All that a request can differ in.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,7 +114,7 @@ impl Request {
         body
     }
 
-    fn ask(&self, text: &str) -> Ask {
+    fn ask(&self, text: &str) -> Rc<Ask> {
         let config: Config = parse(
             br#"{"cache":{"tools":true,"max_temperature":2},
                 "semantic":{"embedder":{"kind":"tei","service":{"upstream":"u"}}}}"#,
@@ -118,7 +125,18 @@ impl Request {
         let mut facts = Facts::default();
         facts.set(&host, Fact::Consumer, format!("c{}", self.consumer));
         let mut cx = Cx::new(&host, &mut facts, Endpoint::of(PATHS[self.path]));
-        Ask::read(&policy, &mut cx, &Control::default(), text).unwrap()
+        // The names of all requests are made anew, and found among those before.
+        let mut read = |recent: &Recent| {
+            Ask::read(&policy, recent, &mut cx, &Control::default(), text).unwrap()
+        };
+        let anew = read(&Recent::default());
+        let known = RECENT.with(|recent| {
+            read(recent);
+            read(recent)
+        });
+        assert_eq!(known.key, anew.key);
+        assert_eq!((&known.model, &known.consumer), (&anew.model, &anew.consumer));
+        anew
     }
 }
 

@@ -251,6 +251,39 @@ fn what_differs_in_anything_is_not_shared() {
 }
 
 #[test]
+fn a_request_that_came_before_is_still_judged_by_what_is_known_of_it_now() {
+    let gateway = Gateway::new(r#"{"rules":[{"consumers":["eve"],"ttl":0}],"scope":"shared"}"#);
+    gateway.ask(&question("hi"), &reply("x"));
+    assert!(gateway.hits(&question("hi")) && gateway.hits(&question("hi")));
+    gateway.consumer("eve");
+    assert!(!gateway.hits(&question("hi")), "a rule of another consumer");
+    gateway.consumer("ann");
+    for (name, value) in [("cache-control", "no-store"), ("x-ai-cache-key", "mine")] {
+        gateway.header(name, value);
+        assert!(!gateway.hits(&question("hi")), "{name}");
+        gateway.plain();
+    }
+    for (fact, value) in [("allowed_models", "m"), ("allowed_regions", "eu")] {
+        gateway.fact(fact, Some(value));
+        assert!(!gateway.hits(&question("hi")), "{fact}");
+        gateway.fact(fact, None);
+    }
+    let flagged = |guard: &str, pii: Option<&str>| {
+        gateway.host.sent.replace(None);
+        gateway.fact("guard", Some(guard));
+        gateway.fact("pii", pii);
+        let mut exchange = exchange_of(&gateway.plugin);
+        let went = send(&mut exchange, &gateway.host, &question("hi").to_string());
+        exchange.done(&gateway.host);
+        gateway.fact("pii", None);
+        went
+    };
+    assert!(flagged("flag", None) && flagged("mask", Some("EMAIL")) && !flagged("pass", None));
+    gateway.fact("guard", None);
+    assert!(gateway.hits(&question("hi")));
+}
+
+#[test]
 fn nobody_in_particular_is_not_cached() {
     let gateway = Gateway::new("{}");
     gateway.fact("consumer", None);
@@ -293,6 +326,7 @@ fn what_is_not_configured_is_not_cached() {
     for (fact, value) in [("pii", "EMAIL"), ("guard", "flag")] {
         let gateway = Gateway::new("{}");
         let mut exchange = exchange_of(&gateway.plugin);
+        gateway.fact("guard", Some("mask"));
         gateway.fact(fact, Some(value));
         send(&mut exchange, &gateway.host, &question("hi").to_string());
         answer(&mut exchange, &gateway.host, 200, "application/json", &reply("x").to_string());

@@ -16,16 +16,17 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// A value; empty if there is none.
-    pub fn get(&self, host: &dyn Host, name: &str) -> Vec<u8> {
-        self.read(host, name).0
-    }
-
-    fn read(&self, host: &dyn Host, name: &str) -> (Vec<u8>, u32) {
+    /// A value, empty if there is none, and its version.
+    pub fn read(&self, host: &dyn Host, name: &str) -> (Vec<u8>, u32) {
         if !host.can(Capability::SharedData) {
             return (self.own.borrow().get(name).cloned().unwrap_or_default(), 0);
         }
         host.shared(name).map_or((Vec::new(), 0), |shared| (shared.value, shared.version))
+    }
+
+    /// A value; empty if there is none.
+    pub fn get(&self, host: &dyn Host, name: &str) -> Vec<u8> {
+        self.read(host, name).0
     }
 
     /// Sets a value, whatever it was.
@@ -65,10 +66,15 @@ impl Memory {
             let (value, version) = self.read(host, name);
             let (changed, result) = change(value);
             let Some(changed) = changed else { return result };
-            match self.write(host, name, &changed, version) {
-                Err(HostError::CAS_MISMATCH) if tries < TRIES => tries += 1,
-                _ => return result,
+            if self.swap(host, name, &changed, version) || tries >= TRIES {
+                return result;
             }
+            tries += 1;
         }
+    }
+
+    /// Sets a value if it still is of this version; false if another worker was faster.
+    pub fn swap(&self, host: &dyn Host, name: &str, value: &[u8], version: u32) -> bool {
+        self.write(host, name, value, version) != Err(HostError::CAS_MISMATCH)
     }
 }

@@ -1,6 +1,6 @@
 //! Where answers are.
 
-pub mod fills;
+pub mod index;
 pub mod local;
 pub mod memory;
 pub mod redis;

@@ -67,15 +67,16 @@ impl Redis {
         entry.is(key).then_some(entry)
     }
 
-    /// The request that keeps an answer.
-    pub fn put(&self, key: &Key, entry: &Entry, now: u64) -> Option<Request> {
+    /// The request that keeps an answer, whose tenant, consumer and end user these are.
+    pub fn put(&self, key: &Key, entry: &Entry, owners: &[Key; 3], now: u64) -> Option<Request> {
         let text = String::from_utf8(entry.write()).ok()?;
         let seconds = entry.head.stale_until.saturating_sub(now).max(1).to_string();
+        let [tenant, consumer, user] = owners.map(|owner| owner.hex());
         let sets = [
             self.name(key),
-            self.set("tenant", &entry.head.tenant),
-            self.set("consumer", &entry.head.consumer),
-            self.set("user", &entry.head.user),
+            self.set("tenant", &tenant),
+            self.set("consumer", &consumer),
+            self.set("user", &user),
         ];
         let mut words = vec!["EVAL".to_owned(), PUT.into(), sets.len().to_string()];
         words.extend(sets);

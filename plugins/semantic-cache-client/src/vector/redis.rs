@@ -40,12 +40,12 @@ impl VectorSet {
 
 /// A name of a query: what is found for another with the same name is found for this one too.
 fn digest(query: &Query<'_>) -> String {
-    let mut name = KeyWriter::new();
+    let mut name = KeyWriter::default();
     name.add(&query.partition.0);
     for number in query.vector {
         name.add(&number.to_le_bytes());
     }
-    name.finish().hex()
+    name.finish(&[]).hex()
 }
 
 impl VectorStore for VectorSet {
