@@ -104,9 +104,6 @@ impl Policy {
             let treatment = config.pii.entities.get(name).copied().unwrap_or(Treatment::Mask);
             custom.push((name.clone(), expression(pattern, &path)?, treatment));
         }
-        let built = |error: aho_corasick::BuildError, path: &str| {
-            ConfigError::new(path, format!("is too much: {error}"))
-        };
         let rules = all_rules(&config)?;
         let answers = answers(&config, &rules, &custom)?;
         let threshold = config.injection.threshold.unwrap_or(config.injection.profile.block());
@@ -128,7 +125,7 @@ impl Policy {
             moderation: config.moderation.map(Moderation::new).transpose()?,
             roles: config.injection.roles,
             last_messages: config.injection.last_messages,
-            scanner: Scanner::new(entities).map_err(|error| built(error, "pii"))?,
+            scanner: Scanner::new(entities),
             treatments,
             custom,
             hash_key: config.pii.hash_key,
@@ -451,10 +448,7 @@ fn answers(
         true => None,
         false => {
             hold = hold.max(HOLD_PII);
-            let scanner = Scanner::new(treatments.keys().copied().collect());
-            let built =
-                |error| ConfigError::new("answers.entities", format!("is too much: {error}"));
-            Some(scanner.map_err(built)?)
+            Some(Scanner::new(treatments.keys().copied().collect()))
         }
     };
     Ok(Some(Answers { scanner, treatments, custom, injection, hold }))

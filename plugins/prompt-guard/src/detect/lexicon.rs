@@ -1,6 +1,6 @@
 //! The words of `words.txt`, and where they stand in a text.
 
-use super::tokens::{SEED, Token, step, tokens};
+use super::tokens::{SEED, Token, shape, step, tokens};
 use crate::normalise;
 
 static WORDS: &str = include_str!("words.txt");
@@ -49,6 +49,8 @@ pub struct Hit {
 #[derive(Debug)]
 struct Phrase {
     class: Class,
+    /// What it is found by: the hash of its first word, or of that word's stem.
+    key: u64,
     /// Hashes of its words; of the last one only if it is whole.
     words: Vec<u64>,
     /// What the last word begins with, if it may go on.
@@ -79,7 +81,7 @@ impl Default for Lexicon {
 impl Lexicon {
     /// Reads the phrases.
     pub fn new() -> Lexicon {
-        let mut phrases: Vec<(u64, Phrase)> = Vec::new();
+        let mut phrases: Vec<Phrase> = Vec::new();
         let mut vocabulary: Vec<Box<str>> = Vec::new();
         let mut class = None;
         let mut words = Vec::new();
@@ -116,10 +118,10 @@ impl Lexicon {
         for line in VOCABULARY.lines().filter(|line| !line.starts_with('#')) {
             vocabulary.extend(line.split_ascii_whitespace().map(Box::from));
         }
-        phrases.sort_by_key(|(key, _)| *key);
+        phrases.sort_by_key(|phrase| phrase.key);
         let mut first = Table::new(phrases.len());
-        for (at, (key, _)) in phrases.iter().enumerate().rev() {
-            first.put(*key, at as u64);
+        for (at, phrase) in phrases.iter().enumerate().rev() {
+            first.put(phrase.key, at as u64);
         }
         let mut shapes = Table::new(vocabulary.len());
         let mut known = Table::new(vocabulary.len());
@@ -128,11 +130,11 @@ impl Lexicon {
             for word in &words {
                 known.put(word.hash, 0);
                 if word.letters >= 4 {
-                    shapes.put(word.shape, at as u64);
+                    let letters = text.get(word.start..word.end).unwrap_or_default();
+                    shapes.put(shape(letters), at as u64);
                 }
             }
         }
-        let phrases = phrases.into_iter().map(|(_, phrase)| phrase).collect();
         Lexicon { phrases, first, shapes, known, vocabulary }
     }
 
@@ -188,11 +190,11 @@ impl Lexicon {
     }
 
     /// The word that a scrambled one is: the same first and last letter, the others in another order.
-    pub fn unscrambled(&self, word: &Token) -> Option<&str> {
+    pub fn unscrambled(&self, text: &str, word: &Token) -> Option<&str> {
         if word.letters < 4 || word.dense || word.digits > 0 || self.knows(word.hash) {
             return None;
         }
-        let at = self.shapes.get(word.shape)?;
+        let at = self.shapes.get(shape(text.get(word.start..word.end)?))?;
         self.vocabulary.get(usize::try_from(at).ok()?).map(|text| &**text)
     }
 }
@@ -208,8 +210,8 @@ fn stem_key(stem: u64) -> u64 {
     stem.rotate_left(32) ^ 0x5151
 }
 
-/// A phrase and the key of its first word. Leaves its words in `words`.
-fn phrase(class: Class, text: &str, words: &mut Vec<Token>) -> Option<(u64, Phrase)> {
+/// A phrase. Leaves its words in `words`.
+fn phrase(class: Class, text: &str, words: &mut Vec<Token>) -> Option<Phrase> {
     let (text, goes_on) = match text.strip_suffix('*') {
         Some(text) => (text, true),
         None => (text, false),
@@ -221,28 +223,19 @@ fn phrase(class: Class, text: &str, words: &mut Vec<Token>) -> Option<(u64, Phra
     let whole = words.len() - usize::from(goes_on);
     let phrase = Phrase {
         class,
+        key,
         words: words.iter().take(whole).map(|word| word.hash).collect(),
         open,
         before: text.get(..first.start)?.trim().to_owned(),
         after: text.get(last.end..)?.trim().to_owned(),
     };
-    (key != stem_key(0)).then_some((key, phrase))
+    (key != stem_key(0)).then_some(phrase)
 }
 
 impl Phrase {
-    fn key_is(&self, key: u64, word: &Token) -> bool {
-        match self.words.first() {
-            Some(first) => *first == key,
-            None => {
-                key == stem_key(word.stem)
-                    && self.open.as_ref().is_some_and(|open| stem_of(open) == word.stem)
-            }
-        }
-    }
-
     fn fits(&self, text: &str, words: &[Token], key: u64) -> Fit {
         let Some(begin) = words.first() else { return Fit::Past };
-        if !self.key_is(key, begin) {
+        if self.key != key {
             return Fit::Past;
         }
         let mut end = begin.start;
@@ -264,24 +257,14 @@ impl Phrase {
             }
             end = word.end;
         }
-        let signed = |text: Option<&str>, sign: &str, ends: bool| {
-            sign.is_empty()
-                || text.is_some_and(|text| {
-                    if ends { text.trim_end().ends_with(sign) } else { text.starts_with(sign) }
-                })
-        };
-        let near = begin.start.saturating_sub(16);
-        let near = (near..=begin.start).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        let good = signed(text.get(near..begin.start), &self.before, true)
-            && signed(text.get(end..), &self.after, false);
+        let good = (self.before.is_empty() || {
+            let near = begin.start.saturating_sub(16);
+            let near = (near..=begin.start).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let before = text.get(near..begin.start).unwrap_or_default();
+            before.trim_end().ends_with(&self.before)
+        }) && text.get(end..).is_some_and(|rest| rest.starts_with(&self.after));
         if good { Fit::Yes(begin.start, end) } else { Fit::No }
     }
-}
-
-fn stem_of(text: &str) -> u64 {
-    let mut words = Vec::with_capacity(1);
-    tokens(text, &mut words);
-    words.first().map_or(0, |word| word.stem)
 }
 
 /// A hash table of what is hashed already, never full.
@@ -370,9 +353,10 @@ mod tests {
     fn scrambled_words_are_known_by_their_letters() {
         let lexicon = Lexicon::new();
         let mut words = Vec::new();
-        tokens("instrcution instruction qwertyuiop", &mut words);
-        assert_eq!(lexicon.unscrambled(&words[0]), Some("instruction"));
-        assert_eq!(lexicon.unscrambled(&words[1]), None);
-        assert_eq!(lexicon.unscrambled(&words[2]), None);
+        let text = "instrcution instruction qwertyuiop";
+        tokens(text, &mut words);
+        assert_eq!(lexicon.unscrambled(text, &words[0]), Some("instruction"));
+        assert_eq!(lexicon.unscrambled(text, &words[1]), None);
+        assert_eq!(lexicon.unscrambled(text, &words[2]), None);
     }
 }

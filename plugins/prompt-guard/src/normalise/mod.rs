@@ -26,7 +26,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     let mut alike = false;
     let mut rest = text;
     while !rest.is_empty() {
-        let same = rest.find(|c| !is_stable(c)).unwrap_or(rest.len());
+        let same = stable(rest);
         let (stable, more) = rest.split_at_checked(same).unwrap_or((rest, ""));
         out.push_str(stable);
         let odd = more.find(is_stable).unwrap_or(more.len());
@@ -45,6 +45,24 @@ pub fn plain(text: &str) -> Cow<'_, str> {
         out = out.chars().map(look_alike).collect();
     }
     Cow::Owned(out)
+}
+
+/// The length of what a text begins with that is the same in every form.
+fn stable(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            0..=0x7f => at += 1,
+            // U+4000 to U+9FFF.
+            0xe4..=0xe9 => at += 3,
+            _ => match text.get(at..).and_then(|rest| rest.chars().next()) {
+                Some(c) if is_stable(c) => at += c.len_utf8(),
+                _ => return at,
+            },
+        }
+    }
+    at
 }
 
 /// What is the same in every form: ASCII and the letters of Chinese, Japanese and Korean.

@@ -46,7 +46,7 @@ pub fn readings(text: &str, words: &[Token], lexicon: &Lexicon) -> Vec<Reading> 
         }
     };
     add("comment", comments(text));
-    let signs = Signs::of(words, lexicon);
+    let signs = Signs::of(text, words, lexicon);
     if signs.spaced {
         add("spaced", Some(joined(text, lexicon)));
     }
@@ -75,7 +75,7 @@ struct Signs {
 }
 
 impl Signs {
-    fn of(words: &[Token], lexicon: &Lexicon) -> Signs {
+    fn of(text: &str, words: &[Token], lexicon: &Lexicon) -> Signs {
         let (mut parted, mut single, mut mixed, mut scrambled) = (0, 0, 0, 0);
         let (mut unknown, mut long) = (0, 0);
         for word in words {
@@ -92,7 +92,7 @@ impl Signs {
             long += 1;
             if !lexicon.knows(word.hash) {
                 unknown += 1;
-                scrambled += usize::from(lexicon.unscrambled(word).is_some());
+                scrambled += usize::from(lexicon.unscrambled(text, word).is_some());
             }
         }
         Signs {
@@ -176,9 +176,24 @@ fn runs(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+#[inline(always)]
 fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_')
+    BASE64.get(usize::from(byte)) == Some(&true)
 }
+
+/// The characters of base64, of both alphabets.
+// The index is below the length, and the block runs when it is compiled.
+#[allow(clippy::indexing_slicing)]
+const BASE64: [bool; 256] = {
+    let mut known = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        known[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
+        byte += 1;
+    }
+    known
+};
 
 /// What stands in comments of HTML, which a page does not show.
 fn comments(text: &str) -> Option<String> {
@@ -311,7 +326,7 @@ fn unscrambled(text: &str, words: &[Token], lexicon: &Lexicon) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for word in words {
-        let Some(known) = lexicon.unscrambled(word) else { continue };
+        let Some(known) = lexicon.unscrambled(text, word) else { continue };
         out.push_str(text.get(done..word.start).unwrap_or_default());
         out.push_str(known);
         done = word.end;

@@ -5,13 +5,13 @@
 
 use super::Found;
 use super::bytes::{Number, luhn};
-use super::context::{Reach, near};
+use super::context::{Reach, Words, near};
 use super::entity::Entity;
 
-const CONTEXT: [&str; 12] = [
+const CONTEXT: Words = Words::new(&[
     "card", "credit", "debit", "visa", "maestro", "cc", "pan", "pay", "卡", "karte", "tarjeta",
     "carte",
-];
+]);
 const REACH: Reach = Reach { before: 32, after: 8 };
 
 /// A card at this number.

@@ -3,7 +3,7 @@
 
 use super::Found;
 use super::bytes::{Number, at, before, is_day, is_word, run};
-use super::context::{Reach, near};
+use super::context::{Reach, Words, near};
 use super::entity::Entity;
 
 /// The first two digits of an identity card: provinces, and where residents of Hong Kong, Macao and
@@ -110,7 +110,7 @@ pub(super) fn uscc(text: &[u8], start: usize) -> Option<Found> {
     })
 }
 
-const PASSPORT_WORDS: [&str; 5] = ["护照", "護照", "passport", "通行证", "通行證"];
+const PASSPORT_WORDS: Words = Words::new(&["护照", "護照", "passport", "通行证", "通行證"]);
 
 /// A passport: `E12345678`, `EA1234567`, and the passes for Hong Kong and Macao. `digits` is where its
 /// digits begin.
@@ -163,7 +163,7 @@ pub(super) fn plate(text: &[u8], letter: usize) -> Option<Found> {
     }
     let legal = !rest.iter().any(|byte| matches!(byte, b'I' | b'O'));
     let numbered = rest.iter().any(u8::is_ascii_digit)
-        || near(text, start, end, Reach { before: 18, after: 18 }, &["车", "牌"]);
+        || near(text, start, end, Reach { before: 18, after: 18 }, &Words::new(&["车", "牌"]));
     (legal && numbered && !is_word(at(text, end))).then_some(Found {
         entity: Entity::CnPlate,
         start,

@@ -1,8 +1,8 @@
 //! Personal data, payment data, health data and secrets, found by their form, their checksums and the
 //! words next to them.
 //!
-//! One pass over the bytes stops only at digits, `@` and a few signs; a second one, by an automaton,
-//! finds the marks of keys and the words of health data. What is then looked at around such a place is
+//! One pass over the bytes stops only at digits, `@` and a few signs; a second one, in steps of
+//! up to two, finds the marks of keys and the words of health data. What is then looked at around such a place is
 //! bounded, so the cost is linear in the length of the text whatever it holds. Offsets are bytes.
 
 mod banking;
@@ -13,6 +13,7 @@ mod context;
 mod email;
 mod entity;
 mod health;
+mod marks;
 mod national;
 mod network;
 mod phone;
@@ -20,11 +21,10 @@ mod secrets;
 mod western;
 mod wide;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
 pub use entity::{Entities, Entity};
 
 use bytes::{Number, at, before, is_word, run, run_back};
+use marks::Marks;
 use secrets::Form;
 
 /// What was found where, in bytes of the text.
@@ -45,8 +45,8 @@ pub const LOOK_BEHIND: usize = 64;
 #[derive(Debug)]
 pub struct Scanner {
     entities: Entities,
-    marks: AhoCorasick,
-    /// What each of the automaton's patterns is.
+    marks: Marks,
+    /// What each of the marks is.
     kinds: Vec<Mark>,
 }
 
@@ -58,11 +58,7 @@ enum Mark {
 
 impl Scanner {
     /// A scanner for these kinds.
-    ///
-    /// # Errors
-    ///
-    /// Never in practice: the automaton's patterns are fixed.
-    pub fn new(entities: Entities) -> Result<Scanner, aho_corasick::BuildError> {
+    pub fn new(entities: Entities) -> Scanner {
         let mut patterns = Vec::new();
         let mut kinds = Vec::new();
         if entities.has(Entity::Secret) {
@@ -78,12 +74,7 @@ impl Scanner {
                 kinds.push(Mark::Health);
             }
         }
-        let marks = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(&patterns)?;
-        Ok(Scanner { entities, marks, kinds })
+        Scanner { entities, marks: Marks::new(patterns), kinds }
     }
 
     /// Everything that is found, in order, without overlaps: of two the one that begins first, of those
@@ -123,25 +114,23 @@ impl Scanner {
         if self.kinds.is_empty() {
             return;
         }
-        let mut end = 0;
-        for hit in self.marks.find_iter(text) {
-            if hit.start() < end {
-                continue;
-            }
-            let hit_at = (hit.start(), hit.end());
-            let one = match self.kinds.get(hit.pattern().as_usize()) {
+        let mut from = 0;
+        while let Some(hit) = self.marks.find(text, from) {
+            let one = match self.kinds.get(hit.number) {
                 Some(Mark::Secret(mark, form)) => {
-                    let bytes = text.get(hit.start()..hit.end()).unwrap_or_default();
+                    let bytes = text.get(hit.start..hit.end).unwrap_or_default();
                     let same = *form == Form::Assigned || mark.as_bytes() == bytes;
-                    if same { secrets::find(text, hit_at.0, hit_at.1, *form) } else { None }
+                    if same { secrets::find(text, hit.start, hit.end, *form) } else { None }
                 }
-                Some(Mark::Health) if !before(text, hit.start()).is_ascii_alphabetic() => {
-                    health::find(text, hit.start(), hit.len())
+                Some(Mark::Health) if !before(text, hit.start).is_ascii_alphabetic() => {
+                    health::find(text, hit.start, hit.end - hit.start)
                 }
                 _ => None,
             };
+            from = hit.end;
             if let Some(one) = one {
-                end = one.end;
+                // Marks within it, or where it ends, are part of what was found.
+                from = from.max(one.end);
                 found.push(one);
             }
         }
@@ -149,13 +138,11 @@ impl Scanner {
 
     fn scan_signs(&self, text: &[u8], found: &mut Vec<Found>) {
         let mut place = 0;
-        while let Some(rest) = text.get(place..) {
-            let Some(skip) =
-                rest.iter().position(|byte| SIGNS.get(usize::from(*byte)) == Some(&true))
-            else {
-                return;
-            };
-            place += skip;
+        while let Some(byte) = text.get(place) {
+            if SIGNS.get(usize::from(*byte)) != Some(&true) {
+                place += 1;
+                continue;
+            }
             match self.at_sign(text, place) {
                 Some(one) => {
                     place = one.end.max(place + 1);
@@ -205,6 +192,11 @@ impl Scanner {
             return None;
         }
         let number = Number::read(text, place);
+        let bracket = at(text, number.end) == b'(' || at(text, number.end + 1) == b'(';
+        if number.len < 4 && !bracket {
+            // Less than an address has, which is the shortest of all.
+            return None;
+        }
         let one = china::uscc(text, place)
             .or_else(|| china::id_card(text, place, &number))
             .or_else(|| cards::find(text, place, &number))

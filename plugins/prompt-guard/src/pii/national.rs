@@ -5,7 +5,7 @@
 
 use super::Found;
 use super::bytes::{Number, at, before, is_day, is_word, run_back};
-use super::context::{Reach, near};
+use super::context::{Reach, Words, near};
 use super::entity::Entity;
 
 /// Whether digits have a form's checksum.
@@ -16,7 +16,8 @@ const NEAR: Reach = Reach { before: 40, after: 0 };
 /// A number of digits only.
 pub(super) fn find(text: &[u8], start: usize, number: &Number) -> Option<Found> {
     let d = number.digits();
-    let named = |words: &[&str]| near(text, start, number.end, NEAR, words);
+    let named =
+        |words: &'static [&'static str]| near(text, start, number.end, NEAR, &Words::new(words));
     let fits = match (number.groups(), d.len()) {
         // Brazil: 123.456.789-09.
         ([3, 3, 3, 2] | [11], 11) if cpf(d) => number.count == 4 || named(&["cpf"]),

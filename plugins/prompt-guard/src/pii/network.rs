@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Found;
 use super::bytes::{at, before, is_word, run, run_back};
-use super::context::{Reach, near};
+use super::context::{Reach, Words, near};
 use super::entity::Entity;
 
-const VERSION_WORDS: [&str; 8] =
-    ["version", "ver", "v", "release", "build", "版本", "firmware", "section"];
+const VERSION_WORDS: Words =
+    Words::new(&["version", "ver", "v", "release", "build", "版本", "firmware", "section"]);
 
 /// An IPv4 address that begins here.
 pub(super) fn ipv4(text: &[u8], start: usize) -> Option<Found> {

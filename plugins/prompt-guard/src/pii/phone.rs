@@ -3,11 +3,11 @@
 
 use super::Found;
 use super::bytes::{at, before, is_word, run};
-use super::context::{Reach, near};
+use super::context::{Reach, Words, near};
 use super::entity::Entity;
 
 /// Words that say that a number is one to call.
-const WORDS: [&str; 46] = [
+const WORDS: Words = Words::new(&[
     "phone",
     "tel",
     "telephone",
@@ -54,12 +54,12 @@ const WORDS: [&str; 46] = [
     "座机",
     "传真",
     "致电",
-];
+]);
 /// Words that say that it is something else.
-const NOT: [&str; 13] = [
+const NOT: Words = Words::new(&[
     "sku", "order", "ticket", "isbn", "version", "invoice", "订单", "编号", "serial", "commit",
     "id", "ratio", "型号",
-];
+]);
 const NEAR: Reach = Reach { before: 28, after: 12 };
 const NOT_NEAR: Reach = Reach { before: 12, after: 0 };
 

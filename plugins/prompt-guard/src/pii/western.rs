@@ -2,14 +2,14 @@
 
 use super::Found;
 use super::bytes::{Number, at, before, is_word, run, run_back};
-use super::context::{Reach, near};
+use super::context::{Reach, Words, near};
 use super::entity::Entity;
 
-const SSN_WORDS: [&str; 8] =
-    ["ssn", "social", "itin", "taxpayer", "tax id", "tin", "ss#", "social-security"];
-const OTHER_WORDS: [&str; 11] = [
+const SSN_WORDS: Words =
+    Words::new(&["ssn", "social", "itin", "taxpayer", "tax id", "tin", "ss#", "social-security"]);
+const OTHER_WORDS: Words = Words::new(&[
     "ticket", "order", "sku", "part", "model", "isbn", "ratio", "invoice", "item", "serial", "ref",
-];
+]);
 const NEAR: Reach = Reach { before: 40, after: 16 };
 
 /// A social security or individual taxpayer number,
@@ -41,7 +41,7 @@ pub(super) fn ssn(text: &[u8], start: usize, number: &Number) -> Option<Found> {
     Some(Found { entity, start, end })
 }
 
-const PASSPORT_WORDS: [&str; 9] = [
+const PASSPORT_WORDS: Words = Words::new(&[
     "passport",
     "passeport",
     "reisepass",
@@ -51,7 +51,7 @@ const PASSPORT_WORDS: [&str; 9] = [
     "paszport",
     "паспорт",
     "旅券",
-];
+]);
 
 /// A passport's number in its context: a letter or two and 6 to 8 digits, or 9 digits.
 pub(super) fn passport(text: &[u8], digits: usize) -> Option<Found> {

@@ -113,7 +113,7 @@ fn line(label: i64, name: &str, count: &Count) {
 type Kinds = BTreeMap<String, [u32; 4]>;
 
 fn personal(path: &Path) -> Result<(), String> {
-    let scanner = Scanner::new(Entities::all()).map_err(|error| error.to_string())?;
+    let scanner = Scanner::new(Entities::all());
     let rows = rows(path)?;
     let (mut bytes, mut micros) = (0, 0.0);
     // Rows, spans of kinds that are looked for, those that were found, finds, rows with a find.
