@@ -9,18 +9,30 @@ pub struct Follow<T> {
     before: String,
     after: String,
     learned: Option<T>,
+    /// Events learned since one was followed.
+    in_vain: u8,
 }
+
+/// After so many that were learned in vain nothing more is: there are streams in which every event has a
+/// number or padding of its own.
+const MOST_IN_VAIN: u8 = 32;
 
 impl<T> Default for Follow<T> {
     fn default() -> Follow<T> {
-        Follow { before: String::new(), after: String::new(), learned: None }
+        Follow { before: String::new(), after: String::new(), learned: None, in_vain: 0 }
     }
 }
 
 impl<T: Copy> Follow<T> {
     /// What was learned, and the one string of this event (between its quotes, as it stands in JSON), if the
     /// event is like the one that was read. Strings with escapes are not followed.
-    pub fn next<'a>(&self, data: &'a str) -> Option<(T, &'a str)> {
+    pub fn next<'a>(&mut self, data: &'a str) -> Option<(T, &'a str)> {
+        let (learned, string) = self.compared(data)?;
+        self.in_vain = 0;
+        Some((learned, string))
+    }
+
+    fn compared<'a>(&self, data: &'a str) -> Option<(T, &'a str)> {
         let learned = self.learned?;
         let end = data.len().checked_sub(self.after.len())?;
         let string = data.get(self.before.len()..end)?;
@@ -34,6 +46,9 @@ impl<T: Copy> Follow<T> {
     /// that is not is not remembered.
     pub fn learn(&mut self, data: &str, string: &str, what: T) {
         self.learned = None;
+        if self.in_vain == MOST_IN_VAIN {
+            return;
+        }
         let Some(start) = (string.as_ptr() as usize).checked_sub(data.as_ptr() as usize) else {
             return;
         };
@@ -48,6 +63,7 @@ impl<T: Copy> Follow<T> {
             self.after.clear();
             self.after.push_str(after);
             self.learned = Some(what);
+            self.in_vain += 1;
         }
     }
 
@@ -86,7 +102,7 @@ mod tests {
 
     #[test]
     fn an_event_that_differs_in_its_string_only_is_followed() {
-        let follow = learned();
+        let mut follow = learned();
         for text in ["two", "", " a longer é 世界 one"] {
             let data = format!(r#"{{"id":"x","text":"{text}","n":1}}"#);
             assert_eq!(follow.next(&data), Some((7, text)), "{text}");
@@ -96,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_differs_elsewhere_or_is_no_plain_string_is_not_followed() {
-        let follow = learned();
+        let mut follow = learned();
         for data in [
             r#"{"id":"y","text":"one","n":1}"#,
             r#"{"id":"x","text":"one","n":2}"#,
@@ -111,6 +127,23 @@ mod tests {
         ] {
             assert_eq!(follow.next(data), None, "{data}");
         }
+    }
+
+    #[test]
+    fn events_that_are_never_alike_are_learned_for_a_while_only() {
+        let mut follow = Follow::default();
+        let data = |n: usize| format!(r#"{{"text":"a","n":{n}}}"#);
+        for n in 0..usize::from(MOST_IN_VAIN) {
+            let data = data(n);
+            assert_eq!(follow.next(&data), None);
+            follow.learn(&data, data.get(9..10).unwrap(), 1);
+        }
+        assert_eq!(follow.next(&data(usize::from(MOST_IN_VAIN) - 1)), Some((1, "a")));
+        for n in 0..=usize::from(MOST_IN_VAIN) {
+            let data = data(n);
+            follow.learn(&data, data.get(9..10).unwrap(), 1);
+        }
+        assert_eq!(follow.next(&data(usize::from(MOST_IN_VAIN))), None);
     }
 
     #[test]

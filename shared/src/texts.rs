@@ -160,7 +160,7 @@ impl Events {
     }
 
     /// The text of an event that is followed, if it is not empty.
-    fn followed<'a>(&self, data: &'a str) -> Option<Option<Text<'a>>> {
+    fn followed<'a>(&mut self, data: &'a str) -> Option<Option<Text<'a>>> {
         let ((role, kind, message, part), string) = self.follow.next(data)?;
         if string.is_empty() {
             return Some(None);

@@ -408,14 +408,26 @@ impl Answer {
     fn inner_event(&mut self, name: Option<&str>, data: &str, send: Send<'_>) -> bool {
         match &mut self.form {
             Form::Same { unfinished } => {
-                *unfinished = *unfinished && !provider::is_last(self.protocol, data);
+                // What has been seen of the one before holds for it as well.
+                if self.pieces.passed(data) {
+                    return false;
+                }
+                let last = provider::is_last(self.protocol, data);
+                *unfinished = *unfinished && !last;
                 self.observe(data);
                 self.begin(name, data);
                 if let Some(data) = self.sealing.as_ref().and_then(|sealing| sealing.event(data)) {
                     send(name, &data);
                     return true;
                 }
-                self.hide_usage && only_usage(data)
+                if self.hide_usage && only_usage(data) {
+                    return true;
+                }
+                if !last && self.probe.is_none() && self.sealing.is_none() && self.counts.is_none()
+                {
+                    self.pieces.passes(data);
+                }
+                false
             }
             Form::Translated { reader, writer, .. } => {
                 if reader.progress().ended {
