@@ -18,6 +18,8 @@ pub(super) struct Marks {
     patterns: Vec<&'static [u8]>,
     /// By pair: how far to go on; 0 if a pattern may begin here.
     skips: Vec<u8>,
+    /// By pair: where its patterns begin among `sorted`, at most 65,535.
+    firsts: Vec<u16>,
     /// By pair and, of those, longest first: the numbers of the patterns.
     sorted: Vec<(u16, u16)>,
 }
@@ -51,7 +53,13 @@ impl Marks {
         }
         let len = |number: u16| patterns.get(usize::from(number)).map_or(0, |one| one.len());
         sorted.sort_by_key(|(pair, number)| (*pair, std::cmp::Reverse(len(*number)), *number));
-        Marks { patterns, skips, sorted }
+        let mut firsts = vec![0_u16; PAIRS];
+        for (at, (pair, _)) in (0_u16..).zip(&sorted).collect::<Vec<_>>().into_iter().rev() {
+            if let Some(first) = firsts.get_mut(usize::from(*pair)) {
+                *first = at;
+            }
+        }
+        Marks { patterns, skips, firsts, sorted }
     }
 
     /// The first pattern from `from` on; of several that begin there the longest.
@@ -74,11 +82,14 @@ impl Marks {
 
     fn hit(&self, text: &[u8], start: usize, pair: usize) -> Option<Hit> {
         let rest = text.get(start..)?;
-        let first = self.sorted.partition_point(|(of, _)| usize::from(*of) < pair);
-        let same = self.sorted.get(first..)?.iter();
+        let first = self.firsts.get(pair)?;
+        let same = self.sorted.get(usize::from(*first)..)?.iter();
         same.take_while(|(of, _)| usize::from(*of) == pair).find_map(|(_, number)| {
             let number = usize::from(*number);
-            let pattern = self.patterns.get(number)?;
+            let pattern = *self.patterns.get(number)?;
+            if !pattern.first()?.eq_ignore_ascii_case(rest.first()?) {
+                return None;
+            }
             let shown = rest.get(..pattern.len())?;
             let end = start + pattern.len();
             shown.eq_ignore_ascii_case(pattern).then_some(Hit { number, start, end })
