@@ -2,19 +2,16 @@
 
 use std::rc::Rc;
 
-use serde_json::value::RawValue;
 use shared::audit;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
-use shared::filter::{
-    BodyKind, CallReply, Cx, Event, Filter, Flow, Headers, Interest, Out, ResponseHead,
-};
+use shared::filter::{CallReply, Cx, Event, Filter, Flow, Headers, Interest, Out, ResponseHead};
 use shared::host::{Host, Map};
 use shared::json::JsonStr;
 use shared::protocol::{Endpoint, Vendor};
 use shared::request::RequestBody;
-use shared::texts::{self, Kind, Role, Text};
+use shared::texts::{self, Role, Text};
 
 use crate::config::{Action, Fail, Uninspected};
 use crate::mask::Masks;
@@ -22,15 +19,18 @@ use crate::mask::restore::{Sent, Stream};
 use crate::policy::{Findings, Policy};
 use crate::refusal::Begun;
 use crate::unique;
+use crate::whole::Form;
 
 /// One request's part.
 pub(crate) struct GuardFilter {
-    policy: Rc<Policy>,
-    masks: Masks,
-    stream: Stream,
-    begun: Begun,
+    pub(crate) policy: Rc<Policy>,
+    pub(crate) masks: Masks,
+    pub(crate) stream: Stream,
+    pub(crate) begun: Begun,
     /// The answer was ended; what comes after goes nowhere.
     ended: bool,
+    /// What an answer is that is no stream of events.
+    pub(crate) form: Form,
     /// What the service outside has still to judge, and what is told of the request.
     asking: Option<Asking>,
 }
@@ -61,6 +61,7 @@ impl GuardFilter {
             masks: Masks::default(),
             begun: Begun::default(),
             ended: false,
+            form: Form::Json,
             asking: None,
         }
     }
@@ -173,7 +174,7 @@ impl GuardFilter {
         self.refuse_named(cx, &refusal, findings, name)
     }
 
-    fn audit(
+    pub(crate) fn audit(
         &self,
         cx: &mut Cx<'_>,
         action: &str,
@@ -226,11 +227,11 @@ impl GuardFilter {
     }
 
     /// Whether answers are looked at; they are changed only where the plugin enforces.
-    fn watches(&self) -> bool {
+    pub(crate) fn watches(&self) -> bool {
         self.policy.answers.is_some()
     }
 
-    fn enforces(&self) -> bool {
+    pub(crate) fn enforces(&self) -> bool {
         self.policy.mode == Mode::Enforce
     }
 
@@ -255,7 +256,7 @@ impl GuardFilter {
     }
 
     /// Says what has been found in the answer, once it is over.
-    fn judged(&self, cx: &mut Cx<'_>) {
+    pub(crate) fn judged(&self, cx: &mut Cx<'_>) {
         let seen = self.stream.seen();
         let word = match seen {
             _ if seen.end.is_some() => "block_answer",
@@ -279,79 +280,6 @@ impl GuardFilter {
         if let Some(rule) = rule {
             cx.facts.set(cx.host, Fact::GuardRules, rule);
         }
-    }
-
-    /// An error in place of an answer that may not get out.
-    fn withhold(
-        &self,
-        cx: &mut Cx<'_>,
-        head: &mut ResponseHead<'_>,
-        kind: ErrorKind,
-        message: &str,
-        rule: &str,
-    ) -> Option<Vec<u8>> {
-        if self.stream.seen().end.is_none() {
-            self.audit(cx, "block_answer", &Findings::default(), rule, None);
-        }
-        if !self.enforces() {
-            return None;
-        }
-        cx.facts.set(cx.host, Fact::Guard, "block_answer");
-        let reply =
-            ApiError::new(kind, message).code("content_policy_violation").reply(cx.endpoint);
-        head.set_status(reply.status);
-        head.headers.remove("content-encoding");
-        head.headers.set("content-type", "application/json");
-        Some(reply.body)
-    }
-
-    /// The texts of a whole answer with what comes back in them, or is replaced.
-    fn whole(&mut self, text: &str) -> Option<Vec<u8>> {
-        let found = texts::answer(text).ok()?;
-        let mut out = String::with_capacity(text.len());
-        let mut done = 0;
-        for part in &found {
-            let raw = JsonStr::Borrowed(part.raw);
-            let nested = part.kind == Kind::Arguments;
-            let Some(new) = self.stream.again(&self.masks, &raw.decode(), nested) else { continue };
-            let start = (part.raw.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-            out.push_str(text.get(done..start)?);
-            out.push_str(JsonStr::encode(&new).quoted());
-            done = start.checked_add(part.raw.get().len())?;
-        }
-        if done == 0 {
-            return None;
-        }
-        out.push_str(text.get(done..)?);
-        Some(out.into_bytes())
-    }
-
-    /// Gemini's stream as one list of events.
-    fn list(&mut self, cx: &Cx<'_>, events: &[&RawValue]) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
-        let mut changed = false;
-        for event in events {
-            self.begun.note(cx.endpoint, None, event.get());
-            match self.stream.event(&self.masks, None, event.get()) {
-                Some(sent) => {
-                    changed = true;
-                    out.extend(sent.into_iter().map(|sent| sent.data));
-                }
-                None => out.push(event.get().to_owned()),
-            }
-            if self.stream.seen().end.is_some() {
-                break;
-            }
-        }
-        let held = self.stream.flush(&self.masks, None);
-        changed |= !held.is_empty();
-        out.extend(held.into_iter().map(|sent| sent.data));
-        let seen = self.stream.seen();
-        if seen.end.is_some() {
-            changed = true;
-            out.extend(self.begun.end(cx.endpoint, seen.said).into_iter().map(|sent| sent.data));
-        }
-        changed.then(|| format!("[{}]", out.join(",\n")).into_bytes())
     }
 }
 
@@ -530,11 +458,8 @@ impl Filter for GuardFilter {
         if !rewrites && !self.watches() {
             return Interest::Ignore;
         }
-        match head.kind {
-            BodyKind::EventStream | BodyKind::Json => {}
-            // What cannot be read is not let out unread.
-            BodyKind::Encoded if self.policy.uninspected == Uninspected::Refuse => {}
-            _ => return Interest::Ignore,
+        if !self.reads(head) {
+            return Interest::Ignore;
         }
         if !rewrites {
             return Interest::Observe;
@@ -588,31 +513,7 @@ impl Filter for GuardFilter {
         head: &mut ResponseHead<'_>,
         body: &[u8],
     ) -> Option<Vec<u8>> {
-        let readable = std::str::from_utf8(body).ok().filter(|_| head.kind == BodyKind::Json);
-        let list: Option<Vec<&RawValue>> = readable
-            .filter(|text| text.starts_with('['))
-            .and_then(|t| serde_json::from_str(t).ok());
-        let new = match (readable, list) {
-            (_, Some(list)) => self.list(cx, &list),
-            (Some(text), None) => self.whole(text),
-            (None, None) if self.watches() && self.policy.uninspected == Uninspected::Refuse => {
-                let message = "the provider's answer is in a form that cannot be inspected";
-                return self.withhold(cx, head, ErrorKind::BadGateway, message, "uninspected");
-            }
-            (None, None) => return None,
-        };
-        let ends = self.stream.seen().end.clone();
-        match ends {
-            Some(rule) if !readable.is_some_and(|text| text.starts_with('[')) => {
-                let message = "the answer was withheld by this gateway's content policy";
-                self.judged(cx);
-                self.withhold(cx, head, ErrorKind::InvalidRequest, message, &rule)
-            }
-            _ => {
-                self.judged(cx);
-                new.filter(|_| self.enforces())
-            }
-        }
+        self.whole(cx, head, body)
     }
 }
 

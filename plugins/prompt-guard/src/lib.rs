@@ -16,6 +16,7 @@ mod refusal;
 pub mod rules;
 mod scripts;
 pub mod unique;
+mod whole;
 
 use std::rc::Rc;
 

@@ -340,6 +340,39 @@ fn an_answer_that_cannot_be_read_is_not_let_out_unread() {
 }
 
 #[test]
+fn text_and_documents_line_by_line_are_looked_at_too() {
+    let plugin = guard(json!({"answers": {"deny": ["top secret"], "entities": {"EMAIL": "mask"}}}));
+    let lines = "{\"message\":{\"content\":\"to a@b.org\"},\"done\":false}\n{\"done\":true}\n";
+    let masked = lines.replace("a@b.org", "[EMAIL]");
+    for (content_type, body, expected) in [
+        ("text/plain; charset=utf-8", "write to a@b.org", "write to [EMAIL]"),
+        ("text/vtt", "WEBVTT\n\n00:01 --> 00:02\nhello\n", "WEBVTT\n\n00:01 --> 00:02\nhello\n"),
+        ("application/x-subrip", "1\nmail a@b.org\n", "1\nmail [EMAIL]\n"),
+        ("application/x-ndjson", lines, masked.as_str()),
+        ("application/jsonl", "no json: a@b.org\n", "no json: [EMAIL]\n"),
+        ("audio/mpeg", "ID3 a@b.org", "ID3 a@b.org"),
+        ("text/plain", "", ""),
+    ] {
+        let (host, body_asked) = asked(CHAT);
+        let mut exchange = exchange_of(&plugin);
+        assert!(send(&mut exchange, &host, &body_asked));
+        let out = answer(&mut exchange, &host, 200, content_type, body);
+        assert_eq!(out, expected, "{content_type}");
+    }
+    for (content_type, body) in [
+        ("text/plain", "this is top secret"),
+        ("application/x-ndjson", "{\"response\":\"this is top secret\"}\n"),
+    ] {
+        let (host, body_asked) = asked(CHAT);
+        let mut exchange = exchange_of(&plugin);
+        assert!(send(&mut exchange, &host, &body_asked));
+        let out = answer(&mut exchange, &host, 200, content_type, body);
+        assert!(!out.contains("secret") && out.contains("content_policy_violation"), "{out}");
+        assert_eq!(fact(&host, "guard"), "block_answer");
+    }
+}
+
+#[test]
 fn dry_run_changes_nothing_of_an_answer() {
     let plugin = guard(json!({"mode": "dry_run",
         "answers": {"deny": ["top secret"], "entities": {"EMAIL": "mask"}}}));
