@@ -1,6 +1,10 @@
 //! The request's body as filters see and change it.
 
+use std::cell::OnceCell;
 use std::ops::Range;
+
+use crate::json::{self, BadJson};
+use crate::texts::{self, At, Text};
 
 /// A request body: what came, and what the filters made of it.
 #[derive(Debug)]
@@ -11,6 +15,8 @@ pub struct RequestBody {
     /// How many bytes at the end are still as they came.
     tail: usize,
     changed: bool,
+    /// Its texts, once somebody has asked for them, and where they stand.
+    texts: OnceCell<Vec<(Range<usize>, At)>>,
 }
 
 #[derive(Debug)]
@@ -26,13 +32,18 @@ impl RequestBody {
     pub fn new(bytes: Vec<u8>) -> Result<RequestBody, Vec<u8>> {
         let text = String::from_utf8(bytes).map_err(std::string::FromUtf8Error::into_bytes)?;
         let len = text.len();
-        Ok(RequestBody { content: Content::Text(text), original: len, tail: len, changed: false })
+        Ok(RequestBody::of(Content::Text(text), len))
+    }
+
+    fn of(content: Content, len: usize) -> RequestBody {
+        let texts = OnceCell::new();
+        RequestBody { content, original: len, tail: len, changed: false, texts }
     }
 
     /// Takes what the client sent that is not text.
     pub fn binary(bytes: Vec<u8>) -> RequestBody {
         let len = bytes.len();
-        RequestBody { content: Content::Binary(bytes), original: len, tail: len, changed: false }
+        RequestBody::of(Content::Binary(bytes), len)
     }
 
     /// The body as it stands now; empty if it is not text.
@@ -49,6 +60,25 @@ impl RequestBody {
             Content::Text(text) => text.as_bytes(),
             Content::Binary(bytes) => bytes,
         }
+    }
+
+    /// What of it is language, see [`texts::request`]; read once for all who ask, as long as it stays as it is.
+    ///
+    /// # Errors
+    /// If it is no JSON.
+    pub fn texts(&self) -> Result<Vec<Text<'_>>, BadJson> {
+        let text = self.text();
+        if let Some(known) = self.texts.get() {
+            let of = |(range, at): &(Range<usize>, At)| {
+                Some(at.text(json::known(text.get(range.clone())?)?))
+            };
+            return Ok(known.iter().filter_map(of).collect());
+        }
+        let found = texts::request(text)?;
+        let places =
+            found.iter().filter_map(|text| Some((self.range_of(text.raw.get())?, At::of(text))));
+        let _ = self.texts.set(places.collect());
+        Ok(found)
     }
 
     /// Replaces some ranges of [`bytes`](Self::bytes), which must be in order and not overlap; one
@@ -87,6 +117,7 @@ impl RequestBody {
             }
         };
         if !edits.is_empty() {
+            self.texts.take();
             self.tail = self.tail.min(rest);
             self.changed = true;
         }
@@ -96,6 +127,7 @@ impl RequestBody {
     /// Replaces the whole.
     pub fn replace(&mut self, text: String) {
         self.content = Content::Text(text);
+        self.texts.take();
         self.tail = 0;
         self.changed = true;
     }
@@ -188,6 +220,28 @@ mod tests {
         assert_eq!(body.edit(&[(1..3, "x"), (0..1, "y")]), Err(BadEdit));
         assert_eq!(body.text(), "aé");
         assert_eq!(body.change(), None);
+    }
+
+    #[test]
+    fn texts_are_those_of_the_body_as_it_stands() {
+        let sent =
+            r#"{"messages":[{"role":"system","content":"a"},{"role":"user","content":"b \"c\""}]}"#;
+        let mut body = RequestBody::new(sent.into()).unwrap();
+        let shown = |body: &RequestBody| {
+            let texts = body.texts().unwrap();
+            texts.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>()
+        };
+        let first = shown(&body);
+        assert_eq!(first.len(), 2);
+        assert_eq!(shown(&body), first, "read once more");
+        let place = body.range_of(body.texts().unwrap()[0].raw.get()).unwrap();
+        body.edit(&[(place, "\"longer\"")]).unwrap();
+        assert_eq!(body.texts().unwrap()[0].raw.get(), "\"longer\"");
+        assert_eq!(body.texts().unwrap()[1].raw.get(), r#""b \"c\"""#);
+        body.replace(r#"{"prompt":"x"}"#.into());
+        assert_eq!(shown(&body).len(), 1);
+        body.replace("no JSON".into());
+        assert!(body.texts().is_err() && body.texts().is_err());
     }
 
     #[test]

@@ -180,13 +180,26 @@ pub fn any(body: &str) -> Result<Vec<Text<'_>>, BadJson> {
     Ok(walk.texts)
 }
 
+/// What is known of a text besides itself.
 #[derive(Clone, Copy, Debug)]
-struct At {
+pub(crate) struct At {
     role: Role,
     kind: Kind,
     message: u32,
     part: u32,
     again: bool,
+}
+
+impl At {
+    pub(crate) fn of(text: &Text<'_>) -> At {
+        let Text { role, kind, message, part, again, .. } = *text;
+        At { role, kind, message, part, again }
+    }
+
+    pub(crate) fn text(self, raw: &RawValue) -> Text<'_> {
+        let At { role, kind, message, part, again } = self;
+        Text { role, kind, message, part, again, raw }
+    }
 }
 
 impl Default for At {
@@ -331,8 +344,7 @@ impl<'a> Walk<'a> {
         }
         match text.as_bytes().first() {
             Some(b'"') if text.len() > 2 => {
-                let At { role, kind, message, part, again } = self.at;
-                self.texts.push(Text { role, kind, message, part, again, raw: value });
+                self.texts.push(self.at.text(value));
             }
             Some(b'[') => {
                 for item in items(value)? {

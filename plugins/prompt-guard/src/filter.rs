@@ -11,7 +11,7 @@ use shared::host::{Host, Map};
 use shared::json::JsonStr;
 use shared::protocol::{Endpoint, Vendor};
 use shared::request::RequestBody;
-use shared::texts::{self, Role, Text};
+use shared::texts::{Role, Text};
 
 use crate::config::{Action, Fail, Uninspected};
 use crate::mask::Masks;
@@ -344,7 +344,7 @@ impl Filter for GuardFilter {
                 "only JSON can be inspected; send the header `content-type: application/json`";
             return self.uninspected(cx, ErrorKind::UnsupportedMediaType, message);
         }
-        let found = match texts::request(body.text()) {
+        let found = match body.texts() {
             Ok(found) => found,
             Err(error) => {
                 let refusal = Refusal {

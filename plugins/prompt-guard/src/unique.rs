@@ -1,82 +1,73 @@
 //! Whether a document gives a key twice: two parsers may then read two documents.
 
-use std::collections::HashSet;
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use shared::json::{Read, Reader, Stop, parse};
 
-/// What the error of [`check`] begins with, if a key is there twice.
-const TWICE: &str = "duplicate field ";
+/// Up to so many keys are compared with each other; more are sorted first.
+const FEW: usize = 12;
 
 /// The key that some object of a JSON document has twice, however deep; found in one pass. `None` also
 /// for what is no JSON.
 pub fn check(text: &str) -> Option<String> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let error = Unique.deserialize(&mut reader).err()?.to_string();
-    let key = error.strip_prefix(TWICE)?;
-    // The place follows the key.
-    let end = key.rfind(" at line ").unwrap_or(key.len());
-    Some(key.get(..end)?.trim_matches('`').to_owned())
+    parse::<Unique>(text).ok()?.0
 }
 
-struct Unique;
+/// The first key that was found twice.
+struct Unique(Option<String>);
 
-impl<'de> DeserializeSeed<'de> for Unique {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_any(self)
+impl<'a> Read<'a> for Unique {
+    fn read(from: &mut Reader<'a>) -> Result<Self, Stop> {
+        let mut walk = Walk::default();
+        walk.value(from)?;
+        Ok(Unique(walk.twice))
     }
 }
 
-impl<'de> Visitor<'de> for Unique {
-    type Value = ();
+#[derive(Default)]
+struct Walk<'a> {
+    /// Those of the objects at hand, the innermost last.
+    keys: Vec<Cow<'a, str>>,
+    twice: Option<String>,
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Unique)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(key) = members.next_key::<String>()? {
-            members.next_value_seed(Unique)?;
-            if seen.contains(&key) {
-                let short: String = key.chars().take(64).collect();
-                return Err(A::Error::custom(format!("{TWICE}`{short}`")));
+impl<'a> Walk<'a> {
+    fn value(&mut self, from: &mut Reader<'a>) -> Result<(), Stop> {
+        match from.peek() {
+            Some(b'{') => {
+                let outer = self.keys.len();
+                from.object(&mut |from, key| {
+                    self.keys.push(key);
+                    self.value(from)
+                })?;
+                let own = self.keys.get_mut(outer..).unwrap_or_default();
+                if let (None, Some(key)) = (&self.twice, twice(own)) {
+                    self.twice = Some(key.chars().take(64).collect());
+                }
+                self.keys.truncate(outer);
+                Ok(())
             }
-            seen.insert(key);
+            Some(b'[') => from.array(&mut |from| self.value(from)),
+            _ => from.skip(),
         }
-        Ok(())
     }
+}
+
+/// A key that is there twice.
+fn twice<'k>(keys: &'k mut [Cow<'_, str>]) -> Option<&'k str> {
+    if keys.len() > FEW {
+        keys.sort_unstable();
+        let mut pairs = keys.iter().zip(keys.iter().skip(1));
+        return pairs.find(|(one, next)| one == next).map(|(one, _)| &**one);
+    }
+    let mut rest = &*keys;
+    while let Some((first, others)) = rest.split_first() {
+        if others.contains(first) {
+            return Some(first);
+        }
+        rest = others;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -90,9 +81,26 @@ mod tests {
             (r#"{"a":1,"\u0061":2}"#, Some("a")),
             (r#"{"messages":[{"content":"x","role":"user","content":"y"}]}"#, Some("content")),
             (r#"{"a":{"b":{"c":1.5,"c":null}}}"#, Some("c")),
+            (r#"{"a":[{"b":{}},{"b":[]}],"b":""}"#, None),
             ("not json", None),
+            (r#"{"a":1,"a":2"#, None),
         ] {
             assert_eq!(check(text).as_deref(), key, "{text}");
+        }
+    }
+
+    #[test]
+    fn many_keys_are_compared_as_few_are() {
+        let keys = |count: usize| (0..count).map(|n| format!("\"k{n}\":{n}")).collect::<Vec<_>>();
+        for count in [1, 2, FEW - 1, FEW, FEW + 1, 100_000] {
+            let mut members = keys(count);
+            assert_eq!(check(&format!("{{{}}}", members.join(","))), None, "{count}");
+            members.push("\"\\u006b0\":1".into());
+            assert_eq!(
+                check(&format!("{{{}}}", members.join(","))).as_deref(),
+                Some("k0"),
+                "{count}"
+            );
         }
     }
 }

@@ -285,7 +285,7 @@ impl Filter for LimitFilter {
             .unwrap_or(1_u64)
             .max(1);
         self.max_tokens = self.max_tokens.map(|most| most.saturating_mul(answers));
-        let found = texts::request(text).unwrap_or_default();
+        let found = body.texts().unwrap_or_default();
         let sizes = found.iter().map(|text| tokens::estimate_escaped(inner(text.raw.get())));
         self.prompt_tokens = sizes.fold(0, u64::saturating_add);
         cx.facts.set(cx.host, Fact::Estimate, self.prompt_tokens.to_string());

@@ -104,6 +104,11 @@ pub fn plain_string(quoted: &str) -> Option<&RawValue> {
     if is_plain(inner) { verbatim::verbatim(quoted) } else { None }
 }
 
+/// A piece of a document that is known to be a value, as one.
+pub(crate) fn known(value: &str) -> Option<&RawValue> {
+    verbatim::verbatim(value)
+}
+
 /// What a value is, for error messages: `an object`, `a string` ...
 pub fn kind(raw: &str) -> &'static str {
     match raw.as_bytes().first() {

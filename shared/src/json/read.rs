@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The first byte of what comes next; it is not read yet.
-    fn peek(&mut self) -> Option<u8> {
+    pub fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         self.at = scan::blank(bytes, self.at);
         bytes.get(self.at).copied()
@@ -105,6 +105,21 @@ impl<'a> Reader<'a> {
         let raw = self.text.get(self.at..end).and_then(verbatim).ok_or(Stop)?;
         self.at = end;
         Ok(raw)
+    }
+
+    /// Passes over the next value.
+    ///
+    /// # Errors
+    /// If there is none.
+    #[inline(never)]
+    pub fn skip(&mut self) -> Result<(), Stop> {
+        self.peek();
+        match scan::value(self.text.as_bytes(), self.at) {
+            End::At(end) => self.at = end,
+            End::Broken => return Err(Stop),
+            End::Deep => return self.deep().map(|_| ()),
+        }
+        Ok(())
     }
 
     /// The next value, which only serde_json knows to pass over.
