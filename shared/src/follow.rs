@@ -3,6 +3,10 @@
 //! A model's answer comes in hundreds of events that have the same members, ids and model in them and only
 //! another word. Once one of them has been read, the others need only be compared with it.
 
+use serde_json::value::RawValue;
+
+use crate::json;
+
 /// The event that was read, and what was learned from it.
 #[derive(Debug)]
 pub struct Follow<T> {
@@ -16,6 +20,28 @@ pub struct Follow<T> {
 /// After so many that were learned in vain nothing more is: there are streams in which every event has a
 /// number or padding of its own.
 const MOST_IN_VAIN: u8 = 32;
+
+/// What an event says, while it is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Said<T> {
+    /// Nothing so far.
+    #[default]
+    Nothing,
+    /// One string: its address and length in memory, and what it is.
+    Once(usize, usize, T),
+    /// Something else, or more.
+    More,
+}
+
+impl<T> Said<T> {
+    /// It says this string, between its quotes.
+    pub fn add(&mut self, string: &str, what: T) {
+        *self = match self {
+            Said::Nothing => Said::Once(string.as_ptr() as usize, string.len(), what),
+            Said::Once(..) | Said::More => Said::More,
+        };
+    }
+}
 
 impl<T> Default for Follow<T> {
     fn default() -> Follow<T> {
@@ -36,10 +62,10 @@ impl<T: Copy> Follow<T> {
         let learned = self.learned?;
         let end = data.len().checked_sub(self.after.len())?;
         let string = data.get(self.before.len()..end)?;
-        let same = same(data.get(..self.before.len())?, &self.before)
-            && same(data.get(end..)?, &self.after);
+        let same = same(data.get(..self.before.len())?.as_bytes(), self.before.as_bytes())
+            && same(data.get(end..)?.as_bytes(), self.after.as_bytes());
         // A quote in it would end it, and then it is another event.
-        (same && crate::json::is_plain(string)).then_some((learned, string))
+        (same && json::is_plain(string)).then_some((learned, string))
     }
 
     /// Remembers an event by what was learned from it. `string`, between its quotes, is borrowed from it; one
@@ -67,6 +93,32 @@ impl<T: Copy> Follow<T> {
         }
     }
 
+    /// The same with the string as a value of the event's document, unless it is empty.
+    pub fn next_value<'a>(&mut self, data: &'a str) -> Option<(T, Option<&'a RawValue>)> {
+        let (learned, string) = self.next(data)?;
+        if string.is_empty() {
+            return Some((learned, None));
+        }
+        let start = (string.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
+        let quoted = data.get(start.checked_sub(1)?..start + string.len() + 1)?;
+        Some((learned, Some(json::known(quoted)?)))
+    }
+
+    /// Remembers an event that said one string, and forgets what was learned if it was more or less.
+    pub fn learn_said(&mut self, data: &str, said: Said<T>) {
+        let string = match said {
+            Said::Once(address, length, what) => address
+                .checked_sub(data.as_ptr() as usize)
+                .and_then(|start| data.get(start..start.checked_add(length)?))
+                .map(|string| (string, what)),
+            Said::Nothing | Said::More => None,
+        };
+        match string {
+            Some((string, what)) => self.learn(data, string, what),
+            None => self.forget(),
+        }
+    }
+
     /// The event that was read, with another string.
     pub fn with(&self, string: &str) -> String {
         [self.before.as_str(), string, self.after.as_str()].concat()
@@ -78,12 +130,14 @@ impl<T: Copy> Follow<T> {
     }
 }
 
-/// Whether two texts are equal, eight bytes at a time.
-fn same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes().as_chunks::<8>(), other.as_bytes().as_chunks::<8>());
-    one.0.len() == other.0.len()
-        && one.0.iter().zip(other.0).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
-        && one.1 == other.1
+/// Whether two texts are the same, eight bytes at a time. Wasm has no instruction for it, and what stands in
+/// for it in `==` takes one byte at a time.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    let (eights, rest) = one.as_chunks::<8>();
+    let (others, other_rest) = other.as_chunks::<8>();
+    eights.len() == others.len()
+        && eights.iter().zip(others).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
+        && rest == other_rest
 }
 
 #[cfg(test)]
@@ -126,6 +180,35 @@ mod tests {
             "[DONE]",
         ] {
             assert_eq!(follow.next(data), None, "{data}");
+        }
+    }
+
+    #[test]
+    fn texts_are_the_same_only_to_the_last_byte() {
+        for length in 0..40 {
+            let text = vec![b'a'; length];
+            assert!(same(&text, &text));
+            assert!(!same(&text, &vec![b'a'; length + 1]));
+            for at in 0..length {
+                let mut other = text.clone();
+                other[at] = b'b';
+                assert!(!same(&text, &other), "{length} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_an_event_that_says_one_string_is_learned() {
+        let data = r#"{"a":"one","b":"two"}"#;
+        let (one, two) = (data.get(6..9).unwrap(), data.get(16..19).unwrap());
+        for (says, followed) in [(vec![], false), (vec![one], true), (vec![one, two], false)] {
+            let (mut follow, mut said) = (Follow::default(), Said::default());
+            says.iter().for_each(|string| said.add(string, 1));
+            follow.learn_said(data, said);
+            let other = r#"{"a":"three","b":"two"}"#;
+            let value =
+                follow.next_value(other).map(|(what, value)| (what, value.map(RawValue::get)));
+            assert_eq!(value, followed.then_some((1, Some("\"three\""))), "{says:?}");
         }
     }
 

@@ -133,21 +133,21 @@ pub fn event(data: &str) -> Vec<Text<'_>> {
 /// another text.
 #[derive(Debug, Default)]
 pub struct Events {
-    follow: Follow<(Role, Kind, u32, u32)>,
+    follow: Follow<At>,
 }
 
 impl Events {
     /// The strings of the next event, and whether nothing but its one text differs from an event before.
     pub fn read<'a>(&mut self, data: &'a str) -> (Vec<Text<'a>>, bool) {
-        if let Some(text) = self.followed(data) {
-            return (text.into_iter().collect(), true);
+        if let Some((at, value)) = self.follow.next_value(data) {
+            return (value.map(|value| at.text(value)).into_iter().collect(), true);
         }
         let found = event(data);
         match found.as_slice() {
-            [Text { role, kind, message, part, again: false, raw }] => {
-                let string = raw.get();
+            [text] if !text.again => {
+                let string = text.raw.get();
                 let inner = string.get(1..string.len().saturating_sub(1)).unwrap_or_default();
-                self.follow.learn(data, inner, (*role, *kind, *message, *part));
+                self.follow.learn(data, inner, At::of(text));
             }
             _ => self.follow.forget(),
         }
@@ -157,18 +157,6 @@ impl Events {
     /// What was read last says more than its text: the next events are to be read as well.
     pub fn forget(&mut self) {
         self.follow.forget();
-    }
-
-    /// The text of an event that is followed, if it is not empty.
-    fn followed<'a>(&mut self, data: &'a str) -> Option<Option<Text<'a>>> {
-        let ((role, kind, message, part), string) = self.follow.next(data)?;
-        if string.is_empty() {
-            return Some(None);
-        }
-        let start = (string.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
-        let quoted = data.get(start.checked_sub(1)?..start + string.len() + 1)?;
-        let raw = crate::json::plain_string(quoted)?;
-        Some(Some(Text { role, kind, message, part, again: false, raw }))
     }
 }
 

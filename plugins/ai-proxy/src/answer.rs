@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Interest, ResponseHead};
+use shared::follow::Said;
 use shared::host::Host;
 use shared::json::parse;
 use shared::protocol::anthropic::{Chunk, Event};
@@ -18,7 +19,7 @@ use crate::config::Protocol;
 use crate::document::Document;
 use crate::keys::KeyPool;
 use crate::objects::answer::Sealing;
-use crate::pieces::{Pieces, Said};
+use crate::pieces::{self, Pieces};
 use crate::provider::{Cloud, Provider};
 use crate::service::Compiled;
 use crate::translate::client::{Client, Context, Send, StreamWriter};
@@ -446,7 +447,7 @@ impl Answer {
                     }
                     None => {
                         let read = reader.read(name, data, &mut |delta| {
-                            said.add(&delta);
+                            pieces::add(&mut said, &delta);
                             pass(delta);
                         });
                         self.pieces.learn(data, said);

@@ -1,7 +1,7 @@
 //! Events of a provider that carry a piece of text and nothing else are read once for all that are like it.
 
-use shared::follow::Follow;
-use shared::json::{JsonStr, plain_string};
+use shared::follow::{Follow, Said};
+use shared::json::JsonStr;
 
 use crate::translate::ir::Delta;
 
@@ -11,40 +11,10 @@ pub struct Pieces {
     like: Follow<()>,
 }
 
-/// What an event says, while it is read.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum Said {
-    /// Nothing so far.
-    #[default]
-    Nothing,
-    /// A piece of text; where it begins in memory, and its length.
-    Text(usize, usize),
-    /// Something else, or more.
-    More,
-}
-
-impl Said {
-    /// It says this too.
-    pub fn add(&mut self, delta: &Delta<'_>) {
-        *self = match (*self, delta) {
-            (Said::Nothing, Delta::Text(text)) => {
-                Said::Text(text.escaped().as_ptr() as usize, text.escaped().len())
-            }
-            _ => Said::More,
-        };
-    }
-}
-
 impl Pieces {
     /// The text of an event that is like the one that was read, if it is not empty.
     pub fn next<'a>(&mut self, data: &'a str) -> Option<JsonStr<'a>> {
-        let ((), text) = self.like.next(data)?;
-        if text.is_empty() {
-            return None;
-        }
-        let start = (text.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
-        let quoted = data.get(start.checked_sub(1)?..start + text.len() + 1)?;
-        plain_string(quoted).map(JsonStr::Borrowed)
+        self.like.next_value(data)?.1.map(JsonStr::Borrowed)
     }
 
     /// Whether an event is like the last that [passed](Pieces::passes).
@@ -61,17 +31,16 @@ impl Pieces {
     }
 
     /// An event has been read, and has said this.
-    pub fn learn(&mut self, data: &str, said: Said) {
-        let text = match said {
-            Said::Text(address, length) => address
-                .checked_sub(data.as_ptr() as usize)
-                .and_then(|start| data.get(start..start.checked_add(length)?)),
-            Said::Nothing | Said::More => None,
-        };
-        match text {
-            Some(text) => self.like.learn(data, text, ()),
-            None => self.like.forget(),
-        }
+    pub fn learn(&mut self, data: &str, said: Said<()>) {
+        self.like.learn_said(data, said);
+    }
+}
+
+/// An event says this too.
+pub fn add(said: &mut Said<()>, delta: &Delta<'_>) {
+    match delta {
+        Delta::Text(text) => said.add(text.escaped(), ()),
+        _ => *said = Said::More,
     }
 }
 
@@ -100,12 +69,12 @@ mod tests {
 
     fn read(pieces: &mut Pieces, data: &str, delta: &Delta<'_>) {
         let mut said = Said::default();
-        said.add(delta);
+        add(&mut said, delta);
         pieces.learn(data, said);
     }
 
     fn string(data: &str) -> JsonStr<'_> {
-        plain_string(data.get(5..data.len() - 1).unwrap()).map(JsonStr::Borrowed).unwrap()
+        shared::json::parse(data.get(5..data.len() - 1).unwrap()).unwrap()
     }
 
     #[test]

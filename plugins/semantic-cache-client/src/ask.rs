@@ -159,9 +159,8 @@ impl Ask {
         name.add(api(endpoint));
         name.add(control.key.as_bytes());
         for fact in [Fact::AllowedModels, Fact::AllowedRegions] {
-            // ai-auth states them of who it knows.
-            let value = if consumer.is_empty() { None } else { cx.facts.get(cx.host, fact) };
-            name.add_option(value.as_deref().map(str::as_bytes));
+            // Not of a consumer only: a route has regions too.
+            name.add_option(cx.facts.get(cx.host, fact).as_deref().map(str::as_bytes));
         }
         let versions: &[&str] =
             if endpoint == Endpoint::AnthropicMessages { &VERSIONS } else { &[] };

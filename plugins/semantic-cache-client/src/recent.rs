@@ -8,6 +8,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use shared::follow::same;
+
 use crate::ask::Ask;
 
 /// Most that are remembered; a new one takes the place of an older.
@@ -83,39 +85,4 @@ fn place(body: &[u8]) -> usize {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     }
     usize::try_from((hash ^ hash >> 32) % MOST as u64).unwrap_or(0)
-}
-
-/// Whether two texts are the same. Wasm has no instruction for it, and what stands in for it takes one byte
-/// at a time.
-fn same(one: &[u8], two: &[u8]) -> bool {
-    if one.len() != two.len() {
-        return false;
-    }
-    let (eights, rest) = one.as_chunks::<8>();
-    let (others, other_rest) = two.as_chunks::<8>();
-    for (eight, other) in eights.iter().zip(others) {
-        if u64::from_le_bytes(*eight) != u64::from_le_bytes(*other) {
-            return false;
-        }
-    }
-    rest == other_rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_the_same_only_to_the_last_byte() {
-        for length in 0..40 {
-            let text = vec![b'a'; length];
-            assert!(same(&text, &text));
-            assert!(!same(&text, &vec![b'a'; length + 1]));
-            for at in 0..length {
-                let mut other = text.clone();
-                other[at] = b'b';
-                assert!(!same(&text, &other), "{length} {at}");
-            }
-        }
-    }
 }

@@ -284,6 +284,20 @@ fn a_request_that_came_before_is_still_judged_by_what_is_known_of_it_now() {
 }
 
 #[test]
+fn what_is_shared_by_all_is_still_apart_by_the_regions_of_a_route() {
+    let gateway = Gateway::new(r#"{"scope": "shared"}"#);
+    gateway.fact("consumer", None);
+    let body = question("Where does this run?");
+    gateway.fact("allowed_regions", Some("eu"));
+    gateway.ask(&body, &reply("in Europe"));
+    assert!(gateway.hits(&body));
+    for regions in [Some("us"), Some(""), None] {
+        gateway.fact("allowed_regions", regions);
+        assert!(!gateway.hits(&body), "{regions:?}");
+    }
+}
+
+#[test]
 fn nobody_in_particular_is_not_cached() {
     let gateway = Gateway::new("{}");
     gateway.fact("consumer", None);

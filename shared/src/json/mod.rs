@@ -98,12 +98,6 @@ pub fn is_plain(text: &str) -> bool {
     scan::plain(text.as_bytes(), 0) == text.len()
 }
 
-/// A whole JSON string with its quotes, in which [`is_plain`] is all there is, as a value; `None` if it is none.
-pub fn plain_string(quoted: &str) -> Option<&RawValue> {
-    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
-    if is_plain(inner) { verbatim::verbatim(quoted) } else { None }
-}
-
 /// A piece of a document that is known to be a value, as one.
 pub(crate) fn known(value: &str) -> Option<&RawValue> {
     verbatim::verbatim(value)

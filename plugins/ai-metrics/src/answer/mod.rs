@@ -5,7 +5,7 @@ mod chat;
 mod gemini;
 mod responses;
 
-use shared::follow::Follow;
+use shared::follow::{Follow, Said};
 use shared::json::JsonStr;
 use shared::protocol::{Endpoint, Vendor};
 use shared::usage::{Report, Usage};
@@ -77,19 +77,7 @@ pub struct Watch {
     json: Option<String>,
     /// Events of nothing but a piece of text: whether it is the answer's.
     follow: Follow<bool>,
-    said: Said,
-}
-
-/// What the event at hand has said so far.
-#[derive(Clone, Copy, Debug, Default)]
-enum Said {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// One piece of text: its address and length, and whether it is the answer's.
-    Piece(usize, usize, bool),
-    /// Anything else.
-    More,
+    said: Said<bool>,
 }
 
 impl Watch {
@@ -131,17 +119,7 @@ impl Watch {
         let counts =
             data.split_once("\"usage").is_some_and(|(_, rest)| !rest.starts_with("\":null"));
         let only_text = state(self) == before && !counts;
-        let start = |address: usize| address.checked_sub(data.as_ptr() as usize);
-        let piece = match self.said {
-            Said::Piece(address, length, answer) if only_text => start(address)
-                .and_then(|at| data.get(at..at.saturating_add(length)))
-                .map(|text| (text, answer)),
-            _ => None,
-        };
-        match piece {
-            Some((text, answer)) => self.follow.learn(data, text, answer),
-            None => self.follow.forget(),
-        }
+        self.follow.learn_said(data, if only_text { self.said } else { Said::More });
     }
 
     /// The whole answer.
@@ -191,12 +169,7 @@ impl Watch {
 
     /// A piece of what the model wrote.
     fn wrote(&mut self, piece: Piece<'_>, answer: bool) {
-        self.said = match self.said {
-            Said::Nothing => {
-                Said::Piece(piece.escaped.as_ptr() as usize, piece.escaped.len(), answer)
-            }
-            _ => Said::More,
-        };
+        self.said.add(piece.escaped, answer);
         self.ascii = self.ascii.saturating_add(piece.ascii);
         self.other = self.other.saturating_add(piece.other);
         if let (Some(json), true) = (&mut self.json, answer)
