@@ -413,8 +413,7 @@ impl Answer {
                 if self.pieces.passed(data) {
                     return false;
                 }
-                let last = provider::is_last(self.protocol, data);
-                *unfinished = *unfinished && !last;
+                *unfinished = *unfinished && !provider::is_last(self.protocol, data);
                 self.observe(data);
                 self.begin(name, data);
                 if let Some(data) = self.sealing.as_ref().and_then(|sealing| sealing.event(data)) {
@@ -424,8 +423,7 @@ impl Answer {
                 if self.hide_usage && only_usage(data) {
                     return true;
                 }
-                if !last && self.probe.is_none() && self.sealing.is_none() && self.counts.is_none()
-                {
+                if self.probe.is_none() && self.sealing.is_none() && self.counts.is_none() {
                     self.pieces.passes(data);
                 }
                 false

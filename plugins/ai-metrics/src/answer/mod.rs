@@ -105,9 +105,6 @@ impl Watch {
     /// An event that is not like the one before.
     fn read(&mut self, endpoint: Option<Endpoint>, data: &str) {
         self.said = Said::Nothing;
-        let state =
-            |seen: &Watch| (seen.finish, seen.tool_call, seen.refusal, seen.failed, seen.ended);
-        let before = state(self);
         match endpoint {
             Some(Endpoint::AnthropicMessages) => anthropic::event(self, data),
             Some(Endpoint::OpenAiResponses) => responses::event(self, data),
@@ -115,11 +112,8 @@ impl Watch {
             _ if data == "[DONE]" => self.ended = true,
             _ => chat::body(self, data),
         }
-        // Counts may come with a piece of text, and rise.
-        let counts =
-            data.split_once("\"usage").is_some_and(|(_, rest)| !rest.starts_with("\":null"));
-        let only_text = state(self) == before && !counts;
-        self.follow.learn_said(data, if only_text { self.said } else { Said::More });
+        // What else an event says, its counts or its end, is noted once: the next says the same.
+        self.follow.learn_said(data, self.said);
     }
 
     /// The whole answer.

@@ -201,6 +201,8 @@ fn events_that_differ_in_a_word_only_count_as_each_read_by_itself() {
         r#""refusal":"never""#,
         r#""tool_calls":[{"index":0,"function":{"arguments":"{}"}}]"#,
         r#""tool_calls":[{"index":0,"function":{"arguments":"{1}"}}]"#,
+        r#""content":"b","tool_calls":[{"index":0,"function":{"arguments":"{12}"}}]"#,
+        r#""content":"d","tool_calls":[{"index":0,"function":{"arguments":"{12}"}}]"#,
     ];
     let (mut stream, mut each) = (Watch::new(true), Watch::new(true));
     for (now, delta) in (1..).zip(deltas) {

@@ -342,6 +342,20 @@ mod tests {
         assert_eq!(value["to"], "a\"b@c.de");
     }
 
+    /// Gemini may say that it is over in each of its events.
+    #[test]
+    fn what_each_of_events_that_are_alike_ends_is_not_held_back() {
+        let (masks, mut stream) = (masks(), Stream::default());
+        for text in ["one [EMA", "two [EMA", "three [EMAIL_1]"] {
+            let part = json!({"content": {"parts": [{"text": text}]}, "finishReason": "STOP"});
+            let data = json!({ "candidates": [part] }).to_string();
+            let sent = stream.event(&masks, None, &data);
+            let shown = sent.map_or(data, |sent| sent.into_iter().map(|sent| sent.data).collect());
+            let whole = text.replace("[EMAIL_1]", r#"a\"b@c.de"#);
+            assert!(shown.contains(&whole), "{shown}");
+        }
+    }
+
     #[test]
     fn an_empty_piece_does_not_tear_a_placeholder() {
         assert_eq!(run(&["[EMAIL_1", "", "]"]), "a\"b@c.de");
