@@ -220,9 +220,11 @@ impl Exchange {
         }
     }
 
-    /// The answer to a call has come, `size` bytes long. True if the request may go on.
+    /// The answer to a call has come, `size` bytes long.
     pub fn call_response(&mut self, host: &dyn Host, call: CallId, headers: usize, size: usize) {
-        let Some(pending) = self.pending.filter(|pending| pending.call == call) else { return };
+        let Some(pending) = self.pending.filter(|pending| pending.call == call) else {
+            return self.answer_judged(host, call, headers, size);
+        };
         self.pending = None;
         let reply = read_reply(host, headers, size);
         if self.reply_to(host, pending.filter, reply) == Action::Continue {

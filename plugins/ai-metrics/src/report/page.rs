@@ -26,7 +26,8 @@ pub fn page(contents: &Contents<'_>) -> String {
         "<meta name=\"viewport\" content=\"width=device-width\"><title>AI gateway report</title>",
     );
     let _ = write!(out, "<style>{STYLE}</style><h1>AI gateway report</h1>");
-    let since = if tally.since == 0 { "no request yet".into() } else { written_millis(tally.since) };
+    let since =
+        if tally.since == 0 { "no request yet".into() } else { written_millis(tally.since) };
     let _ = write!(
         out,
         "<p>Requests since {since}, as of {}. Each figure is followed by its 95&nbsp;% confidence \
