@@ -16,3 +16,4 @@ mod emulator_envoy_response;
 mod fuel;
 mod prompt_guard;
 mod support;
+mod token_ratelimit;
