@@ -131,6 +131,9 @@ cache-eval: ## Precision and recall of the semantic cache DATA=folder [ROWS=of e
 	@$(PYTHON) -m gateway.cache_eval "$(DATA)" $(ROWS) > target/cache-eval.jsonl
 	@cargo run --quiet --locked -p test-harness --bin cache-eval < target/cache-eval.jsonl
 
+bench-routing: ## What a decision over 500 rules and 200 targets costs, natively
+	@cargo run --quiet --release --locked -p ai-proxy --features shared/testing --example decide
+
 .PHONY: bench-limits
 bench-limits: ## What a check of token-ratelimit's local store costs natively
 	@cargo run --quiet --release --locked -p token-ratelimit --features shared/testing --example check

@@ -3,7 +3,7 @@
 //! A default for what a configuration does not say. Prices move: those here are the list prices of the
 //! models' own vendors, as of November 2026.
 
-use crate::price::Price;
+use crate::price::{LongContext, Price};
 
 /// One line a model, sorted by name.
 const TABLE: &str = include_str!("models.tsv");
@@ -82,6 +82,7 @@ fn read(line: &'static str) -> Option<Model> {
     let (input, output) = (next()?.parse().ok()?, next()?.parse().ok()?);
     let (cached, cache_write) = (next()?.parse().ok(), next()?.parse().ok());
     let can = next()?;
+    let long_context = next().into_iter().flat_map(|list| list.split(',')).filter_map(tier);
     let reasoning = can.contains('r');
     let can = [('t', "tools"), ('v', "vision"), ('j', "json_schema")]
         .into_iter()
@@ -94,10 +95,19 @@ fn read(line: &'static str) -> Option<Model> {
         output,
         cached,
         cache_write,
+        long_context: long_context.collect(),
         alternative: false,
         can: can.collect(),
     };
     Some(Model { name, vendor, context, max_output, reasoning, price })
+}
+
+/// `200000:2.5:15`: above so many tokens, input, output.
+fn tier(text: &str) -> Option<LongContext> {
+    let mut fields = text.split(':');
+    let above = fields.next()?.parse().ok()?;
+    let (input, output) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(LongContext { above, input, output })
 }
 
 #[cfg(test)]
@@ -116,6 +126,9 @@ mod tests {
             let name = line.split('\t').next().unwrap();
             let model = exact(name).unwrap_or_else(|| panic!("{name}"));
             assert!(model.price.input >= 0.0 && model.price.output >= 0.0, "{name}");
+            let tiers = line.split('\t').nth(9).map_or(0, |tiers| tiers.split(',').count());
+            assert_eq!(model.price.long_context.len(), tiers, "{name}");
+            assert!(crate::price::check_long(&model.price.long_context, "").is_ok(), "{name}");
         }
         assert_eq!(exact("no-such-model"), None);
         assert_eq!(exact(""), None);
