@@ -1,9 +1,12 @@
 //! What is commonly known of models: how much they take, what they cost, what they can do.
 //!
 //! A default for what a configuration does not say. Prices move: those here are the list prices of the
-//! models' own vendors, as of November 2026.
+//! models' own vendors, as of November 2026, else of a cloud that serves them.
 
 use crate::price::{LongContext, Price};
+
+/// What Amazon's models have before their name, by where they are served. They cost a tenth more in some.
+const REGIONS: [&str; 9] = ["us", "eu", "apac", "global", "jp", "au", "ca", "in", "us-gov"];
 
 /// One line a model, sorted by name.
 const TABLE: &str = include_str!("models.tsv");
@@ -31,6 +34,10 @@ pub struct Model {
 pub fn find(name: &str) -> Option<Model> {
     let lower = name.to_ascii_lowercase();
     let bare = lower.rsplit('/').next().unwrap_or(&lower);
+    let bare = match bare.split_once('.') {
+        Some((region, rest)) if REGIONS.contains(&region) => rest,
+        _ => bare,
+    };
     let undotted = bare.rsplit("anthropic.").next().unwrap_or(bare);
     let unversioned = undotted.split(['@', ':']).next().unwrap_or(undotted);
     let unversioned = unversioned.strip_suffix("-v1").unwrap_or(unversioned);
@@ -143,6 +150,8 @@ mod tests {
             ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5-20251001"),
             ("claude-haiku-4-5@20251001", "claude-haiku-4-5"),
             ("GPT-4o", "gpt-4o"),
+            ("eu.amazon.nova-pro-v1:0", "amazon.nova-pro"),
+            ("accounts/fireworks/models/deepseek-r1", "deepseek-r1"),
         ] {
             assert_eq!(find(name).map(|model| model.name), Some(vendors), "{name}");
         }

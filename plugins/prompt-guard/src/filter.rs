@@ -151,8 +151,14 @@ impl GuardFilter {
         let policy = Rc::clone(&self.policy);
         let Some(service) = &policy.moderation else { return Flow::Continue };
         let name = policy.audit_name(body);
+        if !texts.is_empty() && !cx.facts.allow_region(cx.host, &service.config.region) {
+            let message = "what is sent here has to be checked by a service in a region that is not \
+                           allowed for you";
+            let error = ApiError::new(ErrorKind::Permission, message).code("region_not_allowed");
+            return self.unjudged(cx, &findings, name, error);
+        }
         let Some(mut pieces) = service.pieces(texts) else {
-            return self.unjudged(cx, &findings, name);
+            return self.unjudged(cx, &findings, name, unchecked());
         };
         pieces.reverse();
         let Some(first) = pieces.pop() else { return Flow::Continue };
@@ -162,14 +168,18 @@ impl GuardFilter {
     }
 
     /// The service outside has not judged the request.
-    fn unjudged(&self, cx: &mut Cx<'_>, findings: &Findings, name: Option<String>) -> Flow {
+    fn unjudged(
+        &self,
+        cx: &mut Cx<'_>,
+        findings: &Findings,
+        name: Option<String>,
+        error: ApiError,
+    ) -> Flow {
         let fail = self.policy.moderation.as_ref().map(|service| service.config.fail);
         if fail == Some(Fail::Open) {
             self.audit(cx, "unjudged", findings, "moderation", name);
             return Flow::Continue;
         }
-        let message = "content cannot be checked at the moment; try again soon";
-        let error = ApiError::new(ErrorKind::Overloaded, message);
         let refusal = Refusal { error, rule: "moderation".to_owned() };
         self.refuse_named(cx, &refusal, findings, name)
     }
@@ -281,6 +291,12 @@ impl GuardFilter {
             cx.facts.set(cx.host, Fact::GuardRules, rule);
         }
     }
+}
+
+/// The service outside could not be asked, or has given no answer.
+fn unchecked() -> ApiError {
+    let message = "content cannot be checked at the moment; try again soon";
+    ApiError::new(ErrorKind::Overloaded, message)
 }
 
 fn refusal(rule: &str, message: &str) -> Refusal {
@@ -418,7 +434,7 @@ impl Filter for GuardFilter {
             return Flow::Continue;
         };
         let Some(names) = service.verdict(&reply) else {
-            return self.unjudged(cx, &asking.findings, asking.name);
+            return self.unjudged(cx, &asking.findings, asking.name, unchecked());
         };
         if !names.is_empty() {
             let rules = names.iter().map(|name| format!("moderation:{name}"));

@@ -223,6 +223,11 @@ impl<'a, 'c> Ask<'a, 'c> {
         let question = question.map(|text| text.raw.get()).unwrap_or_default();
         sign(is_code(question), tiers.code, "code");
         sign(is_mathematics(question), tiers.mathematics, "mathematics");
+        sign(
+            tiers.other_scripts > Tier::Small && is_of_other_script(question),
+            tiers.other_scripts,
+            "other_script",
+        );
         let turns = texts.last().map_or(0, |text| text.message);
         sign(u64::from(turns) >= tiers.many_turns, Tier::Medium, "many_turns");
         (tier, signs)
@@ -291,6 +296,20 @@ fn is_code(text: &str) -> bool {
     text.contains("```") || SIGNS.iter().filter(|sign| text.contains(**sign)).count() >= 2
 }
 
+/// Whether most letters of a text, escaped as in JSON, are none of the Latin script.
+fn is_of_other_script(text: &str) -> bool {
+    let (mut latin, mut others) = (0u64, 0u64);
+    for letter in text.chars().filter(|letter| letter.is_alphabetic()) {
+        // Latin letters with their accents end at U+024F, others of them are in U+1E00 to U+1EFF.
+        let is_latin = letter <= '\u{24f}' || ('\u{1e00}'..='\u{1eff}').contains(&letter);
+        let count = if is_latin { &mut latin } else { &mut others };
+        *count = count.saturating_add(1);
+    }
+    // Those that are escaped have a Latin `u` and at most four Latin digits each.
+    let escaped = u64::try_from(text.matches("\\u").count()).unwrap_or(0);
+    others.saturating_add(escaped) > latin.saturating_sub(escaped.saturating_mul(3))
+}
+
 /// Signs of mathematics in a text, escaped as in JSON.
 fn is_mathematics(text: &str) -> bool {
     const SIGNS: [&str; 16] = [
@@ -317,6 +336,23 @@ fn is_mathematics(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_script_is_told_by_its_letters() {
+        for text in [
+            "法国的首都是哪里?",
+            "Какая столица Франции?",
+            r"\u6cd5\u56fd\u7684?",
+            "请解释 HTTP 是什么",
+        ] {
+            assert!(is_of_other_script(text), "{text}");
+        }
+        for text in
+            ["Où est l'hôtel?", "Việt Nam ở đâu?", "", "123", "What is 法国?", r"a\nb \u00e9"]
+        {
+            assert!(!is_of_other_script(text), "{text}");
+        }
+    }
 
     #[test]
     fn what_a_request_needs_is_told_by_names_and_not_by_words() {

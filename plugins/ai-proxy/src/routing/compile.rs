@@ -238,7 +238,7 @@ impl Routing {
         // With one target there is no choice, and its provider knows best.
         let limits = known.filter(|_| several);
         let can = given.can.as_deref().map(Needs::of);
-        let can = can.or_else(|| limits.as_ref().map(able));
+        let can = can.or_else(|| limits.as_ref().and_then(able));
         let context = given.context.or(limits.and_then(|model| model.context));
         let mut servers = Vec::with_capacity(given.endpoints.len());
         for (index, endpoint) in given.endpoints.iter().enumerate() {
@@ -292,8 +292,11 @@ impl Routing {
     }
 }
 
-/// What is commonly known that a model can do. Of sounds and documents nothing is.
-fn able(model: &models::Model) -> Needs {
+/// What is commonly known that a model can do, if anything is. Of sounds and documents nothing is.
+fn able(model: &models::Model) -> Option<Needs> {
+    if model.price.can.is_empty() && !model.reasoning {
+        return None;
+    }
     let can = |name: &str| model.price.can.iter().any(|can| can == name);
     let known = [
         (Need::Tools, can("tools")),
@@ -302,7 +305,7 @@ fn able(model: &models::Model) -> Needs {
         (Need::Reasoning, model.reasoning),
     ];
     let able = known.into_iter().filter(|(_, able)| *able).map(|(need, _)| need);
-    Needs::of(&able.chain([Need::Audio, Need::Documents]).collect::<Vec<_>>())
+    Some(Needs::of(&able.chain([Need::Audio, Need::Documents]).collect::<Vec<_>>()))
 }
 
 impl From<Target> for config::RouteTarget {

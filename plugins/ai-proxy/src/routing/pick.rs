@@ -1,10 +1,12 @@
 //! The decision: which targets a request may go to, and who is asked first.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::host::Host;
+use shared::texts::{self, Role};
 
 use super::ask::{Ask, Needs};
 use super::config::{Failure, Sticky, Strategy, Tier, Weights};
@@ -16,8 +18,8 @@ use super::price::Size;
 use super::route::Counted;
 use super::{Decision, Route, RouteTarget, Routing};
 
-/// Bytes of a conversation's beginning that make requests alike, for [`Sticky::PromptPrefix`].
-const PREFIX: usize = 1024;
+/// Most bytes of a conversation's beginning that make requests alike, for [`Sticky::PromptPrefix`].
+const PREFIX: usize = 4096;
 
 impl Routing {
     /// Decides by a rule.
@@ -146,7 +148,6 @@ impl Routing {
         };
         let needs = if route.able { ask.all_needs() } else { Needs::default() };
         let size = Size::new(prompt, max);
-        let now = ask.now;
         let mut why = Lack::default();
         let mut left = Vec::with_capacity(route.targets.len());
         let (mut aside, mut shadows) = (Vec::new(), Vec::new());
@@ -183,7 +184,7 @@ impl Routing {
                 "pin"
             } else {
                 let list = if target.fallback_for.is_empty() { &mut left } else { &mut aside };
-                list.push(self.candidate(route.measures, index, target, size, now));
+                list.push(self.candidate(route.measures, index, target, size, &*ask));
                 continue;
             };
             if let Some(reason) = reason.as_deref_mut() {
@@ -199,8 +200,9 @@ impl Routing {
         index: usize,
         target: &RouteTarget,
         size: Size,
-        now: u64,
+        ask: &Ask<'_, '_>,
     ) -> Candidate {
+        let (now, stream) = (ask.now, ask.stream);
         let health = &target.health;
         let when = |wanted: bool, measure: &dyn Fn() -> f64| if wanted { measure() } else { 0.0 };
         let tariff = target.tariff.as_ref().filter(|_| measures.cost);
@@ -208,7 +210,7 @@ impl Routing {
             index,
             weight: target.weight,
             fitness: health.fitness(now),
-            latency: when(measures.latency, &|| health.latency(now)),
+            latency: when(measures.latency, &|| health.latency(stream, now)),
             busy: when(measures.busy, &|| target.busy(now)),
             cost: tariff.map(|tariff| tariff.of(size, now)),
             carbon: when(measures.carbon, &|| {
@@ -320,16 +322,30 @@ impl Route {
         let text = match self.sticky.as_ref()? {
             Sticky::Consumer => ask.fact(Fact::Consumer),
             Sticky::Header(name) => ask.header(name)?,
-            Sticky::PromptPrefix => {
-                let mut end = PREFIX.min(ask.body.len());
-                while !ask.body.is_char_boundary(end) {
-                    end -= 1;
-                }
-                ask.body.get(..end).unwrap_or_default().into()
-            }
+            Sticky::PromptPrefix => beginning(ask.body),
         };
         (!text.is_empty()).then(|| hash(text.as_bytes()))
     }
+}
+
+/// What a conversation begins with: what is said up to the user's first message. It stays the same while
+/// the conversation goes on, and so does what a provider has cached of it.
+fn beginning(body: &str) -> Rc<str> {
+    let mut beginning = String::new();
+    for text in texts::request(body).unwrap_or_default() {
+        // Declared functions come after it in some APIs, and before it at the provider's.
+        if text.role == Role::Declaration {
+            continue;
+        }
+        let text_of = text.raw.get();
+        let room = PREFIX.saturating_sub(beginning.len());
+        let end = (0..=room.min(text_of.len())).rev().find(|end| text_of.is_char_boundary(*end));
+        beginning.push_str(text_of.get(..end.unwrap_or(0)).unwrap_or_default());
+        if text.role == Role::User || beginning.len() >= PREFIX {
+            break;
+        }
+    }
+    beginning.into()
 }
 
 impl RouteTarget {

@@ -266,6 +266,76 @@ fn auto_takes_the_cheapest_that_is_good_enough() {
     assert_eq!(asked("Fix this:\\n```rust\\nfn main() {}\\n```", ""), "ca");
     assert_eq!(asked("证明勾股定理", ""), "ca");
     assert_eq!(asked(&"word ".repeat(5000), ""), "ca");
+    assert_eq!(asked("法国的首都是哪里?", ""), "cc", "unless it is said");
+}
+
+#[test]
+fn auto_can_take_a_better_one_for_other_scripts() {
+    let target = |provider: &str, tier: &str, price: f64| {
+        json!({"provider": provider, "model": provider, "tier": tier,
+               "price": {"input": price, "output": price}})
+    };
+    let mut config = routes(json!([{"name": "auto", "strategy": "auto",
+        "targets": [target("b", "medium", 3.0), target("c", "small", 1.0)]}]));
+    config["auto"] = json!({"other_scripts": "medium"});
+    let gateway = plugin(&config.to_string(), "route");
+    let asked = |text: &str| routed(&gateway, &chat_host(), &ask("auto", "").replace("hi", text));
+    assert_eq!(asked("法国的首都是哪里?"), "cb");
+    assert_eq!(asked("What is the capital of France?"), "cc");
+}
+
+#[test]
+fn a_conversation_keeps_to_its_target_while_it_goes_on() {
+    let gateway = gateway(json!([{"name": "s", "strategy": "weighted", "sticky": "prompt_prefix",
+        "targets": [{"provider": "a"}, {"provider": "b"}, {"provider": "c"}]}]));
+    let mut seen = std::collections::BTreeSet::new();
+    for number in 0..30 {
+        let question = format!("question {number}");
+        let mut messages = vec![
+            json!({"role": "system", "content": "Be kind."}),
+            json!({"role": "user", "content": question}),
+        ];
+        let asked = |messages: &[Value], temperature: u32| {
+            let body = json!({"model": "m", "temperature": temperature, "messages": messages});
+            routed(&gateway, &chat_host(), &body.to_string())
+        };
+        let first = asked(&messages, 0);
+        for turn in 0..4 {
+            messages.push(json!({"role": "assistant", "content": format!("answer {turn}")}));
+            messages.push(json!({"role": "user", "content": "and then?"}));
+            assert_eq!(asked(&messages, turn), first);
+        }
+        seen.insert(first);
+    }
+    assert_eq!(seen.len(), 3);
+}
+
+#[test]
+fn whole_answers_are_weighed_by_their_end_and_streams_by_their_first_word() {
+    let config = routes(json!([{"name": "l", "strategy": "least_latency",
+        "targets": [to("a"), to("b")]}]));
+    let (route, translate) =
+        (plugin(&config.to_string(), "route"), plugin(&config.to_string(), "translate"));
+    // `a` begins soon and ends late, `b` begins late and ends soon.
+    for (provider, first, total) in [("a", 100, 2000), ("b", 600, 700)].repeat(6) {
+        let host = chat_host();
+        host.put(Map::Request, "x-ai-pin", provider);
+        let mut outer = exchange_of(&route);
+        assert!(send(&mut outer, &host, &ask("m", "")));
+        let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+        host.properties.borrow_mut().insert(metadata.into(), provider.into());
+        let mut inner = exchange_of(&translate);
+        assert!(send(&mut inner, &host, &ask("m", "")));
+        let start = host.now_nanos.get();
+        host.now_nanos.set(start + first * 1_000_000);
+        answer(&mut inner, &host, 200, "application/json", "{}");
+        inner.done(&host);
+        host.now_nanos.set(start + total * 1_000_000);
+        answer(&mut outer, &host, 200, "application/json", "{}");
+        outer.done(&host);
+    }
+    assert_eq!(routed(&route, &chat_host(), &ask("m", r#","stream":true"#)), "ca");
+    assert_eq!(routed(&route, &chat_host(), &ask("m", "")), "cb");
 }
 
 #[test]
