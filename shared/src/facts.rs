@@ -301,6 +301,13 @@ impl Facts {
         self.known.get(&fact).cloned()
     }
 
+    /// Whether what a request says may be sent to a service in this region: one that does not say where
+    /// it is, is nowhere that a request with [`Fact::AllowedRegions`] may go.
+    pub fn allow_region(&mut self, host: &dyn Host, region: &str) -> bool {
+        let Some(allowed) = self.get(host, Fact::AllowedRegions) else { return true };
+        !region.is_empty() && allowed.split(',').any(|allowed| allowed.trim() == region)
+    }
+
     /// [`Fact::Usage`], read; `None` if nobody has stated it.
     pub fn usage(&mut self, host: &dyn Host) -> Option<Usage> {
         json::parse(&self.get(host, Fact::Usage)?).ok()

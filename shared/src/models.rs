@@ -1,9 +1,12 @@
 //! What is commonly known of models: how much they take, what they cost, what they can do.
 //!
 //! A default for what a configuration does not say. Prices move: those here are the list prices of the
-//! models' own vendors, as of November 2026.
+//! models' own vendors, as of November 2026, else of a cloud that serves them.
 
-use crate::price::Price;
+use crate::price::{LongContext, Price};
+
+/// What Amazon's models have before their name, by where they are served. They cost a tenth more in some.
+const REGIONS: [&str; 9] = ["us", "eu", "apac", "global", "jp", "au", "ca", "in", "us-gov"];
 
 /// One line a model, sorted by name.
 const TABLE: &str = include_str!("models.tsv");
@@ -31,6 +34,10 @@ pub struct Model {
 pub fn find(name: &str) -> Option<Model> {
     let lower = name.to_ascii_lowercase();
     let bare = lower.rsplit('/').next().unwrap_or(&lower);
+    let bare = match bare.split_once('.') {
+        Some((region, rest)) if REGIONS.contains(&region) => rest,
+        _ => bare,
+    };
     let undotted = bare.rsplit("anthropic.").next().unwrap_or(bare);
     let unversioned = undotted.split(['@', ':']).next().unwrap_or(undotted);
     let unversioned = unversioned.strip_suffix("-v1").unwrap_or(unversioned);
@@ -82,6 +89,7 @@ fn read(line: &'static str) -> Option<Model> {
     let (input, output) = (next()?.parse().ok()?, next()?.parse().ok()?);
     let (cached, cache_write) = (next()?.parse().ok(), next()?.parse().ok());
     let can = next()?;
+    let long_context = next().into_iter().flat_map(|list| list.split(',')).filter_map(tier);
     let reasoning = can.contains('r');
     let can = [('t', "tools"), ('v', "vision"), ('j', "json_schema")]
         .into_iter()
@@ -94,10 +102,19 @@ fn read(line: &'static str) -> Option<Model> {
         output,
         cached,
         cache_write,
+        long_context: long_context.collect(),
         alternative: false,
         can: can.collect(),
     };
     Some(Model { name, vendor, context, max_output, reasoning, price })
+}
+
+/// `200000:2.5:15`: above so many tokens, input, output.
+fn tier(text: &str) -> Option<LongContext> {
+    let mut fields = text.split(':');
+    let above = fields.next()?.parse().ok()?;
+    let (input, output) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(LongContext { above, input, output })
 }
 
 #[cfg(test)]
@@ -116,6 +133,9 @@ mod tests {
             let name = line.split('\t').next().unwrap();
             let model = exact(name).unwrap_or_else(|| panic!("{name}"));
             assert!(model.price.input >= 0.0 && model.price.output >= 0.0, "{name}");
+            let tiers = line.split('\t').nth(9).map_or(0, |tiers| tiers.split(',').count());
+            assert_eq!(model.price.long_context.len(), tiers, "{name}");
+            assert!(crate::price::check_long(&model.price.long_context, "").is_ok(), "{name}");
         }
         assert_eq!(exact("no-such-model"), None);
         assert_eq!(exact(""), None);
@@ -130,6 +150,8 @@ mod tests {
             ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5-20251001"),
             ("claude-haiku-4-5@20251001", "claude-haiku-4-5"),
             ("GPT-4o", "gpt-4o"),
+            ("eu.amazon.nova-pro-v1:0", "amazon.nova-pro"),
+            ("accounts/fireworks/models/deepseek-r1", "deepseek-r1"),
         ] {
             assert_eq!(find(name).map(|model| model.name), Some(vendors), "{name}");
         }

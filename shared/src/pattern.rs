@@ -50,6 +50,18 @@ impl Pattern {
             Pattern::Regex(regex) => regex.is_match(text),
         }
     }
+
+    /// Whether it fits all that another fits, as far as that can be told: of two different expressions
+    /// it cannot.
+    pub fn covers(&self, other: &Pattern) -> bool {
+        match (self, other) {
+            (_, Pattern::Exact(text)) => self.fits(text),
+            (Pattern::Prefix(all), Pattern::Prefix(some)) => some.starts_with(all.as_str()),
+            (Pattern::Prefix(all), Pattern::Regex(_)) => all.is_empty(),
+            (Pattern::Regex(one), Pattern::Regex(other)) => one.as_str() == other.as_str(),
+            _ => false,
+        }
+    }
 }
 
 #[cfg(test)]

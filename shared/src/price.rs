@@ -26,6 +26,9 @@ pub struct Price {
     /// Of input written to the provider's cache; as other input unless said.
     #[serde(default)]
     pub cache_write: Option<f64>,
+    /// What it costs instead where the prompt is long.
+    #[serde(default)]
+    pub long_context: Vec<LongContext>,
     /// Whether it is to be considered where the report says what a cheaper model would save.
     #[serde(default)]
     pub alternative: bool,
@@ -34,6 +37,49 @@ pub struct Price {
     #[serde(default)]
     pub can: Vec<String>,
 }
+
+/// Prices of requests with a long prompt, all their tokens. Those of the provider's cache rise in the
+/// measure in which input does, as they do at the vendors that have such prices.
+#[derive(Clone, Copy, Debug, PartialEq, Setting)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LongContext {
+    /// Of prompts of more tokens than these, those from the cache included.
+    pub above: u64,
+    /// Of input.
+    pub input: f64,
+    /// Of output.
+    pub output: f64,
+}
+
+/// Checks a list of these: from few tokens to many, which makes the last that applies the right one.
+pub fn check_long(list: &[LongContext], path: &str) -> Result<(), ConfigError> {
+    let mut before = 0;
+    for (index, long) in list.iter().enumerate() {
+        let bad = |field: &str, message: &str| {
+            Err(ConfigError::new(format!("{path}.long_context[{index}].{field}"), message))
+        };
+        if long.above <= before {
+            return bad("above", "must be above 0, and above that of the entry before");
+        }
+        before = long.above;
+        for (field, amount) in [("input", long.input), ("output", long.output)] {
+            if !(0.0..=MOST).contains(&amount) {
+                return bad(field, AMOUNT);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Of these, which are sorted, the one for a prompt of so many tokens.
+pub fn long(list: &[LongContext], prompt: u64) -> Option<&LongContext> {
+    list.iter().rev().find(|long| prompt > long.above)
+}
+
+/// Most US dollars per million tokens.
+const MOST: f64 = 1_000_000.0;
+const AMOUNT: &str = "must be a number of US dollars per million tokens, 0 or more";
 
 /// What a request needs of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,21 +100,28 @@ pub struct Prices {
     last: RefCell<Option<(String, Option<Entry>)>>,
 }
 
-/// One price, in billionths of a US dollar per thousand tokens, which is exact for prices of whole
-/// millionths of a dollar per million tokens.
+/// One model's price.
 #[derive(Debug)]
 struct Entry {
     model: String,
     wild: bool,
     provider: Option<String>,
-    input: u64,
-    output: u64,
-    cached: u64,
-    cache_write: u64,
+    rates: Rates,
+    long: Vec<(LongContext, Rates)>,
     alternative: bool,
     tools: bool,
     vision: bool,
     schema: bool,
+}
+
+/// In billionths of a US dollar per thousand tokens, which is exact for prices of whole millionths of a
+/// dollar per million tokens.
+#[derive(Clone, Copy, Debug)]
+struct Rates {
+    input: u64,
+    output: u64,
+    cached: u64,
+    cache_write: u64,
 }
 
 /// A cheaper model that could have served a request.
@@ -135,12 +188,14 @@ impl Entry {
     }
 
     fn cost(&self, usage: &Usage) -> u64 {
+        let long = self.long.iter().rev().find(|(long, _)| usage.prompt_tokens > long.above);
+        let rates = long.map_or(&self.rates, |(_, rates)| rates);
         let special = usage.cached_tokens.saturating_add(usage.cache_creation_tokens);
         let parts = [
-            (usage.prompt_tokens.saturating_sub(special), self.input),
-            (usage.cached_tokens, self.cached),
-            (usage.cache_creation_tokens, self.cache_write),
-            (usage.completion_tokens, self.output),
+            (usage.prompt_tokens.saturating_sub(special), rates.input),
+            (usage.cached_tokens, rates.cached),
+            (usage.cache_creation_tokens, rates.cache_write),
+            (usage.completion_tokens, rates.output),
         ];
         let thousandths = parts
             .into_iter()
@@ -150,6 +205,30 @@ impl Entry {
     }
 }
 
+impl Rates {
+    /// Those of a long prompt.
+    fn at(&self, long: &LongContext) -> Rates {
+        let input = rate(long.input);
+        let in_measure = |price: u64| match self.input {
+            0 => price,
+            usual => u64::try_from(u128::from(price) * u128::from(input) / u128::from(usual))
+                .unwrap_or(u64::MAX),
+        };
+        Rates {
+            input,
+            output: rate(long.output),
+            cached: in_measure(self.cached),
+            cache_write: in_measure(self.cache_write),
+        }
+    }
+}
+
+/// Dollars per million tokens are thousands of billionths per token.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn rate(dollars: f64) -> u64 {
+    (dollars * 1_000_000.0).round() as u64
+}
+
 /// The table has no mistakes.
 fn entry_of(price: Price) -> Option<Entry> {
     entry(price, "").ok()
@@ -157,13 +236,10 @@ fn entry_of(price: Price) -> Option<Entry> {
 
 fn entry(price: Price, path: &str) -> Result<Entry, ConfigError> {
     let amount = |name: &str, dollars: f64| {
-        if !(0.0..=1_000_000.0).contains(&dollars) {
-            let message = "must be a number of US dollars per million tokens, 0 or more";
-            return Err(ConfigError::new(format!("{path}.{name}"), message));
+        if !(0.0..=MOST).contains(&dollars) {
+            return Err(ConfigError::new(format!("{path}.{name}"), AMOUNT));
         }
-        // Dollars per million tokens are thousands of billionths per token.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        Ok((dollars * 1_000_000.0).round() as u64)
+        Ok(rate(dollars))
     };
     let (model, wild) = match price.model.strip_suffix('*') {
         Some(prefix) => (prefix.to_owned(), true),
@@ -184,13 +260,19 @@ fn entry(price: Price, path: &str) -> Result<Entry, ConfigError> {
     }
     let able = |name: &str| price.can.iter().any(|can| can == name);
     let input = amount("input", price.input)?;
-    Ok(Entry {
-        model,
-        wild,
+    let rates = Rates {
         input,
         output: amount("output", price.output)?,
         cached: price.cached.map_or(Ok(input), |cached| amount("cached", cached))?,
         cache_write: price.cache_write.map_or(Ok(input), |write| amount("cache_write", write))?,
+    };
+    check_long(&price.long_context, path)?;
+    let long = price.long_context.into_iter().map(|long| (long, rates.at(&long))).collect();
+    Ok(Entry {
+        model,
+        wild,
+        rates,
+        long,
         alternative: price.alternative,
         tools: able("tools"),
         vision: able("vision"),
@@ -240,6 +322,28 @@ mod tests {
     }
 
     #[test]
+    fn a_long_prompt_costs_more_by_the_list_and_by_what_is_commonly_known() {
+        let prices = prices(
+            r#"[{"model":"own","input":2,"output":8,"cached":0.5,"long_context":[
+                {"above":100,"input":4,"output":9},{"above":1000,"input":6,"output":10}]},
+                {"model":"grok-4.5","input":1,"output":1}]"#,
+        )
+        .unwrap();
+        let cost = |model: &str, usage: Usage| prices.cost("p", model, &usage).unwrap();
+        assert_eq!(cost("own", used(100, 0, 1)), 100 * 2000 + 8000);
+        assert_eq!(cost("own", used(101, 0, 1)), 101 * 4000 + 9000);
+        assert_eq!(cost("own", used(1001, 1000, 1)), 6000 + 1000 * 1500 + 10_000, "cached");
+        // Of the table: 1.25, 10 and 0.125 dollars, above 200,000 tokens 2.5, 15 and 0.25.
+        let gemini = |usage| cost("gemini-2.5-pro", usage);
+        assert_eq!(gemini(used(200_000, 0, 1)), 200_000 * 1250 + 10_000);
+        assert_eq!(gemini(used(200_001, 100_000, 1)), 100_001 * 2500 + 100_000 * 250 + 15_000);
+        assert_eq!(cost("claude-sonnet-4-5", used(200_001, 0, 0)), 200_001 * 6000);
+        assert_eq!(cost("gpt-5.5", used(272_001, 0, 0)), 272_001 * 10_000);
+        // A price that is configured holds as it is, for every length.
+        assert_eq!(cost("grok-4.5", used(300_000, 0, 0)), 300_000 * 1000);
+    }
+
+    #[test]
     fn a_cheaper_model_must_be_able_to_do_it() {
         let prices = prices(LIST).unwrap();
         let asked = Needs { tools: true, ..Needs::default() };
@@ -259,6 +363,19 @@ mod tests {
             (r#"[{"model":"a","input":1,"output":1,"can":["dance"]}]"#, "prices[0].can[0]"),
             (r#"[{"model":"a*","input":1,"output":1,"alternative":true}]"#, "prices[0].model"),
             (r#"[{"model":"","input":1,"output":1}]"#, "prices[0].model"),
+            (
+                r#"[{"model":"a","input":1,"output":1,"long_context":[{"above":0,"input":1,"output":1}]}]"#,
+                "prices[0].long_context[0].above",
+            ),
+            (
+                r#"[{"model":"a","input":1,"output":1,"long_context":[{"above":5,"input":1,"output":1},
+                    {"above":5,"input":1,"output":1}]}]"#,
+                "prices[0].long_context[1].above",
+            ),
+            (
+                r#"[{"model":"a","input":1,"output":1,"long_context":[{"above":5,"input":1,"output":-1}]}]"#,
+                "prices[0].long_context[0].output",
+            ),
         ] {
             assert_eq!(prices(text).unwrap_err().path, place);
         }

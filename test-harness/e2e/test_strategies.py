@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import http.server
 import json
+import re
 import threading
 import time
 import urllib.parse
@@ -13,22 +14,21 @@ import pytest
 
 from conftest import Gateway
 from gateway import config
-from gateway.stack import KEYS, Stack
+from gateway.stack import KEYS, Stack, stop
 
 ADMIN = {"authorization": f"Bearer {KEYS['AI_ADMIN_KEY']}"}
 
 
 class StandIns:
-    """The servers that are no providers: two of vLLM's, a carbon service, Webdis, a mirror."""
+    """The servers that are no providers: one of vLLM's and one of SGLang's, a carbon service, a mirror."""
 
     def __init__(self):
         self.busy = {"vllm-0": (0, 0.0), "vllm-1": (0, 0.0)}
         self.chats = collections.Counter()
         self.intensity = 350
-        self.redis = {}
         self.mirrored = []
         self.servers = {}
-        for name in ("vllm-0", "vllm-1", "grid", "webdis", "mirror"):
+        for name in ("vllm-0", "vllm-1", "grid", "mirror"):
             server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.handler(name))
             threading.Thread(target=server.serve_forever, daemon=True).start()
             self.servers[name] = server
@@ -40,18 +40,14 @@ class StandIns:
         if name == "grid":
             assert path == "/carbon-intensity?zone=DE"
             return {"data": [{"intensity": self.intensity}]}
-        if name == "webdis":
-            command = (body.decode() if method == "POST" else path[1:]).split("/")
-            command = [urllib.parse.unquote(part) for part in command]
-            if command[0] == "GET":
-                return {"GET": self.redis.get(command[1])}
-            self.redis[command[1]] = command[2]
-            return {"SET": [True, "OK"]}
         if name == "mirror":
             self.mirrored.append((path, body))
             return {}
         if path == "/metrics":
             waiting, cache = self.busy[name]
+            if name == "vllm-1":
+                return (f"sglang:num_queue_reqs{{model_name=\"llama\"}} {waiting}\n"
+                        f"sglang:token_usage{{model_name=\"llama\"}} {cache}\n")
             return (f"vllm:num_requests_waiting{{engine=\"0\"}} {waiting}\n"
                     f"vllm:kv_cache_usage_perc{{engine=\"0\"}} {cache}\n")
         self.chats[name] += 1
@@ -97,12 +93,17 @@ def stand_ins():
 @pytest.fixture(scope="module")
 def started(stand_ins, tmp_path_factory):
     ports = dict(zip(config.PORTS, config.free_ports(len(config.PORTS))))
-    more = {9011: "vllm-0", 9012: "vllm-1", 9021: "grid", 7379: "webdis", 9031: "mirror"}
+    # Redis and Webdis are real, see `Stack.start_redis`.
+    more = {9011: "vllm-0", 9012: "vllm-1", 9021: "grid", 9031: "mirror"}
     ports |= {port: stand_ins.port(name) for port, name in more.items()}
 
     def edit(text):
         for port in (9011, 9012):
             text = text.replace(f'"127.0.0.1:{port}"', f'"127.0.0.1:{ports[port]}"')
+        for usual, short in (("per_try_idle_timeout: 60s", "per_try_idle_timeout: 2s"),
+                             (" idle_timeout: 120s", " idle_timeout: 5s")):
+            assert usual in text
+            text = text.replace(usual, short)
         return text
 
     with Stack("routing.yaml", directory=tmp_path_factory.mktemp("routing"), ports=ports,
@@ -137,7 +138,7 @@ def many(gateway, body, count, headers=None, script=None, threads=8):
                 for answer in answers]
 
 
-def until(met, seconds=10):
+def until(met, seconds=30):
     deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline
@@ -214,6 +215,52 @@ def test_a_prompt_that_is_too_long_goes_to_the_model_that_is_there_for_it(gatewa
     assert gateway.received("anthropic") == []
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_an_answer_that_is_kept_back_goes_to_the_model_that_is_there_for_it(gateway, ask, stream):
+    heal(gateway, ask)
+    stopped = {"text": "", "finish_reason": "SAFETY"}
+    answer = gateway.post(ask("in-order", stream=stream), {"text": "here", "on": {"gemini": stopped}})
+    assert provider(answer) == "anthropic" and "here" in answer.text
+    assert answer.headers["x-ai-model"] == "claude-haiku-4-5"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_all_attempts_together_have_a_limit(gateway, ask, stream):
+    slow = {"on": {"openai": {"status": 503}, "anthropic": {"latency_ms": 60_000}}}
+    answer = gateway.post(ask("limited", stream=stream), slow)
+    assert answer.status_code == 504
+    assert "took too long" in answer.json()["error"]["message"]
+
+
+# Where a rule limits the time to the first token, the route's idle time is what ends it.
+@pytest.mark.parametrize("rule, first", [("quota", "openai"), ("in-order", "gemini")])
+def test_a_stream_that_falls_silent_is_ended_and_not_as_if_complete(gateway, ask, rule, first):
+    if first == "gemini":
+        heal(gateway, ask)
+    script = {"text": "one two three four five", "on": {first: {"stall_after_events": 2}}}
+    with pytest.raises(httpx.RemoteProtocolError):
+        gateway.post(ask(rule, stream=True), script)
+
+
+def test_traffic_goes_elsewhere_before_a_limit_is_reached(gateway, ask):
+    told = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "5m"}
+    script = {"on": {"openai": {"headers": told}}}
+    until(lambda: {provider(a) for a in many(gateway, ask("quota"), 8, None, script)} == {"anthropic"})
+
+
+def test_the_one_that_is_liked_is_asked(gateway, ask):
+    for _ in range(3):
+        answer = gateway.post(ask("liked"), headers={"x-ai-pin": "openai"})
+        assert provider(answer) == "openai"
+        vote = {"token": answer.headers["x-ai-feedback"], "score": 0}
+        assert gateway.post(vote, path="/feedback").status_code == 202
+    until(lambda: {provider(a) for a in many(gateway, ask("liked"), 8)} == {"anthropic"})
+
+
+def test_a_mix_weighs_cost_and_carbon(gateway, ask):
+    assert provider(gateway.post(ask("mixed"))) == "gemini"
+
+
 def test_a_circuit_opens_in_both_workers_and_one_probe_closes_it(gateway, ask):
     broken = {"on": {"openai": {"status": 500}}}
     # Each failure is one of a worker's own, so that it takes some in both.
@@ -287,7 +334,38 @@ def canaries(gateway, action="", method="GET"):
     return answer.json()
 
 
-def test_a_canary_is_rolled_back_and_the_store_remembers(gateway, stand_ins, ask):
+def canary(gateway):
+    return canaries(gateway)["canaries"][0]
+
+
+CANARY_KEY = "ai-proxy%3Acanary%3Anew"
+
+
+def kept(gateway):
+    """What Redis has of the canary."""
+    url = f"http://127.0.0.1:{gateway.stack.ports[config.WEBDIS]}/GET/{CANARY_KEY}"
+    return json.loads(httpx.get(url).json()["GET"] or "{}")
+
+
+def keep(gateway, account):
+    """As another gateway does it."""
+    value = urllib.parse.quote(json.dumps(account), safe="").replace(".", "%2E")
+    url = f"http://127.0.0.1:{gateway.stack.ports[config.WEBDIS]}/"
+    assert httpx.post(url, content=f"SET/{CANARY_KEY}/{value}").json() == {"SET": [True, "OK"]}
+
+
+def audit(gateway):
+    """The lines on the canary: status, step and reason, with the approval in each."""
+    text = (line.partition('{"')[1] + line.partition('{"')[2] for line in
+            gateway.stack.log.splitlines() if '"event":"canary"' in line)
+    lines = [json.JSONDecoder().raw_decode(line)[0] for line in text]
+    for line in lines:
+        assert line["approved_by"] == "jo@example.com", line
+        assert line["evidence"] == "https://eval.example.com/42", line
+    return [(line["status"], line["step"], line["reason"]) for line in lines]
+
+
+def test_a_canary_is_rolled_back_and_the_store_remembers(gateway, ask):
     root = gateway.stack.base_url.removesuffix("/v1")
     assert httpx.get(f"{root}/_ai/canaries").status_code == 401
     script = {"on": {"anthropic": {"status": 500}}}
@@ -296,19 +374,19 @@ def test_a_canary_is_rolled_back_and_the_store_remembers(gateway, stand_ins, ask
         answers.append(gateway.post(ask("new"), script, headers={"x-session": f"c{session}"}))
     assert all(answer.status_code == 200 for answer in answers)
     assert {answer.headers["x-ai-variant"] for answer in answers} == {"new=canary", "new=stable"}
-    assert canaries(gateway)["canaries"][0]["status"] == "aborted"
+    assert canary(gateway)["status"] == "aborted"
     assert len(gateway.received("anthropic")) <= 6
-    line = next(line for line in gateway.stack.log.splitlines() if '"event":"canary"' in line)
-    assert '"approved_by":"jo@example.com"' in line and "it fails more often" in line
-    until(lambda: '"aborted"' in stand_ins.redis.get("ai-proxy:canary:new", ""))
+    assert audit(gateway) == [("aborted", 0, "it fails more often")]
+    until(lambda: kept(gateway).get("status") == "aborted")
     # Another gateway has promoted it.
-    kept = json.loads(stand_ins.redis["ai-proxy:canary:new"])
-    kept |= {"status": "promoted", "since": kept["since"] + 1}
-    stand_ins.redis["ai-proxy:canary:new"] = json.dumps(kept)
-    until(lambda: canaries(gateway)["canaries"][0]["status"] == "promoted")
+    account = kept(gateway)
+    keep(gateway, account | {"status": "promoted", "since": account["since"] + 1})
+    until(lambda: canary(gateway)["status"] == "promoted")
     assert provider(gateway.post(ask("new"))) == "anthropic"
     assert canaries(gateway, "/abort?route=new", "POST")["percent"] == 0
     assert provider(gateway.post(ask("new"))) == "openai"
+    assert audit(gateway)[1:] == [("promoted", 0, "taken over from the store"),
+                                  ("aborted", 0, "by hand")]
 
 
 def test_copies_go_to_a_target_that_lacks_an_approval_and_are_compared(gateway, ask):
@@ -321,12 +399,27 @@ def test_copies_go_to_a_target_that_lacks_an_approval_and_are_compared(gateway, 
     until(lambda: len(gateway.received("anthropic")) == 2)
     copy = gateway.received("anthropic")[0]
     assert copy["path"] == "/v1/messages"
-    # The copy does not carry the script's header, so that the stand-in answers as it likes.
-    stats = lambda: httpx.get(f"{gateway.stack.admin_url}/stats/prometheus",
-                              params={"filter": "ai_shadow"}).text
-    until(lambda: 'what="finish"' in stats())
-    assert 'ai_shadow_total{kind="primary",route="tried",what="tool_calls"} 2' in stats() \
-        or 'what="tool_calls"' in stats()
+    assert copy["body"]["tools"][0]["name"] == "get_weather"
+
+    def stat(name):
+        text = httpx.get(f"{gateway.stack.admin_url}/stats/prometheus").text
+        found = {}
+        for line in text.splitlines():
+            if line.startswith(name + "{"):
+                labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+                assert labels["route"] == "tried"
+                found[labels["what"], labels.get("kind") or labels["result"]] = int(line.split()[-1])
+        return found
+
+    until(lambda: stat("ai_shadow_compared_total").get(("success", "same")) == 2)
+    # The copy does not carry the script's header, so that the stand-in answers in words.
+    compared = stat("ai_shadow_compared_total")
+    assert compared["finish", "different"] == 2 and compared["tools", "different"] == 2
+    assert compared["refusal", "same"] == 2
+    total = stat("ai_shadow_total")
+    assert total["answers", "primary"] == 2 and total["answers", "shadow"] == 2
+    assert total["tool_calls", "primary"] == 2 and ("tool_calls", "shadow") not in total
+    assert total["nano_usd", "primary"] > 0 and total["nano_usd", "shadow"] > 0
 
 
 def test_envoys_mirror_gets_the_body_as_it_was_sent(gateway, stand_ins, ask):
@@ -368,3 +461,50 @@ def test_messages_are_added_and_templates_filled(gateway, ask):
 def test_where_a_request_may_not_go_is_told(gateway, ask):
     answer = gateway.post(ask("in-the-eu"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "region_not_allowed")
+
+
+def restart(gateway):
+    """Ends Envoy and starts it anew, with nothing but what is kept elsewhere."""
+    process = gateway.stack.processes.pop("envoy")
+    stop(process.pid, process)
+    log = gateway.stack.log
+    assert "panicked" not in log and "secret-prompt" not in log
+    gateway.stack.start_envoy(gateway.stack.example, "gateway", config.ADMIN)
+
+
+# The last one, as it costs an Envoy.
+def test_a_canary_goes_step_by_step_and_a_restart_does_not_lose_the_step(gateway, ask):
+    assert canaries(gateway, "/resume?route=new", "POST")["percent"] == 50
+    told = len(audit(gateway))
+    variants = collections.defaultdict(list)
+
+    def some():
+        for session in range(24):
+            # Far enough apart that a busy machine does not take the new one for the slower one.
+            script = {"on": {"openai": {"latency_ms": 60}, "anthropic": {"latency_ms": 5}}}
+            answer = gateway.post(ask("new"), script, headers={"x-session": f"d{session}",
+                                                               "connection": "close"})
+            variants[session].append(answer.headers["x-ai-variant"])
+        return canary(gateway)
+
+    some()
+    assert {v for seen in variants.values() for v in seen} == {"new=canary", "new=stable"}
+    until(lambda: some()["step"] >= 1, 60)
+    paused = canaries(gateway, "/pause?route=new", "POST")
+    assert paused["status"] == "paused" and paused["percent"] == 100
+    # Who was sent there once has stayed, while the share grew.
+    assert all(seen == sorted(seen, reverse=True) for seen in variants.values()), variants
+    lines = audit(gateway)[told:]
+    assert lines[0] == ("running", 1, "it is no worse than the others")
+    assert lines[-1] == ("paused", paused["step"], "by hand") and len(lines) <= 3
+    until(lambda: kept(gateway).get("status") == "paused")
+
+    restart(gateway)
+    until(lambda: canary(gateway)["status"] == "paused", 60)
+    assert (canary(gateway)["step"], canary(gateway)["percent"]) == (paused["step"], 100)
+    until(lambda: {provider(a) for a in many(gateway, ask("new"), 8)} == {"anthropic"}, 60)
+    assert audit(gateway) == [("paused", paused["step"], "taken over from the store")]
+    canaries(gateway, "/resume?route=new", "POST")
+    until(lambda: some()["status"] == "promoted", 60)
+    assert [line[0] for line in audit(gateway)][1:] == ["running", "promoted"]
+    until(lambda: kept(gateway).get("status") == "promoted")

@@ -2,15 +2,10 @@
 
 use std::rc::Rc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Interest, ResponseHead};
-use shared::follow::Said;
 use shared::host::Host;
-use shared::json::parse;
-use shared::protocol::anthropic::{Chunk, Event};
-use shared::protocol::{Vendor, openai_chat};
+use shared::protocol::Vendor;
 use shared::usage::{Report, Usage};
 
 use crate::asked::{Asked, Operation};
@@ -19,14 +14,20 @@ use crate::config::Protocol;
 use crate::document::Document;
 use crate::keys::KeyPool;
 use crate::objects::answer::Sealing;
-use crate::pieces::{self, Pieces};
+use crate::pieces::Pieces;
 use crate::provider::{Cloud, Provider};
 use crate::service::Compiled;
-use crate::translate::client::{Client, Context, Send, StreamWriter};
+use crate::translate::client::{Client, Context, StreamWriter};
 use crate::translate::count;
-use crate::translate::ir::{Choice, Delta, Response, StopReason};
 use crate::translate::lost::{self, Lost};
 use crate::translate::provider::{self, StreamReader};
+
+mod begun;
+mod filtered;
+mod stream;
+
+pub use begun::Begun;
+use filtered::{is_filtered, may_be_filtered};
 
 /// What came of an attempt.
 #[derive(Debug)]
@@ -67,46 +68,6 @@ pub struct Answer {
     sealing: Option<Sealing>,
     /// Says where its counts stand, and what they are.
     counts: Option<(Rc<Compiled>, Option<Usage>)>,
-}
-
-/// What the beginning of a streamed answer has shown it to be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Begun {
-    /// Nothing yet: greetings and signs of life.
-    #[default]
-    Waiting,
-    /// An answer.
-    Content,
-    /// The provider gives up before it has said anything.
-    Failed {
-        /// What went wrong.
-        kind: ErrorKind,
-        /// The provider's own name of it.
-        code: String,
-        /// In words.
-        message: String,
-    },
-}
-
-impl Begun {
-    /// A step has been read.
-    fn see(&mut self, delta: &Delta<'_>) {
-        if *self != Begun::Waiting {
-            return;
-        }
-        *self = match delta {
-            Delta::Start { .. } | Delta::Lost(_) => return,
-            Delta::Text(text) | Delta::Thinking(text) | Delta::ToolArguments(text)
-                if text.is_empty() =>
-            {
-                return;
-            }
-            Delta::Error { kind, code, message } => {
-                Begun::Failed { kind: *kind, code: code.clone(), message: message.clone() }
-            }
-            _ => Begun::Content,
-        };
-    }
 }
 
 #[derive(Debug)]
@@ -388,141 +349,12 @@ impl Answer {
         self.fail(head, &error.status(self.status))
     }
 
-    /// One event of a stream has come. `send` gets the data of what goes out instead; false if the
-    /// event is to go out as it is.
-    pub fn event(&mut self, name: Option<&str>, data: &str, send: Send<'_>) -> bool {
-        if self.wrapped && name == Some("chunk") {
-            return match unwrap(data) {
-                Some(data) => {
-                    if !self.inner_event(None, &data, send) {
-                        send(event_type(&data).as_deref(), &data);
-                    }
-                    true
-                }
-                // Not of the form that is documented; nothing can be made of it.
-                None => true,
-            };
-        }
-        self.inner_event(name, data, send)
-    }
-
-    fn inner_event(&mut self, name: Option<&str>, data: &str, send: Send<'_>) -> bool {
-        match &mut self.form {
-            Form::Same { unfinished } => {
-                // What has been seen of the one before holds for it as well.
-                if self.pieces.passed(data) {
-                    return false;
-                }
-                *unfinished = *unfinished && !provider::is_last(self.protocol, data);
-                self.observe(data);
-                self.begin(name, data);
-                if let Some(data) = self.sealing.as_ref().and_then(|sealing| sealing.event(data)) {
-                    send(name, &data);
-                    return true;
-                }
-                if self.hide_usage && only_usage(data) {
-                    return true;
-                }
-                if self.probe.is_none() && self.sealing.is_none() && self.counts.is_none() {
-                    self.pieces.passes(data);
-                }
-                false
-            }
-            Form::Translated { reader, writer, .. } => {
-                if reader.progress().ended {
-                    return true;
-                }
-                let client = self.client.unwrap_or(Client::OpenAiChat);
-                let mut said = Said::default();
-                let mut pass = |delta| {
-                    see(&mut self.begun, &mut self.filtered, &delta);
-                    lost::pass(client, &mut self.lost, &delta, writer.as_mut(), send);
-                };
-                let read = match self.pieces.next(data) {
-                    Some(text) => {
-                        pass(Delta::Text(text));
-                        Ok(())
-                    }
-                    None => {
-                        let read = reader.read(name, data, &mut |delta| {
-                            pieces::add(&mut said, &delta);
-                            pass(delta);
-                        });
-                        self.pieces.learn(data, said);
-                        read
-                    }
-                };
-                if let Err(error) = read {
-                    log::warn!("provider {} sent an unreadable event: {error}", self.provider);
-                    reader.progress().ended = true;
-                    no_answer(&mut self.begun, &self.provider);
-                    broken(writer.as_mut(), &self.provider, send);
-                }
-                self.report = reader.progress().report;
-                true
-            }
-            // None was asked for.
-            Form::Document(_) => true,
-        }
-    }
-
-    /// Looks into the beginning of a stream that passes as it is.
-    fn begin(&mut self, name: Option<&str>, data: &str) {
-        if self.begun != Begun::Waiting {
-            self.probe = None;
-            return;
-        }
-        let Some(probe) = &mut self.probe else { return };
-        let (begun, filtered) = (&mut self.begun, &mut self.filtered);
-        if probe.read(name, data, &mut |delta| see(begun, filtered, &delta)).is_err() {
-            no_answer(begun, &self.provider);
-        }
-    }
-
-    /// The stream is over.
-    pub fn end(&mut self, send: Send<'_>) {
-        let (reader, writer) = match &mut self.form {
-            Form::Translated { reader, writer, .. } => (reader, writer),
-            Form::Same { unfinished } => {
-                if std::mem::replace(unfinished, false)
-                    && let Some(client) = self.client
-                {
-                    log::warn!("provider {} ended its stream too early", self.provider);
-                    no_answer(&mut self.begun, &self.provider);
-                    let mut writer = client.stream(Context::default());
-                    broken(writer.as_mut(), &self.provider, send);
-                }
-                return;
-            }
-            Form::Document(_) => return,
-        };
-        let ended = reader.progress().ended;
-        let client = self.client.unwrap_or(Client::OpenAiChat);
-        let mut pass = |delta| lost::pass(client, &mut self.lost, &delta, writer.as_mut(), send);
-        if !ended && !reader.finish(&mut pass) {
-            log::warn!("provider {} ended its stream too early", self.provider);
-            reader.progress().ended = true;
-            no_answer(&mut self.begun, &self.provider);
-            broken(writer.as_mut(), &self.provider, send);
-        }
-        self.report = reader.progress().report;
-    }
-
     /// Reads the token counts of an answer that passes as it is.
     fn observe(&mut self, text: &str) {
         match &mut self.counts {
             Some((service, usage)) => *usage = service.usage(text).or(*usage),
             None => provider::observe(self.protocol, text, &mut self.report),
         }
-    }
-
-    /// The comment that ends a stream, see [`lost::comment`]. Once.
-    pub fn comment(&mut self) -> Option<String> {
-        let Form::Translated { reader, .. } = &mut self.form else { return None };
-        if self.lost.is_empty() || !reader.progress().ended {
-            return None;
-        }
-        lost::comment(self.client?, std::mem::take(&mut self.lost))
     }
 
     fn fail(&self, head: &mut ResponseHead<'_>, error: &ApiError) -> Vec<u8> {
@@ -547,78 +379,8 @@ impl Answer {
     }
 }
 
-/// Anthropic's event within Amazon's: `{"bytes": "<base64>"}`.
-/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PayloadPart.html>
-fn unwrap(data: &str) -> Option<String> {
-    let wrapped: Chunk<'_> = parse(data).ok()?;
-    let bytes = BASE64.decode(wrapped.bytes?.decode().as_bytes()).ok()?;
-    String::from_utf8(bytes).ok()
-}
-
-fn event_type(data: &str) -> Option<String> {
-    let event: Event<'_> = parse(data).ok()?;
-    event.kind.map(|kind| kind.decode().into_owned())
-}
-
-/// Whether this is the chunk of a stream that has the token counts and nothing else.
-fn only_usage(data: &str) -> bool {
-    // Most events have none, and are not looked into.
-    data.contains("\"usage\"")
-        && parse::<openai_chat::Response<'_>>(data).is_ok_and(|chunk| {
-            chunk.usage.is_some() && chunk.choices.is_none_or(|choices| choices.is_empty())
-        })
-}
-
 /// Longest `x-ai-dropped`, in bytes.
 const MOST_DROPPED: usize = 1024;
-
-/// Whether something stands in an answer that stands in each that a filter has kept back. `"refusal":null`,
-/// which every answer of OpenAI's has, does not count.
-fn may_be_filtered(text: &str) -> bool {
-    memchr::memchr_iter(b'"', text.as_bytes()).any(|quote| {
-        let string = text.get(quote + 1..).unwrap_or_default();
-        match string.as_bytes().first() {
-            Some(b'c') => string.starts_with("content_filter"),
-            Some(b'S') => string.starts_with("SAFETY"),
-            Some(b'b') => string.starts_with("blockReason"),
-            Some(b'P') => string.starts_with("PROHIBITED"),
-            Some(b'r') => string.strip_prefix("refusal\"").is_some_and(|rest| {
-                let value = rest.trim_start().strip_prefix(':').map(str::trim_start);
-                !value.is_some_and(|value| value.starts_with("null"))
-            }),
-            _ => false,
-        }
-    })
-}
-
-fn is_filtered(response: &Response<'_>) -> bool {
-    let refused =
-        |choice: &Choice<'_>| choice.stop == Some(StopReason::Filter) && choice.parts.is_empty();
-    response.choices.iter().all(refused)
-}
-
-fn see(begun: &mut Begun, filtered: &mut bool, delta: &Delta<'_>) {
-    *filtered |= *begun == Begun::Waiting && matches!(delta, Delta::Stop(StopReason::Filter));
-    begun.see(delta);
-}
-
-/// The stream was over or unreadable before it had begun.
-fn no_answer(begun: &mut Begun, provider: &str) {
-    if *begun == Begun::Waiting {
-        *begun = Begun::Failed {
-            kind: ErrorKind::BadGateway,
-            code: "stream_interrupted".into(),
-            message: format!("the stream of provider `{provider}` broke off before it began"),
-        };
-    }
-}
-
-/// A stream that breaks off must not look like one that is complete.
-fn broken(writer: &mut dyn StreamWriter, provider: &str, send: Send<'_>) {
-    let message = format!("the stream of provider `{provider}` broke off; send the request again");
-    let (kind, code) = (ErrorKind::BadGateway, "stream_interrupted".into());
-    writer.write(&Delta::Error { kind, code, message }, send);
-}
 
 fn json_headers(head: &mut ResponseHead<'_>) {
     head.headers.set("content-type", "application/json");
@@ -628,30 +390,4 @@ fn json_headers(head: &mut ResponseHead<'_>) {
 /// A header's value may not have just anything.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(256).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::may_be_filtered;
-
-    #[test]
-    fn an_answer_is_read_for_a_refusal_only_if_it_may_have_one() {
-        for text in [
-            r#"{"choices":[{"message":{"content":null},"finish_reason":"content_filter"}]}"#,
-            r#"{"choices":[{"message":{"refusal": "I cannot"}}]}"#,
-            r#"{"stop_reason":"refusal"}"#,
-            r#"{"candidates":[{"finishReason":"SAFETY"}]}"#,
-            r#"{"candidates":[{"finishReason":"PROHIBITED_CONTENT"}]}"#,
-            r#"{"promptFeedback":{"blockReason":"OTHER"}}"#,
-        ] {
-            assert!(may_be_filtered(text), "{text}");
-        }
-        for text in [
-            r#"{"choices":[{"message":{"content":"Safety first","refusal":null}}]}"#,
-            r#"{"choices":[{"message":{"content":"hi", "refusal" : null}}]}"#,
-            "",
-        ] {
-            assert!(!may_be_filtered(text), "{text}");
-        }
-    }
 }

@@ -11,19 +11,22 @@ use shared::host::{Capability, Host};
 use shared::plugin::Need;
 use shared::services::Services;
 
-use crate::asked::{Asked, Operation, unknown_model};
+use crate::asked::{Asked, Operation};
 use crate::auth::access::Access;
-use crate::config::{Config, Inline, Key, Model, OnUnsupported, Role};
+use crate::config::{Inline, Key, OnUnsupported, Role};
 use crate::feedback::Feedback;
-use crate::objects::{Objects, request::unknown};
+use crate::objects::Objects;
 use crate::overrides::Overrides;
 use crate::provider::Provider;
 use crate::routing::ask::Ask;
 use crate::routing::config::Template;
-use crate::routing::{self, Decision, Route, Routing};
-use crate::service::{self, Service};
+use crate::routing::{Decision, Routing};
+use crate::service;
 use crate::shadow::Shadows;
-use crate::{messages, wire};
+
+mod choose;
+mod compile;
+mod names;
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -83,132 +86,6 @@ pub struct Choice<'g> {
 }
 
 impl Gateway {
-    /// Checks a configuration. `vm_config` is the role's name, or empty.
-    pub fn new(config: Config, vm_config: &[u8]) -> Result<Gateway, ConfigError> {
-        let role = role(config.role, vm_config)?;
-        let mut providers = Vec::new();
-        for (index, provider) in config.providers.into_iter().enumerate() {
-            let path = format!("providers[{index}]");
-            let provider = Provider::new(provider, &path)?;
-            if providers.iter().any(|other: &Provider| other.name == provider.name) {
-                let message = format!("`{}` is there already; names must differ", provider.name);
-                return Err(ConfigError::new(format!("{path}.name"), message));
-            }
-            providers.push(provider);
-        }
-        if providers.is_empty() {
-            return Err(ConfigError::new("providers", "give at least one provider"));
-        }
-        let mut gateway = Gateway {
-            mode: config.mode,
-            role,
-            inline: config.inline,
-            bridge: config.bridge,
-            on_unsupported: config.on_unsupported,
-            hold_first_event: config.hold_first_event,
-            services: Vec::new(),
-            objects: Objects::new(&config.object_secret)?.map(Rc::new),
-            call_timeout: Duration::from_millis(config.call_timeout_ms.clamp(1, 3_600_000)),
-            limits: Limits {
-                request: config.max_request_bytes,
-                response: config.max_response_bytes,
-            },
-            providers,
-            service_paths: Services::default(),
-            routing: Routing::new(&config.carbon, config.circuit, config.auto, config.currencies)?,
-            listed: config.routes.len(),
-            exact: SmallMap::new(),
-            prefixes: Vec::new(),
-            aliases: SmallMap::new(),
-            versions: config.versions,
-            templates: config.templates,
-            debug: config.debug,
-            admin_key: config.admin_key,
-            feedback: config.feedback.map(Feedback::new).transpose()?,
-            shadows: Shadows::default(),
-        };
-        messages::check(&gateway.templates)?;
-        for (index, route) in config.routes.into_iter().enumerate() {
-            gateway.add_route(route, &format!("routes[{index}]"))?;
-        }
-        if let Some((number, before)) = gateway.routing.unreached() {
-            let message = format!("is never reached: `{before}` before it fits every request");
-            return Err(ConfigError::new(format!("routes[{number}]"), message));
-        }
-        if let Some(store) = config.store {
-            gateway.routing.keep(store)?;
-        }
-        for (index, model) in config.models.into_iter().enumerate() {
-            gateway.add_model(model, &format!("models[{index}]"))?;
-        }
-        for (index, service) in config.services.iter().enumerate() {
-            gateway.add_service(service, &format!("services[{index}]"))?;
-        }
-        gateway.service_paths = Services::new(
-            &config.services.iter().flat_map(|s| s.paths.iter().cloned()).collect::<Vec<_>>(),
-            "services",
-        )?;
-        if gateway.routing.is_empty() {
-            return Err(ConfigError::new("models", "give at least one model, `*` for all"));
-        }
-        gateway.add_aliases(config.aliases)?;
-        gateway.check_versions()?;
-        Ok(gateway)
-    }
-
-    fn add_route(
-        &mut self,
-        route: routing::config::Route,
-        path: &str,
-    ) -> Result<usize, ConfigError> {
-        let names: Vec<_> = self.providers.iter().map(|p| p.name.as_str()).collect();
-        self.routing.add(route, path, &|provider, path| {
-            names.iter().position(|name| *name == provider).ok_or_else(|| {
-                let message = format!("no provider `{provider}`; there are {}", names.join(", "));
-                ConfigError::new(format!("{path}.provider"), message)
-            })
-        })
-    }
-
-    fn add_model(&mut self, model: Model, path: &str) -> Result<(), ConfigError> {
-        let index = self.routing.len();
-        let (prefix, wild) = match model.name.strip_suffix('*') {
-            Some(prefix) => (prefix, true),
-            None => (model.name.as_str(), false),
-        };
-        let name_path = format!("{path}.name");
-        if prefix.contains('*') || (prefix.is_empty() && !wild) {
-            let message = "must be a model's name, a prefix with `*` at its end, or `*`";
-            return Err(ConfigError::new(name_path, message));
-        }
-        let taken = if wild {
-            let taken = self.prefixes.iter().any(|(other, _)| other == prefix);
-            let at = self.prefixes.partition_point(|(other, _)| other.len() >= prefix.len());
-            self.prefixes.insert(at, (prefix.to_owned(), index));
-            taken
-        } else {
-            self.exact.insert(model.name.clone(), index).is_some()
-        };
-        if taken {
-            return Err(ConfigError::new(name_path, "is there already; names must differ"));
-        }
-        let targets = model.targets.into_iter().map(Into::into).collect();
-        let route = routing::config::Route::plain(model.name, targets, model.cluster, model.key);
-        self.add_route(route, path).map(|_| ())
-    }
-
-    fn add_service(&mut self, service: &Service, path: &str) -> Result<(), ConfigError> {
-        let rule = self.routing.len();
-        let compiled = service::Compiled::new(service, rule, path)?;
-        let targets = service.targets.iter().cloned().map(Into::into).collect();
-        let name = service.name.clone();
-        let route =
-            routing::config::Route::plain(name, targets, service.cluster.clone(), service.key);
-        self.add_route(route, path)?;
-        self.services.push(Rc::new(compiled));
-        Ok(())
-    }
-
     /// The service that is asked for, if it is one of the configuration's.
     pub fn service(&self, asked: &Asked) -> Option<Rc<service::Compiled>> {
         match asked.operation {
@@ -230,46 +107,6 @@ impl Gateway {
             ApiError::new(ErrorKind::InvalidRequest, message).param(pointer)
         })?;
         service.tail(path).clone_into(&mut asked.tail);
-        Ok(())
-    }
-
-    /// Aliases of aliases are followed once and for all.
-    fn add_aliases(&mut self, given: SmallMap<String, String>) -> Result<(), ConfigError> {
-        for (alias, model) in &given {
-            let path = format!("aliases.{alias}");
-            if self.exact.contains_key(alias) {
-                let message = "is the name of a model as well; an alias needs a name of its own";
-                return Err(ConfigError::new(path, message));
-            }
-            let mut chain = vec![alias.as_str()];
-            let mut real = model.as_str();
-            while let Some(next) = given.get(real).filter(|_| !self.exact.contains_key(real)) {
-                if chain.contains(&real) {
-                    chain.push(real);
-                    let message = format!("goes round in a circle: {}", chain.join(" -> "));
-                    return Err(ConfigError::new(path, message));
-                }
-                chain.push(real);
-                real = next;
-            }
-            if self.rule(real).is_none() && self.listed == 0 {
-                let message = format!("no entry of `models` fits `{real}`");
-                return Err(ConfigError::new(path, message));
-            }
-            self.aliases.insert(alias.clone(), real.to_owned());
-        }
-        Ok(())
-    }
-
-    fn check_versions(&self) -> Result<(), ConfigError> {
-        for (name, versions) in &self.versions {
-            for (version, model) in versions {
-                if self.rule(model).is_none() && self.listed == 0 {
-                    let message = format!("no entry of `models` fits `{model}`");
-                    return Err(ConfigError::new(format!("versions.{name}.{version}"), message));
-                }
-            }
-        }
         Ok(())
     }
 
@@ -304,79 +141,6 @@ impl Gateway {
             needs.push(Need { capability: Capability::RewriteRequestBody, otherwise });
         }
         needs
-    }
-
-    /// Who does what is asked for; `wanted` is the provider that the client names for what names no
-    /// model.
-    pub fn choose(
-        &self,
-        asked: &Asked,
-        wanted: Option<&str>,
-        ask: &mut Ask<'_, '_>,
-        host: &dyn Host,
-    ) -> Result<Choice<'_>, ApiError> {
-        if asked.model.is_empty() {
-            return self.choose_service(asked, wanted);
-        }
-        let choice = self.choose_model(asked, ask, host)?;
-        self.keep_to_holder(asked, choice)
-    }
-
-    fn choose_model(
-        &self,
-        asked: &Asked,
-        ask: &mut Ask<'_, '_>,
-        host: &dyn Host,
-    ) -> Result<Choice<'_>, ApiError> {
-        let model = self.real_name(&asked.model);
-        let number = self.rule_of(model, ask, asked.operation);
-        let number = number.ok_or_else(|| unknown_model(&asked.model, &self.model_names()))?;
-        let decision = self.routing.decide(number, ask, host)?;
-        let spare = decision.spare.iter().map(|(index, _)| index);
-        let targets = decision.targets.iter().chain(spare).filter_map(|index| {
-            let target = decision.route.target(*index)?;
-            let provider = self.providers.get(target.provider)?;
-            let name = target.model.clone().unwrap_or_else(|| provider.models.of(model));
-            Some((provider, name))
-        });
-        let targets: Vec<_> = targets.collect();
-        let first = decision.targets.first();
-        Ok(Choice {
-            targets,
-            cluster: first.and_then(|first| self.cluster(number, *first)),
-            key: decision.route.key,
-            decision: Some(decision),
-        })
-    }
-
-    /// Of the targets, those where the objects are that the request names.
-    fn keep_to_holder<'g>(
-        &'g self,
-        asked: &Asked,
-        mut choice: Choice<'g>,
-    ) -> Result<Choice<'g>, ApiError> {
-        let held = &asked.held;
-        let (Some(pin), Some(objects)) = (&held.pin, &self.objects) else { return Ok(choice) };
-        let holds: Vec<bool> =
-            choice.targets.iter().map(|(p, _)| objects.is_mark(&pin.provider, &p.name)).collect();
-        let mut kept = holds.iter();
-        choice.targets.retain(|_| kept.next().copied().unwrap_or(false));
-        if let Some(decision) = &mut choice.decision {
-            let mut kept = holds.iter();
-            decision.targets.retain(|_| kept.next().copied().unwrap_or(false));
-            decision.spare.retain(|_| kept.next().copied().unwrap_or(false));
-            let first = decision.targets.first();
-            choice.cluster = first.and_then(|first| self.cluster(decision.number, *first));
-        }
-        if choice.targets.is_empty() {
-            let message = format!(
-                "{}: is kept by a provider that does not serve this model now; ask the model that it \
-                 was made with",
-                held.param
-            );
-            return Err(ApiError::new(ErrorKind::InvalidRequest, message).param(&held.param));
-        }
-        Ok(choice)
     }
 
     /// What an alias or a `name@version` stands for.
@@ -447,33 +211,6 @@ impl Gateway {
         &self.routing
     }
 
-    /// The provider that is wanted, or the first that has the service.
-    fn choose_service(&self, asked: &Asked, wanted: Option<&str>) -> Result<Choice<'_>, ApiError> {
-        let able = |provider: &&Provider| wire::has(provider, asked.operation);
-        let holder = match (&asked.held.pin, &self.objects) {
-            (Some(pin), Some(objects)) => {
-                let holds = |p: &&Provider| objects.is_mark(&pin.provider, &p.name);
-                Some(self.providers.iter().find(holds).ok_or_else(|| unknown(&asked.held.param))?)
-            }
-            _ => None,
-        };
-        let provider = match wanted {
-            _ if holder.is_some() => holder.filter(able),
-            Some(name) => self.provider(name).filter(able),
-            None => self.providers.iter().find(able),
-        };
-        let provider = provider.ok_or_else(|| {
-            let message = "no provider of this gateway has this service";
-            ApiError::new(ErrorKind::NotFound, message).code("unsupported_by_provider")
-        })?;
-        Ok(Choice {
-            targets: vec![(provider, String::new())],
-            cluster: provider.cluster.as_deref(),
-            key: Key::Provider,
-            decision: None,
-        })
-    }
-
     /// The entry of `models` for this name.
     fn rule(&self, model: &str) -> Option<usize> {
         let by_prefix = || {
@@ -497,56 +234,5 @@ impl Gateway {
     /// The tokens of Google's that are to be kept fresh.
     pub fn accesses(&self) -> impl Iterator<Item = &Access> {
         self.providers.iter().filter_map(|provider| provider.google.as_ref())
-    }
-
-    /// All names that clients can ask for, but for families of them, and who has each.
-    pub fn all_names(&self) -> Vec<(&str, &str)> {
-        let owner = |route: &Route| {
-            let target = route.targets.first()?;
-            Some(self.providers.get(target.provider)?.name.as_str())
-        };
-        let mut names: SmallMap<&str, &str> = SmallMap::new();
-        for name in self.exact.keys().chain(self.aliases.keys()) {
-            let number = self.rule(self.real_name(name));
-            let route = number.and_then(|number| self.routing.route(number));
-            if let Some(owner) = route.and_then(owner) {
-                names.insert(name, owner);
-            }
-        }
-        for (name, route) in self.routing.model_names() {
-            if let Some(owner) = owner(route) {
-                names.insert(name, owner);
-            }
-        }
-        names.into_iter().collect()
-    }
-
-    /// The provider that is asked first for a model, if nothing else about the request matters.
-    pub fn owner(&self, model: &str) -> Option<&str> {
-        let named = self.routing.model_names().find(|(name, _)| *name == model);
-        let entry = || self.routing.route(self.rule(self.real_name(model))?);
-        let route = named.map(|(_, route)| route).or_else(entry)?;
-        Some(self.providers.get(route.targets.first()?.provider)?.name.as_str())
-    }
-
-    /// A few of the names that clients can ask for, for error messages.
-    pub fn model_names(&self) -> Vec<&str> {
-        let mut names = self.all_names();
-        names.truncate(10);
-        names.into_iter().map(|(name, _)| name).collect()
-    }
-}
-
-fn role(configured: Role, vm_config: &[u8]) -> Result<Role, ConfigError> {
-    match vm_config.trim_ascii() {
-        b"" => Ok(configured),
-        b"route" => Ok(Role::Route),
-        b"prepare" => Ok(Role::Prepare),
-        b"translate" => Ok(Role::Translate),
-        b"inline" => Ok(Role::Inline),
-        _ => {
-            let message = "expected route, prepare, translate or inline";
-            Err(ConfigError::new("vm_config.configuration", message))
-        }
     }
 }

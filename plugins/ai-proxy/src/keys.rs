@@ -25,6 +25,8 @@ struct Key {
     secret: Secret,
     /// Seconds since the Unix epoch.
     rests_until: Cell<u64>,
+    /// And so it does because its limits are used up, in seconds since the Unix epoch.
+    spent_until: Cell<u64>,
     /// A minute, and the requests and tokens in it, where workers share no data.
     used: Cell<(u64, u64, u64)>,
 }
@@ -35,6 +37,7 @@ impl KeyPool {
         let keys = secrets.iter().map(|secret| Key {
             secret: secret.clone(),
             rests_until: Cell::new(0),
+            spent_until: Cell::new(0),
             used: Cell::default(),
         });
         KeyPool { keys: keys.collect(), next: Cell::new(0) }
@@ -100,7 +103,24 @@ impl KeyPool {
 
     /// For how many seconds all of them rest, if they do.
     pub fn rest_of_all(&self, now_seconds: u64) -> Option<u64> {
-        let first = self.keys.iter().map(|key| key.rests_until.get()).min()?;
+        self.least(|key| key.rests_until.get(), now_seconds)
+    }
+
+    /// A key's limits are used up for so many seconds.
+    pub fn spent(&self, index: usize, seconds: u64, now_seconds: u64) {
+        self.rest(index, seconds, now_seconds);
+        if let Some(key) = self.keys.get(index) {
+            key.spent_until.set(now_seconds.saturating_add(seconds));
+        }
+    }
+
+    /// For how many seconds the limits of all of them are used up, if they are.
+    pub fn spent_of_all(&self, now_seconds: u64) -> Option<u64> {
+        self.least(|key| key.spent_until.get(), now_seconds)
+    }
+
+    fn least(&self, until: impl Fn(&Key) -> u64, now_seconds: u64) -> Option<u64> {
+        let first = self.keys.iter().map(until).min()?;
         first.checked_sub(now_seconds).filter(|seconds| *seconds > 0)
     }
 

@@ -98,7 +98,7 @@ pub fn spend(
     };
     let over = |limit: Option<u64>, used: u64| limit.is_some_and(|limit| used >= limit);
     if over(limits.requests_per_minute, used.0) || over(limits.tokens_per_minute, used.1) {
-        keys.rest(key, 60 - now % 60, now);
+        keys.spent(key, 60 - now % 60, now);
     }
 }
 

@@ -7,13 +7,18 @@
 use shared::small_map::SmallMap;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use shared::filter::CallReply;
 use shared::host::{Call, CallId, Host, MetricId, MetricKind};
 
+use serde_json::Value;
+
 use crate::config::Protocol;
+use crate::routing::price::Tariff;
 use summary::{Summary, compare};
 
+mod schema;
 pub mod summary;
 
 /// Most requests whose two answers are waited for, in each worker.
@@ -37,10 +42,10 @@ pub struct Copy {
     pub call: Call,
     /// In which protocol the answer comes.
     pub protocol: Protocol,
-    /// Members that an answer must have, if it is to be a JSON object.
-    pub schema: Option<Vec<String>>,
-    /// What its tokens cost, in billionths of a US dollar: of the prompt, of the answer.
-    pub price: Option<(u64, u64)>,
+    /// The JSON Schema that its answer is to be valid against.
+    pub schema: Option<Rc<Value>>,
+    /// What its tokens cost.
+    pub tariff: Option<Rc<Tariff>>,
 }
 
 /// All copies under way.
@@ -114,7 +119,7 @@ impl Shadows {
         let body = std::str::from_utf8(&reply.body).unwrap_or_default();
         let status = reply.status.unwrap_or(0);
         let mut summary = Summary::of(copy.protocol, status, body, copy.schema.as_deref());
-        summary.took(took, copy.price);
+        summary.took(took, copy.tariff.as_deref(), now);
         self.count_all(host, &copy.route, "shadow", &summary);
         self.waiting.borrow_mut().push((copy, summary, now));
         self.meet(host);

@@ -412,7 +412,8 @@ pub struct Moderation {
     /// Of `bedrock`: the guardrail's version, or `DRAFT`.
     #[serde(default)]
     pub guardrail_version: String,
-    /// The cloud's region.
+    /// The cloud's region; of others, where the service is. Texts of requests that are bound to other
+    /// regions are not sent there and count as not judged.
     #[serde(default)]
     pub region: String,
     /// The cloud's key.

@@ -395,7 +395,7 @@ impl Filter for GuardFilter {
             return Interest::Ignore;
         }
         if judges {
-            self.begin_judging(cx);
+            self.begin_judging(cx, head.kind);
         }
         if !rewrites {
             return Interest::Observe;
@@ -408,7 +408,7 @@ impl Filter for GuardFilter {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
-        if self.ended {
+        if self.ended || self.ends_unjudged(cx, out) {
             return;
         }
         if !self.enforces() {
@@ -432,7 +432,7 @@ impl Filter for GuardFilter {
 
     fn end(&mut self, cx: &mut Cx<'_>, _complete: bool, out: &mut Out<'_>) {
         if self.ended {
-            return;
+            return self.judge_more(cx, out, true);
         }
         let held = self.stream.flush(&self.masks, None);
         if self.enforces() {

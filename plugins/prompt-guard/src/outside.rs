@@ -4,16 +4,13 @@ use std::rc::Rc;
 
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
-use shared::filter::{CallReply, Cx, Flow, Out, ResponseHead, Verdict};
+use shared::filter::{BodyKind, CallReply, Cx, Flow, Out, ResponseHead, Verdict};
 
 use crate::config::{Action, Fail};
 use crate::filter::{GuardFilter, Refusal, refusal, send};
 use crate::moderation::Moderation;
 use crate::policy::Findings;
 use crate::refusal::Begun;
-
-/// What is told of a text that could not be judged.
-const UNJUDGED: &str = "content cannot be checked at the moment; try again soon";
 
 /// What is told of a text that it is against.
 const REFUSED: &str = "the request was refused by this gateway's content policy";
@@ -35,6 +32,8 @@ pub(crate) struct Asking {
 pub(crate) struct Judging {
     /// The answer waits for it; one of our own cannot.
     waits: bool,
+    /// It is a stream, and ends with its first event.
+    ends: bool,
     /// It is a stream's.
     streamed: bool,
     /// Calls that have not been answered, and how many have been made.
@@ -64,8 +63,14 @@ impl GuardFilter {
         let policy = Rc::clone(&self.policy);
         let Some(service) = &policy.moderation else { return Flow::Continue };
         let name = policy.audit_name(body);
+        if !texts.is_empty() && !cx.facts.allow_region(cx.host, &service.config.region) {
+            let message = "what is sent here has to be checked by a service in a region that is not \
+                           allowed for you";
+            let error = ApiError::new(ErrorKind::Permission, message).code("region_not_allowed");
+            return self.unjudged(cx, &findings, name, error);
+        }
         let Some(mut pieces) = service.pieces(texts, service.config.max_calls) else {
-            return self.unjudged(cx, &findings, name);
+            return self.unjudged(cx, &findings, name, unchecked());
         };
         pieces.reverse();
         let Some(first) = pieces.pop() else { return Flow::Continue };
@@ -75,13 +80,18 @@ impl GuardFilter {
     }
 
     /// The service outside has not judged the request.
-    fn unjudged(&self, cx: &mut Cx<'_>, findings: &Findings, name: Option<String>) -> Flow {
+    fn unjudged(
+        &self,
+        cx: &mut Cx<'_>,
+        findings: &Findings,
+        name: Option<String>,
+        error: ApiError,
+    ) -> Flow {
         let fail = self.policy.moderation.as_ref().map(|service| service.config.fail);
         if fail == Some(Fail::Open) {
             self.audit(cx, "unjudged", findings, "moderation", name);
             return Flow::Continue;
         }
-        let error = ApiError::new(ErrorKind::Overloaded, UNJUDGED);
         let refusal = Refusal { error, rule: "moderation".to_owned() };
         self.refuse_named(cx, &refusal, findings, name)
     }
@@ -93,7 +103,7 @@ impl GuardFilter {
             return Flow::Continue;
         };
         let Some(names) = service.verdict(reply) else {
-            return self.unjudged(cx, &asking.findings, asking.name);
+            return self.unjudged(cx, &asking.findings, asking.name, unchecked());
         };
         if !names.is_empty() {
             let rules = names.iter().map(|name| format!("moderation:{name}"));
@@ -128,10 +138,33 @@ impl GuardFilter {
     }
 
     /// An answer comes that is to be judged.
-    pub(crate) fn begin_judging(&mut self, cx: &mut Cx<'_>) {
-        let waits = cx.withhold_answer();
-        self.judging = Some(Judging { waits, ..Judging::default() });
+    pub(crate) fn begin_judging(&mut self, cx: &mut Cx<'_>, kind: BodyKind) {
+        // What comes from the cache has been judged before it was stored.
+        let cache = cx.facts.get(cx.host, Fact::Cache).unwrap_or_default();
+        if cache.starts_with("hit") || cache == "stale" {
+            return;
+        }
+        let Some(service) = &self.policy.moderation else { return };
+        let allowed = cx.facts.allow_region(cx.host, &service.config.region);
+        let waits = allowed && cx.withhold_answer();
+        let mut judging = Judging { waits, ..Judging::default() };
+        if kind.is_stream() && !waits {
+            judging.ends = self.answer_unjudged(cx).is_some();
+        }
+        self.judging = Some(judging);
         self.stream.listen();
+    }
+
+    /// Ends a stream that cannot be judged and may not go out unjudged.
+    pub(crate) fn ends_unjudged(&mut self, cx: &mut Cx<'_>, out: &mut Out<'_>) -> bool {
+        let ends = self.judging.as_ref().is_some_and(|judging| judging.ends);
+        if ends {
+            self.ended = true;
+            for event in self.begun.end(cx.endpoint, 0) {
+                send(cx, &event, out);
+            }
+        }
+        ends
     }
 
     /// Has the service judge what has come of a stream, if it is enough, or all there is.
@@ -181,11 +214,6 @@ impl GuardFilter {
         let ended = self.stream.seen().end.is_some();
         let texts = self.stream.take_heard();
         if ended || texts.is_empty() || !(200..300).contains(&head.status) {
-            return new;
-        }
-        // What comes from the cache has been judged before it was stored.
-        let cache = cx.facts.get(cx.host, Fact::Cache).unwrap_or_default();
-        if !judging.waits && (cache.starts_with("hit") || cache == "stale") {
             return new;
         }
         let pieces =
@@ -283,8 +311,14 @@ impl GuardFilter {
         }
         cx.facts.set(cx.host, Fact::Guard, "block_answer");
         cx.facts.set(cx.host, Fact::GuardRules, "moderation");
-        Some(ApiError::new(ErrorKind::Overloaded, UNJUDGED))
+        Some(unchecked())
     }
+}
+
+/// The service outside could not be asked, or has given no answer.
+fn unchecked() -> ApiError {
+    let message = "content cannot be checked at the moment; try again soon";
+    ApiError::new(ErrorKind::Overloaded, message)
 }
 
 /// The last so many characters.

@@ -169,6 +169,31 @@ fn a_service_that_does_not_answer_as_it_should_is_configured_for() {
 }
 
 #[test]
+fn what_may_not_leave_its_regions_is_not_sent_to_a_service_elsewhere() {
+    let asked = |more: Value, regions: Option<&str>| {
+        let config = json!({"moderation": service("openai", more)});
+        let plugin = plugin(configure, &config.to_string());
+        let host = chat_host();
+        if let Some(regions) = regions {
+            host.properties.borrow_mut().insert("ai.allowed_regions".into(), regions.into());
+        }
+        let body = json!({"messages": [{"role": "user", "content": "hi"}]}).to_string();
+        let went = send(&mut exchange_of(&plugin), &host, &body);
+        let calls = host.calls.borrow().len();
+        let refused = host.sent.borrow().as_ref().map(|sent| sent.0);
+        (calls, went, refused)
+    };
+    let waits = (1, false, None);
+    assert_eq!(asked(json!({}), None), waits);
+    assert_eq!(asked(json!({"region": "eu"}), Some("de, eu")), waits);
+    for (region, regions) in [("us", "de,eu"), ("", "eu"), ("eu", "")] {
+        assert_eq!(asked(json!({"region": region}), Some(regions)), (0, false, Some(403)));
+        let open = asked(json!({"region": region, "fail": "open"}), Some(regions));
+        assert_eq!(open, (0, true, None), "not sent there either");
+    }
+}
+
+#[test]
 fn a_long_text_is_judged_in_pieces_and_never_in_part() {
     let pass = || (200, json!({"results": [{"flagged": false, "categories": {}}]}));
     let block = (200, json!({"results": [{"flagged": true, "categories": {"hate": true}}]}));

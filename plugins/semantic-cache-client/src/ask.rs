@@ -196,7 +196,11 @@ impl Ask {
             return Err(Bypass::Media);
         }
         let question = match &policy.semantic {
-            Some(semantic) if !control.exact && !form.media => {
+            Some(semantic)
+                if !control.exact
+                    && !form.media
+                    && cx.facts.allow_region(cx.host, &semantic.region) =>
+            {
                 question(text, &semantic.languages, semantic.max_question)
             }
             _ => None,

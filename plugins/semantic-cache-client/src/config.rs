@@ -252,6 +252,10 @@ pub struct Semantic {
     /// A second look at what passed: whether the one question's answer serves the other.
     #[serde(default)]
     pub judge: Option<Judge>,
+    /// Where the embedder, the store and the judge are. Questions of requests that are bound to other
+    /// regions are not sent there, and compared exactly only.
+    #[serde(default)]
+    pub region: String,
 }
 
 /// A language.

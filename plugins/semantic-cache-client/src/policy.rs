@@ -55,6 +55,8 @@ pub struct Questions {
     pub veto: bool,
     /// How many are looked at.
     pub candidates: u32,
+    /// Where those are that are asked.
+    pub region: String,
 }
 
 #[derive(Debug)]
@@ -127,6 +129,7 @@ impl Policy {
                 }
                 Some(Questions {
                     languages: semantic.languages.clone(),
+                    region: semantic.region.clone(),
                     max_question: semantic.max_question,
                     threshold: semantic.threshold,
                     veto: semantic.veto,

@@ -697,6 +697,26 @@ fn a_question_that_means_the_same_gets_the_answer() {
 }
 
 #[test]
+fn a_question_that_may_not_leave_its_regions_is_not_sent_to_an_embedder_elsewhere() {
+    let calls = |region: &str, allowed: Option<&str>| {
+        let gateway = Gateway::new(
+            &SEMANTIC.replace(r#""semantic":{"#, &format!(r#""semantic":{{"region":"{region}","#)),
+        );
+        gateway.fact("allowed_regions", allowed);
+        let mut exchange = exchange_of(&gateway.plugin);
+        send(&mut exchange, &gateway.host, &question("How do I delete my account?").to_string());
+        gateway.host.calls.borrow().len()
+    };
+    assert_eq!([calls("", None), calls("us", None), calls("eu", Some("de,eu"))], [1, 1, 1]);
+    assert_eq!([calls("us", Some("eu")), calls("", Some("eu")), calls("eu", Some(""))], [0, 0, 0]);
+    // An answer is still found exactly.
+    let gateway = Gateway::new(SEMANTIC);
+    gateway.fact("allowed_regions", Some("eu"));
+    gateway.ask(&question("hi"), &reply("x"));
+    assert!(gateway.hits(&question("hi")));
+}
+
+#[test]
 fn an_embedder_that_fails_is_as_good_as_none() {
     let gateway = Gateway::new(SEMANTIC);
     for status in [500_u16, 503, 500, 429, 500] {

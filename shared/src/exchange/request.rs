@@ -222,11 +222,17 @@ impl Exchange {
 
     /// The answer to a call has come, `size` bytes long.
     pub fn call_response(&mut self, host: &dyn Host, call: CallId, headers: usize, size: usize) {
-        let Some(pending) = self.pending.filter(|pending| pending.call == call) else {
-            return self.answer_judged(host, call, headers, size);
-        };
+        if self.awaits() == Some(call) {
+            self.call_ended(host, call, read_reply(host, headers, size));
+        } else {
+            self.answer_judged(host, call, headers, size);
+        }
+    }
+
+    /// The same, where the reply is known.
+    pub fn call_ended(&mut self, host: &dyn Host, call: CallId, reply: CallReply) {
+        let Some(pending) = self.pending.filter(|pending| pending.call == call) else { return };
         self.pending = None;
-        let reply = read_reply(host, headers, size);
         if self.reply_to(host, pending.filter, reply) == Action::Continue {
             let _ = host.resume_request();
         }

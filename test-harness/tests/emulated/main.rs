@@ -14,5 +14,7 @@ mod emulator_both;
 mod emulator_envoy;
 mod emulator_envoy_response;
 mod fuel;
+mod many_routes;
 mod prompt_guard;
 mod support;
+mod token_ratelimit;

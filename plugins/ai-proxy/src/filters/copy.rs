@@ -1,11 +1,12 @@
 //! Makes copies of a request for the targets that are tried beside the one that answers.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
+use shared::facts::Fact;
 use shared::filter::Cx;
 use shared::host::{Call, Capability};
-use shared::models;
 use shared::request::RequestBody;
 
 use super::circumstances;
@@ -15,7 +16,8 @@ use crate::auth::Unsigned;
 use crate::config::Protocol;
 use crate::gateway::Gateway;
 use crate::overrides::{Overrides, apply};
-use crate::routing::Decision;
+use crate::routing::price::Tariff;
+use crate::routing::{Decision, RouteTarget};
 use crate::shadow::Copy;
 use crate::shadow::summary::Watch;
 use crate::translate::client::Client;
@@ -25,8 +27,10 @@ use crate::translate::client::Client;
 pub(super) struct Compared {
     pub(super) id: u64,
     pub(super) route: String,
+    /// The rule's number.
+    number: usize,
     watch: Watch,
-    schema: Option<Vec<String>>,
+    schema: Option<Rc<Value>>,
     started: u64,
 }
 
@@ -42,15 +46,15 @@ impl Compared {
     }
 
     /// It is over: adds it to what the copies are compared with.
-    pub(super) fn finish(
-        self,
-        gateway: &Gateway,
-        cx: &Cx<'_>,
-        status: u16,
-        price: Option<(u64, u64)>,
-    ) {
+    pub(super) fn finish(self, gateway: &Gateway, cx: &mut Cx<'_>, status: u16) {
         let mut summary = self.watch.finish(status, self.schema.as_deref());
-        summary.took(cx.host.now_nanos().saturating_sub(self.started), price);
+        let mut fact = |fact| cx.facts.get(cx.host, fact).unwrap_or_default();
+        let (provider, model) = (fact(Fact::Provider), fact(Fact::Model));
+        let route = gateway.routing().route(self.number);
+        let target = route.and_then(|route| route.named(&provider, &model));
+        let tariff = tariff_of(target, &model);
+        let now = cx.host.now_nanos();
+        summary.took(now.saturating_sub(self.started), tariff.as_deref(), now);
         gateway.shadows.answered(cx.host, self.id, &self.route, summary);
     }
 }
@@ -84,17 +88,18 @@ pub(super) fn send(
     {
         return None;
     }
-    let schema = schema_of(body);
+    let schema = schema_of(body).map(Rc::new);
     let id = gateway.shadows.number();
     let mut sent = false;
     for target in decision.shadows.iter().copied() {
-        match copy(gateway, decision, target, asked, body, schema.as_ref(), id, cx) {
+        match copy(gateway, decision, target, asked, body, schema.clone(), id, cx) {
             Some(copy) => sent |= gateway.shadows.send(cx.host, copy, shadow.max_under_way),
             None => log::debug!("a request could not be copied to target {target}"),
         }
     }
     let (route, started) = (decision.route.name.clone(), cx.host.now_nanos());
-    sent.then(|| Compared { id, route, watch: Watch::new(protocol), schema, started })
+    let number = decision.number;
+    sent.then(|| Compared { id, route, number, watch: Watch::new(protocol), schema, started })
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -104,7 +109,7 @@ fn copy(
     index: usize,
     asked: &Asked,
     body: &str,
-    schema: Option<&Vec<String>>,
+    schema: Option<Rc<Value>>,
     id: u64,
     cx: &mut Cx<'_>,
 ) -> Option<Copy> {
@@ -148,10 +153,10 @@ fn copy(
         id,
         route: decision.route.name.clone(),
         provider: provider.name.clone(),
-        price: price_of(&model),
+        tariff: tariff_of(Some(target), &model),
         model,
         protocol: attempt.wire.protocol,
-        schema: schema.cloned(),
+        schema,
         call: Call {
             upstream: cluster.unwrap_or_else(|| provider.base_url.address()),
             scheme: provider.base_url.scheme.into(),
@@ -165,20 +170,18 @@ fn copy(
     })
 }
 
-/// What a model's tokens cost, in billionths of a US dollar: of the prompt, of the answer.
-pub(super) fn price_of(model: &str) -> Option<(u64, u64)> {
-    let price = models::find(model)?.price;
-    // Dollars for a million tokens are thousands of billionths for one. Saturates.
-    let nano = |dollars: f64| (dollars * 1000.0).round() as u64;
-    Some((nano(price.input), nano(price.output)))
+/// What a target charges, or what is commonly known of its model's price.
+fn tariff_of(target: Option<&RouteTarget>, model: &str) -> Option<Rc<Tariff>> {
+    let own = target.and_then(|target| target.tariff.clone());
+    own.or_else(|| Some(Rc::new(Tariff::known(&shared::models::find(model)?.price))))
 }
 
-/// The members that the schema of the request's answer demands.
-fn schema_of(body: &str) -> Option<Vec<String>> {
+/// The schema that the request's answer is to be valid against.
+fn schema_of(body: &str) -> Option<Value> {
     if !["schema", "Schema"].iter().any(|word| body.contains(word)) {
         return None;
     }
-    let body: Value = serde_json::from_str(body).ok()?;
+    let mut body: Value = serde_json::from_str(body).ok()?;
     let places = [
         "/response_format/json_schema/schema",
         "/text/format/schema",
@@ -186,8 +189,6 @@ fn schema_of(body: &str) -> Option<Vec<String>> {
         "/generationConfig/responseSchema",
         "/generationConfig/responseJsonSchema",
     ];
-    let schema = places.into_iter().find_map(|place| body.pointer(place))?;
-    let required = schema.get("required").and_then(Value::as_array);
-    let names = required.into_iter().flatten().filter_map(Value::as_str);
-    Some(names.map(str::to_owned).collect())
+    let place = places.into_iter().find(|place| body.pointer(place).is_some())?;
+    body.pointer_mut(place).map(Value::take)
 }

@@ -127,7 +127,7 @@ fn choose<'g>(
     let model = gateway.real_name(&asked.model);
     let mut ask = Ask::new(cx, path, body, model, asked.stream || asked.array);
     ask.max_tokens = asked.max_tokens;
-    ask.debug = gateway.debug && ask.header(DEBUG_HEADER).is_some_and(|value| value != "0");
+    ask.debug = gateway.debug && ask.header_once(DEBUG_HEADER).is_some_and(|value| value != "0");
     let choice = gateway.choose(asked, wanted.as_deref(), &mut ask, host)?;
     check_objects(asked, choice.key == Key::Passthrough)?;
     cx.facts.set(cx.host, Fact::RequestedModel, asked.model.as_str());
@@ -371,7 +371,10 @@ fn answer_head(
     let rest = match answer.key() {
         // As long as another key can be used, so can the provider.
         Some(_) if provider.keys.len() > 1 => provider.keys.rest_of_all(now),
-        _ => track::seconds(retry_after.as_deref()).filter(|_| answer.status() >= 400).or(rest),
+        _ => track::seconds(retry_after.as_deref())
+            .filter(|_| answer.status() >= 400)
+            .or(rest)
+            .or_else(|| provider.keys.spent_of_all(now)),
     };
     (interest, rest)
 }

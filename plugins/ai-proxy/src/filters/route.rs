@@ -175,8 +175,7 @@ impl Filter for Route {
 
     fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
         if let Some(compared) = self.compared.take() {
-            let model = cx.facts.get(cx.host, Fact::Model).unwrap_or_default();
-            compared.finish(&self.gateway, cx, self.status, copy::price_of(&model));
+            compared.finish(&self.gateway, cx, self.status);
         }
         if let Some(track) = self.track.take() {
             track.end(&self.gateway, cx, outcome);

@@ -1,5 +1,7 @@
 //! A request as routes look at it. What costs something to find out is found out when it is asked for.
 
+use std::rc::Rc;
+
 use shared::facts::Fact;
 use shared::filter::Cx;
 use shared::host::Map;
@@ -29,6 +31,9 @@ pub struct Ask<'a, 'c> {
     cx: &'a mut Cx<'c>,
     tokens: Option<u64>,
     needs: Option<Needs>,
+    /// Facts and headers that were asked for: many rules look at the same.
+    facts: Vec<(Fact, Rc<str>)>,
+    headers: Vec<(String, Option<Rc<str>>)>,
 }
 
 /// Things that not every model can do, as bits.
@@ -57,7 +62,11 @@ impl Needs {
 
     /// One that is not among these others.
     pub fn beyond(self, others: Needs) -> Option<Need> {
-        Needs::ALL.into_iter().find(|need| self.has(*need) && !others.has(*need))
+        let beyond = Needs(self.0 & !others.0);
+        if beyond == Needs::default() {
+            return None;
+        }
+        Needs::ALL.into_iter().find(|need| beyond.has(*need))
     }
 
     fn bit(need: Need) -> u8 {
@@ -86,12 +95,14 @@ impl<'a, 'c> Ask<'a, 'c> {
             cx,
             tokens: None,
             needs: None,
+            facts: Vec::new(),
+            headers: Vec::new(),
         }
     }
 
     /// The target that the client names in the header `x-ai-pin`.
     pub fn pin(&self) -> Option<String> {
-        self.header(PIN_HEADER).filter(|pin| !pin.is_empty())
+        self.header_once(PIN_HEADER).filter(|pin| !pin.is_empty())
     }
 
     /// The path without its query.
@@ -99,10 +110,20 @@ impl<'a, 'c> Ask<'a, 'c> {
         self.asked_path.split('?').next().unwrap_or_default()
     }
 
-    /// A header's value.
-    pub fn header(&self, name: &str) -> Option<String> {
+    /// A header's value, of one that nothing else looks at.
+    pub fn header_once(&self, name: &str) -> Option<String> {
         let value = self.cx.host.header(Map::Request, name)?;
         Some(String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// A header's value.
+    pub fn header(&mut self, name: &str) -> Option<Rc<str>> {
+        if let Some((_, value)) = self.headers.iter().find(|(known, _)| known == name) {
+            return value.clone();
+        }
+        let value = self.header_once(name).map(Rc::from);
+        self.headers.push((name.to_owned(), value.clone()));
+        value
     }
 
     /// A parameter of the query, decoded.
@@ -115,8 +136,13 @@ impl<'a, 'c> Ask<'a, 'c> {
     }
 
     /// What another plugin has stated; empty if none has.
-    pub fn fact(&mut self, fact: Fact) -> String {
-        self.cx.facts.get(self.cx.host, fact).unwrap_or_default()
+    pub fn fact(&mut self, fact: Fact) -> Rc<str> {
+        if let Some((_, value)) = self.facts.iter().find(|(known, _)| *known == fact) {
+            return Rc::clone(value);
+        }
+        let value: Rc<str> = self.cx.facts.get(self.cx.host, fact).unwrap_or_default().into();
+        self.facts.push((fact, Rc::clone(&value)));
+        value
     }
 
     /// The regions that who asks is bound to.
@@ -150,6 +176,16 @@ impl<'a, 'c> Ask<'a, 'c> {
         *self.tokens.insert(tokens)
     }
 
+    /// Size of the prompt in tokens, or of what is clearly no more than `least` its bytes: a token has
+    /// one at least, and counting them takes longer than the rest of a decision.
+    pub fn prompt_tokens_above(&mut self, least: u64) -> u64 {
+        let bytes = u64::try_from(self.body.len()).unwrap_or(u64::MAX);
+        if self.tokens.is_none() && bytes <= least && self.fact(Fact::Estimate).is_empty() {
+            return bytes;
+        }
+        self.prompt_tokens()
+    }
+
     /// Whether the request needs this of a model.
     pub fn needs(&mut self, need: Need) -> bool {
         self.all_needs().has(need)
@@ -157,39 +193,7 @@ impl<'a, 'c> Ask<'a, 'c> {
 
     /// All that the request needs of a model.
     pub fn all_needs(&mut self) -> Needs {
-        if let Some(needs) = self.needs {
-            return needs;
-        }
-        let needed: Vec<_> = Needs::ALL.into_iter().filter(|need| self.shows(*need)).collect();
-        *self.needs.insert(Needs::of(&needed))
-    }
-
-    /// Whether the body shows that the request needs this.
-    ///
-    /// Told by names that only stand in JSON with both quotes where they are meant: within a text
-    /// their quotes are escaped.
-    fn shows(&self, need: Need) -> bool {
-        let has = |names: &[&str]| names.iter().any(|name| self.body.contains(name));
-        match need {
-            Need::Tools => has(&["\"tools\"", "\"functions\""]),
-            Need::Vision => has(&["\"image_url\"", "\"input_image\"", "\"image\"", "\"image/"]),
-            Need::Audio => has(&["\"input_audio\"", "\"audio/"]),
-            Need::Documents => {
-                has(&["\"input_file\"", "\"file\"", "\"document\"", "\"application/pdf\""])
-            }
-            Need::JsonSchema => has(&[
-                "\"json_schema\"",
-                "\"responseSchema\"",
-                "\"response_schema\"",
-                "\"responseJsonSchema\"",
-            ]),
-            Need::Reasoning => has(&[
-                "\"reasoning_effort\"",
-                "\"reasoning\"",
-                "\"thinking\"",
-                "\"thinkingConfig\"",
-            ]),
-        }
+        *self.needs.get_or_insert_with(|| shown(self.body))
     }
 
     /// How demanding the request is, and by which signs.
@@ -219,10 +223,56 @@ impl<'a, 'c> Ask<'a, 'c> {
         let question = question.map(|text| text.raw.get()).unwrap_or_default();
         sign(is_code(question), tiers.code, "code");
         sign(is_mathematics(question), tiers.mathematics, "mathematics");
+        sign(
+            tiers.other_scripts > Tier::Small && is_of_other_script(question),
+            tiers.other_scripts,
+            "other_script",
+        );
         let turns = texts.last().map_or(0, |text| text.message);
         sign(u64::from(turns) >= tiers.many_turns, Tier::Medium, "many_turns");
         (tier, signs)
     }
+}
+
+/// What the body shows that the request needs.
+///
+/// Told by names that only stand in JSON with both quotes where they are meant: within a text their
+/// quotes are escaped. One pass over the quotes.
+fn shown(body: &str) -> Needs {
+    const NAMES: [(&str, Need); 20] = [
+        ("tools\"", Need::Tools),
+        ("functions\"", Need::Tools),
+        ("image_url\"", Need::Vision),
+        ("input_image\"", Need::Vision),
+        ("image\"", Need::Vision),
+        ("image/", Need::Vision),
+        ("input_audio\"", Need::Audio),
+        ("audio/", Need::Audio),
+        ("input_file\"", Need::Documents),
+        ("file\"", Need::Documents),
+        ("document\"", Need::Documents),
+        ("application/pdf\"", Need::Documents),
+        ("json_schema\"", Need::JsonSchema),
+        ("responseSchema\"", Need::JsonSchema),
+        ("response_schema\"", Need::JsonSchema),
+        ("responseJsonSchema\"", Need::JsonSchema),
+        ("reasoning_effort\"", Need::Reasoning),
+        ("reasoning\"", Need::Reasoning),
+        ("thinking\"", Need::Reasoning),
+        ("thinkingConfig\"", Need::Reasoning),
+    ];
+    let mut needs = Needs::default();
+    for quote in memchr::memchr_iter(b'"', body.as_bytes()) {
+        let rest = body.get(quote + 1..).unwrap_or_default();
+        // Most strings begin otherwise.
+        let Some(b't' | b'f' | b'i' | b'a' | b'd' | b'j' | b'r') = rest.as_bytes().first() else {
+            continue;
+        };
+        if let Some((_, need)) = NAMES.iter().find(|(name, _)| rest.starts_with(name)) {
+            needs = Needs(needs.0 | Needs::bit(*need));
+        }
+    }
+    needs
 }
 
 /// Signs of code in a text, escaped as in JSON.
@@ -246,6 +296,20 @@ fn is_code(text: &str) -> bool {
     text.contains("```") || SIGNS.iter().filter(|sign| text.contains(**sign)).count() >= 2
 }
 
+/// Whether most letters of a text, escaped as in JSON, are none of the Latin script.
+fn is_of_other_script(text: &str) -> bool {
+    let (mut latin, mut others) = (0u64, 0u64);
+    for letter in text.chars().filter(|letter| letter.is_alphabetic()) {
+        // Latin letters with their accents end at U+024F, others of them are in U+1E00 to U+1EFF.
+        let is_latin = letter <= '\u{24f}' || ('\u{1e00}'..='\u{1eff}').contains(&letter);
+        let count = if is_latin { &mut latin } else { &mut others };
+        *count = count.saturating_add(1);
+    }
+    // Those that are escaped have a Latin `u` and at most four Latin digits each.
+    let escaped = u64::try_from(text.matches("\\u").count()).unwrap_or(0);
+    others.saturating_add(escaped) > latin.saturating_sub(escaped.saturating_mul(3))
+}
+
 /// Signs of mathematics in a text, escaped as in JSON.
 fn is_mathematics(text: &str) -> bool {
     const SIGNS: [&str; 16] = [
@@ -267,4 +331,43 @@ fn is_mathematics(text: &str) -> bool {
         "积分",
     ];
     SIGNS.iter().any(|sign| text.contains(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_told_by_its_letters() {
+        for text in [
+            "法国的首都是哪里?",
+            "Какая столица Франции?",
+            r"\u6cd5\u56fd\u7684?",
+            "请解释 HTTP 是什么",
+        ] {
+            assert!(is_of_other_script(text), "{text}");
+        }
+        for text in
+            ["Où est l'hôtel?", "Việt Nam ở đâu?", "", "123", "What is 法国?", r"a\nb \u00e9"]
+        {
+            assert!(!is_of_other_script(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_request_needs_is_told_by_names_and_not_by_words() {
+        for (body, needs) in [
+            (r#"{"messages":[{"content":"tools, \"image\" and \"file\""}]}"#, &[][..]),
+            (r#"{"tools":[],"thinking":{}}"#, &[Need::Tools, Need::Reasoning]),
+            (r#"{"type":"image_url"}"#, &[Need::Vision]),
+            (r#"{"mimeType":"image/png"}"#, &[Need::Vision]),
+            (r#"{"mimeType":"audio/wav"}"#, &[Need::Audio]),
+            (r#"{"type":"file"},{"type":"json_schema"}"#, &[Need::Documents, Need::JsonSchema]),
+            (r#"{"reasoning_effort":"low"}"#, &[Need::Reasoning]),
+            (r#"{"responseJsonSchema":{}}"#, &[Need::JsonSchema]),
+            ("", &[]),
+        ] {
+            assert_eq!(shown(body), Needs::of(needs), "{body}");
+        }
+    }
 }

@@ -162,12 +162,13 @@ impl Canary {
         let own = self.account(host);
         match kept {
             Some(kept) if kept.since > own.since => {
-                self.change(host, |account| {
-                    if account.since < kept.since {
+                self.change(host, &|account| {
+                    // Another worker may have been faster.
+                    (account.since < kept.since).then(|| {
                         *account = kept.clone();
-                    }
+                        self.audit(account, "taken over from the store", None)
+                    })
                 });
-                self.audit(&kept, "taken over from the store", None);
                 None
             }
             Some(kept) => (own.since > kept.since).then_some(own),
@@ -201,37 +202,39 @@ impl Canary {
             return;
         }
         let now = host.now_nanos();
-        self.change(host, |account| {
+        self.change(host, &|account| {
             if account.since == 0 {
                 account.since = now;
             }
             let tried = target == self.target;
             let counts = if tried { &mut account.canary } else { &mut account.stable };
             counts.add(outcome);
-            self.decide(account, now);
+            self.decide(account, now)
         });
     }
 
     /// Somebody takes it into their own hands.
     pub fn set(&self, host: &dyn Host, status: Status) {
         let now = host.now_nanos();
-        self.change(host, |account| {
-            *account = Account { status, step: account.step, since: now, ..Account::default() };
+        self.change(host, &|account| {
+            // Newer than what it was before, for the store.
+            let since = now.max(account.since.saturating_add(1));
+            *account = Account { status, step: account.step, since, ..Account::default() };
+            Some(self.audit(account, "by hand", None))
         });
-        self.audit(&self.account(host), "by hand", None);
     }
 
-    fn decide(&self, account: &mut Account, now: u64) {
+    /// Goes back or a step on, if it is time; gives the line for the audit.
+    fn decide(&self, account: &mut Account, now: u64) -> Option<String> {
         if matches!(account.status, Status::Aborted | Status::Promoted) {
-            return;
+            return None;
         }
         if let Some(reason) = self.worse(account) {
             let before = account.clone();
             // Newer than what it was before, for the store.
             account.since = now.max(account.since.saturating_add(1));
             account.status = Status::Aborted;
-            self.audit(account, reason, Some(&before));
-            return;
+            return Some(self.audit(account, reason, Some(&before)));
         }
         let long = self.config.step_seconds.saturating_mul(1_000_000_000);
         let over = now.saturating_sub(account.since) >= long;
@@ -243,13 +246,13 @@ impl Canary {
             let status = if done { Status::Promoted } else { Status::Running };
             let since = now.max(account.since.saturating_add(1));
             *account = Account { status, step, since, ..Account::default() };
-            self.audit(account, "it is no worse than the others", Some(&before));
+            return Some(self.audit(account, "it is no worse than the others", Some(&before)));
         }
+        None
     }
 
-    /// One line for each change, for whoever has to answer for it. Where two workers change it at the
-    /// same time, one of them tries again, and the line may be there twice.
-    fn audit(&self, account: &Account, reason: &str, before: Option<&Account>) {
+    /// The line that tells a change to whoever has to answer for it.
+    fn audit(&self, account: &Account, reason: &str, before: Option<&Account>) -> String {
         let mut line = serde_json::json!({
             "event": "canary",
             "route": self.route,
@@ -266,7 +269,7 @@ impl Canary {
             line.insert("approved_by".into(), by.as_str().into());
             line.insert("evidence".into(), evidence.as_str().into());
         }
-        log::warn!("{line}");
+        line.to_string()
     }
 
     /// The share that is sent to the target.
@@ -300,9 +303,11 @@ impl Canary {
         (tried > others * self.config.max_latency_ratio).then_some("it is slower")
     }
 
-    fn change(&self, host: &dyn Host, change: impl Fn(&mut Account)) {
+    /// Changes the account that all workers share; logs the line that is to tell of it, once it is done.
+    fn change(&self, host: &dyn Host, change: &dyn Fn(&mut Account) -> Option<String>) {
+        let tell = |line: Option<String>| line.into_iter().for_each(|line| log::warn!("{line}"));
         if !host.can(Capability::SharedData) {
-            change(&mut self.own.borrow_mut());
+            tell(change(&mut self.own.borrow_mut()));
             return;
         }
         for _ in 0..TRIES {
@@ -311,10 +316,11 @@ impl Canary {
                 .as_ref()
                 .and_then(|shared| shared::config::record(&shared.value))
                 .unwrap_or_default();
-            change(&mut account);
+            let line = change(&mut account);
             let Ok(bytes) = serde_json::to_vec(&account) else { return };
             let version = shared.map_or(0, |shared| shared.version);
             if host.set_shared(&self.key, &bytes, version).is_ok() {
+                tell(line);
                 return;
             }
         }

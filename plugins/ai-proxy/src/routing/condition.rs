@@ -72,19 +72,27 @@ impl Condition {
         })
     }
 
-    /// Whether it is for every request.
-    pub fn is_for_all(&self) -> bool {
-        self.models.is_empty()
-            && self.consumers.is_empty()
-            && self.groups.is_empty()
-            && self.paths.is_empty()
-            && self.headers.is_empty()
-            && self.query.is_empty()
-            && self.facts.is_empty()
-            && self.needs.is_empty()
-            && self.stream.is_none()
-            && self.prompt_tokens.is_none()
+    /// Whether every request that another condition is for fits this one too, as far as that can be told
+    /// without a request: the rule of the other, if it comes later, is never reached.
+    pub fn covers(&self, other: &Condition) -> bool {
+        let lists = [
+            (&self.models, &other.models),
+            (&self.paths, &other.paths),
+            (&self.consumers, &other.consumers),
+            (&self.groups, &other.groups),
+        ];
+        let range = |range: Option<Range>| {
+            range.map_or((0, u64::MAX), |r| (r.min.unwrap_or(0), r.max.unwrap_or(u64::MAX)))
+        };
+        let ((from, to), (least, most)) = (range(self.prompt_tokens), range(other.prompt_tokens));
+        lists.into_iter().all(|(all, some)| covers_list(all, some))
+            && self.stream.is_none_or(|stream| other.stream == Some(stream))
             && self.time.is_none()
+            && (from <= least && most <= to)
+            && self.needs.iter().all(|need| other.needs.contains(need))
+            && covers_named(&self.headers, &other.headers)
+            && covers_named(&self.query, &other.query)
+            && covers_named(&self.facts, &other.facts)
     }
 
     /// The models that it names, patterns left out.
@@ -128,9 +136,56 @@ impl Condition {
     }
 }
 
+/// No patterns fit everything.
+fn covers_list(all: &[Pattern], some: &[Pattern]) -> bool {
+    let covered = |pattern: &Pattern| all.iter().any(|other| other.covers(pattern));
+    all.is_empty() || (!some.is_empty() && some.iter().all(covered))
+}
+
+/// What is asked of each name is asked by the other too, and as much.
+fn covers_named<N: PartialEq>(all: &[(N, Pattern)], some: &[(N, Pattern)]) -> bool {
+    let asked = |(name, pattern): &(N, Pattern)| {
+        some.iter().any(|(other, narrower)| other == name && pattern.covers(narrower))
+    };
+    all.iter().all(asked)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_condition_covers_what_asks_for_as_much_and_more() {
+        let when =
+            |json: &str| Condition::new(&shared::config::document(json).unwrap(), "").unwrap();
+        for (first, second, covers) in [
+            ("{}", r#"{"models":["a"]}"#, true),
+            (r#"{"models":["a"]}"#, "{}", false),
+            (
+                r#"{"models":["gpt-*","o1"]}"#,
+                r#"{"models":["gpt-5","gpt-4*"],"stream":true}"#,
+                true,
+            ),
+            (r#"{"models":["gpt-*"]}"#, r#"{"models":["gpt-5","o1"]}"#, false),
+            (r#"{"models":["~^g"]}"#, r#"{"models":["gpt-5"]}"#, true),
+            (r#"{"models":["~^g"]}"#, r#"{"models":["gpt-*"]}"#, false),
+            (r#"{"headers":{"X-A":"*"}}"#, r#"{"headers":{"x-a":"1","x-b":"2"}}"#, true),
+            (r#"{"headers":{"x-a":"1"}}"#, r#"{"headers":{"x-b":"1"}}"#, false),
+            (r#"{"facts":{"pii":"*"}}"#, r#"{"facts":{"pii":"email"}}"#, true),
+            (r#"{"needs":["tools"]}"#, r#"{"needs":["vision","tools"]}"#, true),
+            (r#"{"needs":["tools"]}"#, r#"{"needs":["vision"]}"#, false),
+            (r#"{"prompt_tokens":{"max":9}}"#, r#"{"prompt_tokens":{"min":2,"max":9}}"#, true),
+            (r#"{"prompt_tokens":{"max":9}}"#, r#"{"prompt_tokens":{"min":2}}"#, false),
+            (r#"{"stream":true}"#, r#"{"stream":false}"#, false),
+            (
+                r#"{"time":{"from":"08:00","to":"09:00"}}"#,
+                r#"{"time":{"from":"08:00","to":"09:00"}}"#,
+                false,
+            ),
+        ] {
+            assert_eq!(when(first).covers(&when(second)), covers, "{first} {second}");
+        }
+    }
 
     #[test]
     fn mistakes_are_named() {

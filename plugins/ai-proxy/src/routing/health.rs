@@ -181,11 +181,13 @@ impl Health {
         self.under_way.get()
     }
 
-    /// Time to the first token, in nanoseconds, as expected now; 0 if nothing is known, so that a new
-    /// target is tried.
-    pub fn latency(&self, now: u64) -> f64 {
+    /// Time to the first token of a stream, or to the end of a whole answer, in nanoseconds, as expected
+    /// now; 0 if nothing is known, so that a new target is tried.
+    pub fn latency(&self, stream: bool, now: u64) -> f64 {
         let since = now.saturating_sub(self.seen.get()) as f64;
-        self.first.get().value * (-since / MEMORY).exp()
+        let (first, total) = (self.first.get(), self.total.get());
+        let mean = if stream || total.count == 0 { first } else { total };
+        mean.value * (-since / MEMORY).exp()
     }
 
     /// Share of its last answers that were failures, 0 to 1.
@@ -333,13 +335,13 @@ mod tests {
             health.begin(0);
             health.end(answered(200), &Circuit::default(), 0);
         }
-        assert!((health.latency(0) - SECOND as f64).abs() < 1.0);
+        assert!((health.latency(true, 0) - SECOND as f64).abs() < 1.0);
         let slow = Outcome { first: Some(3 * SECOND), ..answered(200).unwrap() };
         for _ in 0..50 {
             health.begin(0);
             health.end(Some(slow), &Circuit::default(), 0);
         }
-        assert!(health.latency(0) > 2.9 * SECOND as f64);
-        assert!(health.latency(60 * SECOND) < 1.2 * SECOND as f64);
+        assert!(health.latency(true, 0) > 2.9 * SECOND as f64);
+        assert!(health.latency(true, 60 * SECOND) < 1.2 * SECOND as f64);
     }
 }

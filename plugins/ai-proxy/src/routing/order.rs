@@ -98,15 +98,15 @@ pub fn order(
     first: Option<usize>,
     most: usize,
 ) -> Vec<usize> {
-    let well: Vec<_> =
-        candidates.iter().copied().filter(|c| c.fitness != Fitness::Resting).collect();
     let turn = match strategy {
         Strategy::Weighted if first.is_none() => {
+            let well = candidates.iter().copied().filter(|c| c.fitness != Fitness::Resting);
+            let well: Vec<_> = well.collect();
             turns.next(if well.is_empty() { candidates } else { &well })
         }
         _ => None,
     };
-    let scale = Scale::of(candidates);
+    let scale = (strategy == Strategy::Scored).then(|| Scale::of(candidates));
     let score = |candidate: &Candidate| match strategy {
         Strategy::Priority => candidate.index as f64,
         // After the one whose turn it is, the heaviest.
@@ -117,7 +117,7 @@ pub fn order(
         Strategy::Cheapest | Strategy::Auto => candidate.cost.unwrap_or(f64::MAX),
         Strategy::Carbon => candidate.carbon,
         Strategy::Quality => candidate.badness,
-        Strategy::Scored => scale.mix(candidate, weights),
+        Strategy::Scored => scale.as_ref().map_or(0.0, |scale| scale.mix(candidate, weights)),
     };
     let mut list: Vec<_> = candidates
         .iter()

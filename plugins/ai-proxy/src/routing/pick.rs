@@ -1,22 +1,25 @@
 //! The decision: which targets a request may go to, and who is asked first.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::host::Host;
+use shared::texts::{self, Role};
 
 use super::ask::{Ask, Needs};
-use super::config::{Failure, Sticky, Strategy, Tier};
+use super::config::{Failure, Sticky, Strategy, Tier, Weights};
 use super::health::Fitness;
 use super::lack::Lack;
 use super::load;
 use super::order::{self, Candidate, drawn, hash, mix, order};
 use super::price::Size;
+use super::route::Counted;
 use super::{Decision, Route, RouteTarget, Routing};
 
-/// Bytes of a conversation's beginning that make requests alike, for [`Sticky::PromptPrefix`].
-const PREFIX: usize = 1024;
+/// Most bytes of a conversation's beginning that make requests alike, for [`Sticky::PromptPrefix`].
+const PREFIX: usize = 4096;
 
 impl Routing {
     /// Decides by a rule.
@@ -120,8 +123,9 @@ impl Routing {
             let variant = target.and_then(|target| target.variant.as_deref());
             return (index, variant.map(|variant| format!("{experiment}={variant}")));
         }
+        let Some(key) = key else { return (None, None) };
         let well: Vec<_> = left.iter().copied().filter(|c| c.fitness != Fitness::Resting).collect();
-        (key.and_then(|key| drawn(&well, key)), None)
+        (drawn(&well, key), None)
     }
 
     /// The targets that a request may go to, and why others are not among them.
@@ -135,10 +139,15 @@ impl Routing {
         let exhausted = ask.fact(Fact::Exhausted);
         let pin = ask.pin();
         let max = ask.max_tokens;
-        let prompt = if route.sized { ask.prompt_tokens() } else { 0 };
+        let prompt = match route.counted {
+            Counted::Never => 0,
+            Counted::Above(least) => {
+                ask.prompt_tokens_above(least.saturating_sub(max.unwrap_or(0)))
+            }
+            Counted::Always => ask.prompt_tokens(),
+        };
         let needs = if route.able { ask.all_needs() } else { Needs::default() };
         let size = Size::new(prompt, max);
-        let now = ask.now;
         let mut why = Lack::default();
         let mut left = Vec::with_capacity(route.targets.len());
         let (mut aside, mut shadows) = (Vec::new(), Vec::new());
@@ -167,7 +176,7 @@ impl Routing {
                 "shadow"
             } else if !target.approved {
                 "not_approved"
-            } else if target.is_among(&exhausted) {
+            } else if !exhausted.is_empty() && target.is_among(&exhausted) {
                 why.exhausted = true;
                 "exhausted"
             } else if pin.as_deref().is_some_and(|pin| !target.is_pinned(pin)) {
@@ -175,16 +184,7 @@ impl Routing {
                 "pin"
             } else {
                 let list = if target.fallback_for.is_empty() { &mut left } else { &mut aside };
-                list.push(Candidate {
-                    index,
-                    weight: target.weight,
-                    fitness: target.health.fitness(now),
-                    latency: target.health.latency(now),
-                    busy: target.busy(now),
-                    cost: target.tariff.as_ref().map(|tariff| tariff.of(size, now)),
-                    carbon: self.grid.grams(target.watt_hours, size, target.region.as_deref(), now),
-                    badness: (target.health.failure_rate() + 1.0 - target.health.score()) / 2.0,
-                });
+                list.push(self.candidate(route.measures, index, target, size, &*ask));
                 continue;
             };
             if let Some(reason) = reason.as_deref_mut() {
@@ -192,6 +192,60 @@ impl Routing {
             }
         }
         Found { left, aside, shadows, why }
+    }
+
+    fn candidate(
+        &self,
+        measures: Measures,
+        index: usize,
+        target: &RouteTarget,
+        size: Size,
+        ask: &Ask<'_, '_>,
+    ) -> Candidate {
+        let (now, stream) = (ask.now, ask.stream);
+        let health = &target.health;
+        let when = |wanted: bool, measure: &dyn Fn() -> f64| if wanted { measure() } else { 0.0 };
+        let tariff = target.tariff.as_ref().filter(|_| measures.cost);
+        Candidate {
+            index,
+            weight: target.weight,
+            fitness: health.fitness(now),
+            latency: when(measures.latency, &|| health.latency(stream, now)),
+            busy: when(measures.busy, &|| target.busy(now)),
+            cost: tariff.map(|tariff| tariff.of(size, now)),
+            carbon: when(measures.carbon, &|| {
+                self.grid.grams(target.watt_hours, size, target.region.as_deref(), now)
+            }),
+            badness: when(measures.quality, &|| {
+                f64::midpoint(health.failure_rate(), 1.0 - health.score())
+            }),
+        }
+    }
+}
+
+/// What a rule's strategy has to know of each target; nothing else is found out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measures {
+    latency: bool,
+    busy: bool,
+    cost: bool,
+    carbon: bool,
+    quality: bool,
+}
+
+impl Measures {
+    /// Of this strategy.
+    pub(super) fn of(strategy: Strategy, weights: &Weights) -> Measures {
+        let is = |one: Strategy, weight: f64| {
+            strategy == one || (strategy == Strategy::Scored && weight > 0.0)
+        };
+        Measures {
+            latency: is(Strategy::LeastLatency, weights.latency),
+            busy: is(Strategy::LeastBusy, weights.busy) || strategy == Strategy::LeastLatency,
+            cost: is(Strategy::Cheapest, weights.cost) || strategy == Strategy::Auto,
+            carbon: is(Strategy::Carbon, weights.carbon),
+            quality: is(Strategy::Quality, weights.quality),
+        }
     }
 }
 
@@ -268,16 +322,30 @@ impl Route {
         let text = match self.sticky.as_ref()? {
             Sticky::Consumer => ask.fact(Fact::Consumer),
             Sticky::Header(name) => ask.header(name)?,
-            Sticky::PromptPrefix => {
-                let mut end = PREFIX.min(ask.body.len());
-                while !ask.body.is_char_boundary(end) {
-                    end -= 1;
-                }
-                ask.body.get(..end).unwrap_or_default().to_owned()
-            }
+            Sticky::PromptPrefix => beginning(ask.body),
         };
         (!text.is_empty()).then(|| hash(text.as_bytes()))
     }
+}
+
+/// What a conversation begins with: what is said up to the user's first message. It stays the same while
+/// the conversation goes on, and so does what a provider has cached of it.
+fn beginning(body: &str) -> Rc<str> {
+    let mut beginning = String::new();
+    for text in texts::request(body).unwrap_or_default() {
+        // Declared functions come after it in some APIs, and before it at the provider's.
+        if text.role == Role::Declaration {
+            continue;
+        }
+        let text_of = text.raw.get();
+        let room = PREFIX.saturating_sub(beginning.len());
+        let end = (0..=room.min(text_of.len())).rev().find(|end| text_of.is_char_boundary(*end));
+        beginning.push_str(text_of.get(..end.unwrap_or(0)).unwrap_or_default());
+        if text.role == Role::User || beginning.len() >= PREFIX {
+            break;
+        }
+    }
+    beginning.into()
 }
 
 impl RouteTarget {

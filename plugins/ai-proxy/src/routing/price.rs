@@ -5,9 +5,9 @@ use std::cell::Cell;
 
 use shared::config::ConfigError;
 use shared::hours::Hours;
-use shared::price::Price as Known;
+use shared::price::{LongContext, Price as Known, check_long, long};
 
-use super::config::{Committed, LongContext, Price};
+use super::config::{Committed, Price};
 
 /// Tokens that an answer is taken to have where the client sets no limit.
 const USUAL_ANSWER: u64 = 500;
@@ -34,7 +34,7 @@ pub struct Tariff {
     /// US dollars for a million tokens.
     input: f64,
     output: f64,
-    long: Option<LongContext>,
+    long: Vec<LongContext>,
     off_peak: Option<(Hours, f64)>,
     committed: Option<Capacity>,
 }
@@ -59,10 +59,8 @@ impl Tariff {
             Err(ConfigError::new(format!("{path}.{field}"), message))
         };
         let amounts = [("input", price.input), ("output", price.output)];
-        let long = price
-            .long_context
-            .map(|long| [("long_context.input", long.input), ("long_context.output", long.output)]);
-        for (field, amount) in amounts.into_iter().chain(long.into_iter().flatten()) {
+        check_long(&price.long_context, path)?;
+        for (field, amount) in amounts {
             if !(0.0..=1e9).contains(&amount) {
                 return bad(field, "must be 0 or more".into());
             }
@@ -94,11 +92,12 @@ impl Tariff {
             return bad("committed", "`tokens` and `seconds` must be 1 or more".into());
         }
         let factor = worth * (1.0 - price.discount);
-        let long = price.long_context.map(|long| LongContext {
+        let in_dollars = |long: LongContext| LongContext {
             input: long.input * factor,
             output: long.output * factor,
             ..long
-        });
+        };
+        let long = price.long_context.into_iter().map(in_dollars).collect();
         Ok(Tariff {
             input: price.input * factor,
             output: price.output * factor,
@@ -113,7 +112,7 @@ impl Tariff {
         Tariff {
             input: price.input,
             output: price.output,
-            long: None,
+            long: price.long_context.clone(),
             off_peak: None,
             committed: None,
         }
@@ -125,10 +124,8 @@ impl Tariff {
         if self.committed.as_ref().is_some_and(|capacity| capacity.has_room(tokens, now)) {
             return 0.0;
         }
-        let (input, output) = match &self.long {
-            Some(long) if size.prompt > long.above => (long.input, long.output),
-            _ => (self.input, self.output),
-        };
+        let (input, output) = long(&self.long, size.prompt)
+            .map_or((self.input, self.output), |long| (long.input, long.output));
         let full = (input * size.prompt as f64 + output * size.answer as f64) / 1e6;
         match &self.off_peak {
             Some((hours, factor)) if hours.hold(now) => full * factor,
@@ -185,9 +182,19 @@ mod tests {
         close(cost(r#"{"input":2,"output":8}"#, size, 0), 0.0028);
         close(cost(r#"{"input":2,"output":8,"currency":"EUR"}"#, size, 0), 0.0028 * 1.1);
         close(cost(r#"{"input":2,"output":8,"discount":0.25}"#, size, 0), 0.0021);
-        let long = r#"{"input":2,"output":8,"long_context":{"above":999,"input":4,"output":8}}"#;
-        close(cost(long, size, 0), 0.0048);
+        let long = r#"{"input":2,"output":8,"long_context":[{"above":999,"input":4,"output":8},
+            {"above":1000,"input":9,"output":9}],"currency":"EUR","discount":0.5}"#;
+        close(cost(long, size, 0), 0.0048 * 1.1 / 2.0);
         assert_eq!(Size::new(1, Some(1_000_000)).answer, USUAL_ANSWER);
+    }
+
+    #[test]
+    fn what_is_commonly_known_of_long_prompts_counts() {
+        let known = shared::models::find("gemini-2.5-pro").unwrap();
+        let tariff = Tariff::known(&known.price);
+        let cost = |prompt| tariff.of(Size { prompt, answer: 0 }, 0);
+        assert!((cost(200_000) - 0.25).abs() < 1e-9);
+        assert!((cost(200_001) - 0.5).abs() < 1e-4);
     }
 
     #[test]
@@ -216,6 +223,10 @@ mod tests {
             (r#"{"input":-1,"output":0}"#, "price.input: "),
             (r#"{"input":1,"output":0,"discount":2}"#, "price.discount: "),
             (r#"{"input":1,"output":0,"currency":"XYZ"}"#, "price.currency: "),
+            (
+                r#"{"input":1,"output":0,"long_context":[{"above":1,"input":-1,"output":1}]}"#,
+                "price.long_context[0].input: ",
+            ),
             (r#"{"input":1,"output":0,"committed":{"tokens":0,"seconds":1}}"#, "price.committed: "),
         ] {
             let error = tariff(json).unwrap_err().to_string();

@@ -3,7 +3,9 @@
 use serde_json::Value;
 use shared::usage::Usage;
 
+use super::schema::is_valid;
 use crate::config::Protocol;
+use crate::routing::price::{Size, Tariff};
 use crate::translate::ir::{Arguments, Body, Choice, Delta, StopReason};
 use crate::translate::provider::{self, StreamReader};
 
@@ -30,18 +32,19 @@ pub struct Summary {
 
 impl Summary {
     /// That of a whole answer in this protocol.
-    pub fn of(protocol: Protocol, status: u16, body: &str, schema: Option<&[String]>) -> Summary {
+    pub fn of(protocol: Protocol, status: u16, body: &str, schema: Option<&Value>) -> Summary {
         let mut watch = Watch::new(protocol);
         watch.whole(body);
         watch.finish(status, schema)
     }
 
-    /// How long it took, and what its tokens cost.
-    pub fn took(&mut self, nanos: u64, price: Option<(u64, u64)>) {
+    /// How long it took, and what its tokens cost `now`, in nanoseconds since the Unix epoch.
+    pub fn took(&mut self, nanos: u64, tariff: Option<&Tariff>, now: u64) {
         self.nanos = nanos;
-        self.nano_usd = price.zip(self.tokens).map(|((input, output), used)| {
-            let input = input.saturating_mul(used.prompt_tokens);
-            input.saturating_add(output.saturating_mul(used.completion_tokens))
+        self.nano_usd = tariff.zip(self.tokens).map(|(tariff, used)| {
+            let size = Size { prompt: used.prompt_tokens, answer: used.completion_tokens };
+            // Saturates.
+            (tariff.of(size, now) * 1e9).round() as u64
         });
     }
 
@@ -180,14 +183,13 @@ impl Watch {
     }
 
     /// It is over. `schema` has the members that a JSON object must have.
-    pub fn finish(mut self, status: u16, schema: Option<&[String]>) -> Summary {
+    pub fn finish(mut self, status: u16, schema: Option<&Value>) -> Summary {
         let _ = self.reader.finish(&mut |_| {});
         self.tokens = self.tokens.or_else(|| self.reader.progress().report.usage());
-        let object = |text: &str| serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
-        let valid = schema.map(|required| {
-            object(&self.text)
-                .is_some_and(|object| required.iter().all(|name| object.get(name).is_some()))
-        });
+        let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+        let object = |text: &str| read(text).filter(Value::is_object);
+        let valid =
+            schema.map(|schema| read(&self.text).is_some_and(|answer| is_valid(schema, &answer)));
         Summary {
             status,
             finish: self.finish,
@@ -253,22 +255,45 @@ mod tests {
     }
 
     #[test]
-    fn a_schemas_members_must_be_there() {
+    fn an_answer_must_be_valid_against_its_schema_unless_it_calls_functions() {
         let body = r#"{"choices":[{"message":{"content":"{\"a\": 1}"},"finish_reason":"stop"}]}"#;
-        let valid = |required: &[&str]| {
-            let required: Vec<_> = required.iter().map(|name| (*name).to_owned()).collect();
-            Summary::of(Protocol::Openai, 200, body, Some(&required)).valid
+        let valid = |kind: &str| {
+            let schema = serde_json::json!({"type": "object", "required": ["a"],
+                "properties": {"a": {"type": kind}}});
+            Summary::of(Protocol::Openai, 200, body, Some(&schema))
         };
-        assert_eq!(valid(&["a"]), Some(true));
-        assert_eq!(valid(&["a", "b"]), Some(false));
+        assert_eq!((valid("number").valid, valid("string").valid), (Some(true), Some(false)));
+        assert!(valid("string").figures().contains(&("invalid_schema", 1)));
+        assert!(compare(&valid("number"), &valid("string")).contains(&("schema", false)));
+        let calls = Summary::of(Protocol::Openai, 200, OPENAI, Some(&Value::Bool(false)));
+        assert_eq!(calls.valid, None);
     }
 
     #[test]
-    fn what_it_cost_is_known_by_its_tokens() {
+    fn refusals_and_ends_are_compared_and_added_up() {
+        let of = |reason: &str| {
+            let body = format!(
+                r#"{{"choices":[{{"message":{{"content":"x"}},"finish_reason":"{reason}"}}]}}"#
+            );
+            Summary::of(Protocol::Openai, 200, &body, None)
+        };
+        let (stop, cut, refused) = (of("stop"), of("length"), of("content_filter"));
+        assert!(compare(&stop, &cut).contains(&("finish", false)));
+        assert!(compare(&stop, &refused).contains(&("refusal", false)));
+        assert!(refused.figures().contains(&("refusals", 1)));
+        assert!(cut.figures().contains(&("cut_short", 1)));
+        assert!(stop.figures().contains(&("refusals", 0)));
+    }
+
+    #[test]
+    fn what_it_cost_is_known_by_its_tokens_and_the_targets_price() {
         let mut summary = Summary::of(Protocol::Openai, 200, OPENAI, None);
-        summary.took(3_000_000, Some((1000, 2000)));
+        let price = r#"{"input":1,"output":2,"long_context":[{"above":9,"input":2,"output":4}]}"#;
+        let price = shared::config::document(price).unwrap();
+        let tariff = Tariff::new(price, &shared::small_map::SmallMap::new(), "price").unwrap();
+        summary.took(3_000_000, Some(&tariff), 0);
         let figures = summary.figures();
         assert!(figures.contains(&("milliseconds", 3)));
-        assert!(figures.contains(&("nano_usd", 20_000)));
+        assert!(figures.contains(&("nano_usd", 40_000)));
     }
 }

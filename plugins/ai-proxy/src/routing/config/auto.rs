@@ -25,6 +25,9 @@ pub struct AutoTiers {
     pub reasoning: Tier,
     /// There are pictures, sounds or documents.
     pub attachments: Tier,
+    /// The question is mostly in another script than the Latin one, which small models often know less
+    /// well.
+    pub other_scripts: Tier,
 }
 
 impl Default for AutoTiers {
@@ -38,6 +41,7 @@ impl Default for AutoTiers {
             tools: Tier::Medium,
             reasoning: Tier::Large,
             attachments: Tier::Medium,
+            other_scripts: Tier::Small,
         }
     }
 }

@@ -18,7 +18,7 @@ pub use auto::AutoTiers;
 pub use carbon::{Carbon, Intensity, Source};
 pub use circuit::Circuit;
 pub use messages::{Message, Messages, Role, Template};
-pub use price::{Committed, LongContext, OffPeak, Price};
+pub use price::{Committed, OffPeak, Price};
 pub use rollout::{Canary, Shadow, Store};
 
 /// A rule: for which requests, and who answers them. The first rule that fits a request is taken.

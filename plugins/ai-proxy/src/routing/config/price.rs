@@ -2,6 +2,7 @@
 
 use shared::config::Setting;
 use shared::hours::Time;
+use shared::price::LongContext;
 
 /// Prices, for a million tokens. What a target's model costs is commonly known if it is in the table of
 /// models, and need not be said.
@@ -13,8 +14,9 @@ pub struct Price {
     pub input: f64,
     /// Of the answer.
     pub output: f64,
-    /// Prices of requests whose prompt is longer than so many tokens.
-    pub long_context: Option<LongContext>,
+    /// What it costs instead where the prompt is long; from few tokens to many.
+    #[serde(default)]
+    pub long_context: Vec<LongContext>,
     /// The currency, one of `currencies`; US dollars unless said.
     pub currency: Option<String>,
     /// The share that is taken off, 0 to 1 (0.1 is ten percent).
@@ -24,19 +26,6 @@ pub struct Price {
     pub off_peak: Option<OffPeak>,
     /// Capacity that is paid for anyway.
     pub committed: Option<Committed>,
-}
-
-/// Prices of long prompts.
-#[derive(Clone, Copy, Debug, Setting)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct LongContext {
-    /// From so many tokens on.
-    pub above: u64,
-    /// Of the prompt.
-    pub input: f64,
-    /// Of the answer.
-    pub output: f64,
 }
 
 /// Hours that are cheaper.
