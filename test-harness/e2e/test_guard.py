@@ -294,12 +294,12 @@ def test_an_answer_that_a_service_outside_is_against_is_withheld(gateway, ask):
 
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4-5"])
 def test_a_stream_ends_where_a_service_outside_is_against_it(gateway, ask, model):
-    good = "All of this is fine and goes out as soon as it has been judged. "
-    client = gateway.client({"text": good * 3 + "And this is hateful.", **PIECES})
+    good = "All of this is fine and goes out as soon as it has been judged. " * 3
+    client = gateway.client({"text": good + "And this is hateful.", "tokens_per_second": 60})
     with client.chat.completions.create(**ask(model, "hello", stream=True)) as events:
         events = list(events)
     text = "".join(event.choices[0].delta.content or "" for event in events if event.choices)
-    assert good in text and "hateful" not in text
+    assert text and good.startswith(text)
     assert [event.choices[0].finish_reason for event in events if event.choices][-1] == "content_filter"
 
 
