@@ -178,6 +178,17 @@ fn a_target_that_lacks_what_is_needed_is_left_out() {
 }
 
 #[test]
+fn what_a_model_can_do_is_commonly_known_but_not_of_one_that_anybody_serves() {
+    let gateway = gateway(json!([{"name": "n", "targets": [
+        {"provider": "a", "model": "gpt-3.5-turbo"}, {"provider": "b", "model": "qwen3-32b"}]}]));
+    let tools = ask("m", r#","tools":[{"type":"function","function":{"name":"f"}}]"#);
+    assert_eq!(routed(&gateway, &chat_host(), &tools), "ca");
+    let picture =
+        ask("m", "").replace(r#""hi""#, r#"[{"type":"image_url","image_url":{"url":"u"}}]"#);
+    assert_eq!(routed(&gateway, &chat_host(), &picture), "cb");
+}
+
+#[test]
 fn the_cheapest_and_the_cleanest_are_found() {
     let target = |provider: &str, input: f64, output: f64, region: &str| {
         json!({"provider": provider, "price": {"input": input, "output": output},
