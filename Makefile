@@ -70,7 +70,7 @@ test: ## Set up and run every test
 	@$(MAKE) --no-print-directory mock test-native test-wasm test-emulator test-e2e fuzz
 
 # One choice of packages, so that what one target has built the next need not build again.
-NATIVE := $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm conformance aigw test-harness) \
+NATIVE := $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm rls conformance aigw test-harness) \
     --features shared/testing,ai-gateway/schema
 EMULATED := $(NATIVE) --features test-harness/built --test emulated
 
@@ -88,7 +88,7 @@ fuel-baseline: wasm ## Write the counts of instructions that test-emulator compa
 	UPDATE=1 cargo test --quiet --locked $(EMULATED) built::
 
 test-e2e: aigw ## The examples in real Envoy; those for APISIX in the emulated one
-	@cargo build --quiet --locked $(NATIVE) --bin emulated-apisix
+	@cargo build --quiet --locked $(NATIVE) --bin emulated-apisix --bin rls
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup test-harness/e2e
 
 test-apisix: wasm mock ## The end-to-end tests on the emulated APISIX [TESTS=file ...]

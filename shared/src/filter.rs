@@ -201,6 +201,22 @@ pub struct CallReply {
     pub body: Vec<u8>,
 }
 
+impl CallReply {
+    /// What came of a call of gRPC: its status
+    /// (<https://grpc.github.io/grpc/core/md_doc_statuscodes.html>) as that of HTTP, and the message.
+    pub fn of_grpc(status: u32, message: Vec<u8>) -> CallReply {
+        let http = match status {
+            0 => 200,
+            // DEADLINE_EXCEEDED: it may have been done nonetheless.
+            4 => 504,
+            // UNAVAILABLE: it was not.
+            14 => 503,
+            _ => 500,
+        };
+        CallReply { status: Some(http), body: message, ..CallReply::failed() }
+    }
+}
+
 /// The headers of an answer, be they the host's or those of a [`Reply`].
 pub trait Headers {
     /// A header's value.

@@ -6,11 +6,12 @@
 use std::time::Instant;
 
 use shared::host::script::ScriptHost;
-use token_ratelimit::account::{Kind, Terms};
 use token_ratelimit::claim::{Claim, Mode};
 use token_ratelimit::config::Algorithm;
 use token_ratelimit::store::local::Local;
+use token_ratelimit::terms::{Kind, Terms};
 use token_ratelimit::window::Window;
+use token_ratelimit::zone::Zone;
 
 const KEYS: u64 = 100_000;
 
@@ -19,7 +20,7 @@ fn main() {
     host.now_nanos.set(1_760_000_000_000_000_000);
     let store = Local::new(100_000);
     store.prepare(&host);
-    let kind = Kind::new(Algorithm::SlidingWindow, Window::Seconds(60), 0, 1_000_000);
+    let kind = Kind::new(Algorithm::SlidingWindow, Window::Seconds(60), Zone::default(), 1_000_000);
     let terms = Terms { kind, limit: 1_000_000 };
     let claim = |number: u64| Claim {
         rule: 0,

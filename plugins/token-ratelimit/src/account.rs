@@ -3,63 +3,13 @@
 //! What is reserved counts as used at once and is corrected when the answer is known. So there is
 //! nothing to expire: of a request whose end nobody has seen, its estimate stays charged.
 
-use crate::config::Algorithm;
-use crate::window::Window;
+use crate::terms::{Kind, Receipt, Standing, Terms};
 
 /// Seconds after which a place of a request is free again whose end nobody has seen.
 pub const LEASE: u64 = 1_800;
 
 /// Places are kept by when they were taken, this many seconds together.
 const LEASE_STEP: u64 = 60;
-
-/// How a rule counts, for one key.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Terms {
-    /// How it is counted.
-    pub kind: Kind,
-    /// How much there is, in the unit's smallest part.
-    pub limit: u64,
-}
-
-/// How it is counted.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
-    /// By windows.
-    Windows {
-        /// How long one is.
-        window: Window,
-        /// Seconds east of Greenwich.
-        offset: i64,
-        /// Whether what is left of the window before counts too.
-        sliding: bool,
-    },
-    /// Fills steadily.
-    Bucket {
-        /// The limit flows in within so many seconds.
-        seconds: u64,
-        /// Most that it holds.
-        burst: u64,
-    },
-    /// Requests under way.
-    Places,
-}
-
-impl Terms {
-    fn is_bucket(&self) -> bool {
-        matches!(self.kind, Kind::Bucket { .. })
-    }
-}
-
-impl Kind {
-    /// Of a rule that counts by time.
-    pub fn new(algorithm: Algorithm, window: Window, offset: i64, burst: u64) -> Kind {
-        match algorithm {
-            Algorithm::SlidingWindow => Kind::Windows { window, offset, sliding: true },
-            Algorithm::FixedWindow => Kind::Windows { window, offset, sliding: false },
-            Algorithm::TokenBucket => Kind::Bucket { seconds: window.length(), burst },
-        }
-    }
-}
 
 /// What is known of a key.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,33 +29,6 @@ pub struct Account {
     pub(crate) total: u64,
     /// Places by when they were taken.
     pub(crate) places: Vec<(u64, u64)>,
-}
-
-/// Where an account stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// How much there is.
-    pub limit: u64,
-    /// How much of it is used.
-    pub used: u64,
-    /// Seconds until all of it is there again.
-    pub reset: u64,
-}
-
-impl Standing {
-    /// How much is left.
-    pub fn remaining(&self) -> u64 {
-        self.limit.saturating_sub(self.used)
-    }
-}
-
-/// That something was reserved, so that it can be corrected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// In which window, or at which time.
-    pub since: u64,
-    /// How much.
-    pub amount: u64,
 }
 
 impl Account {
@@ -159,8 +82,8 @@ impl Account {
             // It may have flown in meanwhile, so that there is nothing to give back.
             Kind::Bucket { .. } => change(&mut self.used),
             Kind::Windows { .. } if receipt.since == self.since => change(&mut self.used),
-            Kind::Windows { window, offset, .. } => {
-                let (previous, _) = window.at(self.since.saturating_sub(1), offset);
+            Kind::Windows { window, zone, .. } => {
+                let (previous, _) = window.at(self.since.saturating_sub(1), zone);
                 if receipt.since == previous {
                     change(&mut self.before);
                 }
@@ -214,8 +137,8 @@ impl Account {
         let seconds = now / 1000;
         let limit = terms.limit.saturating_add(account.extra);
         match terms.kind {
-            Kind::Windows { window, offset, sliding } => {
-                let (begin, end) = window.at(seconds, offset);
+            Kind::Windows { window, zone, sliding } => {
+                let (begin, end) = window.at(seconds, zone);
                 let carried = if sliding { part(account.before, begin, end, now) } else { 0 };
                 let used = account.used.saturating_add(carried);
                 Standing { limit, used, reset: end.saturating_sub(seconds) }
@@ -241,11 +164,11 @@ impl Account {
     /// Brings it to this moment.
     fn advance(&mut self, terms: &Terms, now: u64) {
         match terms.kind {
-            Kind::Windows { window, offset, .. } => {
-                let (begin, _) = window.at(now / 1000, offset);
+            Kind::Windows { window, zone, .. } => {
+                let (begin, _) = window.at(now / 1000, zone);
                 // A clock that goes back a little does not give anything back.
                 if begin > self.since {
-                    let (previous, _) = window.at(begin.saturating_sub(1), offset);
+                    let (previous, _) = window.at(begin.saturating_sub(1), zone);
                     self.before = if self.since == previous { self.used } else { 0 };
                     self.used = 0;
                     self.extra = 0;
@@ -286,8 +209,8 @@ impl Account {
                 let missing = standing.used.saturating_add(amount).saturating_sub(standing.limit);
                 flow_time(missing, terms.limit, seconds).div_ceil(1000)
             }
-            Kind::Windows { window, offset, sliding } => {
-                let (begin, end) = window.at(seconds, offset);
+            Kind::Windows { window, zone, sliding } => {
+                let (begin, end) = window.at(seconds, zone);
                 let left = end.saturating_sub(seconds);
                 let room = terms.limit.saturating_add(self.extra);
                 let needed = self.used.saturating_add(amount);
@@ -323,9 +246,12 @@ fn flow_time(amount: u64, limit: u64, seconds: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Algorithm;
+    use crate::window::Window;
+    use crate::zone::Zone;
 
     fn terms(algorithm: Algorithm, limit: u64, burst: u64) -> Terms {
-        Terms { kind: Kind::new(algorithm, Window::Seconds(60), 0, burst), limit }
+        Terms { kind: Kind::new(algorithm, Window::Seconds(60), Zone::default(), burst), limit }
     }
 
     const START: u64 = 6_000_000_000;

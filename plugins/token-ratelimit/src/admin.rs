@@ -72,7 +72,7 @@ impl There {
         let Store::Redis(redis) = &limiter.store else { return unavailable() };
         let claims = std::slice::from_ref(&self.claim);
         let checked = redis.checked(host, &self.asked, claims, reply_there);
-        let answer = checked.and_then(|(_, checked)| checked.answers.first().copied());
+        let answer = checked.and_then(|said| said.checked.answers.first().copied());
         match (answer, limiter.rules.get(self.claim.rule)) {
             (Some(answer), Some(rule)) => standing(rule, &answer),
             _ => unavailable(),
@@ -94,8 +94,13 @@ pub fn answer(limiter: &Limiter, host: &dyn Host, asked: &Asked) -> Said {
             }
             match &limiter.store {
                 Store::Redis(redis) => {
-                    let (asked, call) = redis.check(host, std::slice::from_ref(&claim));
+                    let (asked, call) =
+                        redis.check(host, std::slice::from_ref(&claim), Vec::new(), Vec::new());
                     Said::There(Box::new(There { claim, asked }), Box::new(call))
+                }
+                Store::Rls(_) => {
+                    let message = "the counts are in the rate limit service; ask it";
+                    Said::Reply(reply(501, &json!({"error": {"message": message}})))
                 }
                 Store::Local => {
                     let checked = limiter.check_here(host, std::slice::from_ref(&claim));

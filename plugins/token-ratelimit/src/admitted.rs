@@ -3,13 +3,13 @@
 use shared::host::Host;
 use shared::usage::Usage;
 
-use crate::account::{Receipt, Standing, Terms};
 use crate::ask::Ask;
 use crate::claim::{self, Checked, Claim};
 use crate::config::Exceeded;
 use crate::limiter::{Full, Limiter, Plan};
 use crate::store::Store;
 use crate::store::queue::{Row, Settlement};
+use crate::terms::{Receipt, Standing, Terms};
 
 /// What was reserved of one rule.
 #[derive(Clone, Debug)]
@@ -188,8 +188,12 @@ impl Limiter {
         }
     }
 
-    /// Gives back what a request has reserved elsewhere that goes nowhere, if it has.
+    /// Gives back what a request has reserved elsewhere that goes nowhere, if it has. Not in a rate limit
+    /// service: there nobody could tell what was reserved from what was not.
     pub fn release_there(&self, host: &dyn Host, lease: String, claims: &[Claim]) {
+        if matches!(self.store, Store::Rls(_)) {
+            return;
+        }
         let rows = claims.iter().filter(|claim| claim.mode.reserves()).map(|claim| Row {
             count: claim.count.clone(),
             terms: claim.terms,
@@ -203,6 +207,7 @@ impl Limiter {
         let kept = match &self.store {
             Store::Local => true,
             Store::Redis(redis) => settlement.rows.is_empty() || redis.settle(settlement),
+            Store::Rls(rls) => rls.settle(&self.rules, &settlement),
         };
         if !kept {
             self.count(host, "ai_limit_settlements_dropped_total", 1);

@@ -1,6 +1,6 @@
 //! What a request asks of the counts, and what they say.
 
-use crate::account::{Kind, Receipt, Standing, Terms};
+use crate::terms::{Kind, Receipt, Standing, Terms};
 
 /// One rule's part in a request.
 #[derive(Clone, Debug, PartialEq)]

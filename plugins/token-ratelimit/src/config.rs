@@ -1,10 +1,14 @@
 //! What can be configured.
 
+mod stores;
+
 use shared::small_map::SmallMap;
 
 use serde::Serialize;
-use shared::config::{Mistake, Mode, Node, Secret, Secrets, Setting};
+use shared::config::{Mistake, Mode, Node, Secrets, Setting};
 use shared::price::Price;
+
+pub use stores::{Fail, Redis, Rls, Store, Webhook};
 
 /// Configuration of token-ratelimit.
 #[derive(Clone, Debug, Setting)]
@@ -21,7 +25,7 @@ pub struct Config {
     /// Most keys that are counted, of all rules together: exact among the workers of an Envoy, each
     /// worker's own on APISIX.
     pub max_keys: u32,
-    /// Where the counts are: `local`, or in Redis for many proxies.
+    /// Where the counts are: `local`, or in Redis or a rate limit service for many proxies.
     pub store: Store,
     /// Who is told when a budget passes one of its `soft` shares.
     pub webhook: Option<Webhook>,
@@ -60,135 +64,6 @@ impl Default for Config {
     }
 }
 
-/// Where the counts are.
-#[derive(Clone, Debug, Default, Setting)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Store {
-    /// In the data that the workers of an Envoy share; on APISIX each worker's own.
-    #[default]
-    Local,
-    /// In Redis, through Webdis: one count for many proxies, that outlives them.
-    Redis(Box<Redis>),
-}
-
-/// Redis, through Webdis.
-#[derive(Clone, Debug, Setting)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Redis {
-    /// Webdis: a cluster on Envoy, `host:port` on APISIX.
-    pub upstream: String,
-    /// `http` or `https`; on Envoy the cluster decides.
-    #[serde(default = "http")]
-    pub scheme: String,
-    /// The host name sent; the upstream's name unless said.
-    #[serde(default)]
-    pub authority: Option<String>,
-    /// Further headers, as `authorization` for Webdis's access control.
-    #[serde(default)]
-    pub headers: SmallMap<String, Secret>,
-    /// The keys begin with it. Proxies of one prefix share their counts. In braces, as `{ai}`, all are
-    /// in one slot of a Redis cluster.
-    #[serde(default = "prefix")]
-    pub prefix: String,
-    /// When to give up on a call, in milliseconds; no request waits longer.
-    #[serde(default = "timeout")]
-    pub timeout_ms: u32,
-    /// What to do with a request when there is no answer.
-    #[serde(default)]
-    pub fail: Fail,
-    /// Of `fail: local`: the share of each limit that this proxy gives out by itself.
-    #[serde(default = "half")]
-    pub local_share: f64,
-    /// After how many seconds a request is taken to be lost whose end nobody has told: a place of
-    /// `concurrent` is free again then, and of other units the estimate stays charged.
-    #[serde(default = "lease")]
-    pub lease_seconds: u32,
-    /// Milliseconds between two batches of what is over.
-    #[serde(default = "flush")]
-    pub flush_ms: u32,
-    /// Most requests of a worker that are over and wait to be told; of further ones the estimate stays
-    /// charged, and they are counted.
-    #[serde(default = "queue")]
-    pub max_queue: usize,
-    /// On a host without a timer (APISIX): what is over is told with the next request's check.
-    #[serde(default)]
-    pub on_requests: bool,
-}
-
-/// What to do with a request when a store does not answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Fail {
-    /// Let it go on; what it uses is counted when the store is there again.
-    Open,
-    /// Refuse it with 503.
-    Closed,
-    /// Go by this proxy's own counts and its share of each limit.
-    #[default]
-    Local,
-}
-
-/// Who is told.
-#[derive(Clone, Debug, Setting)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Webhook {
-    /// The receiver: a cluster on Envoy, `host:port` on APISIX.
-    pub upstream: String,
-    /// `http` or `https`; on Envoy the cluster decides.
-    #[serde(default = "http")]
-    pub scheme: String,
-    /// The host name sent; the upstream's name unless said.
-    #[serde(default)]
-    pub authority: Option<String>,
-    /// The path that is posted to.
-    #[serde(default = "root")]
-    pub path: String,
-    /// Further headers.
-    #[serde(default)]
-    pub headers: SmallMap<String, Secret>,
-    /// When to give up on a call, in milliseconds.
-    #[serde(default = "patience")]
-    pub timeout_ms: u32,
-    /// Most messages that wait; further ones are dropped and counted.
-    #[serde(default = "messages")]
-    pub max_queue: usize,
-}
-
-fn http() -> String {
-    "http".into()
-}
-fn prefix() -> String {
-    "ai".into()
-}
-fn root() -> String {
-    "/".into()
-}
-fn timeout() -> u32 {
-    200
-}
-fn patience() -> u32 {
-    5_000
-}
-fn half() -> f64 {
-    0.5
-}
-fn lease() -> u32 {
-    1_800
-}
-fn flush() -> u32 {
-    200
-}
-fn queue() -> usize {
-    10_000
-}
-fn messages() -> usize {
-    100
-}
-
 /// One limit or budget.
 #[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -222,6 +97,10 @@ pub struct Rule {
     /// Where days, weeks and months begin, `+08:00`.
     #[serde(default)]
     pub utc_offset: Option<String>,
+    /// The same by a time zone with its daylight saving time: `Europe/Berlin`, or its rule as POSIX writes
+    /// it, `CET-1CEST,M3.5.0,M10.5.0/3`.
+    #[serde(default)]
+    pub time_zone: Option<String>,
     /// Of tokens: how much one of a model counts, by name or pattern; the first that fits.
     #[serde(default)]
     pub weights: SmallMap<String, f64>,

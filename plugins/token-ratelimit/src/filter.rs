@@ -3,37 +3,22 @@
 use std::rc::Rc;
 
 use serde_json::value::RawValue;
-use shared::config::Mode;
-use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::filter::{
-    BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ResponseHead,
+    BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
 };
 use shared::json::parse;
 use shared::protocol::{Endpoint, GooglePath, head};
 use shared::request::RequestBody;
 use shared::usage::Usage;
-use shared::{audit, pick, texts, tokens};
+use shared::{pick, texts, tokens};
 
-use crate::admitted::{Admitted, Lease};
+use crate::admitted::Admitted;
 use crate::ask::Ask;
-use crate::config::Unit;
+use crate::check::{Pending, line};
 use crate::cut::Cut;
-use crate::limiter::{Full, Limiter, Plan};
-use crate::store::redis::Asked;
-use crate::store::{self, Fail, Store};
+use crate::limiter::Limiter;
 use crate::{admin, headers};
-
-/// Seconds after which a client may try again when the counts cannot be asked.
-const TRY_AGAIN: &str = "1";
-
-/// What a call is for.
-enum Pending {
-    /// An administrator's question.
-    Admin(Box<admin::There>),
-    /// A request's check.
-    Check { plan: Plan, asked: Asked },
-}
 
 /// One request's part.
 pub(crate) struct LimitFilter {
@@ -45,10 +30,12 @@ pub(crate) struct LimitFilter {
     /// Most tokens that the answer can have, where the request says so.
     max_tokens: Option<u64>,
     route: String,
-    pending: Option<Pending>,
+    pub(crate) pending: Option<Pending>,
+    /// Of a refusal: the rules of which it is one, where nobody has said which.
+    pub(crate) among: Vec<usize>,
     pub(crate) admitted: Admitted,
     /// It was let through, and so is to be settled.
-    open: bool,
+    pub(crate) open: bool,
     status: u16,
     /// The answer as far as it was seen.
     written: tokens::Counter,
@@ -72,6 +59,7 @@ impl LimitFilter {
             max_tokens: None,
             route: String::new(),
             pending: None,
+            among: Vec::new(),
             admitted: Admitted::default(),
             open: false,
             status: 0,
@@ -81,126 +69,6 @@ impl LimitFilter {
             ended: false,
             forecasts: Vec::new(),
             forecast_warnings: Vec::new(),
-        }
-    }
-
-    /// Asks the counts, here or elsewhere.
-    fn check(&mut self, cx: &mut Cx<'_>, plan: Plan) -> Flow {
-        match &self.limiter.store {
-            Store::Redis(redis) if !plan.claims.is_empty() => {
-                let (asked, call) = redis.check(cx.host, &plan.claims);
-                self.pending = Some(Pending::Check { plan, asked });
-                Flow::Call(Box::new(call))
-            }
-            Store::Local | Store::Redis(_) => {
-                let checked = self.limiter.check_here(cx.host, &plan.claims);
-                let judged = self.limiter.judge(plan, None, &checked);
-                self.conclude(cx, judged)
-            }
-        }
-    }
-
-    /// Redis has answered, or not.
-    fn checked(&mut self, cx: &mut Cx<'_>, plan: Plan, asked: &Asked, reply: &CallReply) -> Flow {
-        let limiter = Rc::clone(&self.limiter);
-        let Store::Redis(redis) = &limiter.store else { return Flow::Continue };
-        if let Some((at, checked)) = redis.checked(cx.host, asked, &plan.claims, reply) {
-            let name = asked.lease.clone();
-            let judged = limiter
-                .judge(plan, None, &checked)
-                .map(|admitted| Admitted { lease: Some(Lease { name, at }), ..admitted });
-            return self.conclude(cx, judged);
-        }
-        limiter.count(cx.host, "ai_limit_store_errors_total", 1);
-        // Nobody knows whether it was reserved; what is over is settled by what is found then.
-        let lease = Some(Lease { name: asked.lease.clone(), at: 0 });
-        let judged = match redis.fail {
-            _ if limiter.mode != Mode::Enforce => Ok(limiter.judge_unseen(plan)),
-            Fail::Open => Ok(limiter.judge_unseen(plan)),
-            Fail::Closed => {
-                limiter.release_there(cx.host, asked.lease.clone(), &plan.claims);
-                let error = ApiError::new(
-                    ErrorKind::Overloaded,
-                    "the limits cannot be checked at the moment; try again",
-                );
-                let mut reply = error.reply(cx.endpoint);
-                reply.headers.push(("retry-after".into(), TRY_AGAIN.into()));
-                return Flow::Respond(Box::new(reply));
-            }
-            Fail::Local(share) => {
-                let shares = store::shares(&plan.claims, share);
-                let checked = limiter.check_here(cx.host, &shares);
-                let claims = plan.claims.clone();
-                let judged = limiter.judge(plan, Some(&shares), &checked);
-                if judged.is_err() {
-                    limiter.release_there(cx.host, asked.lease.clone(), &claims);
-                }
-                judged
-            }
-        };
-        self.conclude(cx, judged.map(|admitted| Admitted { lease, ..admitted }))
-    }
-
-    fn conclude(&mut self, cx: &mut Cx<'_>, judged: Result<Admitted, Full>) -> Flow {
-        match judged {
-            Ok(admitted) => self.admitted = admitted,
-            Err(full) => return self.refuse(cx, full),
-        }
-        self.open = true;
-        let exhausted = &self.admitted.exhausted;
-        if !exhausted.is_empty() && self.limiter.mode == Mode::Enforce {
-            cx.facts.set(cx.host, Fact::Exhausted, exhausted.join("\n"));
-        }
-        self.alert(cx);
-        self.foretell(cx);
-        self.state(cx);
-        Flow::Continue
-    }
-
-    fn refuse(&self, cx: &mut Cx<'_>, full: Full) -> Flow {
-        let Some(rule) = self.limiter.rules.get(full.rule) else { return Flow::Continue };
-        let name = &rule.name;
-        log::info!("{}", line("refuse", name, cx));
-        cx.facts.set(cx.host, Fact::Limit, name.clone());
-        cx.facts.set(cx.host, Fact::Error, "rate_limit_error");
-        let what = match rule.unit {
-            Unit::Requests => "requests",
-            Unit::Concurrent => "requests at the same time",
-            Unit::Cost => "budget",
-            Unit::Images => "images",
-            Unit::Seconds => "seconds",
-            Unit::Pages => "pages",
-            _ => "tokens",
-        };
-        let message = match full.wait {
-            None => format!("limit `{name}`: this key is blocked"),
-            Some(_) if rule.unit == Unit::Concurrent => {
-                format!("limit `{name}`: too many {what}; try again when one has ended")
-            }
-            Some(wait) => format!("limit `{name}`: the {what} are used up; try again in {wait} s"),
-        };
-        let error = ApiError::new(ErrorKind::RateLimit, message).code("rate_limit_exceeded");
-        let mut reply: Reply = error.reply(cx.endpoint);
-        if let Some(wait) = full.wait {
-            reply.headers.push(("retry-after".into(), wait.to_string()));
-        }
-        if self.limiter.headers {
-            reply.headers.extend(headers::of([(rule, full.standing)].into_iter()));
-        }
-        Flow::Respond(Box::new(reply))
-    }
-
-    fn state(&self, cx: &mut Cx<'_>) {
-        let name = |index: usize| self.limiter.rules.get(index).map(|rule| rule.name.clone());
-        if let Some(over) = &self.admitted.over {
-            let name = name(over.rule).unwrap_or_default();
-            log::info!("{}", line("exceeded", &name, cx));
-        }
-        // A dry run leaves the choice of models alone.
-        if self.limiter.mode == Mode::Enforce
-            && let Some(name) = self.admitted.downgrade.and_then(name)
-        {
-            cx.facts.set(cx.host, Fact::Downgrade, name);
         }
     }
 
@@ -236,12 +104,6 @@ impl LimitFilter {
 /// Models are only listed, and cost nothing.
 fn counts(endpoint: Option<Endpoint>) -> bool {
     !matches!(endpoint, None | Some(Endpoint::Models | Endpoint::GeminiModels))
-}
-
-fn line(action: &str, rule: &str, cx: &mut Cx<'_>) -> String {
-    let consumer = cx.facts.get(cx.host, Fact::Consumer);
-    let more = serde_json::json!({"rule": rule});
-    audit::line(cx.host.now_nanos(), "limit", action, consumer.as_deref(), more)
 }
 
 impl Filter for LimitFilter {
@@ -303,7 +165,7 @@ impl Filter for LimitFilter {
 
     fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
         match self.pending.take() {
-            Some(Pending::Check { plan, asked }) => self.checked(cx, plan, &asked, &reply),
+            Some(Pending::Check(check)) => self.checked(cx, check.0, check.1, &reply),
             Some(Pending::Admin(there)) => {
                 Flow::Respond(Box::new(there.answer(&self.limiter, cx.host, &reply)))
             }
@@ -318,8 +180,10 @@ impl Filter for LimitFilter {
         self.status = head.status;
         if self.limiter.headers {
             let rules = self.admitted.held.iter();
+            // A rate limit service may not say where a key stands.
+            let known = rules.filter(|held| held.standing.limit > 0);
             let all =
-                rules.filter_map(|held| Some((self.limiter.rules.get(held.rule)?, held.standing)));
+                known.filter_map(|held| Some((self.limiter.rules.get(held.rule)?, held.standing)));
             for (name, value) in headers::of(all) {
                 head.headers.set(&name, &value);
             }
@@ -403,8 +267,9 @@ impl Filter for LimitFilter {
 
     fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
         // The client has left while the counts were being asked.
-        if let Some(Pending::Check { plan, asked }) = self.pending.take() {
-            self.limiter.release_there(cx.host, asked.lease, &plan.claims);
+        if let Some(Pending::Check(check)) = self.pending.take() {
+            let (plan, asked) = *check;
+            self.limiter.release_there(cx.host, asked.lease(), &plan.claims);
         }
         if !std::mem::take(&mut self.open) {
             return;

@@ -2,21 +2,32 @@
 //!
 //! Each count of a rule with `forecast` has a model of its hours, fed with all that was ever settled. In
 //! Envoy the models are in shared data, in a fixed number of places: whichever worker is first in an hour
-//! moves a model on. Elsewhere each worker has its own.
+//! moves a model on. Elsewhere each worker has its own. Where the counts are in Redis, a model is fetched
+//! from there in each hour with the first check that needs it, and brought there with the first after it
+//! has moved on: all proxies share it, and it outlives them. One that was not brought in time is made up
+//! for, since it goes by the sum of all that was ever settled, which is kept with the count.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use shared::host::{Capability, Host};
 
-use crate::account::Standing;
-use crate::holt_winters::{Forecast, HoltWinters};
+use crate::holt_winters::{self, Forecast, HoltWinters};
 use crate::store::local::CountId;
+use crate::terms::Standing;
 
 /// Most counts that are foretold; another takes the place of the one that is in its way.
 const PLACES: u64 = 1_024;
 /// The form of what is kept.
-const FORM: &str = "ai-forecast.1";
+const SHARED: &str = "ai-forecast.1";
+/// The form of what is kept in Redis; another release with another form begins anew.
+pub const FORM: &str = "forecast.1";
+/// Numbers of a model that is kept in Redis: hour, sum and what was told, then the model's own.
+pub const NUMBERS: usize = 3 + holt_winters::NUMBERS;
+/// Most models that wait to be brought; of further ones a later hour is.
+const AT_MOST: usize = 1_024;
+/// Most models that one check brings.
+const AT_ONCE: usize = 8;
 /// Hours without a request that are made up for, at most.
 const MOST_HOURS: u64 = 24 * 28;
 /// Numbers before a model.
@@ -26,6 +37,20 @@ const HEAD: usize = 5;
 #[derive(Debug, Default)]
 pub struct Forecasts {
     known: RefCell<HashMap<u64, Kept>>,
+    /// Counts whose models have moved on and are to be kept elsewhere; `None` where there is no such
+    /// place. At most one for each place.
+    moved: Option<RefCell<VecDeque<String>>>,
+}
+
+/// A model on its way to where it is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// The count.
+    pub count: String,
+    /// The hour that it has moved on to, since the epoch.
+    pub hour: u64,
+    /// All that is known, as numbers with commas between; the hour is the first.
+    pub numbers: String,
 }
 
 /// What is kept of one count.
@@ -53,6 +78,63 @@ pub struct Foretold {
 }
 
 impl Forecasts {
+    /// `kept`: whether the models are kept elsewhere as well.
+    pub fn new(kept: bool) -> Forecasts {
+        Forecasts { known: RefCell::default(), moved: kept.then(RefCell::default) }
+    }
+
+    /// Whether the model of a count is to be fetched from where it is kept: none of this hour is here.
+    pub fn wants(&self, host: &dyn Host, count: &str) -> bool {
+        let (hour, id) = (hour_of(host), CountId::new(count));
+        let place = id.0 % PLACES;
+        let here = |kept: &Kept| kept.id == id && kept.hour >= hour;
+        !self.known.borrow().get(&place).is_some_and(here)
+            && !read(host, place).as_ref().is_some_and(here)
+    }
+
+    /// The model of a count as it was kept; no effect if it is none, or if one is here that knows more.
+    pub fn fetched(&self, host: &dyn Host, count: &str, numbers: &[u64]) {
+        let id = CountId::new(count);
+        let place = id.0 % PLACES;
+        let Some(kept) = Kept::from_numbers(id, numbers) else { return };
+        let mut known = self.known.borrow_mut();
+        let here = read(host, place).or_else(|| known.get(&place).cloned());
+        let age = |kept: &Kept| (kept.hour, kept.model.seen);
+        if here.is_some_and(|here| here.id == id && age(&here) >= age(&kept)) {
+            return;
+        }
+        write(host, place, &kept);
+        known.insert(place, kept);
+    }
+
+    /// Models that have moved on and are to be kept; they are taken to be, unless it is said that they
+    /// were [lost](Forecasts::lost).
+    pub fn keeping(&self) -> Vec<Keeping> {
+        let Some(moved) = &self.moved else { return Vec::new() };
+        let mut moved = moved.borrow_mut();
+        let next = moved.len().min(AT_ONCE);
+        let known = self.known.borrow();
+        let kept = moved.drain(..next).filter_map(|count| {
+            let id = CountId::new(&count);
+            let kept = known.get(&(id.0 % PLACES)).filter(|kept| kept.id == id)?;
+            Some(Keeping { hour: kept.hour, numbers: kept.to_numbers(), count })
+        });
+        kept.collect()
+    }
+
+    /// These have not got where they are kept.
+    pub fn lost(&self, keeping: Vec<Keeping>) {
+        keeping.into_iter().for_each(|lost| self.keep(&lost.count));
+    }
+
+    fn keep(&self, count: &str) {
+        let Some(moved) = &self.moved else { return };
+        let mut moved = moved.borrow_mut();
+        if moved.len() < AT_MOST && !moved.iter().any(|other| other == count) {
+            moved.push_back(count.to_owned());
+        }
+    }
+
     /// A count stands so, and so much was ever settled. `warn`: the share of the limit from which on
     /// somebody is to be told. `None` as long as a day has not been seen.
     pub fn see(
@@ -70,10 +152,13 @@ impl Forecasts {
         let mut known = self.known.borrow_mut();
         let fresh = known.get(&place).is_some_and(|kept| kept.id == id && kept.hour == hour);
         if !fresh {
-            let (kept, evicted) =
+            let Moved { kept, on, evicted } =
                 moved_on(host, known.get(&place).cloned(), place, id, hour, total);
             foretold.evicted = evicted;
             known.insert(place, kept);
+            if on {
+                self.keep(count);
+            }
         }
         let kept = known.get_mut(&place)?;
         if kept.model.seen < 24 {
@@ -93,12 +178,45 @@ impl Forecasts {
             foretold.tell = other.is_none();
             kept.told = window;
             write(host, place, kept);
+            self.keep(count);
         }
         Some(foretold)
     }
 }
 
-/// What is kept of a count, in this hour; whether another had to go.
+fn hour_of(host: &dyn Host) -> u64 {
+    host.now_nanos() / 1_000_000_000 / 3_600
+}
+
+impl Kept {
+    fn to_numbers(&self) -> String {
+        let bytes = self.model.to_bytes();
+        let own = bytes.as_chunks::<4>().0.iter().map(|four| u64::from(u32::from_le_bytes(*four)));
+        let all = [self.hour, self.total, self.told].into_iter().chain(own);
+        all.map(|number| number.to_string()).collect::<Vec<_>>().join(",")
+    }
+
+    /// `None` if nothing was kept, or something in another form.
+    fn from_numbers(id: CountId, numbers: &[u64]) -> Option<Kept> {
+        let (head, own) = numbers.split_at_checked(3)?;
+        let [hour, total, told] = *head else { return None };
+        let four = |number: &u64| u32::try_from(*number).map(u32::to_le_bytes);
+        let bytes = own.iter().map(four).collect::<Result<Vec<_>, _>>().ok()?;
+        let model = HoltWinters::from_bytes(bytes.as_flattened())?;
+        (hour > 0).then_some(Kept { id, hour, total, told, model })
+    }
+}
+
+/// What is kept of a count in this hour.
+struct Moved {
+    kept: Kept,
+    /// It has moved on just now, or begun.
+    on: bool,
+    /// Another had to go.
+    evicted: bool,
+}
+
+/// Brings what is kept of a count to this hour.
 fn moved_on(
     host: &dyn Host,
     own: Option<Kept>,
@@ -106,14 +224,15 @@ fn moved_on(
     id: CountId,
     hour: u64,
     total: u64,
-) -> (Kept, bool) {
+) -> Moved {
     let stored = read(host, place).or(own);
     let evicted = stored.as_ref().is_some_and(|kept| kept.id != id);
     let stored = stored.filter(|kept| kept.id == id);
+    let fresh = stored.is_none();
     let mut kept =
         stored.unwrap_or_else(|| Kept { id, hour, total, told: 0, model: HoltWinters::default() });
     if kept.hour >= hour {
-        return (kept, evicted);
+        return Moved { kept, on: fresh, evicted };
     }
     let hours = (hour - kept.hour).min(MOST_HOURS);
     let each = total.saturating_sub(kept.total) as f64 / hours as f64;
@@ -122,11 +241,11 @@ fn moved_on(
     }
     (kept.hour, kept.total) = (hour, total);
     write(host, place, &kept);
-    (kept, evicted)
+    Moved { kept, on: true, evicted }
 }
 
 fn name(place: u64) -> String {
-    format!("{FORM}.{place}")
+    format!("{SHARED}.{place}")
 }
 
 fn read(host: &dyn Host, place: u64) -> Option<Kept> {

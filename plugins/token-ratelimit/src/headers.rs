@@ -4,9 +4,9 @@
 //! (<https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers>), and the fields of
 //! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>.
 
-use crate::account::Standing;
 use crate::config::Unit;
 use crate::rule::Rule;
+use crate::terms::Standing;
 
 /// The headers for these rules and where they stand. Of several rules of a kind the tightest counts.
 pub fn of<'a>(all: impl Iterator<Item = (&'a Rule, Standing)>) -> Vec<(String, String)> {

@@ -9,6 +9,9 @@
 const DAY: usize = 24;
 const WEEK: usize = 168;
 
+/// Numbers that are kept of a series.
+pub const NUMBERS: usize = 4 + DAY + WEEK;
+
 /// How fast the parts follow: level, trend, hour of the day, hour of the week.
 const LEVEL: f64 = 0.01;
 const TREND: f64 = 0.000_03;

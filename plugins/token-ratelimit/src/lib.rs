@@ -9,6 +9,7 @@ pub mod admin;
 pub mod admitted;
 pub mod alert;
 pub mod ask;
+mod check;
 pub mod claim;
 pub mod config;
 pub mod cut;
@@ -21,7 +22,9 @@ pub mod limiter;
 pub mod rule;
 pub mod store;
 mod tell;
+pub mod terms;
 pub mod window;
+pub mod zone;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,10 +32,11 @@ use std::time::Duration;
 use shared::config::{ConfigError, Mode, parse};
 use shared::exchange::Settings;
 use shared::filter::{CallReply, Filter};
-use shared::host::{CallId, Host};
-use shared::plugin::{Plugin, Setup};
+use shared::host::{CallId, Capability, Host};
+use shared::plugin::{Need, Plugin, Setup};
 
 use limiter::Limiter;
+use store::Store;
 
 /// The configured plugin.
 #[derive(Debug)]
@@ -62,6 +66,16 @@ impl Plugin for TokenRatelimit {
             return Vec::new();
         }
         vec![Box::new(filter::LimitFilter::new(Rc::clone(&self.limiter)))]
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let rls = matches!(self.limiter.store, Store::Rls(_));
+        let message = "this proxy makes no calls of gRPC; use `local` or `redis`";
+        let need = || Need {
+            capability: Capability::Clusters,
+            otherwise: ConfigError::new("store.rls", message),
+        };
+        rls.then(need).into_iter().collect()
     }
 
     fn started(&self, host: &dyn Host) {

@@ -11,7 +11,6 @@ use shared::price::Prices;
 use shared::services::Services;
 use shared::usage::Usage;
 
-use crate::account::{Standing, Terms};
 use crate::alert::Alerts;
 use crate::ask::Ask;
 use crate::claim::{self, Checked, Claim};
@@ -22,6 +21,8 @@ use crate::rule::{Allowance, Rule};
 use crate::store::Store;
 use crate::store::local::Local;
 use crate::store::redis::Redis;
+use crate::store::rls::Rls;
+use crate::terms::{Standing, Terms};
 
 /// The configured plugin's state.
 #[derive(Debug)]
@@ -105,15 +106,18 @@ impl Limiter {
             crate::config::Store::Redis(redis) => {
                 Store::Redis(Box::new(Redis::new(*redis, "store.redis")?))
             }
+            crate::config::Store::Rls(rls) => {
+                Store::Rls(Box::new(Rls::new(*rls, &rules, "store.rls")?))
+            }
         };
         let limits = Limits { request: config.max_request_bytes, ..Limits::default() };
         Ok(Limiter {
             mode: config.mode,
             rules,
-            store,
             local: Local::new(config.max_keys),
             alerts: config.webhook.map(Alerts::new).transpose()?,
-            forecasts: Forecasts::default(),
+            forecasts: Forecasts::new(matches!(store, Store::Redis(_))),
+            store,
             headers: config.headers,
             admin: config.admin_key,
             learned: Learned::default(),
@@ -197,6 +201,16 @@ impl Limiter {
         Ok(plan)
     }
 
+    /// The counts of a plan whose models of a forecast are to be fetched.
+    pub fn models_of(&self, host: &dyn Host, claims: &[Claim]) -> Vec<String> {
+        let foretold = claims.iter().filter(|claim| {
+            let rule = self.rules.get(claim.rule);
+            rule.is_some_and(|rule| rule.forecast.is_some())
+                && self.forecasts.wants(host, &claim.count)
+        });
+        foretold.map(|claim| claim.count.clone()).collect()
+    }
+
     fn look(&self, ask: &mut Ask<'_, '_>, index: usize, rule: &Rule, plan: &mut Plan) {
         for provider in &rule.providers {
             let (count, terms) = match self.of_provider(ask, rule, provider) {
@@ -270,6 +284,7 @@ impl Limiter {
         let store = match &self.store {
             Store::Local => None,
             Store::Redis(redis) => redis.tick_period(),
+            Store::Rls(rls) => Some(rls.tick_period()),
         };
         let alerts = self.alerts.as_ref().map(|_| Duration::from_secs(1));
         store.into_iter().chain(alerts).min()
@@ -277,9 +292,19 @@ impl Limiter {
 
     /// What is to be done outside of requests.
     pub fn tick(&self, host: &dyn Host) {
-        if let Store::Redis(redis) = &self.store {
-            redis.tick(host);
-            let waiting = u64::try_from(redis.waiting()).unwrap_or(u64::MAX);
+        let waiting = match &self.store {
+            Store::Local => None,
+            Store::Redis(redis) => {
+                redis.tick(host);
+                Some(redis.waiting())
+            }
+            Store::Rls(rls) => {
+                rls.tick(host, &self.rules);
+                Some(rls.waiting())
+            }
+        };
+        if let Some(waiting) = waiting {
+            let waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
             self.gauge(host, "ai_limit_settlements_waiting", waiting);
         }
         if let Some(alerts) = &self.alerts {
@@ -289,9 +314,12 @@ impl Limiter {
 
     /// A call that a tick has made was answered.
     pub fn called(&self, host: &dyn Host, call: CallId, reply: &CallReply) {
-        if let Store::Redis(redis) = &self.store
-            && redis.called(host, call, reply)
-        {
+        let theirs = match &self.store {
+            Store::Local => false,
+            Store::Redis(redis) => redis.called(host, call, reply),
+            Store::Rls(rls) => rls.called(host, &self.rules, call, reply),
+        };
+        if theirs {
             return;
         }
         if let Some(alerts) = &self.alerts {

@@ -9,10 +9,11 @@ use shared::pattern::Pattern;
 use shared::time;
 use shared::usage::Usage;
 
-use crate::account::{Kind, Terms};
 use crate::ask::Ask;
 use crate::config::{self, Exceeded, Override, Unit, Word};
+use crate::terms::{Kind, Terms};
 use crate::window::Window;
+use crate::zone::Zone;
 
 /// Billionths of a US dollar in one.
 const NANO: f64 = 1e9;
@@ -156,11 +157,18 @@ impl Rule {
             Ok(scaled.round() as u64)
         };
         let limit = amount("limit", config.limit)?;
-        let offset = match &config.utc_offset {
-            None => 0,
-            Some(text) => {
-                time::offset(text).ok_or_else(|| bad("utc_offset", "write `+HH:MM` or `-HH:MM`"))?
-            }
+        let zone = match (&config.utc_offset, &config.time_zone) {
+            (None, None) => Zone::default(),
+            (Some(text), None) => Zone::fixed(
+                time::offset(text)
+                    .ok_or_else(|| bad("utc_offset", "write `+HH:MM` or `-HH:MM`"))?,
+            ),
+            (None, Some(text)) => Zone::parse(text).ok_or_else(|| {
+                let message = "no such zone; write `Europe/Berlin`, or its rule, \
+                               `CET-1CEST,M3.5.0,M10.5.0/3`";
+                bad("time_zone", message)
+            })?,
+            (Some(_), Some(_)) => return Err(bad("time_zone", "is there besides `utc_offset`")),
         };
         let (kind, window_seconds) = match (unit, &config.window) {
             (Unit::Concurrent, Some(_)) => {
@@ -176,7 +184,7 @@ impl Rule {
                     )
                 })?;
                 let burst = config.burst.map_or(Ok(limit), |burst| amount("burst", burst))?;
-                let kind = Kind::new(config.algorithm, window, offset, burst);
+                let kind = Kind::new(config.algorithm, window, zone, burst);
                 (kind, window.length())
             }
         };

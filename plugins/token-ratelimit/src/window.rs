@@ -2,6 +2,11 @@
 
 use shared::time;
 
+use crate::zone::Zone;
+
+/// Seconds of most days.
+const DAY: i64 = 86_400;
+
 /// A length of time that begins again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
@@ -40,30 +45,37 @@ impl Window {
         })
     }
 
-    /// The window that a second is in: when it began and when it ends, seconds since the Unix epoch.
-    /// `offset`: seconds east of Greenwich.
-    pub fn at(self, now: u64, offset: i64) -> (u64, u64) {
-        let local = i64::try_from(now).unwrap_or(i64::MAX / 2).saturating_add(offset);
+    /// The window that a second is in: when it began and when it ends, seconds since the Unix epoch. Days,
+    /// weeks and months are those of the zone; what is no whole days goes by the lower of
+    /// its offsets.
+    pub fn at(self, now: u64, zone: Zone) -> (u64, u64) {
+        let now = i64::try_from(now).unwrap_or(i64::MAX / 2);
+        let today = now.saturating_add(zone.offset_at(now)).div_euclid(DAY);
         let (begin, end) = match self {
             Window::Seconds(length) => {
                 let length = i64::try_from(length).unwrap_or(i64::MAX / 4).max(1);
-                let begin = local.div_euclid(length) * length;
-                (begin, begin + length)
+                if length % DAY != 0 {
+                    let offset = zone.lowest();
+                    let local = now.saturating_add(offset);
+                    let begin = local.div_euclid(length) * length - offset;
+                    return (unsigned(begin), unsigned(begin + length));
+                }
+                let days = length / DAY;
+                let begin = today.div_euclid(days) * days;
+                (begin, begin + days)
             }
             Window::Week => {
-                let day = local.div_euclid(86_400);
                 // The epoch was a Thursday.
-                let monday = day - (day + 3).rem_euclid(7);
-                (monday * 86_400, (monday + 7) * 86_400)
+                let monday = today - (today + 3).rem_euclid(7);
+                (monday, monday + 7)
             }
             Window::Month => {
-                let (year, month, _) = time::date(local.div_euclid(86_400));
+                let (year, month, _) = time::date(today);
                 let begin = time::days_since_epoch(year, month, 1);
-                (begin * 86_400, (begin + time::days_in(year, month)) * 86_400)
+                (begin, begin + time::days_in(year, month))
             }
         };
-        let utc = |seconds: i64| u64::try_from(seconds - offset).unwrap_or(0);
-        (utc(begin), utc(end))
+        (unsigned(zone.utc(begin * DAY)), unsigned(zone.utc(end * DAY)))
     }
 
     /// About how long it is, in seconds.
@@ -76,13 +88,17 @@ impl Window {
     }
 }
 
+fn unsigned(seconds: i64) -> u64 {
+    u64::try_from(seconds).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn at(window: &str, now: &str, offset: i64) -> (i64, i64) {
         let now = u64::try_from(time::parse(now).unwrap()).unwrap();
-        let (begin, end) = Window::parse(window).unwrap().at(now, offset);
+        let (begin, end) = Window::parse(window).unwrap().at(now, Zone::fixed(offset));
         (i64::try_from(begin).unwrap(), i64::try_from(end).unwrap())
     }
 

@@ -57,6 +57,7 @@ fn a_request_asks_once_before_it_goes_on_and_its_end_is_told_from_the_tick() {
     assert!(!send(&mut exchange, &host, BODY), "it waits");
     assert_eq!(host.calls.borrow().len(), 1);
     let check = asked(&host);
+    assert!(check.get("f").is_none() && check.get("g").is_none(), "nothing is foretold");
     assert_eq!(check["c"][0], json!([0, 1, 1, 2, 1, 3600, 0, 0]));
     assert!(called(&mut exchange, &host, 1, 200, &says(1, &check["e"], 1)));
     assert_eq!(host.resumed.get(), 1);
@@ -142,6 +143,59 @@ fn without_a_timer_the_next_request_tells() {
         called(&mut exchange, &host, turn, 200, &says(1, &check["e"], 1));
         exchange.done(&host);
     }
+}
+
+/// What has been used is foretold at the first request after everything has been started anew, by a model
+/// that was kept in Redis.
+#[test]
+fn forecasts_outlive_the_proxy() {
+    let rules = json!([{"name": "day", "unit": "total_tokens", "limit": 100_000, "window": "week",
+                        "algorithm": "fixed_window", "forecast": {}}]);
+    let new_proxy = |name: &str| {
+        let store = json!({"redis": {"upstream": name}});
+        plugin(configure, &json!({"rules": rules, "store": store}).to_string())
+    };
+    let mut kept = vec![0_u64; token_ratelimit::forecast::NUMBERS];
+    let mut forecast = |limits: &Rc<dyn Plugin>, shared: &mut _, hour: u64| {
+        let host = chat_host();
+        host.now_nanos.set((490_000 + hour) * 3_600_000_000_000);
+        *host.shared.borrow_mut() = std::mem::take(shared);
+        let mut exchange = exchange_of(limits);
+        send(&mut exchange, &host, BODY);
+        let check = asked(&host);
+        let now = check["f"].is_array();
+        if let Some(numbers) = check["g"][0][2].as_str() {
+            kept = numbers.split(',').map(|number| number.parse().unwrap()).collect();
+            assert_eq!(check["g"][0][1], json!(kept[0]));
+        }
+        let used = 100 * hour;
+        let mut said = vec![1_760_000_000_000, 1, 0, check["e"].as_u64().unwrap()];
+        said.extend([used, 100_000, 50 * 3_600, 0, 60, 0, used]);
+        if now {
+            said.extend(&kept);
+        }
+        assert!(called(&mut exchange, &host, 1, 200, &json!({"EVAL": said}).to_string()));
+        answer(&mut exchange, &host, 200, "application/json", "{}");
+        exchange.done(&host);
+        *shared = host.shared.take();
+        let found = host.header(shared::host::Map::Response, "x-ai-forecast");
+        (now, found.map(|found| String::from_utf8(found).unwrap()))
+    };
+    let (before, mut memory) = (new_proxy("before"), Default::default());
+    for hour in 0..30 {
+        let (fetched, told) = forecast(&before, &mut memory, hour);
+        assert!(fetched, "once in an hour");
+        assert!(!forecast(&before, &mut memory, hour).0, "and no more");
+        assert_eq!(told.is_some(), hour >= 24);
+    }
+    // What nobody has seen meanwhile is known from the sum.
+    let (after, mut memory) = (new_proxy("after"), Default::default());
+    let told = forecast(&after, &mut memory, 33).1.unwrap();
+    let mean: f64 = told.split("mean=").nth(1).unwrap().split(';').next().unwrap().parse().unwrap();
+    assert!(
+        (mean - 8_300.0).abs() < 100.0,
+        "3,300 were used, and 100 are in each of 50 hours: {told}"
+    );
 }
 
 #[test]

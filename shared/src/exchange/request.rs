@@ -222,9 +222,15 @@ impl Exchange {
 
     /// The answer to a call has come, `size` bytes long. True if the request may go on.
     pub fn call_response(&mut self, host: &dyn Host, call: CallId, headers: usize, size: usize) {
+        if self.awaits() == Some(call) {
+            self.call_ended(host, call, read_reply(host, headers, size));
+        }
+    }
+
+    /// The same, where the reply is known.
+    pub fn call_ended(&mut self, host: &dyn Host, call: CallId, reply: CallReply) {
         let Some(pending) = self.pending.filter(|pending| pending.call == call) else { return };
         self.pending = None;
-        let reply = read_reply(host, headers, size);
         if self.reply_to(host, pending.filter, reply) == Action::Continue {
             let _ = host.resume_request();
         }

@@ -72,7 +72,9 @@ pub enum Body {
 pub struct Call {
     /// Where to: a cluster on Envoy, `host:port` on APISIX.
     pub upstream: String,
-    /// `http` or `https`; APISIX reads it, on Envoy the cluster decides.
+    /// `http` or `https`; APISIX reads it, on Envoy the cluster decides. [`GRPC`] is a call of gRPC with one
+    /// message each way: the path is `/package.Service/Method`, the body the message, and the reply's
+    /// status what HTTP has for gRPC's.
     pub scheme: String,
     /// The host name sent.
     pub authority: String,
@@ -87,6 +89,12 @@ pub struct Call {
     /// When to give up, in milliseconds.
     pub timeout: Duration,
 }
+
+/// The scheme of a call of gRPC, for hosts with [`Capability::Clusters`].
+pub const GRPC: &str = "grpc";
+
+/// The longest name of a cluster that a call of gRPC can go to, in bytes.
+pub const GRPC_UPSTREAM: usize = 100;
 
 /// Identifies a pending HTTP call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

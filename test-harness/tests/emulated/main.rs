@@ -17,3 +17,4 @@ mod fuel;
 mod many_routes;
 mod prompt_guard;
 mod support;
+mod token_ratelimit;

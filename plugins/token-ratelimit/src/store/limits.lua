@@ -6,10 +6,13 @@
 --          {key, kind, limit, seconds, offset, burst, actual, reserved (-1: nothing)}
 --   k      the lease's key
 --   c      what is asked: rows of {mode, key, kind, limit, amount, seconds, offset, burst, mark...}
+--   g      models of forecasts to be kept: rows of {key, hour, numbers with commas between, the hour first}
+--   f, z   keys of models that are wanted, and how many numbers each has
 -- Keys are numbers of KEYS. Kinds: 0 fixed window, 1 sliding window, 2 bucket, 3 places. Seconds: -1 a
 -- week, -2 a month. Modes: 0 reserve if there is room, 1 reserve in any case, 2 look, 3 reset, 4 top up.
 -- Answers {now, ok, number of the last batch, e as it was sent, then for each row: used, limit, seconds until all is there
--- again, full, seconds to wait, marks that are newly passed, all that was ever settled}.
+-- again, full, seconds to wait, marks that are newly passed, all that was ever settled; then each model that
+-- is wanted, 0 throughout if there is none}.
 local p = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -36,11 +39,38 @@ local function month_of(days)
   return y, m
 end
 
+-- Offsets are seconds east of Greenwich, or where the clock is changed an array: the first offset, then each
+-- second at which another begins and that one.
+local function offset_at(second, offset)
+  if type(offset) ~= 'table' then return offset end
+  local x = offset[1]
+  for i = 2, #offset, 2 do
+    if second >= offset[i] then x = offset[i + 1] end
+  end
+  return x
+end
+-- When clocks first show a time; where they never do, when they would have.
+local function utc(l, offset)
+  if type(offset) ~= 'table' then return l - offset end
+  local first, low
+  for i = 1, #offset, 2 do
+    local t = l - offset[i]
+    if offset_at(t, offset) == offset[i] then first = min(first or t, t) end
+    low = min(low or offset[i], offset[i])
+  end
+  return first or l - low
+end
+
 -- When the window that a second is in begins and ends.
 local function window(second, length, offset)
-  local l = second + offset
+  local l = second + offset_at(second, offset)
   local from, to
-  if length > 0 then
+  if length > 0 and length % 86400 ~= 0 then
+    local fixed = offset
+    if type(offset) == 'table' then fixed = min(offset[1], offset[3]) end
+    from = floor((second + fixed) / length) * length - fixed
+    return from, from + length
+  elseif length > 0 then
     from = floor(l / length) * length
     to = from + length
   elseif length == -1 then
@@ -53,7 +83,7 @@ local function window(second, length, offset)
     if m == 12 then y, m = y + 1, 0 end
     to = first_of(y, m + 1) * 86400
   end
-  return from - offset, to - offset
+  return utc(from, offset), utc(to, offset)
 end
 
 local function before(since, length, offset)
@@ -220,5 +250,17 @@ for i, q in ipairs(p.c) do
 end
 if #since > 0 then
   redis.call('SET', KEYS[p.k], table.concat(since, ','), 'PX', p.ttl)
+end
+for _, g in ipairs(p.g or {}) do
+  local kept = string.match(redis.call('GET', KEYS[g[1]]) or '', '^%d+')
+  -- 90 days: longer than any window, and a spare.
+  if (tonumber(kept) or 0) <= g[2] then redis.call('SET', KEYS[g[1]], g[3], 'PX', 7776000000) end
+end
+for _, key in ipairs(p.f or {}) do
+  local n = #out + p.z
+  for x in string.gmatch(redis.call('GET', KEYS[key]) or '', '%d+') do
+    if #out < n then out[#out + 1] = tonumber(x) end
+  end
+  while #out < n do out[#out + 1] = 0 end
 end
 return out

@@ -11,8 +11,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use shared::host::{Capability, Host, HostError};
 
 use super::entries::{self, Entry};
-use crate::account::{Account, Kind, LEASE, Receipt, Standing, Terms};
+use crate::account::{Account, LEASE};
 use crate::claim::{Answer, Claim, Mode};
+use crate::terms::{Kind, Receipt, Standing, Terms};
 
 /// Keys that share a value.
 const KEYS: usize = 32;
@@ -284,9 +285,10 @@ mod tests {
     use super::*;
     use crate::config::Algorithm;
     use crate::window::Window;
+    use crate::zone::Zone;
 
     fn terms(limit: u64) -> Terms {
-        let kind = Kind::new(Algorithm::FixedWindow, Window::Seconds(60), 0, limit);
+        let kind = Kind::new(Algorithm::FixedWindow, Window::Seconds(60), Zone::default(), limit);
         Terms { kind, limit }
     }
 

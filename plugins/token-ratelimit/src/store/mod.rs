@@ -1,15 +1,21 @@
 //! Where the counts are.
 
+pub mod debts;
 pub mod entries;
 pub mod local;
+mod message;
+pub mod proto;
 pub mod queue;
 pub mod redis;
+pub mod rls;
 
 use shared::host::Host;
 
 use crate::claim::{Checked, Claim};
+use crate::config;
 use local::Local;
 use redis::Redis;
+use rls::Rls;
 
 /// Where the counts are.
 #[derive(Debug)]
@@ -18,6 +24,29 @@ pub enum Store {
     Local,
     /// In Redis.
     Redis(Box<Redis>),
+    /// In a rate limit service.
+    Rls(Box<Rls>),
+}
+
+impl Store {
+    /// What to do when it does not answer; the proxy's own counts always do.
+    pub fn fail(&self) -> Fail {
+        match self {
+            Store::Local => Fail::Open,
+            Store::Redis(redis) => redis.fail,
+            Store::Rls(rls) => rls.fail,
+        }
+    }
+}
+
+/// What to do without an answer, as it is configured; `None` if the share is none.
+pub(crate) fn fail(fail: config::Fail, share: f64) -> Option<Fail> {
+    let fail = match fail {
+        config::Fail::Open => Fail::Open,
+        config::Fail::Closed => Fail::Closed,
+        config::Fail::Local => Fail::Local(share),
+    };
+    (0.0..=1.0).contains(&share).then_some(fail)
 }
 
 /// What to do when a store elsewhere does not answer.
@@ -42,7 +71,7 @@ pub fn shares(claims: &[Claim], share: f64) -> Vec<Claim> {
     let mut claims = claims.to_vec();
     for claim in &mut claims {
         claim.terms.limit = part(claim.terms.limit);
-        if let crate::account::Kind::Bucket { burst, .. } = &mut claim.terms.kind {
+        if let crate::terms::Kind::Bucket { burst, .. } = &mut claim.terms.kind {
             *burst = part(*burst);
         }
         // Counts of their own, so that they do not mix with those of another configuration.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use shared::host::{CallId, Host};
 
-use crate::account::Terms;
+use crate::terms::Terms;
 
 /// Most settlements of one batch.
 pub const BATCH: usize = 100;

@@ -5,7 +5,6 @@
 //! that has been restarted does not know it, and asking twice would be a second round trip.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,12 +13,13 @@ use shared::config::{ConfigError, Secret, Setting};
 use shared::filter::CallReply;
 use shared::host::{Call, CallId, Capability, Host};
 
-use super::Fail;
+use super::message::{Keys, escaped, model_of, over_of, row_of, short};
 use super::queue::{Queue, Settlement};
-use crate::account::{Kind, Standing, Terms};
-use crate::claim::{Answer, Checked, Claim, Mode};
+use super::{Fail, fail};
+use crate::claim::{Answer, Checked, Claim};
 use crate::config;
-use crate::window::Window;
+use crate::forecast::{self, Keeping};
+use crate::terms::Standing;
 
 /// The form of what is kept; another release with another form counts for itself.
 const FORM: &str = "1";
@@ -57,6 +57,21 @@ pub struct Asked {
     batch: Option<u64>,
     /// What the answer must repeat.
     nonce: u64,
+    /// Counts whose models of a forecast are wanted.
+    models: Vec<String>,
+    /// Models that it brings.
+    pub keeping: Vec<Keeping>,
+}
+
+/// What Redis has said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Said {
+    /// The time there, in milliseconds.
+    pub at: u64,
+    /// What the counts say.
+    pub checked: Checked,
+    /// The models of forecasts that were wanted, by count.
+    pub models: Vec<(String, Vec<u64>)>,
 }
 
 impl Redis {
@@ -78,9 +93,8 @@ impl Redis {
                 "`timeout_ms` and `lease_seconds` must be 1 or more, `flush_ms` 10 or more";
             return Err(ConfigError::new(path, message));
         }
-        if !(0.0..=1.0).contains(&config.local_share) {
-            return Err(bad("local_share", "must be between 0 and 1"));
-        }
+        let fail = fail(config.fail, config.local_share)
+            .ok_or_else(|| bad("local_share", "must be between 0 and 1"))?;
         let queue = Queue::of(&format!("{}/{}", config.upstream, config.prefix));
         let headers = config.headers.into_iter();
         Ok(Redis {
@@ -100,11 +114,7 @@ impl Redis {
             lease_millis: u64::from(config.lease_seconds).saturating_mul(1_000),
             max_queue: config.max_queue,
             flush: Duration::from_millis(config.flush_ms.into()),
-            fail: match config.fail {
-                config::Fail::Open => Fail::Open,
-                config::Fail::Closed => Fail::Closed,
-                config::Fail::Local => Fail::Local(config.local_share),
-            },
+            fail,
             on_requests: config.on_requests,
             queue,
             failing: Cell::new(false),
@@ -117,32 +127,42 @@ impl Redis {
         (!self.on_requests).then_some(self.flush)
     }
 
-    /// The call that checks and reserves.
-    pub fn check(&self, host: &dyn Host, claims: &[Claim]) -> (Asked, Call) {
+    /// The call that checks and reserves, fetches these counts' models of a forecast, and keeps those.
+    pub fn check(
+        &self,
+        host: &dyn Host,
+        claims: &[Claim],
+        models: Vec<String>,
+        keeping: Vec<Keeping>,
+    ) -> (Asked, Call) {
         let lease = format!("{:016x}{:x}", host.random(), host.now_nanos());
         let due = self.on_requests && !host.can(Capability::Tick);
         let batch = if due { self.queue.take(host.now_nanos(), self.patience()) } else { None };
         let nonce = nonce(host);
-        let asked = Asked { lease, batch: batch.as_ref().map(|(number, _)| *number), nonce };
-        let call = self.eval(host, nonce, batch, &asked.lease, claims);
+        let number = batch.as_ref().map(|(number, _)| *number);
+        let asked = Asked { lease, batch: number, nonce, models, keeping };
+        let call = self.eval(host, batch, &asked, claims);
         (asked, call)
     }
 
-    /// What came of it: the time there in milliseconds, and the counts; `None` if no answer came.
+    /// What came of it; `None` if no answer came.
     pub fn checked(
         &self,
         host: &dyn Host,
         asked: &Asked,
         claims: &[Claim],
         reply: &CallReply,
-    ) -> Option<(u64, Checked)> {
-        let numbers = self.numbers(reply, HEAD + claims.len() * PER_CLAIM, asked.nonce);
+    ) -> Option<Said> {
+        let counts = claims.len() * PER_CLAIM;
+        let expected = HEAD + counts + asked.models.len() * forecast::NUMBERS;
+        let numbers = self.numbers(reply, expected, asked.nonce);
         if let Some(number) = asked.batch {
             self.queue.ended(host.now_nanos(), number, applied(numbers.as_deref(), number));
         }
         let numbers = numbers?;
         let (head, rest) = numbers.split_at_checked(HEAD)?;
-        let answers = rest.as_chunks::<PER_CLAIM>().0.iter();
+        let (counts, models) = rest.split_at_checked(counts)?;
+        let answers = counts.as_chunks::<PER_CLAIM>().0.iter();
         let answers = answers.map(|[used, limit, reset, full, wait, passed, total]| Answer {
             standing: Standing { limit: *limit, used: *used, reset: *reset },
             full: *full == 1,
@@ -152,7 +172,9 @@ impl Redis {
             receipt: None,
         });
         let checked = Checked { ok: head.get(1) == Some(&1), answers: answers.collect() };
-        Some((*head.first()?, checked))
+        let models = models.chunks(forecast::NUMBERS).map(<[u64]>::to_vec);
+        let models = asked.models.iter().cloned().zip(models).collect();
+        Some(Said { at: *head.first()?, checked, models })
     }
 
     /// A request is over; false if there was no room to keep that.
@@ -171,7 +193,8 @@ impl Redis {
         let number = batch.0;
         let nonce = nonce(host);
         self.told.set(nonce);
-        match host.call(&self.eval(host, nonce, Some(batch), "", &[])) {
+        let asked = Asked { nonce, ..Asked::default() };
+        match host.call(&self.eval(host, Some(batch), &asked, &[])) {
             Ok(call) => self.queue.sent_with(call),
             Err(_) => self.queue.ended(host.now_nanos(), number, false),
         }
@@ -200,12 +223,12 @@ impl Redis {
     /// counts only if it repeats what it was sent.
     fn numbers(&self, reply: &CallReply, expected: usize, nonce: u64) -> Option<Vec<u64>> {
         #[derive(Setting)]
-        struct Said {
+        struct Evaluated {
             #[serde(rename = "EVAL")]
             eval: Vec<u64>,
         }
         let said = reply.status.filter(|status| *status == 200).and_then(|_| {
-            let said = shared::config::record::<Said>(&reply.body)?;
+            let said = shared::config::record::<Evaluated>(&reply.body)?;
             let ours = said.eval.len() == expected && said.eval.get(3) == Some(&nonce);
             ours.then_some(said.eval)
         });
@@ -227,20 +250,33 @@ impl Redis {
     fn eval(
         &self,
         host: &dyn Host,
-        nonce: u64,
         batch: Option<(u64, Vec<Settlement>)>,
-        lease: &str,
+        now: &Asked,
         claims: &[Claim],
     ) -> Call {
-        let mut keys = Keys { prefix: &self.prefix, list: Vec::new(), known: HashMap::new() };
+        let mut keys = Keys::new(&self.prefix);
+        let seconds = (host.now_nanos() / 1_000_000_000).cast_signed();
         let mut payload = serde_json::Map::new();
         payload.insert("ttl".into(), json!(self.lease_millis));
-        payload.insert("e".into(), json!(nonce));
-        let asked: Vec<Value> = claims.iter().map(|claim| row_of(claim, &mut keys)).collect();
+        payload.insert("e".into(), json!(now.nonce));
+        let asked: Vec<Value> =
+            claims.iter().map(|claim| row_of(claim, &mut keys, seconds)).collect();
         if !asked.is_empty() {
-            payload.insert("k".into(), json!(keys.place(&format!("lease:{lease}"))));
+            payload.insert("k".into(), json!(keys.place(&format!("lease:{}", now.lease))));
         }
         payload.insert("c".into(), Value::Array(asked));
+        if !now.models.is_empty() {
+            let wanted: Vec<usize> =
+                now.models.iter().map(|count| keys.place(&model_of(count))).collect();
+            payload.insert("f".into(), json!(wanted));
+            payload.insert("z".into(), json!(forecast::NUMBERS));
+        }
+        if !now.keeping.is_empty() {
+            let kept = now.keeping.iter().map(|model| {
+                json!([keys.place(&model_of(&model.count)), model.hour, model.numbers])
+            });
+            payload.insert("g".into(), kept.collect());
+        }
         if let Some((number, settlements)) = batch {
             payload.insert(
                 "w".into(),
@@ -248,7 +284,7 @@ impl Redis {
             );
             payload.insert("n".into(), json!(number));
             let over: Vec<Value> =
-                settlements.iter().map(|over| over_of(over, &mut keys)).collect();
+                settlements.iter().map(|over| over_of(over, &mut keys, seconds)).collect();
             payload.insert("s".into(), Value::Array(over));
         }
         let mut body = format!("EVAL/{}/{}", self.script, keys.list.len());
@@ -275,99 +311,4 @@ fn nonce(host: &dyn Host) -> u64 {
 
 fn applied(numbers: Option<&[u64]>, number: u64) -> bool {
     numbers.and_then(|numbers| numbers.get(2)).is_some_and(|last| *last >= number)
-}
-
-/// The keys of a call, each once.
-struct Keys<'a> {
-    prefix: &'a str,
-    list: Vec<String>,
-    known: HashMap<String, usize>,
-}
-
-impl Keys<'_> {
-    /// A key's place, the first being 1.
-    fn place(&mut self, name: &str) -> usize {
-        if let Some(place) = self.known.get(name) {
-            return *place;
-        }
-        self.list.push(format!("{}:{name}", self.prefix));
-        let place = self.list.len();
-        self.known.insert(name.to_owned(), place);
-        place
-    }
-}
-
-/// Kind, seconds, offset and burst, as the script has them.
-fn numbers_of(terms: &Terms) -> [Value; 4] {
-    let (kind, seconds, offset, burst) = match terms.kind {
-        Kind::Windows { window, offset, sliding } => {
-            let seconds = match window {
-                Window::Seconds(seconds) => json!(seconds),
-                Window::Week => json!(-1),
-                Window::Month => json!(-2),
-            };
-            (u8::from(sliding), seconds, offset, 0)
-        }
-        Kind::Bucket { seconds, burst } => (2, json!(seconds), 0, burst),
-        Kind::Places => (3, json!(0), 0, 0),
-    };
-    [json!(kind), seconds, json!(offset), json!(burst)]
-}
-
-fn row_of(claim: &Claim, keys: &mut Keys<'_>) -> Value {
-    let mode = match claim.mode {
-        Mode::Reserve => 0,
-        Mode::Force => 1,
-        Mode::Look => 2,
-        Mode::Reset => 3,
-        Mode::TopUp => 4,
-    };
-    let [kind, seconds, offset, burst] = numbers_of(&claim.terms);
-    let key = keys.place(&claim.count);
-    let mut row = vec![json!(mode), json!(key), kind, json!(claim.terms.limit)];
-    row.extend([json!(claim.amount), seconds, offset, burst]);
-    row.extend(claim.marks.iter().map(|mark| json!(mark)));
-    Value::Array(row)
-}
-
-fn over_of(over: &Settlement, keys: &mut Keys<'_>) -> Value {
-    let lease =
-        if over.lease.is_empty() { 0 } else { keys.place(&format!("lease:{}", over.lease)) };
-    let rows = over.rows.iter().map(|row| {
-        let [kind, seconds, offset, burst] = numbers_of(&row.terms);
-        let key = keys.place(&row.count);
-        let reserved = row.reserved.map_or(json!(-1), |reserved| json!(reserved));
-        let limit = json!(row.terms.limit);
-        json!([key, kind, limit, seconds, offset, burst, row.actual, reserved])
-    });
-    json!({"k": lease, "r": over.at, "a": rows.collect::<Vec<_>>()})
-}
-
-/// A script without its comments and indents.
-fn short(script: &str) -> String {
-    let lines = script.lines().map(str::trim).filter(|line| !line.starts_with("--"));
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
-}
-
-/// As an argument of Webdis: a `.` may begin a format, a `?` a query, and a `+` is a space.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().saturating_mul(2));
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.push(char::from(byte)),
-            b'-' | b'_' | b',' | b':' | b'(' | b')' | b'[' | b']' | b'=' | b'*' => {
-                out.push(char::from(byte));
-            }
-            b' ' => out.push('+'),
-            _ => {
-                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-                out.push('%');
-                for nibble in [byte >> 4, byte & 15] {
-                    let digit = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-                    out.push(char::from(digit));
-                }
-            }
-        }
-    }
-    out
 }

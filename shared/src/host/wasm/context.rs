@@ -13,6 +13,7 @@ use super::waiting::{self, Waiting};
 use super::{Phase, VM_STARTED, WasmHost, ffi, logger};
 use crate::config::ConfigError;
 use crate::exchange::{Action, Exchange, Settings, read_reply};
+use crate::filter::CallReply;
 use crate::host::{CallId, Capability, Host};
 use crate::plugin::{Configure, Plugin, Setup};
 
@@ -60,14 +61,31 @@ impl Root {
     const PLUGIN_CONFIGURATION: u32 = 7;
 }
 
+/// The message that a call of gRPC was answered with.
+fn grpc_message(size: usize) -> Vec<u8> {
+    const RECEIVED: u32 = 5;
+    let message = || ffi::buffer(RECEIVED, 0, size).ok().flatten();
+    if size == 0 { Vec::new() } else { message().unwrap_or_default() }
+}
+
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
-        if self.waiting.called(self.id, token, headers, body) {
+        if self.waiting.called(self.id, token, |host| read_reply(host, headers, body)) {
             return;
         }
         if let Some(plugin) = &self.plugin {
             let host = WasmHost::default();
             plugin.called(&host, CallId(token), read_reply(&host, headers, body));
+        }
+    }
+
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        let reply = CallReply::of_grpc(status, grpc_message(size));
+        if self.waiting.called(self.id, token, |_| reply.clone()) {
+            return;
+        }
+        if let Some(plugin) = &self.plugin {
+            plugin.called(&WasmHost::default(), CallId(token), reply);
         }
     }
 
@@ -184,9 +202,10 @@ impl Stream {
         self.exchange.tick(&self.host);
     }
 
-    pub(super) fn called(&mut self, call: u32, headers: usize, body: usize) {
+    pub(super) fn called(&mut self, call: u32, reply: impl FnOnce(&WasmHost) -> CallReply) {
         self.host.begin(Phase::Request);
-        self.exchange.call_response(&self.host, CallId(call), headers, body);
+        let reply = reply(&self.host);
+        self.exchange.call_ended(&self.host, CallId(call), reply);
     }
 }
 
@@ -250,6 +269,15 @@ impl Context for Http {
         self.with((), |exchange, host| {
             host.begin(Phase::Request);
             exchange.call_response(host, CallId(token), headers, body);
+        });
+        self.waiting.note(self.id, &self.stream);
+    }
+
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        let reply = CallReply::of_grpc(status, grpc_message(size));
+        self.with((), |exchange, host| {
+            host.begin(Phase::Request);
+            exchange.call_ended(host, CallId(token), reply);
         });
         self.waiting.note(self.id, &self.stream);
     }

@@ -10,7 +10,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::context::Stream;
-use super::ffi;
+use super::{WasmHost, ffi};
+use crate::filter::CallReply;
 
 /// How often those that wait are asked.
 pub(super) const PERIOD: Duration = Duration::from_millis(5);
@@ -61,9 +62,14 @@ impl Waiting {
     }
 
     /// The answer to a call of one that was woken; false if it is none of theirs.
-    pub(super) fn called(&self, root: u32, call: u32, headers: usize, body: usize) -> bool {
+    pub(super) fn called(
+        &self,
+        root: u32,
+        call: u32,
+        reply: impl FnOnce(&WasmHost) -> CallReply,
+    ) -> bool {
         let Some((id, stream)) = self.calls.borrow_mut().remove(&call) else { return false };
-        self.work(root, id, &stream, |stream| stream.called(call, headers, body));
+        self.work(root, id, &stream, |stream| stream.called(call, reply));
         true
     }
 
