@@ -28,6 +28,13 @@ pub struct Model {
     pub price: Price,
 }
 
+impl Model {
+    /// Whether its weights are served by many, so that what is known of it holds for one of them only.
+    pub fn is_anywhere(&self) -> bool {
+        matches!(self.vendor, "fireworks" | "together")
+    }
+}
+
 /// A model by its name, as any provider has it: without the vendor's and region's prefixes
 /// (`us.anthropic.claude-...-v1:0`, `openai/gpt-4o`), and without its date if only the undated one is
 /// known.

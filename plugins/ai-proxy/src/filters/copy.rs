@@ -192,3 +192,24 @@ fn schema_of(body: &str) -> Option<Value> {
     let place = places.into_iter().find(|place| body.pointer(place).is_some())?;
     body.pointer_mut(place).map(Value::take)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_schema_of_an_answer_is_found_in_each_clients_form() {
+        let schema = json!({"type": "object"});
+        for body in [
+            json!({"response_format": {"json_schema": {"schema": schema}}}),
+            json!({"text": {"format": {"schema": schema}}}),
+            json!({"output_config": {"format": {"schema": schema}}}),
+            json!({"generationConfig": {"responseSchema": schema}}),
+            json!({"generationConfig": {"responseJsonSchema": schema}}),
+        ] {
+            assert_eq!(schema_of(&body.to_string()), Some(schema.clone()), "{body}");
+        }
+        assert_eq!(schema_of(r#"{"messages":[{"content":"a schema"}]}"#), None);
+    }
+}

@@ -236,7 +236,7 @@ impl Routing {
         };
         let tariff = tariff.map(Rc::new);
         // With one target there is no choice, and its provider knows best.
-        let limits = known.filter(|_| several);
+        let limits = known.filter(|model| several && !model.is_anywhere());
         let can = given.can.as_deref().map(Needs::of);
         let can = can.or_else(|| limits.as_ref().and_then(able));
         let context = given.context.or(limits.and_then(|model| model.context));

@@ -263,6 +263,28 @@ mod tests {
     }
 
     #[test]
+    fn each_weight_of_a_mix_counts() {
+        let best = |weights: &Weights| {
+            let mut list = candidates(&[1, 1, 1, 1, 1]);
+            for candidate in &mut list {
+                let worse_than = |index| if candidate.index == index { 1.0 } else { 2.0 };
+                candidate.latency = worse_than(0);
+                candidate.cost = Some(worse_than(1));
+                candidate.carbon = worse_than(2);
+                candidate.busy = worse_than(3);
+                candidate.badness = worse_than(4) / 2.0;
+            }
+            order(&list, Strategy::Scored, weights, &Turns::default(), None, 1)
+        };
+        let none = Weights::default();
+        assert_eq!(best(&Weights { latency: 1.0, ..none }), [0]);
+        assert_eq!(best(&Weights { cost: 1.0, ..none }), [1]);
+        assert_eq!(best(&Weights { carbon: 1.0, ..none }), [2]);
+        assert_eq!(best(&Weights { busy: 1.0, ..none }), [3]);
+        assert_eq!(best(&Weights { quality: 1.0, ..none }), [4]);
+    }
+
+    #[test]
     fn who_the_request_sticks_to_goes_first_unless_it_rests() {
         let mut list = candidates(&[1, 1]);
         let stuck = |list: &[Candidate]| {

@@ -20,4 +20,5 @@ mod routing;
 mod services;
 mod services_roles;
 mod shadows;
+mod strategies;
 mod support;

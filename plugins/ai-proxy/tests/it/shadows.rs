@@ -139,3 +139,32 @@ fn a_copy_that_fails_or_is_refused_is_counted_as_such() {
     assert!(compared(&found).contains(&"refusal|result=different"));
     assert_eq!(total(&found, "refusals", "shadow"), 1);
 }
+
+#[test]
+fn a_copy_is_not_streamed_and_what_is_too_long_or_too_much_is_not_copied() {
+    let gateway = |shadow: Value| {
+        let mut targets = [to("a"), to("b")];
+        targets[1]["needs_approval"] = json!(true);
+        let config = routes(json!([{"name": "s", "targets": targets, "shadow": shadow}]));
+        plugin(&config.to_string(), "route")
+    };
+    let copies = |shadow: Value, requests: usize, more: &str| {
+        let gateway = gateway(shadow);
+        let host = chat_host();
+        for _ in 0..requests {
+            assert!(send(&mut exchange_of(&gateway), &host, &ask("m", more)));
+        }
+        gateway.tick(&host);
+        let calls = host.calls.borrow().clone();
+        let dropped = host.metric_value("ai_shadow_total|route=s|what=dropped|kind=shadow");
+        (calls, dropped)
+    };
+    let (calls, _) =
+        copies(json!({}), 1, r#","stream":true,"stream_options":{"include_usage":true}"#);
+    let sent: Value = serde_json::from_slice(&calls[0].body).unwrap();
+    assert_ne!(sent["stream"], json!(true));
+    assert_eq!(copies(json!({"max_bytes": 50}), 1, "").0.len(), 0);
+    let (calls, dropped) = copies(json!({"max_under_way": 2}), 5, "");
+    assert_eq!((calls.len(), dropped), (2, 3));
+    assert_eq!(copies(json!({"percent": 0}), 5, "").0.len(), 0);
+}
