@@ -2,7 +2,7 @@
 
 use shared::small_map::SmallMap;
 
-use shared::config::{Mode, Secret, Setting};
+use shared::config::{Mode, Secret, Secrets, Setting};
 
 use crate::detect::Profile;
 
@@ -35,6 +35,9 @@ pub struct Config {
     /// Names the text of a decision in the audit line, as the first half of its HMAC-SHA-256 under this
     /// secret; without it the line has no such name.
     pub audit_salt: Option<Secret>,
+    /// Who may ask at `/_ai/guard/test` what would become of a request: `authorization: Bearer KEY`. Without
+    /// a key there is no such endpoint.
+    pub test_key: Secrets,
     /// Largest request body that is read, in bytes; a larger one is answered with 413.
     pub max_request_bytes: usize,
 }
@@ -53,6 +56,7 @@ impl Default for Config {
             moderation: None,
             uninspected: Uninspected::default(),
             audit_salt: None,
+            test_key: Secrets::default(),
             max_request_bytes: 50 << 20,
         }
     }

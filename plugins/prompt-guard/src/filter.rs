@@ -64,7 +64,7 @@ impl GuardFilter {
     }
 
     /// Looks at all texts of a request: what was found, and the edits that mask it.
-    fn look(&mut self, texts: &[Text<'_>], body: &RequestBody) -> Looked {
+    pub(crate) fn look(&mut self, texts: &[Text<'_>], body: &RequestBody) -> Looked {
         let mut findings = Findings::default();
         let mut judged = Vec::new();
         let mut edits = Vec::new();
@@ -92,7 +92,7 @@ impl GuardFilter {
         Looked { findings, edits, judged }
     }
 
-    fn judge(&self, texts: &[Text<'_>], findings: &Findings) -> Result<Action, Refusal> {
+    pub(crate) fn judge(&self, texts: &[Text<'_>], findings: &Findings) -> Result<Action, Refusal> {
         let refuse = |rule: &str, message: &str| Err(refusal(rule, message));
         let limits = &self.policy.limits;
         let turns = texts.iter().filter(|text| text.role == Role::User).map(|text| text.message);
@@ -266,14 +266,14 @@ fn stricter(one: Action, other: Action) -> Action {
 }
 
 /// What has come of looking at a request.
-struct Looked {
-    findings: Findings,
-    edits: Vec<Edit>,
+pub(crate) struct Looked {
+    pub(crate) findings: Findings,
+    pub(crate) edits: Vec<Edit>,
     /// The texts for the service outside, masked.
     judged: Vec<String>,
 }
 
-type Edit = (std::ops::Range<usize>, String);
+pub(crate) type Edit = (std::ops::Range<usize>, String);
 
 /// Whether a path has texts to be looked at.
 fn has_texts(endpoint: Option<Endpoint>) -> bool {
@@ -298,6 +298,9 @@ impl Filter for GuardFilter {
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
+        if let Some(answer) = self.tested(cx, body) {
+            return answer;
+        }
         if body.bytes().is_empty() {
             return Flow::Continue;
         }
@@ -461,7 +464,7 @@ impl Filter for GuardFilter {
 }
 
 /// As ai-proxy says it.
-fn malformed(error: &shared::json::BadJson) -> String {
+pub(crate) fn malformed(error: &shared::json::BadJson) -> String {
     let place = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
     format!("{place}the request body is not valid JSON: {}", error.message)
 }

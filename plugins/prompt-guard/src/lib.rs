@@ -3,6 +3,7 @@
 //! Looks at every text of a request for attempts to misuse a model, for personal data and for what lists
 //! deny; masks data before it leaves and restores it in the answer; ends an answer that may not get out.
 
+mod admin;
 pub mod answers;
 pub mod config;
 pub mod detect;

@@ -5,7 +5,7 @@ use shared::small_map::SmallMap;
 use hmac::{Hmac, KeyInit, Mac};
 use regex_lite::Regex;
 use sha2::Sha256;
-use shared::config::{ConfigError, Mode, Secret};
+use shared::config::{ConfigError, Mode, Secret, Secrets};
 use shared::exchange::{Limits, Settings};
 use shared::host::Capability;
 use shared::plugin::Need;
@@ -47,6 +47,8 @@ pub struct Policy {
     pub answers: Option<Answers>,
     /// A service outside.
     pub moderation: Option<Moderation>,
+    /// Keys of the endpoint for tests.
+    pub test_key: Secrets,
     roles: Vec<config::Role>,
     last_messages: Option<u32>,
     scanner: Scanner,
@@ -123,6 +125,7 @@ impl Policy {
             rules,
             answers,
             moderation: config.moderation.map(Moderation::new).transpose()?,
+            test_key: config.test_key,
             roles: config.injection.roles,
             last_messages: config.injection.last_messages,
             scanner: Scanner::new(entities),

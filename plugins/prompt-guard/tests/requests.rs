@@ -314,3 +314,30 @@ fn mistakes_are_named() {
         assert!(error.starts_with(place), "{config}: {error}");
     }
 }
+
+#[test]
+fn the_test_endpoint_says_what_would_become_of_a_request_to_who_has_its_key() {
+    let config = json!({"test_key": "probe", "pii": {"entities": {"EMAIL": "mask"}}});
+    let ask = |config: &Value, key: &str, body: &str| {
+        let (mut exchange, host) = (exchange_of(&guard(config.clone())), chat_host());
+        host.put(Map::Request, ":path", "/_ai/guard/test");
+        host.put(Map::Request, "authorization", &format!("Bearer {key}"));
+        if send(&mut exchange, &host, body) {
+            return (0, Value::Null);
+        }
+        let (status, answer) = sent(&host);
+        (status, serde_json::from_str(&answer).unwrap())
+    };
+    let (status, answer) = ask(&config, "probe", &json!({"text": ATTACK}).to_string());
+    assert_eq!((status, &answer["action"]), (200, &json!("block")), "{answer}");
+    assert!(answer["score"].as_f64().unwrap() > 0.5 && answer["rule"].is_string(), "{answer}");
+    let (_, answer) = ask(&config, "probe", &body("I am a@b.de"));
+    assert_eq!((&answer["action"], &answer["entities"]), (&json!("allow"), &json!({"EMAIL": 1})));
+    assert!(answer["masked"].as_str().unwrap().contains("I am [EMAIL_1]"), "{answer}");
+    let (_, answer) = ask(&config, "probe", &json!({"text": "Good morning"}).to_string());
+    assert_eq!((&answer["action"], &answer["masked"]), (&json!("allow"), &Value::Null));
+    assert_eq!(ask(&config, "other", &json!({"text": "hi"}).to_string()).0, 401);
+    assert_eq!(ask(&config, "probe", "[1]").0, 400);
+    // Without a key it is a path like any other.
+    assert_eq!(ask(&json!({}), "probe", &json!({"text": "hi"}).to_string()).0, 0);
+}
