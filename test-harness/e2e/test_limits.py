@@ -36,6 +36,7 @@ def rule(name, **more):
 RULES = [rule("few"), rule("warned", soft=[0.5, 0.9]), rule("cut", unit="total_tokens", limit=150, cut=True),
          rule("slots", unit="concurrent", limit=3, window=None, algorithm="sliding_window"),
          rule("foretold", limit=1_000_000, window="month", forecast={}),
+         rule("quota", key=["target_model"], limit=5, providers=["openai=gpt-5", "openai=gpt-4o"]),
          rule("berlin", window="month", time_zone="Europe/Berlin"),
          rule("own", window="day", time_zone="<-03>3<-02>,M3.5.0/-2,M10.5.0/-1")]
 PLUGIN = config.ROOT / "plugins" / "token-ratelimit"
@@ -172,8 +173,8 @@ def services(tmp_path_factory):
 def envoys(tmp_path_factory, redis, hook, services):
     """Two Envoys that share one Redis and the stand-ins; the first has other stores as well. The ports of its
     listeners, by store."""
-    rls = {name: {"rls": {"upstream": name, "timeout_ms": TIMEOUT_MS, "flush_ms": 50, "refunds": name == "refunds"}}
-           for name in services}
+    rls = {name: {"rls": {"upstream": name, "timeout_ms": TIMEOUT_MS, "flush_ms": 50, "refunds": name == "refunds",
+                          "one_descriptor": name == "limitador"}} for name in services}
     shared = {"redis": {"upstream": "webdis", "timeout_ms": TIMEOUT_MS, "fail": "local", "local_share": 0.5,
                         "flush_ms": 50}}
     stores = {"redis": shared, "local": "local", **rls}
@@ -323,6 +324,20 @@ def test_a_stream_that_passes_its_limit_is_ended_properly(request, where):
     # In Redis it is what was reserved until the provider has ended.
     assert until(20, lambda: state(stack, "cut", "c")["used"] >= 150)
     assert ask(stack, "cut", "c", {"tokens": 5})[0] == 429
+
+
+def test_a_model_of_a_provider_that_is_used_up_is_left_out_where_targets_are_chosen(local):
+    def asked(provider):
+        url = f"{local.mock_url(provider)}/_mock/requests"
+        return len(httpx.get(url, params={"listener": provider}, verify=TLS).json())
+
+    for model, target, after in [("best", "gpt-5", 200), ("gpt-4o", "gpt-4o", 429)]:
+        before = asked("openai"), asked("anthropic")
+        assert ask(local, "quota", "q", {"tokens": 10}, model=model)[0] == 200
+        assert until(20, lambda target=target: state(local, "quota", target)["used"] == 10)
+        # Another target, or none.
+        assert ask(local, "quota", "q", {"tokens": 10}, model=model)[0] == after
+        assert (asked("openai"), asked("anthropic")) == (before[0] + 1, before[1] + (after == 200))
 
 
 def test_redis_stopped_under_load_loses_nothing_and_nobody_waits(two, redis):

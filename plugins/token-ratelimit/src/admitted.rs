@@ -53,7 +53,7 @@ pub struct Admitted {
     pub held: Vec<Held>,
     /// Where, if not (only) here.
     pub lease: Option<Lease>,
-    /// Providers that are used up, as [`Fact::Exhausted`](shared::facts::Fact::Exhausted) has them.
+    /// Targets that are used up, as [`Fact::Exhausted`](shared::facts::Fact::Exhausted) has them.
     pub exhausted: Vec<String>,
     /// The first rule that asks for a cheaper model.
     pub downgrade: Option<usize>,
@@ -76,14 +76,14 @@ impl Limiter {
     ) -> Result<Admitted, Full> {
         let Plan { claims, looks, blocked, over, downgrade } = plan;
         let mut admitted = Admitted { over, downgrade, ..Admitted::default() };
-        admitted.exhausted.extend(blocked.into_iter().map(|provider| format!("{provider}=*")));
+        admitted.exhausted.extend(blocked);
         for (index, (claim, answer)) in claims.into_iter().zip(&checked.answers).enumerate() {
             let Some(rule) = self.rules.get(claim.rule) else { continue };
             let standing = answer.standing;
             if claim.mode == claim::Mode::Look {
                 let provider = looks.iter().find(|(place, _)| *place == index);
                 if let Some((_, provider)) = provider.filter(|_| standing.remaining() == 0) {
-                    admitted.exhausted.push(format!("{provider}=*"));
+                    admitted.exhausted.push(provider.clone());
                 }
                 continue;
             }

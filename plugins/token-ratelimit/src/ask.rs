@@ -27,6 +27,8 @@ pub struct Ask<'a, 'b> {
     pub body: &'a str,
     /// The provider that answers, once it is known.
     pub provider: &'a str,
+    /// The model that it was asked for, once it is known.
+    pub target_model: &'a str,
 }
 
 impl Ask<'_, '_> {
@@ -48,6 +50,7 @@ impl Ask<'_, '_> {
             }
             Part::Ip => self.address().map(|ip| ip.to_string()).unwrap_or_default(),
             Part::Provider => self.provider.to_owned(),
+            Part::TargetModel => self.target_model.to_owned(),
             Part::Route => self.route(),
             Part::Header(name) => self.header(name),
             Part::Query(name) => self.query(name),

@@ -72,7 +72,7 @@ pub struct Rule {
     /// Its name, in answers, logs and metrics. Counts belong to it: a rule that is renamed begins anew.
     pub name: String,
     /// What each has a count of its own: `consumer`, `group`, `key_id`, `model`, `endpoint`, `ip`,
-    /// `provider`, `route`, `header:NAME`, `query:NAME`, `cookie:NAME`, `tag:NAME`, `claim:NAME`, `body:NAME`
+    /// `provider`, `target_model`, `route`, `header:NAME`, `query:NAME`, `cookie:NAME`, `tag:NAME`, `claim:NAME`, `body:NAME`
     /// (`user` or a member of `metadata`). Several together have one for each combination; none is one
     /// count for all.
     #[serde(default)]
@@ -126,7 +126,8 @@ pub struct Rule {
     /// `max_tokens` had been reached. Not with `log` and `downgrade`.
     #[serde(default)]
     pub cut: bool,
-    /// Of a key with `provider`: those that are left out when their count is used up.
+    /// Of a key with `provider` or `target_model` (the model that the provider is asked for): those that are left
+    /// out when their count is used up, `provider`, with `target_model` `provider=model`.
     #[serde(default)]
     pub providers: Vec<String>,
 }

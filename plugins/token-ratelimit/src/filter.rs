@@ -82,6 +82,7 @@ impl LimitFilter {
             // Nobody has said: what was sent, and what has come. Of a broken answer the last word on
             // its tokens has not come.
             stated => {
+                self.limiter.count(cx.host, "ai_limit_estimated_total", 1);
                 // A service that does not count has used one at least, or its limit would never hold.
                 let least = u64::from(cx.endpoint == Some(Endpoint::Generic));
                 let mut usage = stated.unwrap_or(Usage {
@@ -152,7 +153,8 @@ impl Filter for LimitFilter {
         self.prompt_tokens = sizes.fold(0, u64::saturating_add);
         cx.facts.set(cx.host, Fact::Estimate, self.prompt_tokens.to_string());
         self.body = small(user, metadata);
-        let mut ask = Ask { cx: &mut *cx, model: &self.model, body: text, provider: "" };
+        let mut ask =
+            Ask { cx: &mut *cx, model: &self.model, body: text, provider: "", target_model: "" };
         self.route = ask.route();
         let limiter = &self.limiter;
         let expected =
@@ -288,8 +290,13 @@ impl Filter for LimitFilter {
             self.limiter.learned.answered(&self.model, &provider, &model);
         }
         let ok = served && self.status < 400;
-        let mut ask =
-            Ask { cx: &mut *cx, model: &self.model, body: &self.body, provider: &provider };
+        let mut ask = Ask {
+            cx: &mut *cx,
+            model: &self.model,
+            body: &self.body,
+            provider: &provider,
+            target_model: &model,
+        };
         self.limiter.settle(&mut ask, &self.admitted, &usage, &model, ok);
     }
 }

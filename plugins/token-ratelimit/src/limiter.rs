@@ -76,9 +76,9 @@ pub struct Full {
 pub struct Plan {
     /// All that must be asked.
     pub claims: Vec<Claim>,
-    /// Providers whose counts are looked at, by the claim's place.
+    /// Targets whose counts are looked at, by the claim's place.
     pub(crate) looks: Vec<(usize, String)>,
-    /// Providers that are not to be asked, whatever is left.
+    /// Targets that are not to be asked, whatever is left.
     pub(crate) blocked: Vec<String>,
     /// The first rule that blocks the key and would have refused, where nothing is refused.
     pub(crate) over: Option<Full>,
@@ -170,7 +170,7 @@ impl Limiter {
             if !rule.fits(ask) {
                 continue;
             }
-            if rule.is_of_provider() {
+            if rule.is_of_target() {
                 self.look(ask, index, rule, &mut plan);
                 continue;
             }
@@ -215,7 +215,7 @@ impl Limiter {
         for provider in &rule.providers {
             let (count, terms) = match self.of_provider(ask, rule, provider) {
                 Some(Allowance::Blocked) => {
-                    plan.blocked.push(provider.clone());
+                    plan.blocked.push(target_of(provider));
                     continue;
                 }
                 Some(Allowance::Terms(terms)) => {
@@ -224,7 +224,7 @@ impl Limiter {
                 }
                 _ => continue,
             };
-            plan.looks.push((plan.claims.len(), provider.clone()));
+            plan.looks.push((plan.claims.len(), target_of(provider)));
             plan.claims.push(Claim {
                 rule: index,
                 count,
@@ -237,7 +237,9 @@ impl Limiter {
     }
 
     fn key_at(&self, ask: &mut Ask<'_, '_>, rule: &Rule, provider: &str) -> String {
-        Ask { cx: ask.cx, provider, model: ask.model, body: ask.body }.key(&rule.key)
+        let (provider, target_model) = provider.split_once('=').unwrap_or((provider, ""));
+        let (cx, model, body) = (&mut *ask.cx, ask.model, ask.body);
+        Ask { cx, provider, target_model, model, body }.key(&rule.key)
     }
 
     fn of_provider(&self, ask: &mut Ask<'_, '_>, rule: &Rule, provider: &str) -> Option<Allowance> {
@@ -254,7 +256,7 @@ impl Limiter {
         cost: u64,
     ) -> Vec<(String, Terms, u64)> {
         let mut charges = Vec::new();
-        for rule in self.rules.iter().filter(|rule| rule.is_of_provider()) {
+        for rule in self.rules.iter().filter(|rule| rule.is_of_target()) {
             if !rule.fits(ask) {
                 continue;
             }
@@ -346,4 +348,9 @@ impl Limiter {
             let _ = host.record_metric(id, value);
         }
     }
+}
+
+/// As [`Fact::Exhausted`](shared::facts::Fact::Exhausted) has it: of a provider all its models.
+fn target_of(provider: &str) -> String {
+    if provider.contains('=') { provider.to_owned() } else { format!("{provider}=*") }
 }

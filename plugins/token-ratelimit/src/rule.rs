@@ -35,6 +35,8 @@ pub enum Part {
     Ip,
     /// The provider that answers; not known before.
     Provider,
+    /// The model that it is asked for; not known before.
+    TargetModel,
     /// The proxy's own route.
     Route,
     /// A header.
@@ -74,6 +76,7 @@ impl Part {
             "endpoint" => Part::Endpoint,
             "ip" => Part::Ip,
             "provider" => Part::Provider,
+            "target_model" => Part::TargetModel,
             "route" => Part::Route,
             _ => return None,
         })
@@ -97,7 +100,7 @@ pub struct Rule {
     pub forecast: Option<f64>,
     /// Whether it ends streams under way.
     pub cut: bool,
-    /// Of a key with a provider: those that may be left out.
+    /// Of a key with a provider or its model: those that may be left out, `provider` or `provider=model`.
     pub providers: Vec<String>,
     /// The window as it is written, for people.
     pub window_name: String,
@@ -138,12 +141,20 @@ impl Rule {
         }
         let mut key = Vec::new();
         for (index, part) in config.key.iter().enumerate() {
-            let message = "expected consumer, group, key_id, model, endpoint, ip, provider, route, or \
-                           header:, query:, cookie:, tag:, claim: or body: and a name";
+            let message = "expected consumer, group, key_id, model, endpoint, ip, provider, target_model, \
+                           route, or header:, query:, cookie:, tag:, claim: or body: and a name";
             key.push(Part::parse(part).ok_or_else(|| bad(&format!("key[{index}]"), message))?);
         }
-        if key.contains(&Part::Provider) && config.providers.is_empty() {
+        let of_model = key.contains(&Part::TargetModel);
+        if (of_model || key.contains(&Part::Provider)) && config.providers.is_empty() {
             return Err(bad("providers", "name those that a count of providers may leave out"));
+        }
+        for (index, provider) in config.providers.iter().enumerate() {
+            if provider.contains('=') != of_model {
+                let message =
+                    "write `provider=model` if `target_model` is in the key, else `provider`";
+                return Err(bad(&format!("providers[{index}]"), message));
+            }
         }
         let unit = config.unit;
         let amount = |field: &str, value: f64| {
@@ -375,8 +386,8 @@ impl Rule {
         self.soft.iter().map(mark).collect()
     }
 
-    /// Whether its key has the provider, which is known only when there is an answer.
-    pub fn is_of_provider(&self) -> bool {
-        self.key.contains(&Part::Provider)
+    /// Whether its key has the provider or its model, which are known only when there is an answer.
+    pub fn is_of_target(&self) -> bool {
+        self.key.iter().any(|part| matches!(part, Part::Provider | Part::TargetModel))
     }
 }

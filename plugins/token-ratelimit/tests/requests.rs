@@ -359,6 +359,34 @@ fn providers_that_are_used_up_are_left_out() {
 }
 
 #[test]
+fn models_of_providers_that_are_used_up_are_left_out() {
+    let providers = ["openai=gpt-4o", "azure=gpt-4o", "openai=o3"];
+    for (key, left_out) in [
+        (json!(["target_model"]), "openai=gpt-4o\nazure=gpt-4o"),
+        (json!(["provider", "target_model"]), "openai=gpt-4o"),
+    ] {
+        let limits = with(json!([rule(json!({"key": key, "providers": providers}))]));
+        let mut world = World::new();
+        world.run(|host| {
+            let mut exchange = exchange_of(&limits);
+            assert!(send(&mut exchange, host, &BODY.replace("gpt-4o", "smart")));
+            for (name, value) in
+                [("provider", "openai"), ("attempts", "openai"), ("model", "gpt-4o")]
+            {
+                fact(host, name, value);
+            }
+            answer(&mut exchange, host, 200, "application/json", "{}");
+            fact(host, "usage", &usage(90, 30));
+            exchange.done(host);
+        });
+        world.run(|host| {
+            assert!(send(&mut exchange_of(&limits), host, BODY));
+            assert_eq!(fact_of(host, "exhausted"), left_out);
+        });
+    }
+}
+
+#[test]
 fn an_admin_resets_and_tops_up() {
     let (mut world, limits) = (World::new(), with(json!([rule(json!({}))])));
     ask(&mut world, &limits, (80, 15)).unwrap();
@@ -394,6 +422,10 @@ fn mistakes_are_named() {
         (json!({"name": "a b"}), "rules[0].name: "),
         (json!({"key": ["consumer", "shoe"]}), "rules[0].key[1]: "),
         (json!({"key": ["provider"]}), "rules[0].providers: "),
+        (json!({"key": ["target_model"], "providers": ["a"]}), "rules[0].providers[0]: "),
+        (json!({"key": ["provider"], "providers": ["a", "a=b"]}), "rules[0].providers[1]: "),
+        (json!({"time_zone": "Europe/Atlantis"}), "rules[0].time_zone: "),
+        (json!({"time_zone": "UTC", "utc_offset": "+01:00"}), "rules[0].time_zone: "),
         (json!({"window": "1y"}), "rules[0].window: "),
         (json!({"limit": -1}), "rules[0].limit: "),
         (json!({"limit": 1.5}), "rules[0].limit: "),

@@ -83,20 +83,33 @@ fn a_service_without_refunds_is_asked_for_one_and_charged_afterwards() {
     let calls = host.calls.borrow().iter().map(|call| call.body.clone()).collect::<Vec<_>>();
     assert_eq!(
         calls,
-        [request("ai", &[one("a", None), one("b", None)], 1), request("ai", &[one("c", None)], 1)]
+        [
+            request("ai", &[one("a", None), one("b", None)], 1, false),
+            request("ai", &[one("c", None)], 1, false)
+        ]
     );
     // Nothing more for `b`: the one request was counted. `a` and `c` each for itself.
     limits.tick(&host);
     assert_eq!(host.calls.borrow().len(), 4);
-    assert_eq!(host.calls.borrow()[2].body, request("ai", &[one("a", None)], 39));
-    assert_eq!(asked(&host), request("ai", &[one("c", None)], 39));
+    assert_eq!(host.calls.borrow()[2].body, request("ai", &[one("a", None)], 39, false));
+    assert_eq!(asked(&host), request("ai", &[one("c", None)], 39, false));
     // What there is no room for fills what is left.
     for half in [19, 9, 4, 2, 1] {
         told(&limits, &host, 0, if half == 4 { OK } else { OVER });
-        assert_eq!(asked(&host), request("ai", &[one("c", None)], half));
+        assert_eq!(asked(&host), request("ai", &[one("c", None)], half, false));
     }
     told(&limits, &host, 0, OVER);
     assert_eq!(host.calls.borrow().len(), 9, "nothing is left to tell");
+}
+
+#[test]
+fn the_entries_of_all_rules_may_be_in_one_descriptor() {
+    let rules = json!([rule("a", json!({})), rule("b", json!({"unit": "requests"}))]);
+    let (limits, host) = (with("joined", json!({"one_descriptor": true}), rules), chat_host());
+    ask(&limits, &host, &[OK], 40);
+    assert_eq!(asked(&host), request("ai", &[one("a", None), one("b", None)], 1, true));
+    limits.tick(&host);
+    assert_eq!(asked(&host), request("ai", &[one("a", None)], 39, true));
 }
 
 #[test]
@@ -116,7 +129,7 @@ fn a_service_with_refunds_reserves_and_is_told_the_difference() {
         limit(100, one("b", Some((12, false)))),
         limit(1_000_000, one("c", Some((105, false)))),
     ];
-    assert_eq!(asked(&host), request("d", &first, 1));
+    assert_eq!(asked(&host), request("d", &first, 1, false));
     ask(&limits, &host, &[OK], 25);
     limits.tick(&host);
     // Of both requests together: 9 more than twice 10, and 25 + 4 + 2 times 2 for twice 12.
@@ -125,7 +138,7 @@ fn a_service_with_refunds_reserves_and_is_told_the_difference() {
         limit(100, one("b", Some((9, false)))),
         limit(1_000_000, one("c", Some((90, false)))),
     ];
-    assert_eq!(asked(&host), request("d", &both, 1));
+    assert_eq!(asked(&host), request("d", &both, 1, false));
     told(&limits, &host, 0, OK);
     ask(&limits, &host, &[OK], 4);
     limits.tick(&host);
@@ -134,7 +147,7 @@ fn a_service_with_refunds_reserves_and_is_told_the_difference() {
         limit(100, one("b", Some((6, true)))),
         limit(1_000_000, one("c", Some((60, true)))),
     ];
-    assert_eq!(asked(&host), request("d", &back, 1));
+    assert_eq!(asked(&host), request("d", &back, 1, false));
 }
 
 #[test]
@@ -154,7 +167,7 @@ fn what_a_service_has_counted_and_refused_is_given_back() {
         limits.tick(&host);
         assert_eq!(host.calls.borrow().len(), calls);
         let back = [one("a", Some((10, true))), one("b", Some((10, true)))];
-        assert!(!counts || asked(&host) == request("ai", &back, 1));
+        assert!(!counts || asked(&host) == request("ai", &back, 1, false));
     }
     // One that does not say which it was.
     let rules = json!([rule("a", json!({})), rule("b", json!({}))]);
@@ -183,7 +196,7 @@ fn without_an_answer_it_is_as_configured_and_all_is_told_later() {
         fact(&host, "usage", &json!({"prompt_tokens": 2, "completion_tokens": 4}).to_string());
         exchange.done(&host);
         limits.tick(&host);
-        assert_eq!(asked(&host), request("ai", &[one("a", Some((4, false)))], 1));
+        assert_eq!(asked(&host), request("ai", &[one("a", Some((4, false)))], 1, false));
     }
 }
 
@@ -202,7 +215,7 @@ fn what_is_given_back_is_told_again_only_where_it_has_not_arrived() {
         host.now_nanos.set(host.now_nanos.get() + 10_000_000_000);
         limits.tick(&host);
         assert_eq!(host.calls.borrow().len(), again);
-        assert_eq!(asked(&host), request("ai", &[one("a", Some((6, true)))], 1));
+        assert_eq!(asked(&host), request("ai", &[one("a", Some((6, true)))], 1, false));
     }
 }
 
@@ -221,6 +234,11 @@ fn mistakes_are_named_and_a_proxy_without_grpc_refuses_it() {
         (json!({"upstream": "x", "domain": ""}), json!({}), "store.rls.domain: "),
         (json!({"upstream": "x", "local_share": 2}), json!({}), "store.rls.local_share: "),
         (json!({"upstream": "x", "timeout_ms": 0}), json!({}), "store.rls: "),
+        (
+            json!({"upstream": "x", "refunds": true, "one_descriptor": true}),
+            json!({}),
+            "store.rls.one_descriptor: ",
+        ),
         (good.clone(), json!({"key": ["provider"], "providers": ["x"]}), "rules[0].key: "),
         (good.clone(), json!({"soft": [0.5]}), "rules[0].soft: "),
         (good.clone(), json!({"forecast": {}, "window": "month"}), "rules[0].forecast: "),

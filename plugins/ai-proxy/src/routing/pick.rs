@@ -176,7 +176,7 @@ impl Routing {
                 "shadow"
             } else if !target.approved {
                 "not_approved"
-            } else if !exhausted.is_empty() && target.is_among(&exhausted) {
+            } else if !exhausted.is_empty() && target.is_among(&exhausted, ask.model) {
                 why.exhausted = true;
                 "exhausted"
             } else if pin.as_deref().is_some_and(|pin| !target.is_pinned(pin)) {
@@ -355,11 +355,12 @@ impl RouteTarget {
         told.unwrap_or_else(|| f64::from(self.health.under_way()))
     }
 
-    /// Whether it is among these, `provider=model` or `provider=*` in lines.
-    fn is_among(&self, lines: &str) -> bool {
+    /// Whether it is among these, `provider=model` or `provider=*` in lines, when this model is asked for.
+    fn is_among(&self, lines: &str, asked: &str) -> bool {
+        let own = self.model.as_deref().unwrap_or(asked);
         let fits = |line: &str| {
             let Some((provider, model)) = line.split_once('=') else { return false };
-            provider == self.name && (model == "*" || self.model.as_deref() == Some(model))
+            provider == self.name && (model == "*" || model == own)
         };
         lines.lines().any(fits)
     }

@@ -88,6 +88,10 @@ pub struct Rls {
     /// those of windows of a second, minute, hour, day, week or month.
     #[serde(default)]
     pub limits: bool,
+    /// Whether the entries of all rules are sent in one descriptor, as the limits of Limitador 2 need it; not with
+    /// `refunds` and `limits`.
+    #[serde(default)]
+    pub one_descriptor: bool,
     /// When to give up on a call, in milliseconds; no request waits longer for one.
     #[serde(default = "timeout")]
     pub timeout_ms: u32,

@@ -40,16 +40,25 @@ pub struct Status {
     pub reset: u64,
 }
 
-/// A `RateLimitRequest`. `hits`: of descriptors that say nothing themselves.
-pub fn request(domain: &str, descriptors: &[Descriptor<'_>], hits: u32) -> Vec<u8> {
+/// A `RateLimitRequest`. `hits`: of descriptors that say nothing themselves. `joined`: the entries of all are
+/// those of one.
+pub fn request(domain: &str, descriptors: &[Descriptor<'_>], hits: u32, joined: bool) -> Vec<u8> {
     let mut out = Vec::new();
     bytes(&mut out, 1, domain.as_bytes());
-    for descriptor in descriptors {
-        let mut one = Vec::new();
+    let entry = |one: &mut Vec<u8>, (key, value): (&str, &str)| {
         let mut entry = Vec::new();
-        bytes(&mut entry, 1, descriptor.entry.0.as_bytes());
-        bytes(&mut entry, 2, descriptor.entry.1.as_bytes());
-        bytes(&mut one, 1, &entry);
+        bytes(&mut entry, 1, key.as_bytes());
+        bytes(&mut entry, 2, value.as_bytes());
+        bytes(one, 1, &entry);
+    };
+    if joined {
+        let mut one = Vec::new();
+        descriptors.iter().for_each(|descriptor| entry(&mut one, descriptor.entry));
+        bytes(&mut out, 2, &one);
+    }
+    for descriptor in descriptors.iter().filter(|_| !joined) {
+        let mut one = Vec::new();
+        entry(&mut one, descriptor.entry);
         if let Some((limit, unit)) = descriptor.limit {
             let mut inner = Vec::new();
             number(&mut inner, 1, limit.into());
@@ -170,11 +179,15 @@ mod tests {
         let one = Descriptor { entry: ("r", "k"), limit: Some((300, 2)), hits: Some((5, true)) };
         let two = Descriptor { entry: ("s", "-"), limit: None, hits: None };
         assert_eq!(
-            request("ai", &[one, two], 1),
+            request("ai", &[one, two], 1, false),
             b"\x0a\x02ai\
               \x12\x15\x0a\x06\x0a\x01r\x12\x01k\x12\x05\x08\xac\x02\x10\x02\x1a\x02\x08\x05\x20\x01\
               \x12\x08\x0a\x06\x0a\x01s\x12\x01-\
               \x18\x01"
+        );
+        assert_eq!(
+            request("ai", &[two, Descriptor { entry: ("t", "u"), ..two }], 7, true),
+            b"\x0a\x02ai\x12\x10\x0a\x06\x0a\x01s\x12\x01-\x0a\x06\x0a\x01t\x12\x01u\x18\x07"
         );
     }
 

@@ -41,6 +41,7 @@ pub struct Rls {
     refunds: bool,
     counts_refused: bool,
     limits: bool,
+    one_descriptor: bool,
     flush: Duration,
     max_queue: usize,
     /// What to do when it does not answer.
@@ -79,6 +80,9 @@ impl Rls {
         if config.domain.is_empty() {
             return Err(bad("domain", "must not be empty"));
         }
+        if config.one_descriptor && (config.refunds || config.limits) {
+            return Err(bad("one_descriptor", "is not for `refunds` and `limits`, which each has"));
+        }
         if config.timeout_ms == 0 || config.flush_ms < 10 {
             let message = "`timeout_ms` must be 1 or more, `flush_ms` 10 or more";
             return Err(ConfigError::new(path, message));
@@ -86,7 +90,7 @@ impl Rls {
         for (index, rule) in rules.iter().enumerate() {
             let cannot = [
                 (rule.unit == Unit::Concurrent, "unit", "counts no requests under way"),
-                (rule.is_of_provider(), "key", "cannot be looked at without counting"),
+                (rule.is_of_target(), "key", "cannot be looked at without counting"),
                 (!rule.soft.is_empty(), "soft", "does not say what was used"),
                 (rule.forecast.is_some(), "forecast", "does not say what was used"),
                 (rule.cut && !config.refunds, "cut", "without `refunds` does not say what is left"),
@@ -116,6 +120,7 @@ impl Rls {
             refunds: config.refunds,
             counts_refused: config.counts_refused,
             limits: config.limits,
+            one_descriptor: config.one_descriptor,
             flush: Duration::from_millis(config.flush_ms.into()),
             max_queue: config.max_queue,
             fail,
@@ -180,7 +185,7 @@ impl Rls {
         let mut call = self.call.clone();
         let headers = self.headers.iter();
         call.headers.extend(headers.map(|(name, key)| (name.clone(), key.expose().to_owned())));
-        call.body = proto::request(&self.domain, descriptors, hits);
+        call.body = proto::request(&self.domain, descriptors, hits, self.one_descriptor);
         call
     }
 
