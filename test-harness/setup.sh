@@ -95,8 +95,9 @@ tests() {
     version=$(cargo metadata --format-version 1 --locked |
         sed -n 's/.*"name":"wasm-bindgen","version":"\([^"]*\)".*/\1/p')
     if ! target/tools/bin/wasm-bindgen-test-runner --version 2>/dev/null | grep -q " $version\$"; then
-        # It only starts Node.js, so it need not be fast itself.
-        cargo install --quiet --debug --root target/tools --version "$version" wasm-bindgen-cli
+        # It only starts Node.js, so it need not be fast itself, nor speak to a browser's driver.
+        CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --debug --no-default-features \
+            --bin wasm-bindgen-test-runner --root target/tools --version "$version" wasm-bindgen-cli
     fi
 }
 

@@ -3,7 +3,9 @@
 //! Knows nothing of phases or buffers; that is [`Exchange`](crate::exchange::Exchange)'s part. A
 //! plugin that stands alone is a chain of one.
 
-use crate::filter::{CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead};
+use crate::filter::{
+    CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead, Verdict,
+};
 use crate::request::RequestBody;
 
 /// The filters of one exchange.
@@ -127,11 +129,28 @@ impl Chain {
                 continue;
             }
             let now = changed.as_deref().unwrap_or(body);
+            cx.place = index;
             if let Some(next) = filter.answer(cx, head, now) {
                 changed = Some(next);
             }
         }
         changed
+    }
+
+    /// Tells the filter of this index what came of a call about the answer; what it sends is appended.
+    pub fn answer_called(
+        &mut self,
+        index: usize,
+        cx: &mut Cx<'_>,
+        reply: CallReply,
+        bytes: &mut Vec<u8>,
+    ) -> Verdict {
+        match self.below(index.saturating_add(1)).split_last_mut() {
+            Some((filter, outer)) => {
+                filter.answer_called(cx, reply, &mut Out { filters: outer, bytes })
+            }
+            None => Verdict::Pass,
+        }
     }
 
     /// Tells every filter that the exchange is over.

@@ -60,6 +60,17 @@ pub trait Filter {
         None
     }
 
+    /// A call that [`Cx::ask`] or [`Out::ask`] has made about the answer has ended. `out` takes what ends a
+    /// stream that may not go on, and further questions.
+    fn answer_called(
+        &mut self,
+        _cx: &mut Cx<'_>,
+        _reply: CallReply,
+        _out: &mut Out<'_>,
+    ) -> Verdict {
+        Verdict::Pass
+    }
+
     /// The exchange is over, however it ended; called exactly once.
     fn done(&mut self, _cx: &mut Cx<'_>, _outcome: Outcome) {}
 }
@@ -90,6 +101,27 @@ pub enum Interest {
     Rewrite,
 }
 
+/// What becomes of an answer, or of what of a stream was asked about.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may go out.
+    Pass,
+    /// The stream ends here: what has been sent meanwhile goes out in place of all that was kept back.
+    End,
+    /// This goes out in place of the answer.
+    Replace(Box<Reply>),
+}
+
+/// A question about an answer.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    /// The filter that asks.
+    pub(crate) filter: usize,
+    pub(crate) call: Call,
+    /// Of a stream: how many of the bytes that are kept back it is about.
+    pub(crate) about: usize,
+}
+
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -110,6 +142,12 @@ pub struct Cx<'a> {
     pub(crate) body_wanted: bool,
     pub(crate) answer_rewritten: bool,
     pub(crate) held: Held,
+    /// The answer at hand is one of our own, which cannot wait.
+    pub(crate) local: bool,
+    pub(crate) withholds: bool,
+    /// The filter that is shown a whole answer.
+    pub(crate) place: usize,
+    pub(crate) asks: Vec<Ask>,
 }
 
 /// What is to become of a streamed answer whose head is kept back.
@@ -127,8 +165,18 @@ pub(crate) enum Held {
 impl<'a> Cx<'a> {
     /// For what is called outside of an exchange: tests and tools.
     pub fn new(host: &'a dyn Host, facts: &'a mut Facts, endpoint: Option<Endpoint>) -> Cx<'a> {
-        let held = Held::No;
-        Cx { host, facts, endpoint, body_wanted: false, answer_rewritten: false, held }
+        Cx {
+            host,
+            facts,
+            endpoint,
+            body_wanted: false,
+            answer_rewritten: false,
+            held: Held::No,
+            local: false,
+            withholds: false,
+            place: 0,
+            asks: Vec::new(),
+        }
     }
 
     /// Asks for the request's body; in [`Filter::request_head`] only.
@@ -158,6 +206,22 @@ impl<'a> Cx<'a> {
         if self.held == Held::Waiting {
             self.held = Held::Replaced(reply);
         }
+    }
+
+    /// Keeps back what comes of the answer's body until a call that is made about it has been answered:
+    /// [`Cx::ask`] for a whole answer, [`Out::ask`] for a stream. In [`Filter::response_head`] only, by a
+    /// filter that wants [`Interest::Rewrite`]; false if the answer cannot wait, as the proxy cannot make it
+    /// or it is one of our own.
+    pub fn withhold_answer(&mut self) -> bool {
+        let can = !self.local && self.host.can(crate::host::Capability::HoldResponse);
+        self.withholds |= can;
+        can
+    }
+
+    /// Makes a call about the whole answer at hand, in [`Filter::answer`], which it waits for; several may be
+    /// made, and all have to let it pass.
+    pub fn ask(&mut self, call: Call) {
+        self.asks.push(Ask { filter: self.place, call, about: 0 });
     }
 
     /// Tells the filters after this one, while the request is there, that the answer must not get past
@@ -366,5 +430,9 @@ impl Out<'_> {
                 None => crate::sse::write_event(self.bytes, event.name, event.data),
             },
         }
+    }
+    /// Makes a call about what has been sent so far of a stream that [`Cx::withhold_answer`] keeps back.
+    pub fn ask(&self, cx: &mut Cx<'_>, call: Call) {
+        cx.asks.push(Ask { filter: self.filters.len(), call, about: self.bytes.len() });
     }
 }

@@ -202,21 +202,11 @@ fn one_spaced(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `20150830T123600Z`; the days are those of the proleptic Gregorian calendar.
+/// `20150830T123600Z`.
 pub fn timestamp(now: u64) -> String {
-    // Years that begin in March, so that a leap day is a year's last.
-    let days = now / SECONDS_A_DAY + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let leaps = day_of_era / 1460;
-    let year_of_era = (day_of_era + day_of_era / 36_524 - leaps - day_of_era / 146_096) / 365;
-    let day = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = year_of_era + era * 400 + next;
-    let second = now % SECONDS_A_DAY;
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    let mut out = crate::time::stamp(now, "", "");
+    out.push('Z');
+    out
 }
 
 /// HMAC-SHA-256.

@@ -41,10 +41,51 @@ pub fn of_http(text: &str) -> Option<i64> {
 
 /// Seconds since the Unix epoch as `2026-12-31T23:59:59Z`.
 pub fn written(seconds: u64) -> String {
-    let time = crate::sigv4::timestamp(seconds);
-    let part = |from: usize, to: usize| time.get(from..to).unwrap_or_default();
-    let date = format!("{}-{}-{}", part(0, 4), part(4, 6), part(6, 8));
-    format!("{date}T{}:{}:{}Z", part(9, 11), part(11, 13), part(13, 15))
+    let mut out = stamp(seconds, "-", ":");
+    out.push('Z');
+    out
+}
+
+/// Nanoseconds since the Unix epoch as `2026-12-31T23:59:59.999Z`.
+pub fn written_millis(nanos: u64) -> String {
+    let millis = nanos / 1_000_000;
+    let mut out = stamp(millis / 1_000, "-", ":");
+    out.push('.');
+    out.push(digit(millis / 100));
+    two(&mut out, millis);
+    out.push('Z');
+    out
+}
+
+/// A date and a time of day, with these separators and without a zone.
+pub(crate) fn stamp(seconds: u64, date_mark: &str, clock_mark: &str) -> String {
+    let (year, month, day) = date(i64::try_from(seconds / 86_400).unwrap_or_default());
+    let part = |number: i64| number.unsigned_abs();
+    let mut out = String::with_capacity("2026-12-31T23:59:59.999Z".len());
+    two(&mut out, part(year) / 100);
+    two(&mut out, part(year));
+    out.push_str(date_mark);
+    two(&mut out, part(month));
+    out.push_str(date_mark);
+    two(&mut out, part(day));
+    out.push('T');
+    two(&mut out, seconds / 3_600 % 24);
+    out.push_str(clock_mark);
+    two(&mut out, seconds / 60 % 60);
+    out.push_str(clock_mark);
+    two(&mut out, seconds % 60);
+    out
+}
+
+/// The last two digits of a number.
+fn two(out: &mut String, number: u64) {
+    out.push(digit(number / 10));
+    out.push(digit(number));
+}
+
+/// The last digit of a number.
+fn digit(number: u64) -> char {
+    char::from(b'0' + (number % 10) as u8)
 }
 
 /// Seconds from midnight in UTC, the offset taken off.
@@ -171,6 +212,20 @@ mod tests {
         ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn points_in_time_are_written() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(written(seconds), text);
+            assert_eq!(parse(text), i64::try_from(seconds).ok());
+        }
+        assert_eq!(written_millis(1_767_225_599_078_999_999), "2025-12-31T23:59:59.078Z");
     }
 
     #[test]

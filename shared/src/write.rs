@@ -1,6 +1,6 @@
 //! Writes JSON: what was borrowed is copied as it stands, what is new is encoded.
 
-use crate::json::JsonStr;
+use crate::json::{self, JsonStr};
 
 /// A JSON document in the making. Commas are its business; that braces close is the caller's.
 ///
@@ -132,11 +132,10 @@ impl JsonWriter {
         let text = match value {
             Scalar::Bool(true) => return self.raw("true"),
             Scalar::Bool(false) => return self.raw("false"),
-            Scalar::Unsigned(value) => serde_json::to_string(&value),
-            Scalar::Signed(value) => serde_json::to_string(&value),
-            Scalar::Float(value) => serde_json::to_string(&value),
+            Scalar::Unsigned(value) => return self.raw(itoa::Buffer::new().format(value)),
+            Scalar::Signed(value) => return self.raw(itoa::Buffer::new().format(value)),
+            Scalar::Float(value) => serde_json::to_string(&value).unwrap_or_default(),
         };
-        let text = text.unwrap_or_default();
         // `1` says as much as `1.0`, and some APIs take no other where a whole number is meant.
         self.raw(text.strip_suffix(".0").unwrap_or(&text));
     }
@@ -144,7 +143,11 @@ impl JsonWriter {
     /// A text, to be encoded.
     #[inline(never)]
     pub fn text(&mut self, text: &str) {
-        self.raw(JsonStr::encode(text).quoted());
+        if json::is_plain(text) {
+            self.escaped(text);
+        } else {
+            self.raw(JsonStr::encode(text).quoted());
+        }
     }
 
     /// A string as it stands in another document.

@@ -19,7 +19,7 @@ from test_limits import cluster
 GUARD = {
     "pii": {"entities": {"EMAIL": "mask", "SECRET": "block"}},
     "moderation": {"service": "openai", "upstream": "judge", "authority": "judge.example", "timeout_ms": 1000,
-                   "api_key": "judges-key"},
+                   "api_key": "judges-key", "answers": True, "answer_piece": 30},
     "answers": {"deny": ["top secret"], "deny_patterns": ["(?i)project\\s+x\\d+"],
                 "entities": {"US_SSN": "mask"}},
 }
@@ -274,7 +274,7 @@ def test_what_was_masked_comes_back_in_chat(gateway, ask, stream):
 def test_a_service_outside_judges_the_masked_text(gateway, ask):
     Judge.seen.clear()
     assert gateway.post(ask("gpt-4o", "I am anna.k@example.com")).status_code == 200
-    assert Judge.seen == [("/v1/moderations", "Bearer judges-key", "I am [EMAIL_1]")]
+    assert Judge.seen[0] == ("/v1/moderations", "Bearer judges-key", "I am [EMAIL_1]")
     gateway.reset()
     answer = gateway.post(ask("gpt-4o", "a hateful thing"))
     assert answer.status_code == 400 and answer.json()["error"]["code"] == "content_policy_violation"
@@ -282,6 +282,38 @@ def test_a_service_outside_judges_the_masked_text(gateway, ask):
     log = gateway.stack.log.splitlines()[-1]
     line = json.loads(log[log.index("{"):])
     assert line["rule"] == "moderation:hate" and line["event"] == "guard" and line["time"].endswith("Z")
+
+
+def test_an_answer_that_a_service_outside_is_against_is_withheld(gateway, ask):
+    Judge.seen.clear()
+    answer = gateway.post(ask("claude-sonnet-4-5", "hello"), {"text": "this is hateful, as said before"})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["code"] == "content_policy_violation" and "hateful" not in answer.text
+    assert [text for _, _, text in Judge.seen] == ["hello", "this is hateful, as said before"]
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4-5"])
+def test_a_stream_ends_where_a_service_outside_is_against_it(gateway, ask, model):
+    good = "All of this is fine and goes out as soon as it has been judged. " * 3
+    client = gateway.client({"text": good + "And this is hateful.", "tokens_per_second": 60})
+    with client.chat.completions.create(**ask(model, "hello", stream=True)) as events:
+        events = list(events)
+    text = "".join(event.choices[0].delta.content or "" for event in events if event.choices)
+    assert text and good.startswith(text)
+    assert [event.choices[0].finish_reason for event in events if event.choices][-1] == "content_filter"
+
+
+def test_a_stream_that_is_fine_is_whole(gateway, ask):
+    said = "All of this is fine. " * 20
+    client = gateway.client({"text": said, **PIECES})
+    with client.chat.completions.stream(**ask("gpt-4o", "hello")) as events:
+        answer = events.get_final_completion()
+    assert answer.choices[0].message.content == said
+    assert answer.choices[0].finish_reason == "stop"
+
+
+def test_an_answer_that_cannot_be_judged_in_time_is_not_let_out(gateway, ask):
+    assert gateway.post(ask("gpt-4o", "hello"), {"text": "it hangs"}).status_code == 503
 
 
 def test_a_service_that_hangs_lets_nothing_pass(gateway, ask):

@@ -42,7 +42,10 @@ if [ $# -eq 0 ]; then
         set -- "$@" "$(basename "$file" .rs)"
     done
 fi
-for target in "$@"; do
+
+# One target, by itself on one core.
+run_target() {
+    target=$1
     mkdir "$corpus/$target"
     # The golden cases are good seeds; they stay where they are.
     case $target in
@@ -52,12 +55,30 @@ for target in "$@"; do
     esac
     if ! $fixed "$bin/$target" "$corpus/$target" "seeds/$target" $golden -runs="$runs" -seed="$seed" \
         -max_len="$max_len" -rss_limit_mb=1024 -timeout=10 -verbosity=0 -print_final_stats=1 \
-        -artifact_prefix="artifacts/$target-" >"$corpus/log" 2>&1; then
-        cat "$corpus/log" >&2
+        -artifact_prefix="artifacts/$target-" >"$corpus/$target.log" 2>&1; then
+        cat "$corpus/$target.log" >&2
         echo "fuzz: $target failed" >&2
-        exit 1
+        return 1
     fi
     found=$(find "$corpus/$target" -type f | wc -l)
-    executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$corpus/log")
+    executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$corpus/$target.log")
     echo "fuzz: $target passed: $executed inputs, $found of them with new coverage"
-done
+}
+
+# Two at a time: every other one here, the rest beside them.
+every_other() {
+    mine=$1
+    shift
+    failed=0
+    for name in "$@"; do
+        [ "$mine" = 1 ] && { run_target "$name" || failed=1; }
+        mine=$((1 - mine))
+    done
+    return "$failed"
+}
+every_other 0 "$@" &
+beside=$!
+here=0
+every_other 1 "$@" || here=1
+wait "$beside" && exit "$here"
+exit 1

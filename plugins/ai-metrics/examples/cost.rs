@@ -20,7 +20,7 @@ use shared::testing::{answer, chat_host, exchange_of, plugin, send, stream};
 const MOST_OF_A_REQUEST: f64 = 15_000.0;
 const MOST_OF_AN_EVENT: f64 = 1_000.0;
 
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 200;
 const REQUESTS: usize = 500;
 const EVENTS: usize = 500;
 

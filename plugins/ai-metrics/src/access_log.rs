@@ -1,9 +1,9 @@
 //! One JSON line per request: numbers and names, never a prompt or an answer.
 
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use shared::config::ConfigError;
 use shared::host::{Capability, Host};
+use shared::time;
+use shared::write::{JsonWriter, Scalar};
 
 use crate::config;
 use crate::record::Record;
@@ -11,51 +11,105 @@ use crate::record::Record;
 /// The property that has the line, for Envoy's own access log.
 const PROPERTY: &str = "ai.log";
 
-type Field = fn(&Record) -> Value;
+/// Writes a field, if the request has something to say in it.
+type Field = fn(&mut Line<'_>, &Record);
 
 /// All fields, in the order in which they are written unless the configuration has another.
 pub const FIELDS: [(&str, Field); 40] = [
-    ("time", |r| json!(timestamp(r.arrived))),
-    ("trace_id", |r| r.trace.map_or(Value::Null, |t| json!(format!("{:032x}", t.trace)))),
-    ("operation", |r| json!(r.operation)),
-    ("protocol", |r| json!(r.protocol)),
-    ("consumer", |r| json!(r.consumer)),
-    ("key_id", |r| text(&r.key_id)),
-    ("team", |r| json!(r.team)),
-    ("route", |r| json!(r.route)),
-    ("variant", |r| json!(r.variant)),
-    ("requested_model", |r| json!(r.requested_model)),
-    ("model", |r| json!(r.model)),
-    ("provider", |r| json!(r.provider)),
-    ("region", |r| text(&r.region)),
-    ("attempts", |r| json!(r.attempts)),
-    ("status", |r| json!(r.status)),
-    ("error_type", |r| text(&r.error_type)),
-    ("finish_reason", |r| r.finish.map_or(Value::Null, |finish| json!(finish.name()))),
-    ("stream", |r| json!(r.stream)),
-    ("prompt_tokens", |r| json!(r.usage.map(|u| u.prompt_tokens))),
-    ("completion_tokens", |r| json!(r.usage.map(|u| u.completion_tokens))),
-    ("cached_tokens", |r| json!(r.usage.map(|u| u.cached_tokens))),
-    ("cache_write_tokens", |r| json!(r.usage.map(|u| u.cache_creation_tokens))),
-    ("reasoning_tokens", |r| json!(r.usage.map(|u| u.reasoning_tokens))),
-    ("estimated", |r| json!(r.estimated)),
-    ("cost_nano_usd", |r| json!(r.cost)),
-    ("first_token_ms", |r| millis(r.first_token)),
-    ("per_token_ms", |r| millis(r.per_token)),
-    ("total_ms", |r| millis(Some(r.total))),
-    ("upstream_ms", |r| millis(r.upstream)),
-    ("own_ms", |r| millis(r.own)),
-    ("cache", |r| text(&r.cache)),
-    ("guard", |r| text(&r.guard)),
-    ("guard_rules", |r| json!(r.guard_rules)),
-    ("pii", |r| json!(r.pii)),
-    ("limit", |r| text(&r.limit)),
-    ("tool_call", |r| json!(r.tool_call)),
-    ("refusal", |r| json!(r.refusal)),
-    ("json_valid", |r| json!(r.json_valid)),
-    ("language", |r| json!(r.profile.language.name())),
-    ("prompt_bytes", |r| json!(r.profile.prompt_bytes)),
+    ("time", |line, r| line.text(&time::written_millis(r.arrived))),
+    ("trace_id", |line, r| {
+        if let Some(trace) = r.trace {
+            line.text(&format!("{:032x}", trace.trace));
+        }
+    }),
+    ("operation", |line, r| line.text(r.operation)),
+    ("protocol", |line, r| line.text(r.protocol)),
+    ("consumer", |line, r| line.text(&r.consumer)),
+    ("key_id", |line, r| line.text_if_any(&r.key_id)),
+    ("team", |line, r| line.text(&r.team)),
+    ("route", |line, r| line.text(&r.route)),
+    ("variant", |line, r| line.text(&r.variant)),
+    ("requested_model", |line, r| line.text(&r.requested_model)),
+    ("model", |line, r| line.text(&r.model)),
+    ("provider", |line, r| line.text(&r.provider)),
+    ("region", |line, r| line.text_if_any(&r.region)),
+    ("attempts", |line, r| line.list(&r.attempts)),
+    ("status", |line, r| line.value(Some(u32::from(r.status)))),
+    ("error_type", |line, r| line.text_if_any(&r.error_type)),
+    ("finish_reason", |line, r| {
+        if let Some(finish) = r.finish {
+            line.text(finish.name());
+        }
+    }),
+    ("stream", |line, r| line.value(Some(r.stream))),
+    ("prompt_tokens", |line, r| line.value(r.usage.map(|u| u.prompt_tokens))),
+    ("completion_tokens", |line, r| line.value(r.usage.map(|u| u.completion_tokens))),
+    ("cached_tokens", |line, r| line.value(r.usage.map(|u| u.cached_tokens))),
+    ("cache_write_tokens", |line, r| line.value(r.usage.map(|u| u.cache_creation_tokens))),
+    ("reasoning_tokens", |line, r| line.value(r.usage.map(|u| u.reasoning_tokens))),
+    ("estimated", |line, r| line.value(Some(r.estimated))),
+    ("cost_nano_usd", |line, r| line.value(r.cost)),
+    ("first_token_ms", |line, r| line.millis(r.first_token)),
+    ("per_token_ms", |line, r| line.millis(r.per_token)),
+    ("total_ms", |line, r| line.millis(Some(r.total))),
+    ("upstream_ms", |line, r| line.millis(r.upstream)),
+    ("own_ms", |line, r| line.millis(r.own)),
+    ("cache", |line, r| line.text_if_any(&r.cache)),
+    ("guard", |line, r| line.text_if_any(&r.guard)),
+    ("guard_rules", |line, r| line.list(&r.guard_rules)),
+    ("pii", |line, r| line.list(&r.pii)),
+    ("limit", |line, r| line.text_if_any(&r.limit)),
+    ("tool_call", |line, r| line.value(Some(r.tool_call))),
+    ("refusal", |line, r| line.value(Some(r.refusal))),
+    ("json_valid", |line, r| line.value(r.json_valid)),
+    ("language", |line, r| line.text(r.profile.language.name())),
+    ("prompt_bytes", |line, r| line.value(Some(r.profile.prompt_bytes))),
 ];
+
+/// A line in the making, at one of its fields.
+#[derive(Debug)]
+pub struct Line<'a> {
+    out: JsonWriter,
+    field: &'a str,
+}
+
+impl Line<'_> {
+    fn text(&mut self, text: &str) {
+        self.out.key(self.field);
+        self.out.text(text);
+    }
+
+    fn text_if_any(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.text(text);
+        }
+    }
+
+    fn list(&mut self, items: &[String]) {
+        self.out.key(self.field);
+        self.out.open('[');
+        items.iter().for_each(|item| self.out.text(item));
+        self.out.close(']');
+    }
+
+    fn value(&mut self, value: Option<impl Into<Scalar>>) {
+        if let Some(value) = value {
+            self.out.key(self.field);
+            self.out.value(value);
+        }
+    }
+
+    /// Milliseconds with three places.
+    fn millis(&mut self, nanos: Option<u64>) {
+        let Some(nanos) = nanos else { return };
+        let micros = nanos / 1_000;
+        self.out.key(self.field);
+        self.out.raw(&format!("{}.{:03}", micros / 1_000, micros % 1_000));
+    }
+}
+
+/// Bytes of a line with all fields, about.
+const TYPICAL: usize = 1024;
 
 /// Writes the lines.
 #[derive(Debug, Default)]
@@ -99,59 +153,15 @@ impl AccessLog {
 
     /// The line; fields that say nothing are left out.
     pub fn line(&self, record: &Record) -> String {
-        let mut out = String::from("{");
-        for (name, field) in &self.fields {
-            let value = field(record);
-            if value.is_null() {
-                continue;
-            }
-            if out.len() > 1 {
-                out.push(',');
-            }
-            out.push_str(&format!("{}:{value}", Value::from(*name)));
+        let mut line = Line { out: JsonWriter::with_capacity(TYPICAL), field: "" };
+        line.out.open('{');
+        for (name, write) in &self.fields {
+            line.field = name;
+            write(&mut line, record);
         }
-        out.push('}');
-        out
+        line.out.close('}');
+        line.out.finish()
     }
-}
-
-fn text(text: &str) -> Value {
-    if text.is_empty() { Value::Null } else { json!(text) }
-}
-
-/// Milliseconds with three places.
-fn millis(nanos: Option<u64>) -> Value {
-    let Some(nanos) = nanos else { return Value::Null };
-    let micros = nanos / 1_000;
-    let text = format!("{}.{:03}", micros / 1_000, micros % 1_000);
-    RawValue::from_string(text)
-        .ok()
-        .and_then(|raw| serde_json::to_value(raw).ok())
-        .unwrap_or_default()
-}
-
-/// RFC 3339 in UTC, with milliseconds.
-pub fn timestamp(nanos: u64) -> String {
-    let (seconds, millis) = (nanos / 1_000_000_000, nanos / 1_000_000 % 1_000);
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
-}
-
-/// The date so many days after the Unix epoch, by counting years from March on in eras of 400.
-/// <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>
-fn date(days: u64) -> (u64, u64, u64) {
-    let shifted = days.saturating_add(719_468);
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let january = month >= 10;
-    let month = if january { month - 9 } else { month + 3 };
-    (era * 400 + year_of_era + u64::from(january), month, day)
 }
 
 #[cfg(test)]
@@ -159,21 +169,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_right() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_399, "2000-02-28T23:59:59.000Z"),
-            (951_782_400, "2000-02-29T00:00:00.000Z"),
-            (1_767_225_599, "2025-12-31T23:59:59.000Z"),
-        ] {
-            assert_eq!(timestamp(seconds * 1_000_000_000), text);
-        }
-    }
-
-    #[test]
     fn times_have_three_places() {
-        assert_eq!(millis(Some(1_234_567)).to_string(), "1.234");
-        assert_eq!(millis(Some(5_000)).to_string(), "0.005");
+        let mut line = Line { out: JsonWriter::default(), field: "a" };
+        line.out.open('{');
+        line.millis(Some(1_234_567));
+        line.millis(Some(5_000));
+        line.millis(None);
+        assert_eq!(line.out.finish(), r#"{"a":1.234,"a":0.005"#);
     }
 
     #[test]

@@ -135,7 +135,8 @@ impl Record {
         let model = Some(of(answered, Fact::Model)).filter(|model| !model.is_empty());
         let ended = Ended::of(host, seen, outcome);
         let stated = of(answered && seen.status < 400, Fact::Usage);
-        let stated = shared::json::parse(&stated).ok();
+        let stated = Some(stated).filter(|stated| !stated.is_empty());
+        let stated = stated.and_then(|stated| shared::json::parse(&stated).ok());
         let counted = Counted::of(seen, stated, || of(true, Fact::Estimate), ended.whole);
         let provider = provider.unwrap_or_else(|| NONE.into());
         let model = model.or_else(|| requested.clone()).unwrap_or_else(|| NONE.into());

@@ -380,6 +380,16 @@ pub struct Moderation {
     /// Judges the last so many messages only; all unless said.
     #[serde(default)]
     pub last_messages: Option<u32>,
+    /// Has answers judged as well: what a model writes goes out once the service has let it pass. An answer
+    /// that it is against is withheld, a stream ended.
+    #[serde(default)]
+    pub answers: bool,
+    /// A streamed answer is judged, and goes out, in pieces of so many bytes.
+    #[serde(default = "piece")]
+    pub answer_piece: usize,
+    /// Most calls for one answer; what would take more counts as not judged.
+    #[serde(default = "answer_calls")]
+    pub max_answer_calls: usize,
     /// Most characters of one call; more take several.
     #[serde(default = "characters")]
     pub max_characters: usize,
@@ -427,6 +437,14 @@ pub struct Moderation {
 fn https() -> String {
     "https".into()
 }
+fn piece() -> usize {
+    2_000
+}
+
+fn answer_calls() -> usize {
+    100
+}
+
 fn moderation_timeout() -> u32 {
     2_000
 }

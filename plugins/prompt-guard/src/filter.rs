@@ -6,16 +6,19 @@ use shared::audit;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
-use shared::filter::{CallReply, Cx, Event, Filter, Flow, Headers, Interest, Out, ResponseHead};
+use shared::filter::{
+    CallReply, Cx, Event, Filter, Flow, Headers, Interest, Out, ResponseHead, Verdict,
+};
 use shared::host::{Host, Map};
 use shared::json::JsonStr;
 use shared::protocol::{Endpoint, Vendor};
 use shared::request::RequestBody;
 use shared::texts::{Role, Text};
 
-use crate::config::{Action, Fail, Uninspected};
+use crate::config::{Action, Uninspected};
 use crate::mask::Masks;
 use crate::mask::restore::{Sent, Stream};
+use crate::outside::{Asking, Judging};
 use crate::policy::{Findings, Policy};
 use crate::refusal::Begun;
 use crate::unique;
@@ -28,26 +31,19 @@ pub(crate) struct GuardFilter {
     pub(crate) stream: Stream,
     pub(crate) begun: Begun,
     /// The answer was ended; what comes after goes nowhere.
-    ended: bool,
+    pub(crate) ended: bool,
     /// What an answer is that is no stream of events.
     pub(crate) form: Form,
-    /// What the service outside has still to judge, and what is told of the request.
-    asking: Option<Asking>,
-}
-
-/// A request that the service outside is asked about.
-struct Asking {
-    /// The last comes first.
-    pieces: Vec<String>,
-    findings: Findings,
-    /// What the request is called in the audit line.
-    name: Option<String>,
+    /// What the service outside has still to judge of the request.
+    pub(crate) asking: Option<Asking>,
+    /// What it has to judge of the answer, if it does.
+    pub(crate) judging: Option<Judging>,
 }
 
 /// Why a request is refused.
-struct Refusal {
-    error: ApiError,
-    rule: String,
+pub(crate) struct Refusal {
+    pub(crate) error: ApiError,
+    pub(crate) rule: String,
 }
 
 impl GuardFilter {
@@ -63,6 +59,7 @@ impl GuardFilter {
             ended: false,
             form: Form::Json,
             asking: None,
+            judging: None,
         }
     }
 
@@ -146,44 +143,6 @@ impl GuardFilter {
         Ok(action)
     }
 
-    /// Asks the service outside, if there is one and it has something to judge.
-    fn ask(&mut self, cx: &mut Cx<'_>, texts: &[String], findings: Findings, body: &str) -> Flow {
-        let policy = Rc::clone(&self.policy);
-        let Some(service) = &policy.moderation else { return Flow::Continue };
-        let name = policy.audit_name(body);
-        if !texts.is_empty() && !cx.facts.allow_region(cx.host, &service.config.region) {
-            let message = "what is sent here has to be checked by a service in a region that is not \
-                           allowed for you";
-            let error = ApiError::new(ErrorKind::Permission, message).code("region_not_allowed");
-            return self.unjudged(cx, &findings, name, error);
-        }
-        let Some(mut pieces) = service.pieces(texts) else {
-            return self.unjudged(cx, &findings, name, unchecked());
-        };
-        pieces.reverse();
-        let Some(first) = pieces.pop() else { return Flow::Continue };
-        let call = service.call(cx.host, &first, false);
-        self.asking = Some(Asking { pieces, findings, name });
-        Flow::Call(Box::new(call))
-    }
-
-    /// The service outside has not judged the request.
-    fn unjudged(
-        &self,
-        cx: &mut Cx<'_>,
-        findings: &Findings,
-        name: Option<String>,
-        error: ApiError,
-    ) -> Flow {
-        let fail = self.policy.moderation.as_ref().map(|service| service.config.fail);
-        if fail == Some(Fail::Open) {
-            self.audit(cx, "unjudged", findings, "moderation", name);
-            return Flow::Continue;
-        }
-        let refusal = Refusal { error, rule: "moderation".to_owned() };
-        self.refuse_named(cx, &refusal, findings, name)
-    }
-
     pub(crate) fn audit(
         &self,
         cx: &mut Cx<'_>,
@@ -210,7 +169,7 @@ impl GuardFilter {
         self.refuse_named(cx, refusal, findings, self.policy.audit_name(body))
     }
 
-    fn refuse_named(
+    pub(crate) fn refuse_named(
         &self,
         cx: &mut Cx<'_>,
         refusal: &Refusal,
@@ -293,18 +252,12 @@ impl GuardFilter {
     }
 }
 
-/// The service outside could not be asked, or has given no answer.
-fn unchecked() -> ApiError {
-    let message = "content cannot be checked at the moment; try again soon";
-    ApiError::new(ErrorKind::Overloaded, message)
-}
-
-fn refusal(rule: &str, message: &str) -> Refusal {
+pub(crate) fn refusal(rule: &str, message: &str) -> Refusal {
     let error = ApiError::new(ErrorKind::InvalidRequest, message).code("content_policy_violation");
     Refusal { error, rule: rule.to_owned() }
 }
 
-fn send(cx: &mut Cx<'_>, event: &Sent, out: &mut Out<'_>) {
+pub(crate) fn send(cx: &mut Cx<'_>, event: &Sent, out: &mut Out<'_>) {
     out.send(cx, &Event { name: event.name.as_deref(), data: &event.data, raw: None });
 }
 
@@ -422,60 +375,27 @@ impl Filter for GuardFilter {
         } else {
             self.masks = Masks::default();
         }
-        if self.restores() || (self.watches() && self.enforces()) {
+        if self.restores() || self.policy.judges_answers() || (self.watches() && self.enforces()) {
             cx.rewrite_answer();
         }
         self.ask(cx, &judged, findings, &text)
     }
 
     fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
-        let policy = Rc::clone(&self.policy);
-        let (Some(service), Some(mut asking)) = (&policy.moderation, self.asking.take()) else {
-            return Flow::Continue;
-        };
-        let Some(names) = service.verdict(&reply) else {
-            return self.unjudged(cx, &asking.findings, asking.name, unchecked());
-        };
-        if !names.is_empty() {
-            let rules = names.iter().map(|name| format!("moderation:{name}"));
-            asking.findings.rules = rules.collect();
-            let rule = asking.findings.rules.first().cloned().unwrap_or_default();
-            match service.config.action {
-                Action::Block => {
-                    let message = "the request was refused by this gateway's content policy";
-                    return self.refuse_named(
-                        cx,
-                        &refusal(&rule, message),
-                        &asking.findings,
-                        asking.name,
-                    );
-                }
-                Action::Flag => {
-                    self.audit(cx, "flag", &asking.findings, &rule, asking.name.clone());
-                    cx.facts.set(cx.host, Fact::Guard, "flag");
-                    cx.facts.set(cx.host, Fact::GuardRules, asking.findings.rules.join(","));
-                }
-                Action::Log => self.audit(cx, "log", &asking.findings, &rule, asking.name.clone()),
-                Action::Allow => {}
-            }
-        }
-        match asking.pieces.pop() {
-            Some(piece) => {
-                let call = service.call(cx.host, &piece, false);
-                self.asking = Some(asking);
-                Flow::Call(Box::new(call))
-            }
-            None => Flow::Continue,
-        }
+        self.request_judged(cx, &reply)
     }
 
-    fn response_head(&mut self, _cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
-        let rewrites = self.restores() || (self.watches() && self.enforces());
+    fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
+        let judges = self.policy.judges_answers() && (200..300).contains(&head.status);
+        let rewrites = judges || self.restores() || (self.watches() && self.enforces());
         if !rewrites && !self.watches() {
             return Interest::Ignore;
         }
         if !self.reads(head) {
             return Interest::Ignore;
+        }
+        if judges {
+            self.begin_judging(cx, head.kind);
         }
         if !rewrites {
             return Interest::Observe;
@@ -488,30 +408,31 @@ impl Filter for GuardFilter {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
-        if self.ended {
+        if self.ended || self.ends_unjudged(cx, out) {
             return;
         }
         if !self.enforces() {
-            if self.watches() && self.stream.seen().end.is_none() {
+            if (self.watches() || self.judging.is_some()) && self.stream.seen().end.is_none() {
                 let _ = self.stream.event(&self.masks, event.name, event.data);
             }
             out.send(cx, event);
-            return;
-        }
-        match self.stream.event(&self.masks, event.name, event.data) {
-            None => {
-                if self.watches() {
-                    self.begun.note(cx.endpoint, event.name, event.data);
+        } else {
+            match self.stream.event(&self.masks, event.name, event.data) {
+                None => {
+                    if self.watches() || self.judging.is_some() {
+                        self.begun.note(cx.endpoint, event.name, event.data);
+                    }
+                    out.send(cx, event);
                 }
-                out.send(cx, event);
+                Some(sent) => self.send(cx, &sent, out),
             }
-            Some(sent) => self.send(cx, &sent, out),
         }
+        self.judge_more(cx, out, false);
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, _complete: bool, out: &mut Out<'_>) {
         if self.ended {
-            return;
+            return self.judge_more(cx, out, true);
         }
         let held = self.stream.flush(&self.masks, None);
         if self.enforces() {
@@ -521,6 +442,11 @@ impl Filter for GuardFilter {
             self.ended = true;
             self.judged(cx);
         }
+        self.judge_more(cx, out, true);
+    }
+
+    fn answer_called(&mut self, cx: &mut Cx<'_>, reply: CallReply, out: &mut Out<'_>) -> Verdict {
+        self.answer_judged(cx, &reply, out)
     }
 
     fn answer(
@@ -529,7 +455,8 @@ impl Filter for GuardFilter {
         head: &mut ResponseHead<'_>,
         body: &[u8],
     ) -> Option<Vec<u8>> {
-        self.whole(cx, head, body)
+        let new = self.whole(cx, head, body);
+        self.judge_whole(cx, head, new)
     }
 }
 

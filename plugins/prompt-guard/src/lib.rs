@@ -10,6 +10,7 @@ mod filter;
 pub mod mask;
 pub mod moderation;
 pub mod normalise;
+mod outside;
 pub mod pii;
 pub mod policy;
 mod refusal;

@@ -165,7 +165,18 @@ impl Policy {
             let otherwise = ConfigError::new("answers", message);
             needs.push(Need { capability: Capability::RewriteResponseBody, otherwise });
         }
+        if self.judges_answers() {
+            let message = "this proxy cannot make an answer wait, so none can be judged; leave it out, and \
+                           look at answers here, with the section `answers`";
+            let otherwise = ConfigError::new("moderation.answers", message);
+            needs.push(Need { capability: Capability::HoldResponse, otherwise });
+        }
         needs
+    }
+
+    /// Whether answers are judged by the service outside.
+    pub fn judges_answers(&self) -> bool {
+        self.moderation.as_ref().is_some_and(|service| service.config.answers)
     }
 
     /// Whether a text is looked at for attempts; `last`: the number of the last message.

@@ -17,7 +17,7 @@ use crate::mask::restore::Sent;
 const MAX_FIRST: usize = 16 << 10;
 
 /// What of a stream its end has to go on with.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Begun {
     /// The first event: ids, the model.
     first: Option<String>,

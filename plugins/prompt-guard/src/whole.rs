@@ -76,7 +76,7 @@ impl GuardFilter {
             .and_then(|text| serde_json::from_str(text).ok());
         let new = match (self.form, &list) {
             (_, Some(list)) => self.list(cx, list),
-            (Form::Text, _) => self.stream.again(&self.masks, text, false),
+            (Form::Text, _) => self.stream.whole(&self.masks, text, false),
             (Form::Lines, _) => self.lines(text),
             _ => texts::answer(text).ok().and_then(|found| self.texts(text, &found)),
         };
@@ -123,7 +123,7 @@ impl GuardFilter {
         for part in found {
             let raw = JsonStr::Borrowed(part.raw);
             let nested = part.kind == Kind::Arguments;
-            let Some(new) = self.stream.again(&self.masks, &raw.decode(), nested) else { continue };
+            let Some(new) = self.stream.whole(&self.masks, &raw.decode(), nested) else { continue };
             let start = (part.raw.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
             out.push_str(text.get(done..start)?);
             out.push_str(JsonStr::encode(&new).quoted());
@@ -143,7 +143,7 @@ impl GuardFilter {
         for line in text.split_inclusive('\n') {
             let new = match texts::any(line) {
                 Ok(found) => self.texts(line, &found),
-                Err(_) => self.stream.again(&self.masks, line, false),
+                Err(_) => self.stream.whole(&self.masks, line, false),
             };
             changed |= new.is_some();
             out.push_str(new.as_deref().unwrap_or(line));

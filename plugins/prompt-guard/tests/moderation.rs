@@ -6,9 +6,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use prompt_guard::configure;
 use serde_json::{Value, json};
-use shared::host::Call;
+use shared::exchange::{Action, Exchange};
 use shared::host::script::ScriptHost;
-use shared::testing::{called, chat_host, exchange_of, plugin, refused, send, sent};
+use shared::host::{Body, Call, Capability};
+use shared::testing::{called, chat_host, exchange_of, head, plugin, refused, send, sent};
 
 const KEYS: [&str; 3] = ["region", "access_key_id", "secret_access_key"];
 
@@ -226,4 +227,172 @@ fn mistakes_are_named() {
         let error = refused(configure, &json!({"moderation": config}).to_string());
         assert!(error.starts_with(place), "{config}: {error}");
     }
+}
+
+const PASSES: &str = r#"{"results":[{"flagged":false,"categories":{}}]}"#;
+const AGAINST: &str = r#"{"results":[{"flagged":true,"categories":{"hate":true}}]}"#;
+
+/// The end of `host`'s answer as the client gets it once a call of this number has been answered.
+fn judged(exchange: &mut Exchange, host: &ScriptHost, call: u32, verdict: &str) {
+    called(exchange, host, call, 200, verdict);
+}
+
+fn asked_of_answer(config: Value) -> (Exchange, ScriptHost) {
+    let mut moderation = json!({"service": "openai", "upstream": "judge", "api_key": "k",
+        "roles": ["user"], "answers": true});
+    for (key, value) in config.as_object().unwrap() {
+        moderation[key] = value.clone();
+    }
+    let config = json!({"moderation": moderation, "pii": {"entities": {"EMAIL": "mask"}}});
+    let plugin = plugin(configure, &config.to_string());
+    let (mut exchange, host) = (exchange_of(&plugin), chat_host());
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"I am a@b.de"}]}"#;
+    assert!(!send(&mut exchange, &host, body));
+    judged(&mut exchange, &host, 1, PASSES);
+    assert_eq!(host.resumed.get(), 1);
+    (exchange, host)
+}
+
+fn chunk(text: &str) -> String {
+    format!(
+        "data: {}\n\n",
+        json!({"id": "c", "choices": [{"index": 0, "delta": {"content": text}}]})
+    )
+}
+
+/// One more piece of a stream; what the client gets with it, and whether the proxy waits.
+fn piece(exchange: &mut Exchange, host: &ScriptHost, bytes: &str, end: bool) -> (String, bool) {
+    host.put_body(Body::Response, bytes.as_bytes());
+    let action = exchange.response_body(host, bytes.len(), end);
+    match action {
+        Action::Pause => (String::new(), true),
+        Action::Continue => (host.body_text(Body::Response), false),
+    }
+}
+
+const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+
+fn last_asked(host: &ScriptHost) -> String {
+    let calls = host.calls.borrow();
+    let body: Value = serde_json::from_slice(&calls.last().unwrap().body).unwrap();
+    body["input"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_whole_answer_goes_out_once_it_is_judged_and_the_service_sees_it_masked() {
+    let body = r#"{"choices":[{"index":0,"message":{"content":"You are [EMAIL_1]"}}]}"#;
+    for (verdict, passes) in [(PASSES, true), (AGAINST, false), ("no JSON", false)] {
+        let (mut exchange, host) = asked_of_answer(json!({}));
+        head(&mut exchange, &host, 200, "application/json");
+        assert_eq!(piece(&mut exchange, &host, body, true), (String::new(), true));
+        assert_eq!(last_asked(&host), "You are [EMAIL_1]");
+        judged(&mut exchange, &host, 2, verdict);
+        if passes {
+            assert_eq!(host.resumed_response.get(), 1);
+            assert!(host.body_text(Body::Response).contains("You are a@b.de"));
+            continue;
+        }
+        let (status, error) = sent(&host);
+        assert_eq!(status, if verdict == AGAINST { 400 } else { 503 });
+        assert!(!error.contains("EMAIL") && host.resumed_response.get() == 0, "{error}");
+        assert_eq!(fact(&host, "guard"), "block_answer");
+    }
+}
+
+#[test]
+fn a_stream_goes_out_in_pieces_that_have_been_judged() {
+    let (mut exchange, host) = asked_of_answer(json!({"answer_piece": 20}));
+    head(&mut exchange, &host, 200, "text/event-stream");
+    let first = [chunk("The first "), chunk("of two pieces")];
+    assert_eq!(piece(&mut exchange, &host, &first[0], false), (String::new(), false));
+    assert_eq!(piece(&mut exchange, &host, &first[1], false), (String::new(), false));
+    assert_eq!(last_asked(&host), "The first of two pieces");
+    // Nothing that has not been judged goes out with the next event ...
+    let second = chunk(" and more");
+    assert_eq!(piece(&mut exchange, &host, &second, false), (String::new(), false));
+    judged(&mut exchange, &host, 2, PASSES);
+    // ... and what has been does.
+    assert_eq!(piece(&mut exchange, &host, ": ping\n\n", false), (first.concat(), false));
+    assert_eq!(piece(&mut exchange, &host, STOP, true), (String::new(), true));
+    // With the end of what was judged before.
+    assert_eq!(last_asked(&host), "The first of two pieces and more");
+    judged(&mut exchange, &host, 3, PASSES);
+    assert_eq!(host.resumed_response.get(), 1);
+    assert_eq!(host.body_text(Body::Response), [&second, ": ping\n\n", STOP].concat());
+}
+
+#[test]
+fn a_stream_that_the_service_is_against_ends_where_it_was_judged_last() {
+    for (late, verdict) in [(false, AGAINST), (true, AGAINST), (true, "no JSON")] {
+        let (mut exchange, host) = asked_of_answer(json!({"answer_piece": 5}));
+        head(&mut exchange, &host, 200, "text/event-stream");
+        let good = chunk("all is well");
+        piece(&mut exchange, &host, &good, false);
+        judged(&mut exchange, &host, 2, PASSES);
+        let (out, _) = piece(&mut exchange, &host, &chunk("hateful things"), false);
+        assert_eq!(out, good);
+        let out = if late {
+            assert_eq!(piece(&mut exchange, &host, STOP, true), (String::new(), true));
+            judged(&mut exchange, &host, 3, verdict);
+            assert_eq!(host.resumed_response.get(), 1);
+            host.body_text(Body::Response)
+        } else {
+            judged(&mut exchange, &host, 3, verdict);
+            let (out, waits) = piece(&mut exchange, &host, &chunk("and more"), false);
+            assert!(!waits);
+            assert_eq!(piece(&mut exchange, &host, STOP, true), (String::new(), false));
+            out
+        };
+        assert!(out.contains("content_filter") && out.ends_with("data: [DONE]\n\n"), "{out}");
+        assert!(!out.contains("hateful") && !out.contains("more"), "{out}");
+        assert_eq!(fact(&host, "guard"), "block_answer");
+    }
+}
+
+#[test]
+fn a_stream_that_is_longer_than_is_judged_ends_or_goes_on_as_configured() {
+    for fail in ["closed", "open"] {
+        let config = json!({"answer_piece": 5, "max_answer_calls": 1, "fail": fail});
+        let (mut exchange, host) = asked_of_answer(config);
+        head(&mut exchange, &host, 200, "text/event-stream");
+        piece(&mut exchange, &host, &chunk("all is well"), false);
+        judged(&mut exchange, &host, 2, PASSES);
+        piece(&mut exchange, &host, &chunk("and more"), false);
+        let calls = u32::try_from(host.calls.borrow().len()).unwrap();
+        if calls > 2 {
+            // The scripted host makes any call; a proxy makes none to nobody.
+            assert_eq!(host.calls.borrow().last().unwrap().upstream, "");
+            called(&mut exchange, &host, calls, 503, "");
+        }
+        let (out, waits) = piece(&mut exchange, &host, STOP, true);
+        assert!(!waits);
+        assert_eq!(out.contains("and more"), fail == "open", "{out}");
+        assert_eq!(out.contains("content_filter"), fail == "closed", "{out}");
+    }
+}
+
+#[test]
+fn dry_run_asks_and_lets_all_pass() {
+    let config = json!({"mode": "dry_run", "moderation": {"service": "openai", "upstream": "judge",
+        "api_key": "k", "roles": ["user"], "answers": true, "answer_piece": 5}});
+    let plugin = plugin(configure, &config.to_string());
+    let (mut exchange, host) = (exchange_of(&plugin), chat_host());
+    send(&mut exchange, &host, r#"{"messages":[{"role":"user","content":"hi"}]}"#);
+    judged(&mut exchange, &host, 1, AGAINST);
+    head(&mut exchange, &host, 200, "text/event-stream");
+    let text = chunk("hateful things");
+    piece(&mut exchange, &host, &text, false);
+    judged(&mut exchange, &host, 2, AGAINST);
+    let (out, _) = piece(&mut exchange, &host, STOP, true);
+    assert_eq!(out, [&text, STOP].concat());
+}
+
+#[test]
+fn a_proxy_that_cannot_make_an_answer_wait_refuses_it() {
+    let config = json!({"moderation": {"service": "openai", "upstream": "judge", "api_key": "k",
+        "answers": true}});
+    let plugin = plugin(configure, &config.to_string());
+    let needs = plugin.needs();
+    let need = needs.iter().find(|need| need.capability == Capability::HoldResponse).unwrap();
+    assert_eq!(need.otherwise.path, "moderation.answers");
 }

@@ -123,7 +123,12 @@ impl Exchange {
             return self.held_chunk(host, response, size, end);
         }
         let chunk = read(host, Body::Response, size);
-        let output = self.with_cx(host, |chain, cx| response.stream(chain, cx, &chunk, end));
+        if self.withheld.is_some() {
+            self.show_withheld(host, response, &chunk, end);
+            return self.release(host, size, end);
+        }
+        let output =
+            self.with_cx(host, |chain, cx| response.stream(chain, cx, &chunk, end, Vec::new()));
         match output {
             Output::Pass => {}
             Output::Replace(bytes) => replace_response(host, chunk.len(), &bytes),
@@ -150,7 +155,12 @@ impl Exchange {
             host.body(Body::Response, self.seen, fresh).unwrap_or_default()
         };
         self.seen = size;
-        let output = self.with_cx(host, |chain, cx| response.stream(chain, cx, &chunk, end));
+        let output = if self.withheld.is_some() {
+            self.show_withheld(host, response, &chunk, end);
+            Output::Pass
+        } else {
+            self.with_cx(host, |chain, cx| response.stream(chain, cx, &chunk, end, Vec::new()))
+        };
         let replaced = match output {
             Output::Pass => false,
             Output::Replace(bytes) => {
@@ -175,8 +185,12 @@ impl Exchange {
                     headers.set(name, value);
                 }
                 response.mute();
+                self.withheld = None;
                 self.kept = Vec::new();
                 replace_response(host, size, &reply.body);
+            }
+            Held::No | Held::Waiting if self.withheld.is_some() => {
+                return self.release(host, size, end);
             }
             Held::No | Held::Waiting => {
                 let kept = std::mem::take(&mut self.kept);
@@ -219,7 +233,14 @@ impl Exchange {
         let mut headers = HostHeaders(host);
         let output = self
             .with_cx(host, |chain, cx| response.answer(chain, cx, &mut headers, body.as_deref()));
-        if let Output::Replace(bytes) = output {
+        let new = match output {
+            Output::Replace(bytes) => Some(bytes),
+            Output::Pass | Output::Append(_) => None,
+        };
+        if holds && self.withheld.is_some() && !self.asks.is_empty() {
+            return self.keep_whole(host, response, new, size);
+        }
+        if let Some(bytes) = new {
             if holds {
                 headers.set("content-length", &bytes.len().to_string());
             }
@@ -269,7 +290,7 @@ impl Exchange {
     }
 }
 
-fn replace_response(host: &dyn Host, size: usize, with: &[u8]) {
+pub(super) fn replace_response(host: &dyn Host, size: usize, with: &[u8]) {
     if let Err(error) = host.replace_body(Body::Response, size, size, with) {
         log::error!("the answer could not be replaced: {error}");
     }
@@ -285,7 +306,7 @@ fn send_instead(host: &dyn Host, headers: &HostHeaders<'_>, body: &[u8]) -> Acti
 }
 
 /// The headers of an answer that the host has.
-struct HostHeaders<'a>(&'a dyn Host);
+pub(super) struct HostHeaders<'a>(pub(super) &'a dyn Host);
 
 impl Headers for HostHeaders<'_> {
     fn get(&self, name: &str) -> Option<String> {

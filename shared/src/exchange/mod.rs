@@ -5,6 +5,7 @@
 //! [can](crate::host::Host::can) do and never which host it is.
 
 mod answer;
+mod judging;
 mod request;
 mod response;
 #[cfg(test)]
@@ -12,11 +13,12 @@ mod tests;
 
 use crate::chain::Chain;
 use crate::facts::{Facts, Staters};
-use crate::filter::{CallReply, Cx, Filter, Held, Interest, Outcome};
+use crate::filter::{Ask, CallReply, Cx, Filter, Held, Interest, Outcome};
 use crate::host::{Body, CallId, Host, Map};
 use crate::protocol::Endpoint;
 use crate::request::RequestBody;
 use crate::services::Services;
+use judging::Withheld;
 use response::Response;
 
 /// Header by which a plugin tells the proxy's routing where to send a request.
@@ -84,6 +86,10 @@ pub struct Exchange {
     /// Of a held answer: how much of the body has been shown to the filters, and what they made of it.
     seen: usize,
     kept: Vec<u8>,
+    /// What of the answer waits for calls about it.
+    withheld: Option<Box<Withheld>>,
+    /// Calls about it that are to be made.
+    asks: Vec<Ask>,
     /// How much of the request's body has come while its headers were still being worked on, all of it
     /// if true.
     arrived: Option<(usize, bool)>,
@@ -140,6 +146,8 @@ impl Exchange {
             held: Held::No,
             seen: 0,
             kept: Vec::new(),
+            withheld: None,
+            asks: Vec::new(),
             arrived: None,
             answered: 0,
             finished: false,
@@ -152,7 +160,9 @@ impl Exchange {
             return;
         }
         self.waiting = None;
+        let waits = self.withheld.as_ref().is_some_and(|withheld| withheld.waits());
         let complete = match &self.response {
+            Some(_) if waits => false,
             Some(response) => response.ended() || response.interest() == Interest::Ignore,
             None => self.state == State::Answered,
         };
@@ -169,8 +179,17 @@ impl Exchange {
             body_wanted: self.body_wanted,
             held: std::mem::take(&mut self.held),
             answer_rewritten: self.answer_rewritten,
+            local: false,
+            withholds: false,
+            place: 0,
+            asks: Vec::new(),
         };
         let result = run(&mut self.chain, &mut cx);
+        let Cx { withholds, asks, .. } = &mut cx;
+        if *withholds && self.withheld.is_none() {
+            self.withheld = Some(Box::default());
+        }
+        self.asks.append(asks);
         self.body_wanted = cx.body_wanted;
         self.held = cx.held;
         self.answer_rewritten = cx.answer_rewritten;

@@ -220,10 +220,12 @@ impl Exchange {
         }
     }
 
-    /// The answer to a call has come, `size` bytes long. True if the request may go on.
+    /// The answer to a call has come, `size` bytes long.
     pub fn call_response(&mut self, host: &dyn Host, call: CallId, headers: usize, size: usize) {
         if self.awaits() == Some(call) {
             self.call_ended(host, call, read_reply(host, headers, size));
+        } else {
+            self.answer_judged(host, call, headers, size);
         }
     }
 

@@ -109,18 +109,18 @@ impl Response {
         self.whole = Vec::new();
     }
 
-    /// Takes a chunk of an event stream.
+    /// Takes a chunk of an event stream. What is sent comes after `bytes`.
     pub(super) fn stream(
         &mut self,
         chain: &mut Chain,
         cx: &mut Cx<'_>,
         chunk: &[u8],
         end: bool,
+        mut bytes: Vec<u8>,
     ) -> Output {
         if self.broken {
-            return Output::Replace(Vec::new());
+            return Output::Replace(bytes);
         }
-        let mut bytes = Vec::new();
         let below = self.below;
         if self.framer.push(chunk, |frame| feed(chain, below, cx, &frame, &mut bytes)).is_err() {
             return self.unreadable(chain, cx, bytes);
@@ -230,10 +230,11 @@ pub(super) fn outward(
     }
     let mut headers =
         ReplyHeaders { status: reply.status, list: std::mem::take(&mut reply.headers) };
+    cx.local = true;
     let mut response = Response::begin(below, chain, cx, reply.status, &mut headers, limit, true);
     let output = match response.interest() {
         Interest::Ignore => Output::Pass,
-        _ if response.is_stream() => response.stream(chain, cx, &reply.body, true),
+        _ if response.is_stream() => response.stream(chain, cx, &reply.body, true, Vec::new()),
         _ => response.answer(chain, cx, &mut headers, Some(&reply.body)),
     };
     let body = match output {

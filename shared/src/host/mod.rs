@@ -203,6 +203,8 @@ pub trait Host {
     fn call(&self, call: &Call) -> Result<CallId, HostError>;
     /// Lets a held request go on.
     fn resume_request(&self) -> Result<(), HostError>;
+    /// Lets an answer go on that waits; not from one of its own callbacks.
+    fn resume_response(&self) -> Result<(), HostError>;
 
     /// A value that all workers of the process see. Hosts without [`Capability::SharedData`] have
     /// none.

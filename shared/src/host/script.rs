@@ -38,6 +38,8 @@ pub struct ScriptHost {
     pub calls: RefCell<Vec<Call>>,
     /// How often the request was resumed.
     pub resumed: Cell<u32>,
+    /// How often the answer was resumed.
+    pub resumed_response: Cell<u32>,
     /// The values that all workers see.
     pub shared: RefCell<BTreeMap<String, Shared>>,
     /// The metrics by name; a [`MetricId`] is a place in this list.
@@ -193,6 +195,11 @@ impl Host for ScriptHost {
 
     fn resume_request(&self) -> Result<(), HostError> {
         self.resumed.set(self.resumed.get() + 1);
+        Ok(())
+    }
+
+    fn resume_response(&self) -> Result<(), HostError> {
+        self.resumed_response.set(self.resumed_response.get() + 1);
         Ok(())
     }
 

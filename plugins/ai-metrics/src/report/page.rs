@@ -7,7 +7,7 @@ use super::stats::{Figure, Known};
 use super::tally::Group;
 use super::view::{FIGURES, Named};
 use super::{Contents, costs};
-use crate::access_log::timestamp;
+use shared::time::written_millis;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;\
 padding:0 1rem;color:#1b1f24;background:#fff}h1{font-size:1.5rem}h2{font-size:1.15rem;\
@@ -26,12 +26,13 @@ pub fn page(contents: &Contents<'_>) -> String {
         "<meta name=\"viewport\" content=\"width=device-width\"><title>AI gateway report</title>",
     );
     let _ = write!(out, "<style>{STYLE}</style><h1>AI gateway report</h1>");
-    let since = if tally.since == 0 { "no request yet".into() } else { timestamp(tally.since) };
+    let since =
+        if tally.since == 0 { "no request yet".into() } else { written_millis(tally.since) };
     let _ = write!(
         out,
         "<p>Requests since {since}, as of {}. Each figure is followed by its 95&nbsp;% confidence \
          interval and the number of requests it is made of; fewer than {} are not enough data.</p>",
-        timestamp(contents.now),
+        written_millis(contents.now),
         contents.min
     );
     compare(&mut out, "Models", &tally.models, contents.min);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::stats::{Figure, quantile, share};
 use super::tally::Group;
 use super::{Contents, costs};
-use crate::access_log::timestamp;
+use shared::time::written_millis;
 
 /// A figure of a group and its unit.
 pub(super) struct Named {
@@ -87,8 +87,8 @@ pub fn view(contents: &Contents<'_>) -> Value {
         })
         .collect();
     json!({
-        "generated": timestamp(contents.now),
-        "since": (tally.since != 0).then(|| timestamp(tally.since)),
+        "generated": written_millis(contents.now),
+        "since": (tally.since != 0).then(|| written_millis(tally.since)),
         "min_samples": contents.min,
         "models": groups(&tally.models),
         "variants": groups(&tally.variants),

@@ -62,6 +62,8 @@ pub struct Stream {
     seen: Seen,
     lines: SmallMap<Place, Line>,
     events: texts::Events,
+    /// What the model has said, text by text, for who wants to hear it.
+    heard: Option<SmallMap<Place, String>>,
 }
 
 /// What is known of a text, and the last event of it, to send it with if no other comes.
@@ -90,6 +92,28 @@ impl Stream {
     /// Texts that are looked at for what the policy says of answers.
     pub fn new(policy: Rc<Policy>) -> Stream {
         Stream { policy: Some(policy), ..Stream::default() }
+    }
+
+    /// Keeps what the model says, with placeholders as they are, until [`Stream::take_heard`].
+    pub fn listen(&mut self) {
+        self.heard = Some(SmallMap::new());
+    }
+
+    /// How much of it is there, in bytes.
+    pub fn heard_length(&self) -> usize {
+        self.heard.iter().flat_map(|heard| heard.values()).map(String::len).sum()
+    }
+
+    /// All of it; each text in lines of its own.
+    pub fn take_heard(&mut self) -> String {
+        let heard = self.heard.as_mut().map(std::mem::take).unwrap_or_default();
+        heard.values().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    fn hear(&mut self, place: Place, text: &str) {
+        if let Some(heard) = &mut self.heard {
+            heard.entry(place).or_default().push_str(text);
+        }
     }
 
     /// What has been found.
@@ -160,8 +184,9 @@ impl Stream {
         let string = raw.decode();
         let nested = text.kind == Kind::Arguments;
         if text.again {
-            return self.again(masks, &string, nested);
+            return self.treat(masks, &string, nested);
         }
+        self.hear(place_of(text), &string);
         let line = self.lines.entry(place_of(text)).or_default();
         let waited = line.holds;
         let mut all = std::mem::take(&mut line.text);
@@ -195,8 +220,14 @@ impl Stream {
         }
     }
 
-    /// What a text becomes that is there as a whole.
-    pub fn again(&mut self, masks: &Masks, text: &str, nested: bool) -> Option<String> {
+    /// What a text becomes that is there as a whole, of an answer that is no stream.
+    pub fn whole(&mut self, masks: &Masks, text: &str, nested: bool) -> Option<String> {
+        let next = self.heard.as_ref().map_or(0, |heard| heard.len());
+        self.hear((u32::try_from(next).unwrap_or(u32::MAX), 0, Kind::Text), text);
+        self.treat(masks, text, nested)
+    }
+
+    fn treat(&mut self, masks: &Masks, text: &str, nested: bool) -> Option<String> {
         let watched = self
             .policy
             .as_ref()

@@ -53,6 +53,9 @@ impl Moderation {
             let message = "`timeout_ms`, `max_characters` and `max_calls` must be 1 or more";
             return bad("timeout_ms", message);
         }
+        if config.answer_piece == 0 || config.max_answer_calls == 0 {
+            return bad("answer_piece", "and `max_answer_calls` must be 1 or more");
+        }
         let signs = matches!(config.service, Service::Bedrock | Service::Aliyun | Service::Tencent);
         let (id, secret) = match (&config.access_key_id, &config.secret_access_key) {
             (Some(id), Some(secret)) => (id.clone(), secret.clone()),
@@ -105,8 +108,8 @@ impl Moderation {
         Ok(Moderation { config, call, signer, id, secret })
     }
 
-    /// The texts in pieces that the service takes; `None` if they take more calls than are allowed.
-    pub fn pieces(&self, texts: &[String]) -> Option<Vec<String>> {
+    /// The texts in pieces that the service takes; `None` if they take more than so many calls.
+    pub fn pieces(&self, texts: &[String], most: usize) -> Option<Vec<String>> {
         let mut pieces: Vec<String> = Vec::new();
         let mut room = 0_usize;
         for text in texts {
@@ -121,7 +124,7 @@ impl Moderation {
                 self.add(&mut pieces, letter);
                 room -= 1;
             }
-            if pieces.len() > self.config.max_calls {
+            if pieces.len() > most {
                 return None;
             }
         }

@@ -267,7 +267,7 @@ impl Http {
 impl Context for Http {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
         self.with((), |exchange, host| {
-            host.begin(Phase::Request);
+            host.begin(if exchange.answers() { Phase::Response } else { Phase::Request });
             exchange.call_response(host, CallId(token), headers, body);
         });
         self.waiting.note(self.id, &self.stream);

@@ -385,6 +385,11 @@ impl Host for WasmHost {
         ffi::continue_stream(0)
     }
 
+    fn resume_response(&self) -> Result<(), HostError> {
+        self.release();
+        ffi::continue_stream(1)
+    }
+
     fn shared(&self, key: &str) -> Option<Shared> {
         if !self.envoy() {
             return None;
