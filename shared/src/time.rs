@@ -21,6 +21,24 @@ pub fn parse(text: &str) -> Option<i64> {
     Some(days * 86_400 + seconds)
 }
 
+/// Seconds since the Unix epoch of a date of HTTP, `Sun, 06 Nov 1994 08:49:37 GMT`
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7>); its two older forms, which nobody sends any
+/// more, are none.
+pub fn of_http(text: &str) -> Option<i64> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let (_, date) = text.split_once(", ")?;
+    let mut parts = date.splitn(4, ' ');
+    let day = digits(parts.next()?, 2)?;
+    let name = parts.next().filter(|name| name.len() == 3)?;
+    let month = i64::try_from(MONTHS.find(name)?).ok()? / 3 + 1;
+    let year = digits(parts.next()?, 4)?;
+    let clock = parts.next()?.strip_suffix(" GMT")?;
+    if day < 1 || day > days_in(year, month) {
+        return None;
+    }
+    Some(days_since_epoch(year, month, day) * 86_400 + time_of_day(&format!("{clock}Z"))?)
+}
+
 /// Seconds since the Unix epoch as `2026-12-31T23:59:59Z`.
 pub fn written(seconds: u64) -> String {
     let mut out = stamp(seconds, "-", ":");
@@ -151,6 +169,22 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+
+    #[test]
+    fn dates_of_http_are_read() {
+        assert_eq!(of_http("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(of_http("Thu, 29 Feb 2024 00:00:00 GMT"), Some(1_709_164_800));
+        for bad in [
+            "",
+            "06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Foo 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+        ] {
+            assert_eq!(of_http(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn points_in_time_are_read() {

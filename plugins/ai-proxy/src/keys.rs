@@ -4,6 +4,8 @@ use std::cell::Cell;
 
 use shared::config::{Secret, Secrets};
 
+use crate::quota;
+
 /// How long a key rests that was refused (401, 402, 403), in seconds.
 const REFUSED_SECONDS: u64 = 300;
 
@@ -84,13 +86,8 @@ impl KeyPool {
             429 => LIMITED_SECONDS,
             _ => return,
         };
-        // A date is as good as nothing said: providers of models send seconds.
-        let told = retry_after.and_then(|after| after.trim().parse::<f64>().ok());
-        let seconds = told.filter(|told| *told >= 0.0).map_or(usual, |told| {
-            // Saturates; the limit is small.
-            (told.ceil() as u64).min(MAX_SECONDS)
-        });
-        self.rest(index, seconds, now_seconds);
+        let told = quota::retry_after(retry_after, now_seconds);
+        self.rest(index, told.map_or(usual, |told| told.min(MAX_SECONDS)), now_seconds);
     }
 
     /// A key rests for so many seconds.
@@ -172,7 +169,7 @@ mod tests {
     fn if_all_rest_the_first_to_wake_is_sent() {
         let pool = pool(2);
         pool.answered(0, 429, Some("99999999"), 0);
-        pool.answered(1, 429, Some("Wed, 21 Oct 2026 07:28:00 GMT"), 0);
+        pool.answered(1, 429, Some("soon"), 0);
         assert_eq!(pool.take(1), Some(1));
         assert_eq!(pool.take(MAX_SECONDS), Some(0));
     }

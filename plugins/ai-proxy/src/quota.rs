@@ -47,6 +47,17 @@ pub fn told(headers: &dyn Headers, now: u64) -> Option<u64> {
     longest
 }
 
+/// For how long an answer's `retry-after` says that nobody should ask, in seconds: so many, or until a
+/// date. `now` is in seconds since the Unix epoch.
+pub fn retry_after(text: Option<&str>, now: u64) -> Option<u64> {
+    let text = text?.trim();
+    match text.parse::<f64>() {
+        // Saturates.
+        Ok(seconds) => (seconds >= 0.0).then_some(seconds.ceil() as u64),
+        Err(_) => Some(u64::try_from(time::of_http(text)?).unwrap_or(0).saturating_sub(now)),
+    }
+}
+
 /// Seconds until then: a number of them, Go's form (`6m0s`, `120ms`) or a time of RFC 3339.
 fn until(text: &str, now: u64) -> Option<u64> {
     let text = text.trim();
@@ -169,6 +180,15 @@ mod tests {
         ] {
             assert_eq!(told(&headers(&list), 1_795_392_000), seconds, "{list:?}");
         }
+    }
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds_or_a_date() {
+        let seconds = |text: &str| retry_after(Some(text), 784_111_770);
+        assert_eq!(seconds(" 1.5 "), Some(2));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0), "it is over");
+        assert_eq!((seconds("-1"), seconds("soon"), retry_after(None, 0)), (None, None, None));
     }
 
     #[test]

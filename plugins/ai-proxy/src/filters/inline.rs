@@ -15,7 +15,7 @@ use shared::sse;
 
 use super::goal::{self, Goal};
 use super::route::proxy_error;
-use super::track::{Track, Trial, seconds};
+use super::track::{Track, Trial};
 use super::{
     Told, answer_head, asked_path, attempting, choose, circumstances, estimated, finish, forward,
     goals, head, invite, passthrough, prompt_tokens, read, sealing, spend, state_usage, vote,
@@ -27,6 +27,7 @@ use crate::auth::{self, Unsigned};
 use crate::config::Inline;
 use crate::gateway::Gateway;
 use crate::provider::Provider;
+use crate::quota;
 use crate::routing::failure;
 
 /// Bodies are JSON unless the client says otherwise.
@@ -322,7 +323,8 @@ impl Filter for InlineFilter {
 
     fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
         if let Some(trial) = &mut self.trial {
-            let rest = seconds(reply.retry_after.as_deref());
+            let now = cx.host.now_nanos() / 1_000_000_000;
+            let rest = quota::retry_after(reply.retry_after.as_deref(), now);
             trial.state(cx, reply.status.unwrap_or(0), rest);
         }
         if let Some(calls) = &mut self.calls {
@@ -347,7 +349,8 @@ impl Filter for InlineFilter {
             && head.status >= 400
         {
             let after = head.headers.get("retry-after");
-            trial.state(cx, head.status, seconds(after.as_deref()));
+            let now = cx.host.now_nanos() / 1_000_000_000;
+            trial.state(cx, head.status, quota::retry_after(after.as_deref(), now));
         }
         match &mut self.answer {
             Some(answer) => answer_head(&self.gateway, answer, cx, head).0,

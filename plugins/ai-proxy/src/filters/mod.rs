@@ -371,7 +371,7 @@ fn answer_head(
     let rest = match answer.key() {
         // As long as another key can be used, so can the provider.
         Some(_) if provider.keys.len() > 1 => provider.keys.rest_of_all(now),
-        _ => track::seconds(retry_after.as_deref())
+        _ => quota::retry_after(retry_after.as_deref(), now)
             .filter(|_| answer.status() >= 400)
             .or(rest)
             .or_else(|| provider.keys.spent_of_all(now)),

@@ -141,13 +141,6 @@ impl Trial {
     }
 }
 
-/// The seconds of a `retry-after`; a date is as good as nothing said.
-pub(super) fn seconds(retry_after: Option<&str>) -> Option<u64> {
-    let after = retry_after?.trim().parse::<f64>().ok().filter(|after| *after >= 0.0)?;
-    // Saturates.
-    Some(after.ceil() as u64)
-}
-
 /// What is stated of an attempt: a line of [`Fact::Outcomes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Line {
@@ -218,12 +211,5 @@ mod tests {
         };
         assert_eq!(Line::parse(&bare.write()), Some(bare));
         assert_eq!(Line::parse(""), None);
-    }
-
-    #[test]
-    fn only_seconds_are_understood() {
-        assert_eq!(seconds(Some(" 1.5 ")), Some(2));
-        assert_eq!(seconds(Some("Fri, 31 Dec 1999 23:59:59 GMT")), None);
-        assert_eq!(seconds(None), None);
     }
 }

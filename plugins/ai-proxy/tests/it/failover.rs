@@ -55,15 +55,17 @@ fn a_target_that_keeps_failing_rests_and_comes_back() {
 
 #[test]
 fn retry_after_is_heeded_at_the_first_refusal() {
-    let config = routes(json!([{"name": "f", "targets": [to("a"), to("b")]}])).to_string();
-    let (route, translate) = (plugin(&config, "route"), plugin(&config, "translate"));
-    let host = chat_host();
-    host.put(Map::Response, "retry-after", "20");
-    exchange(&route, &translate, &host, 429);
-    assert_eq!(routed(&route, &chat_host(), &ask("m", "")), "cb");
-    let later = chat_host();
-    later.now_nanos.set(later.now_nanos.get() + 21 * SECOND);
-    assert_eq!(routed(&route, &later, &ask("m", "")), "ca");
+    // 1,760,000,000 seconds, and 20 more.
+    for after in ["20", "Thu, 09 Oct 2025 08:53:40 GMT"] {
+        let (route, translate) = two(json!([{"name": "f", "targets": [to("a"), to("b")]}]));
+        let host = chat_host();
+        host.put(Map::Response, "retry-after", after);
+        exchange(&route, &translate, &host, 429);
+        assert_eq!(routed(&route, &chat_host(), &ask("m", "")), "cb", "{after}");
+        let later = chat_host();
+        later.now_nanos.set(later.now_nanos.get() + 21 * SECOND);
+        assert_eq!(routed(&route, &later, &ask("m", "")), "ca", "{after}");
+    }
 }
 
 #[test]
