@@ -59,6 +59,9 @@ impl Chain {
             if !matches!(flow, Flow::Continue) {
                 return Step::Stopped(index, flow);
             }
+            if cx.taken {
+                break;
+            }
         }
         Step::Passed
     }

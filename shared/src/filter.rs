@@ -141,6 +141,8 @@ pub struct Cx<'a> {
     pub endpoint: Option<Endpoint>,
     pub(crate) body_wanted: bool,
     pub(crate) answer_rewritten: bool,
+    /// A filter answers the request itself once its body is there.
+    pub(crate) taken: bool,
     pub(crate) held: Held,
     /// The answer at hand is one of our own, which cannot wait.
     pub(crate) local: bool,
@@ -171,6 +173,7 @@ impl<'a> Cx<'a> {
             endpoint,
             body_wanted: false,
             answer_rewritten: false,
+            taken: false,
             held: Held::No,
             local: false,
             withholds: false,
@@ -182,6 +185,13 @@ impl<'a> Cx<'a> {
     /// Asks for the request's body; in [`Filter::request_head`] only.
     pub fn read_body(&mut self) {
         self.body_wanted = true;
+    }
+
+    /// Asks for the request's body, and answers the request itself once it is there: the filters behind are
+    /// not shown it. In [`Filter::request_head`] only.
+    pub fn take_request(&mut self) {
+        self.body_wanted = true;
+        self.taken = true;
     }
 
     /// Keeps the head of a streamed answer back, and what comes of its body, until

@@ -7,6 +7,8 @@
 #   SEED     of the random numbers, not 0, which stands for a random one (default 1)
 #   MAX_LEN  longest input in bytes (default 4096)
 #
+# As many targets run at a time as there are processors.
+#
 # An input that crashed is kept in artifacts/; run it again with
 # `target/*/release/<target> artifacts/<file>`.
 set -eu
@@ -38,47 +40,12 @@ trap 'exit 1' HUP INT TERM
 mkdir -p artifacts
 
 if [ $# -eq 0 ]; then
+    # That of streams takes longest, and is not to be the last one alone.
+    set -- streams
     for file in targets/*.rs; do
-        set -- "$@" "$(basename "$file" .rs)"
+        target=$(basename "$file" .rs)
+        [ "$target" = streams ] || set -- "$@" "$target"
     done
 fi
-
-# One target, by itself on one core.
-run_target() {
-    target=$1
-    mkdir "$corpus/$target"
-    # The golden cases are good seeds; they stay where they are.
-    case $target in
-    requests) golden=../../plugins/ai-proxy/tests/golden/requests ;;
-    answers | streams) golden=../../plugins/ai-proxy/tests/golden/answers ;;
-    *) golden= ;;
-    esac
-    if ! $fixed "$bin/$target" "$corpus/$target" "seeds/$target" $golden -runs="$runs" -seed="$seed" \
-        -max_len="$max_len" -rss_limit_mb=1024 -timeout=10 -verbosity=0 -print_final_stats=1 \
-        -artifact_prefix="artifacts/$target-" >"$corpus/$target.log" 2>&1; then
-        cat "$corpus/$target.log" >&2
-        echo "fuzz: $target failed" >&2
-        return 1
-    fi
-    found=$(find "$corpus/$target" -type f | wc -l)
-    executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$corpus/$target.log")
-    echo "fuzz: $target passed: $executed inputs, $found of them with new coverage"
-}
-
-# Two at a time: every other one here, the rest beside them.
-every_other() {
-    mine=$1
-    shift
-    failed=0
-    for name in "$@"; do
-        [ "$mine" = 1 ] && { run_target "$name" || failed=1; }
-        mine=$((1 - mine))
-    done
-    return "$failed"
-}
-every_other 0 "$@" &
-beside=$!
-here=0
-every_other 1 "$@" || here=1
-wait "$beside" && exit "$here"
-exit 1
+export runs seed max_len bin fixed corpus
+printf '%s\n' "$@" | xargs -n 1 -P "$(nproc)" ./target.sh

@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 use shared::admin::{bearer, reply};
-use shared::filter::{Cx, Flow};
+use shared::filter::Flow;
 use shared::host::Host;
 use shared::request::RequestBody;
 
@@ -17,21 +17,19 @@ use crate::mask::Masks;
 
 const PATH: &str = "/_ai/guard/test";
 
-/// Whether a request is for the endpoint.
-fn is_asked(host: &dyn Host) -> bool {
-    host.path().is_some_and(|path| path.split('?').next() == Some(PATH))
-}
-
 impl GuardFilter {
-    /// The answer of the endpoint; `None` if it is not asked for, or has no key and so is not there.
-    pub(crate) fn tested(&mut self, cx: &Cx<'_>, body: &RequestBody) -> Option<Flow> {
-        if self.policy.test_key.is_empty() || !is_asked(cx.host) {
-            return None;
-        }
+    /// Whether a request is for the endpoint, and there is one.
+    pub(crate) fn is_test(&self, host: &dyn Host) -> bool {
+        !self.policy.test_key.is_empty()
+            && host.path().is_some_and(|path| path.split('?').next() == Some(PATH))
+    }
+
+    /// The answer of the endpoint.
+    pub(crate) fn tested(&mut self, host: &dyn Host, body: &RequestBody) -> Flow {
         let error = |status, message: &str| reply(status, &json!({"error": {"message": message}}));
-        let answer = if !self.policy.test_key.any_matches(&bearer(cx.host)) {
+        let answer = if !self.policy.test_key.any_matches(&bearer(host)) {
             error(401, "send the key of the test endpoint as a bearer token")
-        } else if cx.host.method().as_deref() != Some("POST") {
+        } else if host.method().as_deref() != Some("POST") {
             error(405, "use POST")
         } else {
             match self.test(body.text()) {
@@ -39,7 +37,7 @@ impl GuardFilter {
                 Err(message) => error(400, &message),
             }
         };
-        Some(Flow::Respond(Box::new(answer)))
+        Flow::Respond(Box::new(answer))
     }
 
     fn test(&mut self, text: &str) -> Result<Value, String> {

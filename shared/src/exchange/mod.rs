@@ -179,6 +179,7 @@ impl Exchange {
             body_wanted: self.body_wanted,
             held: std::mem::take(&mut self.held),
             answer_rewritten: self.answer_rewritten,
+            taken: false,
             local: false,
             withholds: false,
             place: 0,
