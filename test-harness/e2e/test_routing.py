@@ -3,6 +3,7 @@ attempt."""
 
 import collections
 import concurrent.futures
+import json
 import re
 
 import httpx
@@ -112,3 +113,6 @@ def test_where_a_request_may_not_go_is_told(with_routes, ask):
     gateway = with_routes([{"name": "eu", "allowed_regions": ["eu"], "targets": TARGETS}])
     answer = gateway.post(ask("any"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "region_not_allowed")
+    line = next(line for line in gateway.stack.log.splitlines() if '"event":"routing"' in line)
+    line = json.JSONDecoder().raw_decode(line[line.index("{"):])[0]
+    assert (line["audit"], line["action"], line["rule"], line["region"]) == (1, "deny", "eu", None)

@@ -385,8 +385,11 @@ def test_a_canary_is_rolled_back_and_the_store_remembers(gateway, ask):
     assert provider(gateway.post(ask("new"))) == "anthropic"
     assert canaries(gateway, "/abort?route=new", "POST")["percent"] == 0
     assert provider(gateway.post(ask("new"))) == "openai"
-    assert audit(gateway)[1:] == [("promoted", 0, "taken over from the store"),
-                                  ("aborted", 0, "by hand")]
+    assert canaries(gateway, "/promote?route=new", "POST")["percent"] == 100
+    assert provider(gateway.post(ask("new"))) == "anthropic"
+    assert canaries(gateway, "/abort?route=new", "POST")["percent"] == 0
+    assert audit(gateway)[1:] == [("promoted", 0, "taken over from the store"), ("aborted", 0, "by hand"),
+                                  ("promoted", 0, "by hand"), ("aborted", 0, "by hand")]
 
 
 def test_copies_go_to_a_target_that_lacks_an_approval_and_are_compared(gateway, ask):

@@ -253,23 +253,29 @@ impl Canary {
 
     /// The line that tells a change to whoever has to answer for it.
     fn audit(&self, account: &Account, reason: &str, before: Option<&Account>) -> String {
-        let mut line = serde_json::json!({
-            "event": "canary",
+        let mut more = serde_json::json!({
+            "rule": self.route,
             "route": self.route,
             "status": account.status,
             "step": account.step,
             "percent": self.percent(account),
             "reason": reason,
         });
-        if let (Some(line), Some(before)) = (line.as_object_mut(), before) {
-            line.insert("tried".into(), serde_json::json!(before.canary));
-            line.insert("others".into(), serde_json::json!(before.stable));
+        if let (Some(more), Some(before)) = (more.as_object_mut(), before) {
+            more.insert("tried".into(), serde_json::json!(before.canary));
+            more.insert("others".into(), serde_json::json!(before.stable));
         }
-        if let (Some(line), Some((by, evidence))) = (line.as_object_mut(), &self.approval) {
-            line.insert("approved_by".into(), by.as_str().into());
-            line.insert("evidence".into(), evidence.as_str().into());
+        if let (Some(more), Some((by, evidence))) = (more.as_object_mut(), &self.approval) {
+            more.insert("approved_by".into(), by.as_str().into());
+            more.insert("evidence".into(), evidence.as_str().into());
         }
-        line.to_string()
+        let action = match account.status {
+            Status::Running => "run",
+            Status::Paused => "pause",
+            Status::Promoted => "promote",
+            Status::Aborted => "abort",
+        };
+        shared::audit::line(account.since, "canary", action, None, more)
     }
 
     /// The share that is sent to the target.

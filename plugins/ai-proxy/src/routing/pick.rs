@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
+use shared::audit;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::host::Host;
@@ -60,6 +61,9 @@ impl Routing {
             left = instead(route, &mut aside, &why);
         }
         if left.is_empty() {
+            if why.region {
+                tell_regions(route, None, ask);
+            }
             return Err(why.error());
         }
         if route.strategy == Strategy::Auto {
@@ -89,6 +93,10 @@ impl Routing {
             (!failures.is_empty()).then_some((candidate.index, failures))
         });
         let spare = spare.collect();
+        if why.region {
+            let first = targets.first().and_then(|target| route.targets.get(*target));
+            tell_regions(route, first, ask);
+        }
         if let Some(reason) = &mut reason {
             end_reason(reason, route, &targets, &left);
         }
@@ -258,6 +266,19 @@ struct Found {
     /// Who gets copies.
     shadows: Vec<usize>,
     why: Lack,
+}
+
+/// Writes down that regions have decided where a request goes, or that it goes nowhere.
+fn tell_regions(route: &Route, first: Option<&RouteTarget>, ask: &mut Ask<'_, '_>) {
+    let consumer = ask.fact(Fact::Consumer);
+    let more = serde_json::json!({
+        "rule": route.name,
+        "target": first.map(RouteTarget::label),
+        "region": first.and_then(|target| target.region.as_deref()),
+    });
+    let action = if first.is_some() { "region" } else { "deny" };
+    let consumer = Some(&*consumer).filter(|consumer| !consumer.is_empty());
+    log::warn!("{}", audit::line(ask.now, "routing", action, consumer, more));
 }
 
 /// Who is there in place of targets that all cannot be asked: for prompts that are too long for them,
