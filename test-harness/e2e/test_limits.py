@@ -397,12 +397,13 @@ def test_a_rate_limit_service_with_refunds_holds_under_concurrency_and_nothing_s
 def test_limitador_is_asked_before_and_charged_afterwards(envoys, services):
     stack, service = At(envoys[0], envoys[2]["limitador"]), services["limitador"]
     statuses = []
-    while len(statuses) < 20 and 429 not in statuses:
+    while len(statuses) < 30 and 429 not in statuses:
         statuses.append(ask(stack, "few", "lim", {"tokens": 90}, max_completion_tokens=90)[0])
         assert until(20, lambda: service.counted("few", "lim") >= min(90 * statuses.count(200), 990))
         assert until(20, lambda: metric(stack, "ai_limit_settlements_waiting") == 0)
-    # 11 of 90 and part of the 12th; one token each that was left when another asked.
-    assert statuses[-1] == 429 and 12 <= statuses.count(200) <= 14, statuses
+    # 11 of 90 and part of the 12th. Each that asks while that one is being charged takes one token of the
+    # ten that were left.
+    assert statuses[-1] == 429 and 12 <= statuses.count(200) <= 21, statuses
     assert 999 <= service.counted("few", "lim") <= 1000
     assert [ask(stack, "requests", "lim", {"tokens": 1})[0] for _ in range(5)] == [200] * 3 + [429] * 2
 
