@@ -436,8 +436,9 @@ def test_what_was_used_and_foretold_outlives_redis_and_the_proxy(two, redis):
         answer = httpx.post(gateway.base_url + "/chat/completions", json=body, headers=headers, timeout=60,
                             verify=TLS)
         assert answer.status_code == 200, answer.text
-        told = dict(part.split("=") for part in answer.headers["x-ai-forecast"].split(";")[1:])
-        return float(told["mean"])
+        # It says nothing while Webdis has no connection to Redis yet.
+        told = dict(part.split("=") for part in answer.headers.get("x-ai-forecast", "").split(";")[1:])
+        return float(told.get("mean", "nan"))
 
     def hour():
         return int(redis.command("GET", key).split(",")[0])
@@ -452,9 +453,10 @@ def test_what_was_used_and_foretold_outlives_redis_and_the_proxy(two, redis):
     redis.start_redis()
     redis.wait()
     gateway.stack.start_gateway()
-    assert state(gateway, "foretold", "kept")["used"] == used
+    assert until(20, lambda: state(gateway, "foretold", "kept")["used"] == used)
     # The first answer foretells it; of a month that ends in less than an hour little is left.
-    assert means[0] > 0 and abs(mean() - means[0]) <= 0.1 * means[0] + used
+    assert means[0] > 0
+    assert until(20, lambda: abs(mean() - means[0]) <= 0.1 * means[0] + used)
 
 
 @pytest.mark.parametrize("name", ["berlin", "own"])
