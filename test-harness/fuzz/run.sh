@@ -48,4 +48,4 @@ if [ $# -eq 0 ]; then
     done
 fi
 export runs seed max_len bin fixed corpus
-printf '%s\n' "$@" | xargs -n 1 -P "$(nproc)" ./target.sh
+printf '%s\n' "$@" | xargs -n 1 -P "$(getconf _NPROCESSORS_ONLN)" ./target.sh

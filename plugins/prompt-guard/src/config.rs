@@ -441,8 +441,9 @@ pub struct Moderation {
 fn https() -> String {
     "https".into()
 }
+/// With what is judged once more it fits one call.
 fn piece() -> usize {
-    2_000
+    1_500
 }
 
 fn answer_calls() -> usize {

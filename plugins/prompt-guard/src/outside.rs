@@ -169,6 +169,9 @@ impl GuardFilter {
 
     /// Has the service judge what has come of a stream, if it is enough, or all there is.
     pub(crate) fn judge_more(&mut self, cx: &mut Cx<'_>, out: &Out<'_>, over: bool) {
+        if self.judging.is_none() {
+            return;
+        }
         let policy = Rc::clone(&self.policy);
         let (Some(judging), Some(service)) = (&mut self.judging, &policy.moderation) else {
             return;

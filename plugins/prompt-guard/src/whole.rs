@@ -65,7 +65,8 @@ impl GuardFilter {
     ) -> Option<Vec<u8>> {
         let readable = std::str::from_utf8(body).ok().filter(|_| self.form != Form::Unreadable);
         let Some(text) = readable else {
-            if !self.watches() || self.policy.uninspected == Uninspected::Allow {
+            let looks = self.watches() || self.judging.is_some();
+            if !looks || self.policy.uninspected == Uninspected::Allow {
                 return None;
             }
             let message = "the provider's answer is in a form that cannot be inspected";

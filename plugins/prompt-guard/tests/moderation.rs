@@ -8,7 +8,7 @@ use prompt_guard::configure;
 use serde_json::{Value, json};
 use shared::exchange::{Action, Exchange};
 use shared::host::script::ScriptHost;
-use shared::host::{Body, Call, Capability};
+use shared::host::{Body, Call, Capability, Map};
 use shared::testing::{called, chat_host, exchange_of, head, plugin, refused, send, sent};
 
 const KEYS: [&str; 3] = ["region", "access_key_id", "secret_access_key"];
@@ -346,6 +346,41 @@ fn a_stream_that_the_service_is_against_ends_where_it_was_judged_last() {
         assert!(out.contains("content_filter") && out.ends_with("data: [DONE]\n\n"), "{out}");
         assert!(!out.contains("hateful") && !out.contains("more"), "{out}");
         assert_eq!(fact(&host, "guard"), "block_answer");
+    }
+}
+
+#[test]
+fn what_takes_several_calls_goes_out_once_all_of_them_let_it_pass() {
+    for (verdicts, passes) in [([PASSES, PASSES], true), ([PASSES, AGAINST], false)] {
+        for order in [[2, 3], [3, 2]] {
+            let config = json!({"answer_piece": 25, "max_characters": 20});
+            let (mut exchange, host) = asked_of_answer(config);
+            head(&mut exchange, &host, 200, "text/event-stream");
+            let text = chunk("the first half, the second half");
+            assert_eq!(piece(&mut exchange, &host, &text, false).0, "");
+            assert_eq!(host.calls.borrow().len(), 3);
+            judged(&mut exchange, &host, order[0], verdicts[0]);
+            // One of two is not all.
+            assert_eq!(piece(&mut exchange, &host, ": ping\n\n", false).0, "");
+            judged(&mut exchange, &host, order[1], verdicts[1]);
+            let (out, _) = piece(&mut exchange, &host, STOP, true);
+            assert_eq!(out.contains("first half"), passes, "{out}");
+            assert_eq!(out.contains("content_filter"), !passes, "{out}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_is_not_let_out_unjudged() {
+    for (name, encoding) in [("gzip", "gzip"), ("not UTF-8", "identity")] {
+        let (mut exchange, host) = asked_of_answer(json!({}));
+        host.put(Map::Response, "content-encoding", encoding);
+        head(&mut exchange, &host, 200, "application/json");
+        let bytes = b"\x1f\x8b\xff";
+        host.put_body(Body::Response, bytes);
+        exchange.response_body(&host, bytes.len(), true);
+        let out = host.body_text(Body::Response);
+        assert!(out.contains("cannot be inspected"), "{name}: {out}");
     }
 }
 

@@ -5,9 +5,9 @@
 //! told to wait.
 
 use super::answer::{HostHeaders, replace_response};
-use super::response::{Output, Response, outward};
-use super::{Action, Exchange, State, read_reply};
-use crate::filter::{CallReply, Headers, Reply, Verdict};
+use super::response::{Output, Response};
+use super::{Action, Exchange, read_reply};
+use crate::filter::{CallReply, Headers, Verdict};
 use crate::host::{CallId, Host};
 
 /// What of an answer is kept back.
@@ -39,12 +39,15 @@ impl Withheld {
         !self.asked.is_empty()
     }
 
-    /// A call was answered, and let pass what it was about.
+    /// A call was answered, and let pass what it was about. That goes out once all calls about it, and about
+    /// what comes before, have been answered so.
     fn pass(&mut self, index: usize) {
         if let Some(asked) = self.asked.get_mut(index) {
             asked.passed = true;
         }
-        let passed = self.asked.iter().take_while(|asked| asked.passed).count();
+        let open = self.asked.iter().find(|asked| !asked.passed).map(|asked| asked.about);
+        let done = |asked: &&Asked| open.is_none_or(|open| asked.about < open);
+        let passed = self.asked.iter().take_while(done).count();
         for asked in self.asked.drain(..passed) {
             self.cleared = asked.about.max(self.cleared);
         }
@@ -208,19 +211,8 @@ impl Exchange {
         }
         withheld.unsent = bytes;
         if let Verdict::Replace(reply) = verdict {
-            self.replace_whole(host, filter, *reply);
-        }
-    }
-
-    /// Answers the client with this instead; the filters before index `filter` see it.
-    fn replace_whole(&mut self, host: &dyn Host, filter: usize, reply: Reply) {
-        self.withheld = None;
-        let limit = self.settings.limits.response;
-        let reply = self.with_cx(host, |chain, cx| outward(filter, chain, cx, reply, limit));
-        self.state = State::Answered;
-        self.answered = reply.body.len();
-        if let Err(error) = host.respond(reply.status, &reply.headers, &reply.body) {
-            log::error!("the answer could not be sent: {error}");
+            self.withheld = None;
+            self.respond(host, filter, *reply);
         }
     }
 }

@@ -253,7 +253,7 @@ impl Exchange {
     }
 
     /// Answers the client; the filters before index `filter` see it.
-    fn respond(&mut self, host: &dyn Host, filter: usize, reply: Reply) -> Action {
+    pub(super) fn respond(&mut self, host: &dyn Host, filter: usize, reply: Reply) -> Action {
         self.request = None;
         self.waiting = None;
         let limit = self.settings.limits.response;

@@ -255,7 +255,6 @@ impl Canary {
     fn audit(&self, account: &Account, reason: &str, before: Option<&Account>) -> String {
         let mut more = serde_json::json!({
             "rule": self.route,
-            "route": self.route,
             "status": account.status,
             "step": account.step,
             "percent": self.percent(account),
