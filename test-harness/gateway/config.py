@@ -1,5 +1,7 @@
 """Turns a shipped example into one that runs here: other ports, or a real provider."""
 
+import functools
+import itertools
 import json
 import os
 import random
@@ -22,29 +24,28 @@ SECOND, SECOND_ADMIN, TLS, COLLECTOR, MODULES, WEBDIS = 10001, 9911, 9443, 4318,
 PORTS = (LISTENER, ADMIN, *PROVIDERS.values(), SECOND, SECOND_ADMIN, TLS, COLLECTOR, MODULES, WEBDIS)
 
 
-def free_ports(count):
-    """Ports that nobody listens on now. They stay reserved until all are known, so they differ.
+@functools.cache
+def candidates():
+    """The ports of this process, in an order of its own, over and over.
 
     They are below those that the system gives to connections, and each process of pytest-xdist has a
-    range of its own, so that nobody takes one between here and the server's start."""
+    range of its own, so that nobody else takes one between here and the server's start."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
-    candidates = random.sample(range(10_000 + worker * 5_000, 15_000 + worker * 5_000), 5_000)
-    sockets, ports = [], []
-    try:
-        for port in candidates:
-            if len(ports) == count:
-                break
-            each = socket.socket()
-            sockets.append(each)
+    return itertools.cycle(random.sample(range(10_000 + worker * 5_000, 15_000 + worker * 5_000), 5_000))
+
+
+def free_ports(count):
+    """Ports that nobody listens on now and that this process has not given away lately: who asks for
+    ports here may start its servers long after the next one has asked."""
+    ports = []
+    while len(ports) < count:
+        with socket.socket() as each:
             try:
-                each.bind(("127.0.0.1", port))
-                ports.append(port)
+                each.bind(("127.0.0.1", next(candidates())))
             except OSError:
                 continue
-        return ports
-    finally:
-        for each in sockets:
-            each.close()
+            ports.append(each.getsockname()[1])
+    return ports
 
 
 def with_ports(example, ports):
