@@ -1,5 +1,5 @@
 """A gateway that has served the thousand requests of `mix.py` twice, with all that looks at it: a real
-Prometheus and an OTLP receiver.
+Prometheus and a real OpenTelemetry collector.
 """
 
 import json
@@ -11,6 +11,7 @@ import yaml
 
 import mix
 import otlp
+from collector import Collector
 from conftest import Gateway
 from gateway.config import wasm_configs
 from gateway.stack import KEYS, Stack
@@ -56,8 +57,10 @@ def configured(text, port, access_log):
 class Observed:
     """A gateway that has served the thousand requests twice."""
 
-    def __init__(self, gateway, prometheus, receiver, access_log):
-        self.gateway, self.prometheus, self.receiver = gateway, prometheus, receiver
+    def __init__(self, gateway, prometheus, receiver, collected, access_log):
+        self.gateway, self.prometheus = gateway, prometheus
+        # What the gateway exported, and what came out of the collector.
+        self.receiver, self.collected = receiver, collected
         self.access_log = access_log
         self.truth, self.counters, self.histograms = {}, {}, {}
         # A model's name becomes a label once an answer has confirmed it.
@@ -144,14 +147,15 @@ def observed(tmp_path_factory):
     """Starts everything, and sends the requests."""
     directory = tmp_path_factory.mktemp("observed")
     access_log = directory / "access.log"
-    receiver = otlp.Receiver()
-    # A collector that is overloaded is asked again; what one refuses for good is lost, and counted.
-    receiver.refuse["/v1/metrics"] = [503]
-    receiver.refuse["/v1/traces"] = [503, 400]
-    edit = lambda text: configured(text, receiver.port, access_log)
-    with Stack("bundle.yaml", directory=directory, edit=edit) as stack:
-        with Prometheus(directory, stack.admin_url) as prometheus:
-            yield Observed(Gateway(stack), prometheus, receiver, access_log)
-        log = stack.log
-    receiver.close()
+    with Collector(directory) as collector:
+        receiver = otlp.Receiver(collector.url)
+        # A collector that is overloaded is asked again; what one refuses for good is lost, and counted.
+        receiver.refuse["/v1/metrics"] = [503]
+        receiver.refuse["/v1/traces"] = [503, 400]
+        edit = lambda text: configured(text, receiver.port, access_log)
+        with Stack("bundle.yaml", directory=directory, edit=edit) as stack:
+            with Prometheus(directory, stack.admin_url) as prometheus:
+                yield Observed(Gateway(stack), prometheus, receiver, collector.received, access_log)
+            log = stack.log
+        receiver.close()
     assert "panicked" not in log and "kangaroo" not in log

@@ -1,13 +1,16 @@
-"""An OTLP/HTTP receiver: takes metrics and spans as JSON, by the protocol's own definition.
+"""An OTLP/HTTP receiver: takes metrics and spans, by the protocol's own definition.
 
-Every body is parsed with OpenTelemetry's published protobuf messages, which refuse unknown fields and
-wrong types, as a collector does.
+Every body is parsed with OpenTelemetry's published protobuf messages; in JSON they refuse unknown fields
+and wrong types.
 """
 
 import base64
 import collections
+import gzip
 import json
 import threading
+import urllib.error
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from google.protobuf import json_format
@@ -39,9 +42,11 @@ def attributes(message):
 
 
 class Receiver:
-    """Listens on a free port. `refuse` has statuses that the next exports of a kind get."""
+    """Listens on a free port. `refuse` has statuses that the next exports of a kind get. What is taken goes
+    on to `collector`, byte for byte, if there is one, and its answer is the answer."""
 
-    def __init__(self):
+    def __init__(self, collector=None):
+        self.collector = collector
         self.metrics, self.spans, self.problems = {}, [], []
         self.refuse = collections.defaultdict(list)
         self.lock = threading.Lock()
@@ -55,12 +60,17 @@ class Receiver:
             def do_POST(self):  # pylint: disable=invalid-name
                 """Takes it, or answers what the test wants."""
                 body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers["content-encoding"] == "gzip":
+                    body = gzip.decompress(body)
                 status = receiver.take(self.path, self.headers["content-type"], body)
+                answer = b"{}" if self.headers["content-type"] == "application/json" else b""
+                if status == 200 and receiver.collector:
+                    status, answer = receiver.forward(self.path, self.headers, body)
                 self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", "2")
+                self.send_header("content-type", self.headers["content-type"])
+                self.send_header("content-length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(b"{}")
+                self.wfile.write(answer)
 
             def log_message(self, *_):
                 """Silent."""
@@ -75,17 +85,30 @@ class Receiver:
             if self.refuse[path]:
                 return self.refuse[path].pop(0)
             try:
-                assert content_type == "application/json", content_type
-                tree = binary_ids(json.loads(body))
-                if path == "/v1/metrics":
-                    self.take_metrics(json_format.ParseDict(tree, ExportMetricsServiceRequest()))
+                message, keep = {
+                    "/v1/metrics": (ExportMetricsServiceRequest(), self.take_metrics),
+                    "/v1/traces": (ExportTraceServiceRequest(), self.take_spans)}[path]
+                if content_type == "application/x-protobuf":
+                    message.ParseFromString(body)
                 else:
-                    assert path == "/v1/traces", path
-                    self.take_spans(json_format.ParseDict(tree, ExportTraceServiceRequest()))
+                    assert content_type == "application/json", content_type
+                    json_format.ParseDict(binary_ids(json.loads(body)), message)
+                keep(message)
             except Exception as error:  # pylint: disable=broad-except
                 self.problems.append(f"{path}: {error!r}: {body[:300]!r}")
                 return 400
         return 200
+
+    def forward(self, path, headers, body):
+        """Gives an export to the collector; what it answers."""
+        request = urllib.request.Request(self.collector + path, body,
+                                         {"content-type": headers["content-type"]})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            self.problems.append(f"{path}: the collector answered {error.code}: {body[:300]!r}")
+            return error.code, error.read()
 
     def take_metrics(self, request):
         """Of each instance the latest export counts: they are cumulative."""

@@ -45,6 +45,32 @@ def test_the_collector_gets_the_same_figures(observed):
     assert sum(point.count for _, _, point in points) > 600
 
 
+def test_a_real_collector_takes_all_of_it_and_hands_the_same_figures_on(observed):
+    sent, out = observed.receiver, observed.collected
+    names = ("ai.requests", "ai.tokens", "ai.cost", "gen_ai.server.request.duration")
+
+    def figure(point):
+        if hasattr(point, "as_int"):
+            return point.as_int
+        return point.count, point.sum, list(point.bucket_counts), list(point.explicit_bounds)
+
+    def figures(receiver):
+        return [sorted((sorted(labels.items()), figure(point))
+                       for _, labels, point in receiver.points(name)) for name in names]
+
+    def same():
+        spans = [{span.span_id: str(span) for span in list(each.spans)} for each in (sent, out)]
+        return figures(sent) == figures(out) and spans[0] == spans[1]
+
+    deadline = time.monotonic() + 30
+    while not same() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert sent.problems == [] and out.problems == []
+    assert all(figures(out)) and figures(out) == figures(sent)
+    assert set(out.metrics) == set(sent.metrics)
+    assert len(out.spans) > 1000 and same()
+
+
 def test_each_request_has_one_span(observed):
     deadline = time.monotonic() + 20
     known = observed.receiver

@@ -216,9 +216,9 @@ fn otlp_has_the_same_figures() {
     let input = points.iter().find(|point| {
         attribute(&point["attributes"], "gen_ai.token.type")["stringValue"] == "input"
     });
-    assert_eq!(input.unwrap()["asInt"], "1000");
+    assert_eq!(input.unwrap()["asInt"], 1000);
     let duration = &metric("gen_ai.client.operation.duration")["histogram"]["dataPoints"][0];
-    assert_eq!((&duration["count"], &duration["sum"]), (&json!("1"), &json!(0.05)));
+    assert_eq!((&duration["count"], &duration["sum"]), (&json!(1), &json!(0.05)));
     let bounds = duration["explicitBounds"].as_array().unwrap().len();
     assert_eq!(duration["bucketCounts"].as_array().unwrap().len(), bounds + 1);
 

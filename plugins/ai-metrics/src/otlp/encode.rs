@@ -1,6 +1,10 @@
 //! Metrics and spans as OTLP's JSON,
 //! <https://github.com/open-telemetry/opentelemetry-proto/tree/main/opentelemetry/proto>: 64-bit numbers
 //! are strings, ids are hexadecimal.
+//!
+//! What is counted is a plain number all the same. Whoever follows the protocol reads either; what is built on
+//! Rust's `opentelemetry-proto` reads only these, and drops the others without a word
+//! (<https://github.com/open-telemetry/opentelemetry-rust/issues/2487>).
 
 use shared::host::{Host, MetricKind};
 use shared::write::JsonWriter;
@@ -190,7 +194,7 @@ fn point(
     match total {
         Total::Number(number) => {
             out.key("asInt");
-            out.text(&number.to_string());
+            out.value(number);
         }
         Total::Histogram(histogram) => buckets(out, metric, histogram),
     }
@@ -202,13 +206,14 @@ fn buckets(out: &mut JsonWriter, metric: &Definition, histogram: &Histogram) {
     // Sums and bounds are far below what a float holds exactly.
     #[allow(clippy::cast_precision_loss)]
     let scaled = |value: u64| value as f64 / by;
-    long(out, "count", histogram.count);
+    out.key("count");
+    out.value(histogram.count);
     out.key("sum");
     out.value(scaled(histogram.sum));
     out.key("bucketCounts");
     out.open('[');
     for count in &histogram.buckets {
-        out.text(&count.to_string());
+        out.value(*count);
     }
     out.close(']');
     out.key("explicitBounds");
