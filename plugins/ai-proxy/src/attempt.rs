@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use serde_json::Value;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts;
 use shared::host::{Capability, Host, HostError, Map};
@@ -18,7 +17,7 @@ use crate::provider::{Cloud, Provider};
 use crate::renamed;
 use crate::translate::client::Client;
 use crate::translate::ir::Unsupported;
-use crate::translate::provider::{Options, write};
+use crate::translate::provider::{Options, betas, write};
 use crate::wire::{Wanted, Wire};
 
 /// The nginx variable that says which provider the request goes to: its `cluster`, else its name. A
@@ -127,9 +126,12 @@ impl Attempt {
             quirks: provider.quirks,
             cloud: provider.cloud,
         };
+        let (taken, unknown) =
+            betas::sort(attempt.wire.protocol, provider.cloud, model, asked.versions.both().1);
         match (asked.operation, attempt.wire.service) {
             (Operation::Chat(client), _) if !attempt.wire.same => {
                 let mut request = client.read(text)?;
+                request.betas = taken;
                 // Gemini's clients say it in the path.
                 request.stream |= asked.stream;
                 let body = write(attempt.wire.protocol, &mut request, &options)
@@ -152,7 +154,8 @@ impl Attempt {
             }
             _ => {
                 attempt.usage_added = circumstances.rewrites && lacks_usage(provider, asked);
-                let edits = edits(provider, changes, model, asked, attempt.usage_added, text);
+                let edits =
+                    edits(provider, changes, model, asked, &taken, attempt.usage_added, text);
                 if !edits.is_empty() {
                     attempt.body = NewBody::Edits(edits);
                 }
@@ -165,6 +168,8 @@ impl Attempt {
                 format!("{field}: provider `{}` has nothing for it; leave it out", provider.name);
             return Err(ApiError::new(ErrorKind::InvalidRequest, message).param(field));
         }
+        // Agents send the same to all; no request is refused for these.
+        attempt.dropped.extend(unknown.iter().map(|name| ["anthropic-beta.", name].concat()));
         Ok(attempt)
     }
 
@@ -238,6 +243,7 @@ fn edits(
     changes: Option<&Overrides>,
     model: &str,
     asked: &Asked,
+    betas: &[&str],
     add_usage: bool,
     text: &str,
 ) -> Vec<Edit> {
@@ -255,7 +261,7 @@ fn edits(
         overrides.set.insert("stream_options".into(), options);
     }
     if chat && provider.protocol == Protocol::Anthropic && provider.cloud != Cloud::Own {
-        overrides = cloud_overrides(provider.cloud, &asked.versions).and(&overrides);
+        overrides = cloud_overrides(provider.cloud, betas).and(&overrides);
     }
     let mut edits = match &asked.model_at {
         Some(ModelAt::Form(range)) if asked.model != model => {
@@ -279,7 +285,7 @@ fn edits(
 /// do, on Amazon's, the names of its API's features; Google's takes them in the header.
 /// <https://docs.anthropic.com/en/api/claude-on-vertex-ai>,
 /// <https://docs.anthropic.com/en/api/claude-on-amazon-bedrock>
-fn cloud_overrides(cloud: Cloud, versions: &Versions) -> Overrides {
+fn cloud_overrides(cloud: Cloud, betas: &[&str]) -> Overrides {
     let mut overrides = Overrides::default();
     if let Some(version) = cloud.anthropic_version() {
         overrides.default.insert("anthropic_version".into(), version.into());
@@ -287,10 +293,8 @@ fn cloud_overrides(cloud: Cloud, versions: &Versions) -> Overrides {
     }
     if cloud == Cloud::Bedrock {
         overrides.remove.push("stream".into());
-        let names = versions.both().1.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let names: Vec<Value> = names.map(Value::from).collect();
-        if !names.is_empty() {
-            overrides.default.insert("anthropic_beta".into(), names.into());
+        if !betas.is_empty() {
+            overrides.default.insert("anthropic_beta".into(), betas.into());
         }
     }
     overrides

@@ -35,8 +35,14 @@ view! {
         thinking: Thinking<'a>,
         /// The form of the answer, and how much effort is made for it.
         output_config: OutputConfig<'a>,
+        /// The older place of the answer's form.
+        output_format: OutputFormat<'a>,
         /// Who asks.
         metadata: Metadata<'a>,
+        /// `auto` or `standard_only`.
+        service_tier: JsonStr<'a>,
+        /// Where Anthropic runs its own tools, and keeps what they made.
+        container: &'a RawValue,
     }
 }
 
@@ -87,6 +93,8 @@ view! {
         kind = "type": JsonStr<'a>,
         /// Of `enabled`: most tokens to think with.
         budget_tokens: u64,
+        /// Whether the client wants to read it: `summarized` or `omitted`.
+        display: JsonStr<'a>,
     }
 }
 

@@ -43,6 +43,8 @@ view! {
         generation_config = "generationConfig" | "generation_config": GenerationConfig<'a>,
         /// The name of a part of the prompt that Google keeps.
         cached_content = "cachedContent" | "cached_content": &'a RawValue,
+        /// Stands in the path as well.
+        model: &'a RawValue,
     }
 }
 
@@ -83,6 +85,8 @@ view! {
         mime_type = "mimeType" | "mime_type": JsonStr<'a>,
         /// In Base64, of either alphabet.
         data: JsonStr<'a>,
+        /// What it is called.
+        display_name = "displayName" | "display_name": JsonStr<'a>,
     }
 }
 
@@ -93,6 +97,8 @@ view! {
         mime_type = "mimeType" | "mime_type": JsonStr<'a>,
         /// Where.
         file_uri = "fileUri" | "file_uri": JsonStr<'a>,
+        /// What it is called.
+        display_name = "displayName" | "display_name": JsonStr<'a>,
     }
 }
 
@@ -219,7 +225,8 @@ view! {
         /// What the answer must fit, as an OpenAPI schema.
         response_schema = "responseSchema" | "response_schema": &'a RawValue,
         /// What the answer must fit, as a JSON Schema.
-        response_json_schema = "responseJsonSchema" | "response_json_schema": &'a RawValue,
+        response_json_schema =
+            "responseJsonSchema" | "response_json_schema" | "_responseJsonSchema": &'a RawValue,
         /// `TEXT`, `IMAGE` or `AUDIO`.
         response_modalities = "responseModalities" | "response_modalities": Vec<JsonStr<'a>>,
         /// How much to think.

@@ -67,7 +67,11 @@ view! {
         /// The successor of `user`.
         safety_identifier: JsonStr<'a>,
         /// `auto`, `default`, `flex`, `priority`.
-        service_tier: JsonStr<'a>,
+        service_tier: &'a RawValue,
+        /// How long the prompt cache keeps the prompt.
+        prompt_cache_retention: &'a RawValue,
+        /// Where the prompt cache is to be cut.
+        prompt_cache_options: &'a RawValue,
     }
 }
 
@@ -100,6 +104,8 @@ view! {
         reasoning_content = "reasoning_content" | "reasoning": JsonStr<'a>,
         /// The same with signatures, as the gateway itself hands it out.
         thinking_blocks: Vec<ThinkingBlock<'a>>,
+        /// What the assistant said aloud, kept by OpenAI.
+        audio: &'a RawValue,
         /// The predecessor of `tool_calls`.
         function_call: Function<'a>,
         /// A mark for the provider's prompt cache.
@@ -210,10 +216,22 @@ view! {
 view! {
     /// The object form of `tool_choice`.
     pub struct NamedChoice<'a> {
-        /// `function`.
+        /// `function` or `allowed_tools`.
         kind = "type": JsonStr<'a>,
         /// Which.
         function: Function<'a>,
+        /// Which of the tools may be called.
+        allowed_tools: AllowedTools<'a>,
+    }
+}
+
+view! {
+    /// Some of the tools.
+    pub struct AllowedTools<'a> {
+        /// `auto` or `required`.
+        mode: JsonStr<'a>,
+        /// Those that may be called.
+        tools: Vec<Tool<'a>>,
     }
 }
 

@@ -7,7 +7,7 @@
 use serde_json::value::RawValue;
 
 use super::Content;
-use super::openai_chat::{InputAudio, Logprob};
+use super::openai_chat::{InputAudio, Logprob, StreamOptions};
 use crate::json::JsonStr;
 use crate::view::view;
 
@@ -52,6 +52,14 @@ view! {
         safety_identifier: JsonStr<'a>,
         /// What likens requests, for the prompt cache.
         prompt_cache_key: JsonStr<'a>,
+        /// `auto`, `default`, `flex`, `priority`.
+        service_tier: &'a RawValue,
+        /// How long the prompt cache keeps the prompt.
+        prompt_cache_retention: &'a RawValue,
+        /// Where the prompt cache is to be cut.
+        prompt_cache_options: &'a RawValue,
+        /// What a stream carries besides.
+        stream_options: StreamOptions<'a>,
         /// Whether OpenAI is to keep the answer.
         store: bool,
         /// The client's notes.
@@ -133,6 +141,8 @@ view! {
         input: &'a RawValue,
         /// Of the output of a call: a string or a list of [`Part`]s.
         output: &'a RawValue,
+        /// How far it has come: `completed` ...
+        status: &'a RawValue,
     }
 }
 
@@ -148,6 +158,8 @@ view! {
         refusal: JsonStr<'a>,
         /// Of `input_image`: `https://...` or `data:image/png;base64,...`.
         image_url: JsonStr<'a>,
+        /// Of `input_image`: `low`, `high`, `auto` or `original`; of `input_file` too.
+        detail: JsonStr<'a>,
         /// Of `input_file`: `data:application/pdf;base64,...`.
         file_data: JsonStr<'a>,
         /// Of `input_file`.

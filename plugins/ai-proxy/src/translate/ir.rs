@@ -62,6 +62,10 @@ pub struct Request<'a> {
     pub store: Option<bool>,
     /// The client's notes on the request, an object of strings.
     pub metadata: Option<&'a RawValue>,
+    /// Names of Anthropic's features that go into the body, see [`betas`](super::provider::betas).
+    pub betas: Vec<&'a str>,
+    /// Members that both of OpenAI's protocols have and no other, as written.
+    pub openai: Vec<(&'static str, &'a RawValue)>,
     /// Members of the request that the answer is to repeat (Responses), as they stand in an object.
     pub echo: String,
     /// Fields of the client's, under its names, that have no place here.
@@ -103,6 +107,12 @@ pub enum Field {
     User,
     /// [`Part::cache_control`], or that of a tool.
     CacheControl,
+    /// [`Part::detail`].
+    Detail,
+    /// [`Thinking::show`].
+    ShowThinking,
+    /// The description of [`Format::Schema`].
+    FormatDescription,
     /// [`Tool::strict`].
     Strict,
     /// That the function of a [`Body::ToolResult`] failed.
@@ -207,11 +217,13 @@ pub struct Part<'a> {
     pub body: Body<'a>,
     /// Anthropic's `cache_control`, as written.
     pub cache_control: Option<&'a RawValue>,
+    /// How closely to look at a picture: `auto`, `low`, `high`.
+    pub detail: Option<JsonStr<'a>>,
 }
 
 impl<'a> From<Body<'a>> for Part<'a> {
     fn from(body: Body<'a>) -> Part<'a> {
-        Part { body, cache_control: None }
+        Part { body, cache_control: None, detail: None }
     }
 }
 

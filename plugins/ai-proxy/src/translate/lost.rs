@@ -6,7 +6,7 @@ use shared::usage::Usage;
 use shared::view::Unknown;
 
 use super::client::{Client, Send, StreamWriter};
-use super::ir::{Body, Delta, Field, Part, Request, Response, Source};
+use super::ir::{Body, Delta, Field, Format, Part, Request, Response, Source};
 use super::provider::{Options, bedrock};
 use super::signature::{self, Origin};
 use crate::config::Protocol;
@@ -81,9 +81,16 @@ const THOUGHTS: u16 = 256;
 const CACHE_KEY: u16 = 512;
 const STORE: u16 = 1024;
 const METADATA: u16 = 2048;
+/// How closely pictures are to be looked at.
+const DETAIL: u16 = 4096;
+/// That thoughts are shown, and that they are not.
+const SHOWN: u16 = 8192;
+const HIDDEN: u16 = 16384;
+/// What the form of the answer is for.
+const DESCRIPTION: u16 = 32768;
 
 /// The field of each of these.
-const FIELDS: [(u16, Field); 8] = [
+const FIELDS: [(u16, Field); 11] = [
     (MARKS | TOOL_MARKS | INNER_MARKS, Field::CacheControl),
     (STRICT | SOME_STRICT, Field::Strict),
     (FAILURES, Field::ToolFailure),
@@ -92,6 +99,9 @@ const FIELDS: [(u16, Field); 8] = [
     (CACHE_KEY, Field::CacheKey),
     (STORE, Field::Store),
     (METADATA, Field::Metadata),
+    (DETAIL, Field::Detail),
+    (SHOWN | HIDDEN, Field::ShowThinking),
+    (DESCRIPTION, Field::FormatDescription),
 ];
 
 /// What a provider has a place for, and whose thoughts it takes.
@@ -100,20 +110,28 @@ fn kept(protocol: Protocol, options: &Options<'_>) -> (u16, Option<Origin>) {
     let filed = CACHE_KEY | STORE | METADATA;
     match protocol {
         // Where a server has none of the last three the writer says so.
-        Protocol::Openai => (plain | filed, None),
-        Protocol::OpenaiResponses => (STRICT | SOME_STRICT | TITLES | filed, Some(Origin::OpenAi)),
+        Protocol::Openai => {
+            // OpenAI itself, by what only it demands, shows none here; other servers show all.
+            let shown = if options.quirks.max_completion_tokens { HIDDEN } else { SHOWN };
+            (plain | filed | DETAIL | DESCRIPTION | shown, None)
+        }
+        Protocol::OpenaiResponses => {
+            let more = DETAIL | DESCRIPTION | SHOWN | HIDDEN;
+            (STRICT | SOME_STRICT | TITLES | filed | more, Some(Origin::OpenAi))
+        }
         Protocol::Anthropic => {
             let marks = MARKS | TOOL_MARKS | INNER_MARKS;
-            (plain | marks | FAILURES, Some(Origin::Anthropic))
+            (plain | marks | FAILURES | SHOWN, Some(Origin::Anthropic))
         }
-        Protocol::Gemini => (FAILURES, Some(Origin::Gemini)),
+        Protocol::Gemini => (FAILURES | SHOWN | HIDDEN, Some(Origin::Gemini)),
         Protocol::Bedrock => {
             let (claude, nova) = bedrock::is_claude_or_nova(options.model);
             let claudes = if claude { TOOL_MARKS } else { 0 };
             let both = if claude || nova { MARKS | FAILURES } else { 0 };
-            (plain | METADATA | claudes | both, claude.then_some(Origin::Anthropic))
+            let more = METADATA | DESCRIPTION | SHOWN;
+            (plain | more | claudes | both, claude.then_some(Origin::Anthropic))
         }
-        Protocol::Cohere => (STRICT, None),
+        Protocol::Cohere => (STRICT | DETAIL | SHOWN, None),
     }
 }
 
@@ -124,6 +142,7 @@ fn given(parts: &[Part<'_>], within: bool, takes: Option<Origin>) -> u16 {
         if part.cache_control.is_some() {
             given |= if within { INNER_MARKS } else { MARKS };
         }
+        given |= if part.detail.is_some() { DETAIL } else { 0 };
         let thought = match &part.body {
             Body::ToolResult { parts, is_error, .. } => {
                 given |= if *is_error { FAILURES } else { 0 } | self::given(parts, true, takes);
@@ -164,6 +183,18 @@ pub(super) fn note(protocol: Protocol, request: &mut Request<'_>, options: &Opti
     wanted |= if request.cache_key.is_some() { CACHE_KEY } else { 0 };
     wanted |= if request.store == Some(true) { STORE } else { 0 };
     wanted |= if request.metadata.is_some_and(|notes| notes.get() != "{}") { METADATA } else { 0 };
+    wanted |= match request.thinking.show {
+        Some(true) => SHOWN,
+        Some(false) => HIDDEN,
+        None => 0,
+    };
+    if matches!(request.format, Some(Format::Schema { description: Some(_), .. })) {
+        wanted |= DESCRIPTION;
+    }
+    let openai = matches!(protocol, Protocol::Openai | Protocol::OpenaiResponses);
+    if !openai || options.quirks.no_notes {
+        request.dropped.extend(request.openai.iter().map(|(key, _)| (*key).to_owned()));
+    }
     for (bits, field) in FIELDS {
         if wanted & !kept & bits != 0 && !request.unsupported.contains(&field) {
             request.unsupported.push(field);

@@ -37,6 +37,8 @@ fn config() -> String {
         "models": [
             {"name": "nova", "targets": [{"provider": "bedrock", "model": "amazon.nova-pro-v1:0"}]},
             {"name": "claude", "targets": [{"provider": "claude", "model": "anthropic.claude-v2"}]},
+            {"name": "claude-by-converse", "targets": [
+                {"provider": "bedrock", "model": "us.anthropic.claude-sonnet-4-5-20250929-v1:0"}]},
             {"name": "gemini", "targets": [{"provider": "vertex", "model": "gemini-2.5-pro"}]},
             {"name": "opus", "targets": [{"provider": "vertex-claude", "model": "claude-opus-4"}]}
         ]
@@ -190,36 +192,50 @@ fn a_gemini_client_without_events_gets_an_array() {
 
 #[test]
 fn names_of_anthropics_features_go_where_each_cloud_wants_them() {
-    let asked = |model: &str, path: &str| {
-        let host = messages_host();
-        host.put(Map::Request, "anthropic-version", "2023-06-01");
-        host.put(Map::Request, "anthropic-beta", "one-2025-01-01, two-2025-01-01");
-        let plugin = plugin();
-        plugin.tick(&host);
-        for call in 1..=host.calls.borrow().len() {
-            let body = br#"{"access_token":"ya29.x","expires_in":3600}"#.to_vec();
-            let content_type = "application/json".to_owned();
-            let reply = CallReply { status: Some(200), content_type, retry_after: None, body };
-            plugin.called(&host, CallId(u32::try_from(call).unwrap()), reply);
+    let asked = |model: &str, path: &str| names_of_features(&messages_host(), model, path);
+    // Clients of OpenAI may choose some as well.
+    let asked_by_chat = |model: &str, path: &str| names_of_features(&chat_host(), model, path);
+    for asked in [&asked as &dyn Fn(&str, &str) -> _, &asked_by_chat] {
+        let (header, body) = asked("claude", "/invoke");
+        assert_eq!(header, None);
+        assert_eq!(body["anthropic_beta"], json!(["context-1m-2025-08-07"]));
+        assert_eq!(body["anthropic_version"], "bedrock-2023-05-31");
+
+        let (header, body) = asked("opus", ":rawPredict");
+        assert_eq!(header.unwrap(), FEATURES);
+        assert_eq!(body.get("anthropic_beta"), None);
+        assert_eq!(body["anthropic_version"], "vertex-2023-10-16");
+
+        let (header, body) = asked("claude-by-converse", "/converse");
+        assert_eq!((header, body.get("anthropic_beta")), (None, None));
+        let more = &body["additionalModelRequestFields"];
+        assert_eq!(more["anthropic_beta"], json!(["context-1m-2025-08-07"]));
+
+        for (model, path) in [("nova", "/converse"), ("gemini", ":generateContent")] {
+            let (header, body) = asked(model, path);
+            assert_eq!((header, body.get("anthropic_beta")), (None, None), "{model}");
+            assert!(!body.to_string().contains("context-1m"), "{model}");
         }
-        assert!(send(&mut exchange(&plugin), &host, &ask(model, r#","max_tokens":9"#)), "{model}");
-        assert!(host.text(Map::Request, ":path").unwrap().ends_with(path), "{model}");
-        assert_eq!(host.text(Map::Request, "anthropic-version"), None, "{model}");
-        let body: Value = serde_json::from_str(&host.body_text(Body::Request)).unwrap();
-        (host.text(Map::Request, "anthropic-beta"), body)
-    };
-    let (header, body) = asked("claude", "/invoke");
-    assert_eq!(header, None);
-    assert_eq!(body["anthropic_beta"], json!(["one-2025-01-01", "two-2025-01-01"]));
-    assert_eq!(body["anthropic_version"], "bedrock-2023-05-31");
-
-    let (header, body) = asked("opus", ":rawPredict");
-    assert_eq!(header.unwrap(), "one-2025-01-01, two-2025-01-01");
-    assert_eq!(body.get("anthropic_beta"), None);
-    assert_eq!(body["anthropic_version"], "vertex-2023-10-16");
-
-    for (model, path) in [("nova", "/converse"), ("gemini", ":generateContent")] {
-        let (header, body) = asked(model, path);
-        assert_eq!((header, body.get("anthropic_beta")), (None, None), "{model}");
     }
+}
+
+const FEATURES: &str = "claude-code-20250219, context-1m-2025-08-07";
+
+/// What a provider gets of a client's choice of features: the header, and the body.
+fn names_of_features(host: &ScriptHost, model: &str, path: &str) -> (Option<String>, Value) {
+    host.put(Map::Request, "anthropic-version", "2023-06-01");
+    host.put(Map::Request, "anthropic-beta", FEATURES);
+    let plugin = plugin();
+    plugin.tick(host);
+    for call in 1..=host.calls.borrow().len() {
+        let body = br#"{"access_token":"ya29.x","expires_in":3600}"#.to_vec();
+        let content_type = "application/json".to_owned();
+        let reply = CallReply { status: Some(200), content_type, retry_after: None, body };
+        plugin.called(host, CallId(u32::try_from(call).unwrap()), reply);
+    }
+    assert!(send(&mut exchange(&plugin), host, &ask(model, r#","max_tokens":9"#)), "{model}");
+    assert!(host.text(Map::Request, ":path").unwrap().ends_with(path), "{model}");
+    assert_eq!(host.text(Map::Request, "anthropic-version"), None, "{model}");
+    let body: Value = serde_json::from_str(&host.body_text(Body::Request)).unwrap();
+    (host.text(Map::Request, "anthropic-beta"), body)
 }

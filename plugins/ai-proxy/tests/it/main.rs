@@ -11,6 +11,7 @@ mod gemini;
 mod generic;
 mod golden;
 mod google;
+mod members;
 mod objects;
 mod presets;
 mod property;

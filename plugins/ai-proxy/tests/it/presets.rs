@@ -141,7 +141,10 @@ fn what_a_server_refuses_is_not_sent_to_it() {
     let (body, _) = sent(find("mistral").unwrap().quirks, json!({ "seed": 7 })).unwrap();
     assert_eq!(body, json!({ "random_seed": 7 }));
     let groq = find("groq").unwrap().quirks;
-    assert_eq!(sent(groq, json!({ "n": 2 })), Err(Unsupported("more than one answer")));
+    assert_eq!(
+        sent(groq, json!({ "n": 2 })),
+        Err(Unsupported("more than one answer to a request (`n`, `candidateCount`)"))
+    );
     assert_eq!(sent(groq, json!({ "n": 1 })).unwrap().0, json!({}));
 }
 

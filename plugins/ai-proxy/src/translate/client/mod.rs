@@ -3,6 +3,7 @@
 pub mod anthropic;
 pub(super) mod bad;
 pub mod gemini;
+pub(super) mod left;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_responses;

@@ -2,6 +2,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+pub mod betas;
 pub mod cohere;
 pub mod gemini;
 pub mod openai_chat;

@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod cases;
+pub(crate) mod members;
 pub(crate) mod routes;
 
 use std::rc::Rc;

@@ -12,14 +12,12 @@ use shared::protocol::anthropic::{
 use shared::protocol::content::Form;
 
 use crate::translate::client::bad::{bad, invalid, required};
+use crate::translate::client::left::{left, left_out};
 use crate::translate::ir::{
     Arguments, Body, Effort, Format, Part, Request, Role, Source, Thinking, Tool, ToolChoice, Turn,
 };
 
 type Result<T> = std::result::Result<T, ApiError>;
-
-/// Fields that only steer how Anthropic keeps and bills; leaving them out changes no answer.
-const HARMLESS: [&str; 2] = ["service_tier", "inference_geo"];
 
 /// Reads the request.
 pub fn read(text: &str) -> Result<Request<'_>> {
@@ -40,11 +38,19 @@ pub fn read_to_count(text: &str) -> Result<Request<'_>> {
         top_k: api.top_k,
         stop: api.stop_sequences.unwrap_or_default(),
         stream: api.stream.unwrap_or(false),
-        user: api.metadata.and_then(|metadata| metadata.user_id),
         ..Request::default()
     };
+    let dropped = &mut request.dropped;
+    if api.container.is_some_and(|container| container.get() != "{}") {
+        let message = "is kept by Anthropic, and this model is another provider's; leave it out";
+        return Err(invalid("container", message));
+    }
+    if let Some(metadata) = api.metadata {
+        left(dropped, "metadata", "", &metadata.rest);
+        request.user = metadata.user_id;
+    }
     if let Some(system) = api.system {
-        request.system = contents(system, "system")?;
+        request.system = contents(dropped, system, "system")?;
         if request.system.iter().any(|part| !matches!(part.body, Body::Text(_))) {
             return Err(invalid("system", "expected text blocks"));
         }
@@ -56,28 +62,44 @@ pub fn read_to_count(text: &str) -> Result<Request<'_>> {
         return Err(invalid("messages", "give at least one message with content"));
     }
     for (index, tool) in api.tools.unwrap_or_default().into_iter().enumerate() {
-        request.tools.push(read_tool(tool, &format!("tools[{index}]"))?);
+        let tool = read_tool(&mut request.dropped, tool, &format!("tools[{index}]"))?;
+        request.tools.push(tool);
     }
     if let Some(choice) = api.tool_choice {
         read_tool_choice(&mut request, choice)?;
     }
     request.thinking = read_thinking(api.thinking.as_ref(), api.output_config.as_ref())?;
-    let schema = api.output_config.and_then(|config| config.format?.schema);
-    request.format = schema.map(|schema| {
-        let schema = Cow::Borrowed(schema);
-        Format::Schema { name: None, description: None, schema, strict: None }
-    });
-    let rest = api.rest.iter().filter(|(_, value)| value.get() != "null");
-    for (key, _) in rest.filter(|(key, _)| !HARMLESS.contains(&&**key)) {
-        request.dropped.push(key.clone().into_owned());
+    let dropped = &mut request.dropped;
+    if let Some(thinking) = &api.thinking {
+        left(dropped, "thinking", "", &thinking.rest);
     }
+    // The older place of the answer's form.
+    let mut format = api.output_format;
+    if let Some(config) = api.output_config {
+        left(dropped, "output_config", "", &config.rest);
+        format = config.format.or(format);
+    }
+    if let Some(format) = format {
+        left(dropped, "output_config.format", "", &format.rest);
+        let schema = format.schema.ok_or_else(|| required("output_config.format", "schema"))?;
+        let schema = Cow::Borrowed(schema);
+        request.format =
+            Some(Format::Schema { name: None, description: None, schema, strict: None });
+    }
+    // The tier `auto` is what there is without it.
+    if api.service_tier.is_some_and(|tier| tier != *"auto") {
+        left_out(dropped, "", "service_tier");
+    }
+    left(dropped, "", "", &api.rest);
     Ok(request)
 }
 
 fn read_message<'a>(request: &mut Request<'a>, message: Message<'a>, path: &str) -> Result<()> {
     let role = message.role.ok_or_else(|| required(path, "role"))?;
     let content = message.content.ok_or_else(|| required(path, "content"))?;
-    let parts = contents(content, &format!("{path}.content"))?;
+    let dropped = &mut request.dropped;
+    left(dropped, path, "", &message.rest);
+    let parts = contents(dropped, content, &format!("{path}.content"))?;
     let role = match &*role.decode() {
         "user" => Role::User,
         "assistant" => Role::Assistant,
@@ -96,13 +118,17 @@ fn read_message<'a>(request: &mut Request<'a>, message: Message<'a>, path: &str)
     Ok(())
 }
 
-fn contents<'a>(content: Content<'a>, path: &str) -> Result<Vec<Part<'a>>> {
+fn contents<'a>(
+    dropped: &mut Vec<String>,
+    content: Content<'a>,
+    path: &str,
+) -> Result<Vec<Part<'a>>> {
     let mut parts = match content.form().map_err(|error| bad(path, &error))? {
         Form::Text(text) => vec![Body::Text(text).into()],
         Form::Parts(blocks) => {
             let mut parts = Vec::with_capacity(blocks.len());
             for (index, block) in blocks.into_iter().enumerate() {
-                parts.extend(read_block(block, &format!("{path}[{index}]"))?);
+                parts.push(read_block(dropped, block, &format!("{path}[{index}]"))?);
             }
             parts
         }
@@ -111,14 +137,22 @@ fn contents<'a>(content: Content<'a>, path: &str) -> Result<Vec<Part<'a>>> {
     Ok(parts)
 }
 
-/// `None` for what means nothing to another provider.
-fn read_block<'a>(block: Block<'a>, path: &str) -> Result<Option<Part<'a>>> {
+fn read_block<'a>(dropped: &mut Vec<String>, block: Block<'a>, path: &str) -> Result<Part<'a>> {
     let kind = block.kind.ok_or_else(|| required(path, "type"))?;
+    left(dropped, path, "", &block.rest);
+    if let Some(source) = &block.source {
+        left(dropped, path, "source", &source.rest);
+    }
     let body = match &*kind.decode() {
         "text" => Body::Text(block.text.ok_or_else(|| required(path, "text"))?),
         "image" => Body::Image(source(block.source, path)?),
         "document" => match text_document(block.source.as_ref()) {
-            Some(text) => Body::Text(text),
+            Some(text) => {
+                if block.title.is_some() {
+                    left_out(dropped, path, "title");
+                }
+                Body::Text(text)
+            }
             None => Body::Document { source: source(block.source, path)?, title: block.title },
         },
         "tool_use" => Body::ToolCall {
@@ -132,26 +166,25 @@ fn read_block<'a>(block: Block<'a>, path: &str) -> Result<Option<Part<'a>>> {
         "tool_result" => Body::ToolResult {
             id: block.tool_use_id.ok_or_else(|| required(path, "tool_use_id"))?,
             parts: match block.content {
-                Some(content) => contents(content, &format!("{path}.content"))?,
+                Some(content) => contents(dropped, content, &format!("{path}.content"))?,
                 None => Vec::new(),
             },
             is_error: block.is_error.unwrap_or(false),
         },
         "thinking" => {
             let signature = block.signature.filter(|signature| !signature.is_empty());
-            let Some(text) = block.thinking else { return Ok(None) };
+            let Some(text) = block.thinking else { return Err(required(path, "thinking")) };
             Body::Thinking { text, signature }
         }
-        "redacted_thinking" => match block.data {
-            Some(data) => Body::RedactedThinking(data),
-            None => return Ok(None),
-        },
+        "redacted_thinking" => {
+            Body::RedactedThinking(block.data.ok_or_else(|| required(path, "data"))?)
+        }
         _ => {
             let message = "this block is not supported with this model's provider";
             return Err(invalid(&format!("{path}.type"), message));
         }
     };
-    Ok(Some(Part { body, cache_control: block.cache_control }))
+    Ok(Part { cache_control: block.cache_control, ..body.into() })
 }
 
 /// A document that is plain text is text.
@@ -185,11 +218,12 @@ fn source<'a>(source: Option<ApiSource<'a>>, path: &str) -> Result<Source<'a>> {
     }
 }
 
-fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
+fn read_tool<'a>(dropped: &mut Vec<String>, tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
     if tool.kind.as_ref().is_some_and(|kind| *kind != *"custom") {
         let message = "tools that Anthropic runs are not supported with this model's provider";
         return Err(invalid(&format!("{path}.type"), message));
     }
+    left(dropped, path, "", &tool.rest);
     Ok(Tool {
         name: tool.name.ok_or_else(|| required(path, "name"))?,
         description: tool.description,
@@ -203,6 +237,7 @@ fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
 }
 
 fn read_tool_choice<'a>(request: &mut Request<'a>, choice: ApiToolChoice<'a>) -> Result<()> {
+    left(&mut request.dropped, "tool_choice", "", &choice.rest);
     if let Some(disabled) = choice.disable_parallel_tool_use {
         request.parallel_tool_calls = Some(!disabled);
     }
@@ -230,14 +265,15 @@ fn read_thinking(
     }
     let Some(thinking) = thinking else { return Ok(read) };
     let kind = thinking.kind.as_ref().ok_or_else(|| required("thinking", "type"))?;
+    let show = thinking.display.as_ref().is_none_or(|display| *display != *"omitted");
     match &*kind.decode() {
         "enabled" => {
             let budget = thinking.budget_tokens;
             read.budget = Some(budget.ok_or_else(|| required("thinking", "budget_tokens"))?);
-            read.show = Some(true);
+            read.show = Some(show);
         }
         // As the model likes, which is how other providers' models think anyway.
-        "adaptive" => read.show = Some(true),
+        "adaptive" => read.show = Some(show),
         "disabled" => read = Thinking { budget: Some(0), ..Thinking::default() },
         _ => return Err(invalid("thinking.type", "expected enabled, disabled or adaptive")),
     }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use shared::json::JsonStr;
 use shared::protocol::gemini::{GenerationConfig, ThinkingConfig};
 
-use super::request::{Result, note_dropped};
+use super::request::Result;
 use super::schema;
 use crate::translate::client::bad::invalid;
+use crate::translate::client::left::left;
 use crate::translate::ir::{Effort, Format, Request, Thinking};
 
 /// Reads it.
@@ -15,7 +16,7 @@ pub(super) fn read_config<'a>(
     request: &mut Request<'a>,
     config: GenerationConfig<'a>,
 ) -> Result<()> {
-    note_dropped(request, "generationConfig.", &config.rest);
+    left(&mut request.dropped, "generationConfig", "", &config.rest);
     if config.candidate_count == Some(0) {
         return Err(invalid("generationConfig.candidateCount", "must be at least 1"));
     }
@@ -34,7 +35,7 @@ pub(super) fn read_config<'a>(
         check_modalities(request, modalities)?;
     }
     if let Some(thinking) = config.thinking_config {
-        note_dropped(request, "generationConfig.thinkingConfig.", &thinking.rest);
+        left(&mut request.dropped, "generationConfig.thinkingConfig", "", &thinking.rest);
         request.thinking = read_thinking(&thinking)?;
     }
     let schema = match (config.response_json_schema, config.response_schema) {

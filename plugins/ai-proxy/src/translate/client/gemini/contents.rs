@@ -5,9 +5,10 @@ use shared::protocol::gemini::{
     Blob, Content, FileData, FunctionCall, FunctionResponse, List, Part as ApiPart,
 };
 
-use super::request::{Result, note_dropped};
+use super::request::Result;
 use super::{base64, carry};
 use crate::translate::client::bad::{bad, invalid, required};
+use crate::translate::client::left::{left, left_out};
 use crate::translate::ir::{Arguments, Body, Part, Request, Role, Source, Turn};
 use crate::translate::media;
 
@@ -48,6 +49,7 @@ impl<'a> Reader<'_, 'a> {
             Some("model") => Role::Assistant,
             Some(_) => return Err(invalid(&format!("{path}.role"), "expected user or model")),
         };
+        left(&mut self.request.dropped, path, "", &content.rest);
         let path = format!("{path}.parts");
         let list = content.parts.map(List::items::<ApiPart<'a>>).transpose();
         let list = list.map_err(|error| bad(&path, &error))?.unwrap_or_default();
@@ -69,6 +71,9 @@ impl<'a> Reader<'_, 'a> {
         let mut thoughts = signature.as_ref().map(carry::read).unwrap_or_default();
         if part.thought == Some(true) {
             // Without a signature a thought is of no use to any provider.
+            if thoughts.is_empty() {
+                left_out(&mut self.request.dropped, path, "thought");
+            }
             if let ([Body::Thinking { text, .. }], Some(shown)) = (&mut thoughts[..], part.text)
                 && text.is_empty()
             {
@@ -84,14 +89,15 @@ impl<'a> Reader<'_, 'a> {
             }
             Body::Text(text)
         } else if let Some(blob) = part.inline_data {
-            read_blob(blob, &format!("{path}.inlineData"))?
+            self.blob(blob, &format!("{path}.inlineData"))?
         } else if let Some(file) = part.file_data {
-            read_file(file, &format!("{path}.fileData"))?
+            self.file(file, &format!("{path}.fileData"))?
         } else if let Some(call) = part.function_call {
             self.call(call, &format!("{path}.functionCall"))?
         } else if let Some(response) = part.function_response {
             self.response(response, &format!("{path}.functionResponse"))?
         } else if let Some((key, _)) = part.rest.iter().find(|(_, value)| value.get() != "null") {
+            // A part that has nothing but what goes with one.
             let message = "this part is not supported with this model's provider";
             return Err(invalid(&format!("{path}.{key}"), message));
         } else if signature.is_some() {
@@ -100,12 +106,38 @@ impl<'a> Reader<'_, 'a> {
             let message = "expected text, inlineData, fileData, functionCall or functionResponse";
             return Err(invalid(path, message));
         };
-        note_dropped(self.request, "parts.", &part.rest);
+        left(&mut self.request.dropped, path, "", &part.rest);
         parts.push(body.into());
         Ok(())
     }
 
+    fn blob(&mut self, blob: Blob<'a>, path: &str) -> Result<Body<'a>> {
+        left(&mut self.request.dropped, path, "", &blob.rest);
+        self.named(blob.display_name.clone(), read_blob(blob, path)?, path)
+    }
+
+    fn file(&mut self, file: FileData<'a>, path: &str) -> Result<Body<'a>> {
+        left(&mut self.request.dropped, path, "", &file.rest);
+        self.named(file.display_name.clone(), read_file(file, path)?, path)
+    }
+
+    /// Documents have names elsewhere too.
+    fn named(
+        &mut self,
+        name: Option<JsonStr<'a>>,
+        mut body: Body<'a>,
+        path: &str,
+    ) -> Result<Body<'a>> {
+        match (&mut body, name) {
+            (_, None) => {}
+            (Body::Document { title, .. }, name) => *title = name,
+            _ => left_out(&mut self.request.dropped, path, "displayName"),
+        }
+        Ok(body)
+    }
+
     fn call(&mut self, call: FunctionCall<'a>, path: &str) -> Result<Body<'a>> {
+        left(&mut self.request.dropped, path, "", &call.rest);
         let name = call.name.ok_or_else(|| required(path, "name"))?;
         let id = call.id.filter(|id| !id.is_empty());
         let id = id.unwrap_or_else(|| new_id(&name, self.calls.len()));
@@ -119,6 +151,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn response(&mut self, response: FunctionResponse<'a>, path: &str) -> Result<Body<'a>> {
+        left(&mut self.request.dropped, path, "", &response.rest);
         let name = response.name.ok_or_else(|| required(path, "name"))?;
         let given = response.id.filter(|id| !id.is_empty());
         let by_id = given.as_ref().and_then(|id| {
@@ -147,9 +180,10 @@ impl<'a> Reader<'_, 'a> {
         let list = list.map_err(|error| bad(&path, &error))?.unwrap_or_default();
         for (index, part) in list.into_iter().enumerate() {
             let path = format!("{path}[{index}]");
+            left(&mut self.request.dropped, &path, "", &part.rest);
             let body = match (part.inline_data, part.file_data) {
-                (Some(blob), _) => read_blob(blob, &format!("{path}.inlineData"))?,
-                (None, Some(file)) => read_file(file, &format!("{path}.fileData"))?,
+                (Some(blob), _) => self.blob(blob, &format!("{path}.inlineData"))?,
+                (None, Some(file)) => self.file(file, &format!("{path}.fileData"))?,
                 (None, None) => return Err(invalid(&path, "expected inlineData or fileData")),
             };
             parts.push(body.into());

@@ -9,19 +9,15 @@ use shared::protocol::gemini::{
     Content, FunctionDeclaration, List, Part as ApiPart, Request as ApiRequest, Tool as ApiTool,
     ToolConfig,
 };
-use shared::view::Unknown;
 
 use super::config::read_config;
 use super::contents::read_contents;
 use super::schema;
 use crate::translate::client::bad::{bad, invalid, required};
+use crate::translate::client::left::{left, left_out};
 use crate::translate::ir::{Body, Part, Request, Tool, ToolChoice};
 
 pub(super) type Result<T> = std::result::Result<T, ApiError>;
-
-/// Fields that change no answer: the model stands in the path, and the rest steers how Google keeps and
-/// bills.
-const HARMLESS: [&str; 4] = ["model", "store", "serviceTier", "service_tier"];
 
 /// Reads the request.
 pub fn read(text: &str) -> Result<Request<'_>> {
@@ -32,7 +28,7 @@ pub fn read(text: &str) -> Result<Request<'_>> {
         return Err(invalid("cachedContent", message));
     }
     if let Some(system) = api.system_instruction {
-        request.system = read_system(system)?;
+        request.system = read_system(&mut request.dropped, system)?;
     }
     let contents = api.contents.ok_or_else(|| required("", "contents"))?;
     read_contents(&mut request, contents)?;
@@ -51,24 +47,12 @@ pub fn read(text: &str) -> Result<Request<'_>> {
     if let Some(config) = api.generation_config {
         read_config(&mut request, config)?;
     }
-    let rest: Vec<_> =
-        api.rest.into_iter().filter(|(key, _)| !HARMLESS.contains(&&**key)).collect();
-    note_dropped(&mut request, "", &rest);
+    left(&mut request.dropped, "", "", &api.rest);
     Ok(request)
 }
 
-/// Names fields that have no place.
-pub(super) fn note_dropped(request: &mut Request<'_>, prefix: &str, rest: &[Unknown<'_>]) {
-    for (key, _) in rest.iter().filter(|(_, value)| value.get() != "null") {
-        let name = format!("{prefix}{key}");
-        if !request.dropped.contains(&name) {
-            request.dropped.push(name);
-        }
-    }
-}
-
 /// A content, which is what Google takes, or a list of parts or a string, as SDKs take it.
-fn read_system(system: &RawValue) -> Result<Vec<Part<'_>>> {
+fn read_system<'a>(dropped: &mut Vec<String>, system: &'a RawValue) -> Result<Vec<Part<'a>>> {
     let path = "systemInstruction";
     let mut parts = Vec::new();
     if system.get().starts_with('"') {
@@ -80,12 +64,14 @@ fn read_system(system: &RawValue) -> Result<Vec<Part<'_>>> {
             (Some(list), path.to_owned())
         } else {
             let content: Content<'_> = parse(system.get()).map_err(|error| bad(path, &error))?;
+            left(dropped, path, "", &content.rest);
             (content.parts, format!("{path}.parts"))
         };
         let list = list.map(List::items::<ApiPart<'_>>).transpose();
         let list = list.map_err(|error| bad(&path, &error))?.unwrap_or_default();
         for (index, part) in list.into_iter().enumerate() {
             let message = "instructions can only be text with this model's provider";
+            left(dropped, &path, "", &part.rest);
             let text = part.text.ok_or_else(|| invalid(&format!("{path}[{index}]"), message))?;
             parts.push(text);
         }
@@ -109,13 +95,19 @@ fn read_tools<'a>(request: &mut Request<'a>, tools: List<'a>) -> Result<()> {
         let functions: Vec<FunctionDeclaration<'a>> =
             functions.items().map_err(|error| bad(&path, &error))?;
         for (index, function) in functions.into_iter().enumerate() {
-            request.tools.push(read_function(function, &format!("{path}[{index}]"))?);
+            let path = format!("{path}[{index}]");
+            request.tools.push(read_function(&mut request.dropped, function, &path)?);
         }
     }
     Ok(())
 }
 
-fn read_function<'a>(function: FunctionDeclaration<'a>, path: &str) -> Result<Tool<'a>> {
+fn read_function<'a>(
+    dropped: &mut Vec<String>,
+    function: FunctionDeclaration<'a>,
+    path: &str,
+) -> Result<Tool<'a>> {
+    left(dropped, path, "", &function.rest);
     let parameters = match (function.parameters_json_schema, function.parameters) {
         (Some(_), Some(_)) => {
             let message = "give either this or parametersJsonSchema";
@@ -136,27 +128,24 @@ fn read_function<'a>(function: FunctionDeclaration<'a>, path: &str) -> Result<To
 }
 
 fn read_tool_config<'a>(request: &mut Request<'a>, config: ToolConfig<'a>) -> Result<()> {
-    note_dropped(request, "toolConfig.", &config.rest);
+    left(&mut request.dropped, "toolConfig", "", &config.rest);
     let Some(calling) = config.function_calling_config else { return Ok(()) };
     let path = "toolConfig.functionCallingConfig";
-    note_dropped(request, &format!("{path}."), &calling.rest);
+    left(&mut request.dropped, path, "", &calling.rest);
     let mode = calling.mode.as_ref().map(|mode| mode.decode().to_ascii_uppercase());
     let mut names = calling.allowed_function_names.unwrap_or_default();
     request.tool_choice = Some(match mode.as_deref() {
-        None => return Ok(()),
-        Some("AUTO" | "VALIDATED" | "MODE_UNSPECIFIED") => ToolChoice::Auto,
+        None | Some("AUTO" | "MODE_UNSPECIFIED") => ToolChoice::Auto,
+        // Whether arguments fit their schemas nobody else says for all functions at once.
+        Some("VALIDATED") => {
+            left_out(&mut request.dropped, path, "mode");
+            ToolChoice::Auto
+        }
         Some("NONE") => ToolChoice::None,
-        Some("ANY") => match names.len() {
-            0 => ToolChoice::Required,
-            1 => names.pop().map_or(ToolChoice::Required, ToolChoice::Named),
-            // One of several: no other protocol has that, but the others can be left out.
-            _ => {
-                let names: Vec<_> = names.iter().map(JsonStr::decode).collect();
-                request.tools.retain(|tool| names.contains(&tool.name.decode()));
-                if request.tools.is_empty() {
-                    let path = format!("{path}.allowedFunctionNames");
-                    return Err(invalid(&path, "names none of the functions in tools"));
-                }
+        Some("ANY") => match (names.len(), names.pop()) {
+            (1, Some(name)) => ToolChoice::Named(name),
+            (_, last) => {
+                names.extend(last);
                 ToolChoice::Required
             }
         },
@@ -164,5 +153,14 @@ fn read_tool_config<'a>(request: &mut Request<'a>, config: ToolConfig<'a>) -> Re
             return Err(invalid(&format!("{path}.mode"), "expected AUTO, ANY, NONE or VALIDATED"));
         }
     });
+    // Some of several: no other protocol has that, but the others can be left out.
+    if !names.is_empty() {
+        let names: Vec<_> = names.iter().map(JsonStr::decode).collect();
+        request.tools.retain(|tool| names.contains(&tool.name.decode()));
+        if request.tools.is_empty() {
+            let path = format!("{path}.allowedFunctionNames");
+            return Err(invalid(&path, "names none of the functions in tools"));
+        }
+    }
     Ok(())
 }

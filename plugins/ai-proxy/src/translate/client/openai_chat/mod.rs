@@ -5,7 +5,7 @@ mod response;
 mod stream;
 
 pub use request::read;
-pub(super) use request::{audio_source, source};
+pub(super) use request::{audio_source, of_openai, padding, source};
 pub use response::write;
 pub(super) use response::write_usage;
 pub use stream::StreamWriter;
@@ -33,6 +33,9 @@ pub fn name_of(field: Field) -> &'static str {
         Field::ParallelToolCalls => "parallel_tool_calls",
         Field::User => "user",
         Field::CacheControl => "cache_control",
+        Field::Detail => "messages.content.image_url.detail",
+        Field::ShowThinking => "reasoning",
+        Field::FormatDescription => "response_format.json_schema.description",
         Field::Strict => "tools.function.strict",
         Field::ToolFailure => "messages.is_error",
         Field::Title => "file.filename",

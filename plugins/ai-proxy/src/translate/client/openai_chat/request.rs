@@ -9,18 +9,16 @@ use shared::protocol::Content;
 use shared::protocol::content::Form;
 use shared::protocol::openai_chat::{
     InputAudio, Message, NamedChoice, Part as ApiPart, Request as ApiRequest, ResponseFormat,
-    ThinkingBlock, Tool as ApiTool, ToolCall,
+    StreamOptions, ThinkingBlock, Tool as ApiTool, ToolCall,
 };
 
 use crate::translate::client::bad::{bad, invalid};
+use crate::translate::client::left::{left, left_out};
 use crate::translate::ir::{
     Arguments, Body, Effort, Format, Part, Request, Role, Source, Tool, ToolChoice, Turn,
 };
 
 type Result<T> = std::result::Result<T, ApiError>;
-
-/// Fields that only steer how OpenAI keeps and bills; leaving them out changes no answer.
-const HARMLESS: [&str; 1] = ["prompt_cache_retention"];
 
 /// Reads the request.
 pub fn read(text: &str) -> Result<Request<'_>> {
@@ -46,6 +44,7 @@ pub fn read(text: &str) -> Result<Request<'_>> {
         metadata: api.metadata,
         stream: api.stream.unwrap_or(false),
         user: api.safety_identifier.or(api.user),
+        openai: of_openai(api.service_tier, api.prompt_cache_retention, api.prompt_cache_options),
         ..Request::default()
     };
     for (index, message) in api.messages.unwrap_or_default().into_iter().enumerate() {
@@ -56,45 +55,87 @@ pub fn read(text: &str) -> Result<Request<'_>> {
         return Err(invalid("messages", message));
     }
     for (index, tool) in api.tools.unwrap_or_default().into_iter().enumerate() {
-        request.tools.push(read_tool(tool, &format!("tools[{index}]"))?);
+        let tool = read_tool(&mut request.dropped, tool, &format!("tools[{index}]"))?;
+        request.tools.push(tool);
     }
-    request.tool_choice = api.tool_choice.map(read_tool_choice).transpose()?;
+    if let Some(choice) = api.tool_choice {
+        request.tool_choice = Some(read_tool_choice(&mut request, choice)?);
+    }
     request.stop = api.stop.map(read_stop).transpose()?.unwrap_or_default();
     request.thinking.effort = api.reasoning_effort.as_ref().map(read_effort).transpose()?;
     if let Some(format) = api.response_format {
         read_format(&mut request, format)?;
     }
-    let rest = api.rest.iter().filter(|(_, value)| value.get() != "null");
-    for (key, _) in rest.filter(|(key, _)| !HARMLESS.contains(&&**key)) {
-        request.dropped.push(key.clone().into_owned());
+    if let Some(options) = api.stream_options {
+        padding(&mut request.dropped, &options);
     }
+    left(&mut request.dropped, "", "", &api.rest);
     Ok(request)
+}
+
+/// Nobody else pads streams.
+pub(in crate::translate::client) fn padding(
+    dropped: &mut Vec<String>,
+    options: &StreamOptions<'_>,
+) {
+    if options.include_obfuscation == Some(true) {
+        left_out(dropped, "stream_options", "include_obfuscation");
+    }
+    left(dropped, "stream_options", "", &options.rest);
+}
+
+/// What both of OpenAI's protocols have and no other. The tier `auto` is what there is without it.
+pub(in crate::translate::client) fn of_openai<'a>(
+    tier: Option<&'a RawValue>,
+    retention: Option<&'a RawValue>,
+    cache: Option<&'a RawValue>,
+) -> Vec<(&'static str, &'a RawValue)> {
+    let tier = tier.filter(|tier| tier.get() != "\"auto\"");
+    let members = [
+        ("service_tier", tier),
+        ("prompt_cache_retention", retention),
+        ("prompt_cache_options", cache),
+    ];
+    members.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
 fn read_message<'a>(request: &mut Request<'a>, message: Message<'a>, path: &str) -> Result<()> {
     let Some(role) = &message.role else {
         return Err(invalid(&format!("{path}.role"), "is required"));
     };
-    match &*role.decode() {
+    let role = role.decode();
+    let dropped = &mut request.dropped;
+    left(dropped, path, "", &message.rest);
+    // That of a result is its function's, which its call names.
+    if message.name.is_some() && role != "tool" {
+        left_out(dropped, path, "name");
+    }
+    if message.audio.is_some() {
+        let message = "is kept by OpenAI, and this model is another provider's; send its text";
+        return Err(invalid(&format!("{path}.audio"), message));
+    }
+    match &*role {
         "system" | "developer" => {
-            let parts = texts(message.content, message.cache_control, path)?;
+            let parts = texts(dropped, message.content, message.cache_control, path)?;
             request.system.extend(parts);
         }
         "user" => {
-            let parts = contents(message.content, message.cache_control, path)?;
+            let parts = contents(dropped, message.content, message.cache_control, path)?;
             push(request, Role::User, parts);
         }
         "assistant" => {
-            let parts = read_assistant(message, path)?;
+            drop(role);
+            let parts = read_assistant(&mut request.dropped, message, path)?;
             push(request, Role::Assistant, parts);
         }
         "tool" => {
             let Some(id) = message.tool_call_id else {
                 return Err(invalid(&format!("{path}.tool_call_id"), "is required"));
             };
-            let parts = contents(message.content, None, path)?;
+            let parts = contents(dropped, message.content, None, path)?;
             let body = Body::ToolResult { id, parts, is_error: false };
-            push(request, Role::User, vec![Part { body, cache_control: message.cache_control }]);
+            let part = Part { cache_control: message.cache_control, ..body.into() };
+            push(request, Role::User, vec![part]);
         }
         "function" => {
             let message = "role `function` is not supported with this provider; use `tools`";
@@ -118,21 +159,30 @@ fn push<'a>(request: &mut Request<'a>, role: Role, parts: Vec<Part<'a>>) {
     }
 }
 
-fn read_assistant<'a>(message: Message<'a>, path: &str) -> Result<Vec<Part<'a>>> {
+fn read_assistant<'a>(
+    dropped: &mut Vec<String>,
+    message: Message<'a>,
+    path: &str,
+) -> Result<Vec<Part<'a>>> {
     if message.function_call.is_some() {
         let message = "is not supported with this provider; use `tool_calls`";
         return Err(invalid(&format!("{path}.function_call"), message));
     }
     let thoughts = message.thinking_blocks.unwrap_or_default();
-    let mut parts: Vec<Part<'a>> = thoughts.into_iter().filter_map(read_thought).collect();
+    let mut parts = Vec::new();
+    for block in thoughts {
+        left(dropped, path, "thinking_blocks", &block.rest);
+        parts.extend(read_thought(block));
+    }
     let unsigned = message.reasoning_content.filter(|text| parts.is_empty() && !text.is_empty());
     parts.extend(unsigned.map(|text| Body::Thinking { text, signature: None }.into()));
-    parts.extend(contents(message.content, message.cache_control, path)?);
+    parts.extend(contents(dropped, message.content, message.cache_control, path)?);
     if let Some(refusal) = message.refusal.filter(|text| !text.is_empty()) {
         parts.push(Body::Refusal(refusal).into());
     }
     for (index, call) in message.tool_calls.unwrap_or_default().into_iter().enumerate() {
-        parts.push(read_call(call, &format!("{path}.tool_calls[{index}]"))?.into());
+        let path = format!("{path}.tool_calls[{index}]");
+        parts.push(read_call(dropped, call, &path)?.into());
     }
     Ok(parts)
 }
@@ -145,10 +195,12 @@ fn read_thought(block: ThinkingBlock<'_>) -> Option<Part<'_>> {
     }
 }
 
-fn read_call<'a>(call: ToolCall<'a>, path: &str) -> Result<Body<'a>> {
+fn read_call<'a>(dropped: &mut Vec<String>, call: ToolCall<'a>, path: &str) -> Result<Body<'a>> {
     let Some(function) = call.function else {
         return Err(invalid(&format!("{path}.function"), "is required"));
     };
+    left(dropped, path, "", &call.rest);
+    left(dropped, path, "function", &function.rest);
     let id = call.id.ok_or_else(|| invalid(&format!("{path}.id"), "is required"))?;
     let name = function.name;
     let name = name.ok_or_else(|| invalid(&format!("{path}.function.name"), "is required"))?;
@@ -158,11 +210,12 @@ fn read_call<'a>(call: ToolCall<'a>, path: &str) -> Result<Body<'a>> {
 
 /// What may stand in system messages.
 fn texts<'a>(
+    dropped: &mut Vec<String>,
     content: Option<Content<'a>>,
     cache_control: Option<&'a RawValue>,
     path: &str,
 ) -> Result<Vec<Part<'a>>> {
-    let parts = contents(content, cache_control, path)?;
+    let parts = contents(dropped, content, cache_control, path)?;
     if parts.iter().any(|part| !matches!(part.body, Body::Text(_))) {
         let path = format!("{path}.content");
         return Err(invalid(&path, "instructions can only be text with this provider"));
@@ -171,6 +224,7 @@ fn texts<'a>(
 }
 
 fn contents<'a>(
+    dropped: &mut Vec<String>,
     content: Option<Content<'a>>,
     cache_control: Option<&'a RawValue>,
     path: &str,
@@ -182,7 +236,7 @@ fn contents<'a>(
         Form::Parts(parts) => {
             let parts = parts.into_iter().enumerate();
             parts
-                .map(|(i, part)| read_part(part, &format!("{path}[{i}]")))
+                .map(|(i, part)| read_part(dropped, part, &format!("{path}[{i}]")))
                 .collect::<Result<_>>()?
         }
     };
@@ -194,40 +248,50 @@ fn contents<'a>(
     Ok(parts)
 }
 
-fn read_part<'a>(part: ApiPart<'a>, path: &str) -> Result<Part<'a>> {
+fn read_part<'a>(dropped: &mut Vec<String>, part: ApiPart<'a>, path: &str) -> Result<Part<'a>> {
     let Some(kind) = part.kind else {
         return Err(invalid(&format!("{path}.type"), "is required"));
     };
     let required = |field: &str| invalid(&format!("{path}.{field}"), "is required");
+    left(dropped, path, "", &part.rest);
+    let mut detail = None;
     let body = match &*kind.decode() {
         "text" => Body::Text(part.text.ok_or_else(|| required("text"))?),
         "refusal" => Body::Refusal(part.refusal.ok_or_else(|| required("refusal"))?),
         "image_url" => {
-            let url = part.image_url.and_then(|image| image.url);
-            Body::Image(source(url.ok_or_else(|| required("image_url.url"))?, path)?)
+            let image = part.image_url.unwrap_or_default();
+            left(dropped, path, "image_url", &image.rest);
+            detail = image.detail;
+            Body::Image(source(image.url.ok_or_else(|| required("image_url.url"))?, path)?)
         }
         "file" => {
             let file = part.file.ok_or_else(|| required("file"))?;
-            let Some(data) = file.file_data else {
+            left(dropped, path, "file", &file.rest);
+            let (None, Some(data)) = (file.file_id, file.file_data) else {
                 let message = "files by id belong to another provider; send `file_data`";
-                return Err(invalid(&format!("{path}.file"), message));
+                return Err(invalid(&format!("{path}.file.file_id"), message));
             };
             Body::Document { source: source(data, path)?, title: file.filename }
         }
         "input_audio" => {
             let audio = part.input_audio.ok_or_else(|| required("input_audio"))?;
+            left(dropped, path, "input_audio", &audio.rest);
             Body::Audio(audio_source(audio, &format!("{path}.input_audio"))?)
         }
         "video_url" => {
-            let url = part.video_url.and_then(|video| video.url);
-            Body::Video(source(url.ok_or_else(|| required("video_url.url"))?, path)?)
+            let video = part.video_url.unwrap_or_default();
+            left(dropped, path, "video_url", &video.rest);
+            if video.detail.is_some() {
+                left_out(dropped, path, "video_url.detail");
+            }
+            Body::Video(source(video.url.ok_or_else(|| required("video_url.url"))?, path)?)
         }
         _ => {
             let message = "expected text, image_url, input_audio, video_url, file or refusal";
             return Err(invalid(&format!("{path}.type"), message));
         }
     };
-    Ok(Part { body, cache_control: part.cache_control })
+    Ok(Part { body, cache_control: part.cache_control, detail })
 }
 
 pub(in crate::translate::client) fn audio_source<'a>(
@@ -277,7 +341,7 @@ pub(in crate::translate::client) fn source<'a>(url: JsonStr<'a>, path: &str) -> 
     }
 }
 
-fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
+fn read_tool<'a>(dropped: &mut Vec<String>, tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
     if tool.kind.as_ref().is_some_and(|kind| kind != "function") {
         let message = "only tools of type `function` are supported with this provider";
         return Err(invalid(&format!("{path}.type"), message));
@@ -286,6 +350,8 @@ fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
         tool.function.ok_or_else(|| invalid(&format!("{path}.function"), "is required"))?;
     let name =
         function.name.ok_or_else(|| invalid(&format!("{path}.function.name"), "is required"))?;
+    left(dropped, path, "", &tool.rest);
+    left(dropped, path, "function", &function.rest);
     Ok(Tool {
         name,
         description: function.description,
@@ -296,19 +362,40 @@ fn read_tool<'a>(tool: ApiTool<'a>, path: &str) -> Result<Tool<'a>> {
     })
 }
 
-fn read_tool_choice(choice: &RawValue) -> Result<ToolChoice<'_>> {
+fn read_tool_choice<'a>(request: &mut Request<'a>, choice: &'a RawValue) -> Result<ToolChoice<'a>> {
     let path = "tool_choice";
     if let Ok(word) = parse::<JsonStr<'_>>(choice.get()) {
-        return match &*word.decode() {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
-            _ => Err(invalid(path, "expected none, auto, required or a named function")),
-        };
+        return read_mode(&word, path);
     }
-    let named: NamedChoice<'_> = parse(choice.get()).map_err(|error| bad(path, &error))?;
+    let named: NamedChoice<'a> = parse(choice.get()).map_err(|error| bad(path, &error))?;
+    left(&mut request.dropped, path, "", &named.rest);
+    // The others are left out, which no other protocol has a word for.
+    if let Some(allowed) = named.allowed_tools {
+        left(&mut request.dropped, path, "allowed_tools", &allowed.rest);
+        let names: Vec<_> = allowed.tools.iter().flatten().filter_map(name_of).collect();
+        request.tools.retain(|tool| names.contains(&tool.name.decode()));
+        if request.tools.is_empty() {
+            let path = "tool_choice.allowed_tools.tools";
+            return Err(invalid(path, "names none of the functions in tools"));
+        }
+        let mode = allowed.mode.unwrap_or_else(|| JsonStr::encode("auto"));
+        return read_mode(&mode, "tool_choice.allowed_tools.mode");
+    }
     let name = named.function.and_then(|function| function.name);
     name.map(ToolChoice::Named).ok_or_else(|| invalid("tool_choice.function.name", "is required"))
+}
+
+fn name_of<'t>(tool: &'t ApiTool<'_>) -> Option<Cow<'t, str>> {
+    Some(tool.function.as_ref()?.name.as_ref()?.decode())
+}
+
+fn read_mode<'a>(word: &JsonStr<'_>, path: &str) -> Result<ToolChoice<'a>> {
+    match &*word.decode() {
+        "auto" => Ok(ToolChoice::Auto),
+        "none" => Ok(ToolChoice::None),
+        "required" => Ok(ToolChoice::Required),
+        _ => Err(invalid(path, "expected none, auto, required or a named function")),
+    }
 }
 
 fn read_stop(stop: &RawValue) -> Result<Vec<JsonStr<'_>>> {
@@ -325,6 +412,7 @@ fn read_effort(effort: &JsonStr<'_>) -> Result<Effort> {
 }
 
 fn read_format<'a>(request: &mut Request<'a>, format: ResponseFormat<'a>) -> Result<()> {
+    left(&mut request.dropped, "response_format", "", &format.rest);
     let kind = format.kind.as_ref().map(JsonStr::decode);
     match kind.as_deref() {
         Some("text") | None => {}
@@ -332,6 +420,7 @@ fn read_format<'a>(request: &mut Request<'a>, format: ResponseFormat<'a>) -> Res
         Some("json_schema") => {
             let named = format.json_schema.unwrap_or_default();
             let path = "response_format.json_schema.schema";
+            left(&mut request.dropped, "response_format", "json_schema", &named.rest);
             request.format = Some(Format::Schema {
                 name: named.name,
                 description: named.description,

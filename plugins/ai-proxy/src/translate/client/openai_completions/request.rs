@@ -6,6 +6,8 @@ use shared::json::{JsonStr, parse};
 use shared::protocol::openai_completions::Request as ApiRequest;
 
 use crate::translate::client::bad::{bad, invalid};
+use crate::translate::client::left::left;
+use crate::translate::client::openai_chat::padding;
 use crate::translate::ir::{Body, Request, Role, Turn};
 
 /// Reads the request: the prompt becomes what the user says.
@@ -35,8 +37,10 @@ pub fn read(text: &str) -> Result<Request<'_>, ApiError> {
         user: api.user,
         ..Request::default()
     };
-    let rest = api.rest.iter().filter(|(_, value)| value.get() != "null");
-    request.dropped.extend(rest.map(|(key, _)| key.clone().into_owned()));
+    if let Some(options) = api.stream_options {
+        padding(&mut request.dropped, &options);
+    }
+    left(&mut request.dropped, "", "", &api.rest);
     Ok(request)
 }
 

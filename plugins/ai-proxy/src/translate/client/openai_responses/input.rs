@@ -9,6 +9,7 @@ use shared::protocol::openai_responses::{Item, Part as ApiPart};
 use super::request::{Result, text};
 use super::{names, seal};
 use crate::translate::client::bad::{bad, invalid, required};
+use crate::translate::client::left::{left, left_out};
 use crate::translate::client::openai_chat::{audio_source, source};
 use crate::translate::ir::{Arguments, Body, Part, Request, Role, Turn};
 
@@ -58,6 +59,10 @@ fn push<'a>(request: &mut Request<'a>, role: Role, parts: Vec<Part<'a>>) {
 
 fn read_item<'a>(request: &mut Request<'a>, item: Item<'a>, path: &str) -> Result<()> {
     let kind = item.kind.clone().map(|kind| kind.decode().into_owned());
+    // The names of items and how far they have come are the server's own books.
+    if !kind.as_deref().is_some_and(|kind| DONE_BY_OPENAI.contains(&kind)) {
+        left(&mut request.dropped, path, "", &item.rest);
+    }
     match kind.as_deref() {
         None | Some("message") => read_message(request, item, path)?,
         Some("function_call") => {
@@ -72,11 +77,11 @@ fn read_item<'a>(request: &mut Request<'a>, item: Item<'a>, path: &str) -> Resul
         }
         Some("function_call_output" | "custom_tool_call_output") => {
             let id = item.call_id.ok_or_else(|| required(path, "call_id"))?;
-            let parts = contents(item.output, path, "output")?;
+            let parts = contents(&mut request.dropped, item.output, path, "output")?;
             push(request, Role::User, vec![Body::ToolResult { id, parts, is_error: false }.into()]);
         }
         Some("reasoning") => {
-            let thought = read_thought(&item, path)?;
+            let thought = read_thought(&mut request.dropped, &item, path)?;
             push(request, Role::Assistant, thought.map(Part::from).into_iter().collect());
         }
         Some("item_reference") => {
@@ -97,7 +102,7 @@ fn read_item<'a>(request: &mut Request<'a>, item: Item<'a>, path: &str) -> Resul
 
 fn read_message<'a>(request: &mut Request<'a>, item: Item<'a>, path: &str) -> Result<()> {
     let role = item.role.ok_or_else(|| required(path, "role"))?;
-    let parts = contents(item.content, path, "content")?;
+    let parts = contents(&mut request.dropped, item.content, path, "content")?;
     match &*role.decode() {
         "system" | "developer" => {
             if parts.iter().any(|part| !matches!(part.body, Body::Text(_))) {
@@ -127,8 +132,13 @@ fn read_call<'a>(item: Item<'a>, arguments: Arguments<'a>, path: &str) -> Result
 }
 
 /// `None` without its encrypted form: then it is of no use to any provider.
-fn read_thought<'a>(item: &Item<'a>, path: &str) -> Result<Option<Body<'a>>> {
+fn read_thought<'a>(
+    dropped: &mut Vec<String>,
+    item: &Item<'a>,
+    path: &str,
+) -> Result<Option<Body<'a>>> {
     let Some(content) = item.encrypted_content.as_ref().filter(|c| !c.is_empty()) else {
+        left_out(dropped, "input", "reasoning");
         return Ok(None);
     };
     let texts = |raw: Option<&'a RawValue>, field: &str| -> Result<Vec<JsonStr<'a>>> {
@@ -147,7 +157,12 @@ fn read_thought<'a>(item: &Item<'a>, path: &str) -> Result<Option<Body<'a>>> {
 }
 
 /// A string or a list of parts.
-fn contents<'a>(raw: Option<&'a RawValue>, path: &str, field: &str) -> Result<Vec<Part<'a>>> {
+fn contents<'a>(
+    dropped: &mut Vec<String>,
+    raw: Option<&'a RawValue>,
+    path: &str,
+    field: &str,
+) -> Result<Vec<Part<'a>>> {
     let raw = raw.ok_or_else(|| required(path, field))?;
     let path = format!("{path}.{field}");
     let content: Content<'a> = parse(raw.get()).map_err(|error| bad(&path, &error))?;
@@ -156,7 +171,7 @@ fn contents<'a>(raw: Option<&'a RawValue>, path: &str, field: &str) -> Result<Ve
         Form::Parts(parts) => {
             let parts = parts.into_iter().enumerate();
             parts
-                .map(|(i, part)| Ok(read_part(part, &format!("{path}[{i}]"))?.into()))
+                .map(|(i, part)| read_part(dropped, part, &format!("{path}[{i}]")))
                 .collect::<Result<_>>()?
         }
     };
@@ -167,7 +182,22 @@ fn contents<'a>(raw: Option<&'a RawValue>, path: &str, field: &str) -> Result<Ve
     Ok(parts)
 }
 
-fn read_part<'a>(part: ApiPart<'a>, path: &str) -> Result<Body<'a>> {
+fn read_part<'a>(dropped: &mut Vec<String>, mut part: ApiPart<'a>, path: &str) -> Result<Part<'a>> {
+    left(dropped, path, "", &part.rest);
+    if part.logprobs.as_ref().is_some_and(|list| !list.is_empty()) {
+        left_out(dropped, path, "logprobs");
+    }
+    let mut detail = part.detail.take();
+    if part.image_url.is_none() && detail.take().is_some() {
+        left_out(dropped, path, "detail");
+    }
+    if let Some(audio) = &part.input_audio {
+        left(dropped, path, "input_audio", &audio.rest);
+    }
+    Ok(Part { detail, ..read_body(part, path)?.into() })
+}
+
+fn read_body<'a>(part: ApiPart<'a>, path: &str) -> Result<Body<'a>> {
     let kind = part.kind.ok_or_else(|| required(path, "type"))?;
     let by_id = |field: &str| {
         let message = "files by id belong to another provider; send its data or its address";
@@ -184,7 +214,12 @@ fn read_part<'a>(part: ApiPart<'a>, path: &str) -> Result<Body<'a>> {
             None => Err(required(path, "image_url")),
         },
         "input_file" => match (part.file_data, part.file_url) {
-            (Some(data), _) => {
+            (Some(_), Some(_)) => {
+                let message = "give either this or file_data";
+                Err(invalid(&format!("{path}.file_url"), message))
+            }
+            _ if part.file_id.is_some() => Err(by_id("file_id")),
+            (Some(data), None) => {
                 let path = format!("{path}.file_data");
                 if !data.escaped().starts_with("data:") {
                     return Err(invalid(&path, "expected `data:<media type>;base64,<data>`"));
@@ -195,7 +230,6 @@ fn read_part<'a>(part: ApiPart<'a>, path: &str) -> Result<Body<'a>> {
                 let source = source(url, &format!("{path}.file_url"))?;
                 Ok(Body::Document { source, title: part.filename })
             }
-            (None, None) if part.file_id.is_some() => Err(by_id("file_id")),
             (None, None) => Err(required(path, "file_data")),
         },
         "input_audio" => {

@@ -9,19 +9,14 @@ use shared::protocol::openai_responses::{Reasoning, Request as ApiRequest, TextC
 
 use super::{echo, input, tools};
 use crate::translate::client::bad::{bad, invalid, required};
+use crate::translate::client::left::{left, left_out};
+use crate::translate::client::openai_chat::{of_openai, padding};
 use crate::translate::ir::{Body, Effort, Format, Request};
 
 pub(super) type Result<T> = std::result::Result<T, ApiError>;
 
-/// Fields that only steer how OpenAI keeps, bills and sends, or the tools that it runs itself; leaving
-/// them out changes no answer.
-const HARMLESS: [&str; 5] = [
-    "service_tier",
-    "prompt_cache_retention",
-    "prompt_cache_options",
-    "stream_options",
-    "client_metadata",
-];
+/// What an answer may hold besides that has a place in the hub.
+const INCLUDED: [&str; 2] = ["message.output_text.logprobs", "reasoning.encrypted_content"];
 
 /// Reads the request.
 pub fn read(text: &str) -> Result<Request<'_>> {
@@ -58,13 +53,22 @@ pub fn read(text: &str) -> Result<Request<'_>> {
     request.cache_key = api.prompt_cache_key;
     request.store = api.store;
     request.metadata = api.metadata;
-    if api.truncation.is_some_and(|truncation| truncation != *"disabled") {
-        request.dropped.push("truncation".into());
+    request.openai =
+        of_openai(api.service_tier, api.prompt_cache_retention, api.prompt_cache_options);
+    let unknown = |name: &JsonStr<'_>| !INCLUDED.contains(&&*name.decode());
+    for (given, field) in [
+        (api.truncation.is_some_and(|truncation| truncation != *"disabled"), "truncation"),
+        (api.max_tool_calls.is_some(), "max_tool_calls"),
+        (api.include.iter().flatten().any(unknown), "include"),
+    ] {
+        if given {
+            left_out(&mut request.dropped, "", field);
+        }
     }
-    let rest = api.rest.iter().filter(|(_, value)| value.get() != "null");
-    for (key, _) in rest.filter(|(key, _)| !HARMLESS.contains(&&**key)) {
-        request.dropped.push(key.clone().into_owned());
+    if let Some(options) = api.stream_options {
+        padding(&mut request.dropped, &options);
     }
+    left(&mut request.dropped, "", "", &api.rest);
     Ok(request)
 }
 
@@ -99,15 +103,16 @@ fn read_reasoning<'a>(request: &mut Request<'a>, raw: &'a RawValue) -> Result<()
     if let Some(summary) = reasoning.summary.or(reasoning.generate_summary) {
         request.thinking.show = Some(summary != *"none");
     }
-    drop_rest(request, "reasoning", &reasoning.rest);
+    left(&mut request.dropped, "reasoning", "", &reasoning.rest);
     Ok(())
 }
 
 fn read_text<'a>(request: &mut Request<'a>, raw: &'a RawValue) -> Result<()> {
     let config: TextConfig<'a> = parse(raw.get()).map_err(|error| bad("text", &error))?;
     request.verbosity = config.verbosity;
-    drop_rest(request, "text", &config.rest);
+    left(&mut request.dropped, "text", "", &config.rest);
     let Some(format) = config.format else { return Ok(()) };
+    left(&mut request.dropped, "text.format", "", &format.rest);
     let kind = format.kind.ok_or_else(|| required("text.format", "type"))?;
     request.format = match &*kind.decode() {
         "text" => None,
@@ -123,11 +128,6 @@ fn read_text<'a>(request: &mut Request<'a>, raw: &'a RawValue) -> Result<()> {
         }
     };
     Ok(())
-}
-
-fn drop_rest(request: &mut Request<'_>, path: &str, rest: &[shared::view::Unknown<'_>]) {
-    let given = rest.iter().filter(|(_, value)| value.get() != "null");
-    request.dropped.extend(given.map(|(key, _)| format!("{path}.{key}")));
 }
 
 /// A field that must be a string, where others of its name may be anything.

@@ -9,6 +9,7 @@ use shared::protocol::openai_responses::{Grammar, NamedChoice, Tool as ApiTool};
 use super::names;
 use super::request::Result;
 use crate::translate::client::bad::{bad, invalid, required};
+use crate::translate::client::left::{left, left_out};
 use crate::translate::ir::{Request, Tool, ToolChoice};
 
 /// Tools that OpenAI runs itself. A model of another provider does without them, unless the request
@@ -41,7 +42,11 @@ fn read_tool<'a>(
     path: &str,
 ) -> Result<()> {
     let kind = tool.kind.clone().ok_or_else(|| required(path, "type"))?;
-    match &*kind.decode() {
+    let kind = kind.decode();
+    if !RUN_BY_OPENAI.contains(&&*kind) {
+        left(&mut request.dropped, path, "", &tool.rest);
+    }
+    match &*kind {
         "function" => {
             let name = read_name(&tool, namespace, path)?;
             request.tools.push(Tool {
@@ -67,6 +72,9 @@ fn read_tool<'a>(
         }
         "namespace" if namespace.is_none() => {
             let name = tool.name.ok_or_else(|| required(path, "name"))?;
+            if tool.description.is_some_and(|text| !text.is_empty()) {
+                left_out(&mut request.dropped, path, "description");
+            }
             for (index, tool) in tool.tools.unwrap_or_default().into_iter().enumerate() {
                 read_tool(request, tool, Some(&name), &format!("{path}.tools[{index}]"))?;
             }
@@ -124,6 +132,7 @@ pub(super) fn read_choice<'a>(request: &mut Request<'a>, raw: &'a RawValue) -> R
         Ok(word) => read_mode(&word, path)?,
         Err(_) => {
             let choice: NamedChoice<'a> = parse(raw.get()).map_err(|error| bad(path, &error))?;
+            left(&mut request.dropped, path, "", &choice.rest);
             let kind = choice.kind.ok_or_else(|| required(path, "type"))?;
             match &*kind.decode() {
                 "function" | "custom" => {

@@ -36,7 +36,13 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     match options.cloud.anthropic_version() {
-        Some(version) => w.field("anthropic_version", version),
+        Some(version) => {
+            w.field("anthropic_version", version);
+            if !request.betas.is_empty() {
+                w.key("anthropic_beta");
+                w.raw(&format!("[\"{}\"]", request.betas.join("\",\"")));
+            }
+        }
         None => {
             w.key("model");
             w.text(model);
@@ -74,7 +80,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
 
 fn check(request: &mut Request<'_>) -> Result<(), Unsupported> {
     if request.n.is_some_and(|n| n != 1) {
-        return Err(Unsupported("more than one answer to a request"));
+        return Err(Unsupported("more than one answer to a request (`n`, `candidateCount`)"));
     }
     for part in request.turns.iter().flat_map(|turn| &turn.parts) {
         match part.body {
@@ -132,7 +138,7 @@ fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {
     }
     w.key("system");
     match parts {
-        [Part { body: Body::Text(text), cache_control: None }] => w.string(text),
+        [Part { body: Body::Text(text), cache_control: None, .. }] => w.string(text),
         parts => {
             w.open('[');
             parts.iter().for_each(|part| write_part(w, part));
@@ -146,7 +152,7 @@ fn write_turn(w: &mut JsonWriter, turn: &Turn<'_>) {
     w.field("role", if turn.role == Role::User { "user" } else { "assistant" });
     w.key("content");
     match turn.parts.as_slice() {
-        [Part { body: Body::Text(text), cache_control: None }] => w.string(text),
+        [Part { body: Body::Text(text), cache_control: None, .. }] => w.string(text),
         parts => {
             w.open('[');
             parts.iter().for_each(|part| write_part(w, part));
@@ -232,7 +238,7 @@ fn write_result(w: &mut JsonWriter, parts: &[Part<'_>]) {
     match parts {
         // A function that returns nothing; the field may be left out.
         [] => {}
-        [Part { body: Body::Text(text), cache_control: None }] => string(w, "content", text),
+        [Part { body: Body::Text(text), cache_control: None, .. }] => string(w, "content", text),
         parts => {
             w.key("content");
             w.open('[');

@@ -48,7 +48,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
 
 fn check(request: &mut Request<'_>) -> Result<(), Unsupported> {
     if request.n.is_some_and(|n| n != 1) {
-        return Err(Unsupported("more than one answer to a request"));
+        return Err(Unsupported("more than one answer to a request (`n`, `candidateCount`)"));
     }
     for (given, field) in [
         (request.frequency_penalty.is_some(), Field::FrequencyPenalty),
@@ -202,6 +202,10 @@ fn write_additional(
             let effort = thought.effort();
             let config = effort.map(|e| format!(r#""output_config":{{"effort":"{e}"}}"#));
             members.extend(config);
+            if !request.betas.is_empty() {
+                let names = request.betas.join("\",\"");
+                members.push(format!(r#""anthropic_beta":["{names}"]"#));
+            }
         }
         Thought::Nova(effort) => members.push(format!(
             r#""reasoningConfig":{{"type":"enabled","maxReasoningEffort":"{effort}"}}"#

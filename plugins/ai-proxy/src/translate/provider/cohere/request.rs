@@ -43,7 +43,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
 
 fn check(request: &mut Request<'_>) -> Result<(), Unsupported> {
     if request.n.is_some_and(|n| n != 1) {
-        return Err(Unsupported("more than one answer to a request"));
+        return Err(Unsupported("more than one answer to a request (`n`, `candidateCount`)"));
     }
     for (given, field) in [
         (request.verbosity.is_some(), Field::Verbosity),

@@ -109,13 +109,13 @@ fn write_content(w: &mut JsonWriter, parts: &[&Part<'_>]) -> Result<(), Unsuppor
         return Ok(());
     }
     w.open('[');
-    parts.iter().try_for_each(|part| write_part(w, &part.body))?;
+    parts.iter().try_for_each(|part| write_part(w, part))?;
     w.close(']');
     Ok(())
 }
 
-fn write_part(w: &mut JsonWriter, body: &Body<'_>) -> Result<(), Unsupported> {
-    match body {
+fn write_part(w: &mut JsonWriter, part: &Part<'_>) -> Result<(), Unsupported> {
+    match &part.body {
         Body::Text(text) | Body::Refusal(text) => {
             w.open('{');
             w.field("type", "text");
@@ -133,6 +133,12 @@ fn write_part(w: &mut JsonWriter, body: &Body<'_>) -> Result<(), Unsupported> {
                     w.escaped(&["data:", media_type, ";base64,", data].concat());
                 }
                 Source::Url(url) => w.string(url),
+            }
+            match &part.detail {
+                // The nearest that there is here.
+                Some(detail) if *detail == *"original" => w.field("detail", "high"),
+                Some(detail) => string(w, "detail", detail),
+                None => {}
             }
             w.raw_tail("}}");
         }

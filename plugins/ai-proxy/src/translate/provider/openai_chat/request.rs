@@ -22,7 +22,7 @@ const COLDEST: f64 = 0.01;
 pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String, Unsupported> {
     check(request, &options.quirks)?;
     if options.quirks.no_n && request.n.is_some_and(|n| n != 1) {
-        return Err(Unsupported("more than one answer"));
+        return Err(Unsupported("more than one answer to a request (`n`, `candidateCount`)"));
     }
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
@@ -49,7 +49,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     write_sampling(&mut w, request, &options.quirks);
     write_thinking(&mut w, request.thinking.effort(), &options.quirks);
     write_format(&mut w, request.format.as_ref());
-    write_notes(&mut w, request);
+    write_notes(&mut w, request, &options.quirks);
     if request.stream {
         w.key("stream");
         w.raw("true");
@@ -279,13 +279,13 @@ fn write_content(w: &mut JsonWriter, parts: &[&Part<'_>]) {
     }
     w.open('[');
     for part in parts {
-        write_part(w, &part.body);
+        write_part(w, part);
     }
     w.close(']');
 }
 
-fn write_part(w: &mut JsonWriter, body: &Body<'_>) {
-    match body {
+fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
+    match &part.body {
         Body::Text(text) => {
             w.open('{');
             w.field("type", "text");
@@ -299,6 +299,12 @@ fn write_part(w: &mut JsonWriter, body: &Body<'_>) {
             w.open('{');
             w.key("url");
             write_url(w, source);
+            match &part.detail {
+                // The nearest that there is here.
+                Some(detail) if *detail == *"original" => w.field("detail", "high"),
+                Some(detail) => string(w, "detail", detail),
+                None => {}
+            }
             w.close('}');
             w.close('}');
         }
@@ -482,7 +488,7 @@ fn write_format(w: &mut JsonWriter, format: Option<&Format<'_>>) {
     }
 }
 
-fn write_notes(w: &mut JsonWriter, request: &Request<'_>) {
+fn write_notes(w: &mut JsonWriter, request: &Request<'_>, quirks: &Quirks) {
     if let Some(user) = &request.user {
         string(w, "user", user);
     }
@@ -496,6 +502,10 @@ fn write_notes(w: &mut JsonWriter, request: &Request<'_>) {
     if let Some(metadata) = request.metadata {
         w.key("metadata");
         w.raw(metadata.get());
+    }
+    for (key, value) in request.openai.iter().filter(|_| !quirks.no_notes) {
+        w.key(key);
+        w.raw(value.get());
     }
 }
 

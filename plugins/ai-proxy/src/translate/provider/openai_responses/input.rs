@@ -74,24 +74,20 @@ fn write_message(w: &mut JsonWriter, role: &str, parts: &[&Part<'_>]) {
         [Part { body: Body::Text(text), .. }] => w.string(text),
         parts => {
             let text = if role == "assistant" { "output_text" } else { "input_text" };
-            write_parts(w, parts.iter().map(|part| &part.body), text);
+            write_parts(w, parts.iter().copied(), text);
         }
     }
     w.close('}');
 }
 
-fn write_parts<'r>(
-    w: &mut JsonWriter,
-    bodies: impl Iterator<Item = &'r Body<'r>>,
-    text_type: &str,
-) {
+fn write_parts<'r>(w: &mut JsonWriter, parts: impl Iterator<Item = &'r Part<'r>>, text_type: &str) {
     w.open('[');
-    bodies.for_each(|body| write_part(w, body, text_type));
+    parts.for_each(|part| write_part(w, part, text_type));
     w.close(']');
 }
 
-fn write_part(w: &mut JsonWriter, body: &Body<'_>, text_type: &str) {
-    match body {
+fn write_part(w: &mut JsonWriter, part: &Part<'_>, text_type: &str) {
+    match &part.body {
         Body::Text(text) => {
             w.open('{');
             w.field("type", text_type);
@@ -109,6 +105,9 @@ fn write_part(w: &mut JsonWriter, body: &Body<'_>, text_type: &str) {
             w.field("type", "input_image");
             w.key("image_url");
             write_url(w, source);
+            if let Some(detail) = &part.detail {
+                string(w, "detail", detail);
+            }
             w.close('}');
         }
         Body::Document { source, title } => {
@@ -180,7 +179,7 @@ fn write_item<'r>(w: &mut JsonWriter, body: &'r Body<'_>, custom: &mut Custom<'r
                 ([], true) => w.escaped("error"),
                 ([], false) => w.escaped(""),
                 ([Part { body: Body::Text(text), .. }], _) => w.string(text),
-                (parts, _) => write_parts(w, parts.iter().map(|part| &part.body), "input_text"),
+                (parts, _) => write_parts(w, parts.iter(), "input_text"),
             }
             w.close('}');
         }

@@ -52,7 +52,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
 
 fn check(request: &mut Request<'_>) -> Result<(), Unsupported> {
     if request.n.is_some_and(|n| n != 1) {
-        return Err(Unsupported("more than one answer to a request"));
+        return Err(Unsupported("more than one answer to a request (`n`, `candidateCount`)"));
     }
     request.turns.iter().try_for_each(|turn| check_parts(&turn.parts))?;
     for (given, field) in [
@@ -241,6 +241,10 @@ fn write_notes(w: &mut JsonWriter, request: &mut Request<'_>, options: &Options<
     if let Some(metadata) = request.metadata {
         w.key("metadata");
         w.raw(metadata.get());
+    }
+    for (key, value) in request.openai.iter().filter(|_| !options.quirks.no_notes) {
+        w.key(key);
+        w.raw(value.get());
     }
 }
 
