@@ -89,7 +89,16 @@ fn opposite(a: &[Word], b: &[Word]) -> bool {
         mine.iter().filter(|word| !other.iter().any(|o| o.text == word.text)).cloned().collect()
     };
     let (only_a, only_b) = (only(a, b), only(b, a));
-    only_a.iter().any(|one| only_b.iter().any(|two| are_opposites(one, two)))
+    only_a.iter().any(|one| only_b.iter().any(|two| are_opposites(one, two))) || turned_round(a, b)
+}
+
+/// Whether two opposites that both have stand in another order: the best of the worst, the worst of the best.
+fn turned_round(a: &[Word], b: &[Word]) -> bool {
+    let place = |words: &[Word], entry: &str| words.iter().position(|word| word.text == entry);
+    let order = |words: &[Word], x: &str, y: &str| Some(place(words, x)? < place(words, y)?);
+    OPPOSITES.iter().any(|(x, y)| {
+        matches!((order(a, x, y), order(b, x, y)), (Some(one), Some(other)) if one != other)
+    })
 }
 
 fn are_opposites(one: &Word, two: &Word) -> bool {
@@ -189,6 +198,15 @@ fn other_names(a: &[Word], b: &[Word]) -> bool {
 /// for much, and so are let pass for each other.
 fn other_aspect(a: &[Word], b: &[Word]) -> bool {
     matches!((aspect(a), aspect(b)), (Some(one), Some(two)) if one != two)
+        || questions(a) != questions(b)
+}
+
+/// How many sentences ask something: `What is it? And how does it work?` wants more than `What is it?`.
+fn questions(words: &[Word]) -> usize {
+    let begins = words.iter().enumerate().filter(|(_, word)| word.first).map(|(at, _)| at);
+    let ends = begins.clone().skip(1).chain([words.len()]);
+    let sentences = begins.zip(ends).filter_map(|(from, to)| words.get(from..to));
+    sentences.filter(|sentence| aspect(sentence).is_some()).count().max(1)
 }
 
 fn aspect(words: &[Word]) -> Option<&str> {

@@ -46,6 +46,18 @@ fn opposites_are_not_the_same() {
     );
     differs("How is iron imported?", "How is iron exported?", Why::Polarity);
     differs("Is this plant useful?", "Is this plant useless?", Why::Polarity);
+    differs(
+        "What is the best thing about your worst day?",
+        "What is the worst thing about your best day?",
+        Why::Polarity,
+    );
+}
+
+#[test]
+fn who_asks_for_more_wants_more() {
+    differs("What is acupuncture?", "What is acupuncture? How does it work?", Why::Aspect);
+    differs("How do I learn French? Is it hard?", "How do I learn French?", Why::Aspect);
+    agrees("I have a red car. How do I sell it?", "I have a red car: how do I sell it?");
 }
 
 #[test]
