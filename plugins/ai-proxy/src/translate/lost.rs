@@ -142,7 +142,8 @@ fn given(parts: &[Part<'_>], within: bool, takes: Option<Origin>) -> u16 {
         if part.cache_control.is_some() {
             given |= if within { INNER_MARKS } else { MARKS };
         }
-        given |= if part.detail.is_some() { DETAIL } else { 0 };
+        let looked_at = part.detail.as_ref().is_some_and(|detail| *detail != *"auto");
+        given |= if looked_at { DETAIL } else { 0 };
         let thought = match &part.body {
             Body::ToolResult { parts, is_error, .. } => {
                 given |= if *is_error { FAILURES } else { 0 } | self::given(parts, true, takes);

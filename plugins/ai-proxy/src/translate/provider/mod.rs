@@ -5,6 +5,7 @@ pub mod bedrock;
 pub mod betas;
 pub mod cohere;
 pub mod gemini;
+mod interleaved;
 pub mod openai_chat;
 pub mod openai_responses;
 

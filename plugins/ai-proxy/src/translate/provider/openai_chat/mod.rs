@@ -1,6 +1,7 @@
 //! OpenAI Chat Completions as the provider's protocol,
 //! <https://platform.openai.com/docs/api-reference/chat>.
 
+mod calls;
 mod request;
 mod response;
 mod stream;
