@@ -16,9 +16,9 @@ use super::lost::Lost;
 /// A request for a chat completion.
 #[derive(Debug, Default)]
 pub struct Request<'a> {
-    /// Instructions, in order; text parts only.
+    /// Instructions that come before all else, in order; text parts only.
     pub system: Vec<Part<'a>>,
-    /// The conversation; neighbours differ in role and none is empty.
+    /// The conversation; neighbours differ in role, none is empty, and the first is no instruction.
     pub turns: Vec<Turn<'a>>,
     /// The functions that the model may call.
     pub tools: Vec<Tool<'a>>,
@@ -72,6 +72,32 @@ pub struct Request<'a> {
     pub dropped: Vec<String>,
     /// Fields that the provider has nothing for.
     pub unsupported: Vec<Field>,
+}
+
+impl<'a> Request<'a> {
+    /// Adds to the conversation. Neighbours of one role become one turn; other protocols want the roles to
+    /// alternate, and all results of one round of calls in one turn.
+    pub fn push(&mut self, role: Role, parts: Vec<Part<'a>>) {
+        match self.turns.last_mut() {
+            _ if parts.is_empty() => {}
+            None if role == Role::System => self.system.extend(parts),
+            Some(last) if last.role == role => last.parts.extend(parts),
+            _ => self.turns.push(Turn { role, parts }),
+        }
+    }
+
+    /// Moves instructions in the midst to the beginning, for those who know no others.
+    pub fn move_instructions(&mut self) {
+        if self.turns.iter().all(|turn| turn.role != Role::System) {
+            return;
+        }
+        for Turn { role, parts } in std::mem::take(&mut self.turns) {
+            match role {
+                Role::System => self.system.extend(parts),
+                _ => self.push(role, parts),
+            }
+        }
+    }
 }
 
 /// A field that not every provider has.
@@ -208,6 +234,8 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
+    /// Instructions in the midst; text parts only.
+    System,
 }
 
 /// One thing said, and where the provider's prompt cache is to be cut.

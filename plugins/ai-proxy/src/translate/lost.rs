@@ -111,8 +111,8 @@ fn kept(protocol: Protocol, options: &Options<'_>) -> (u16, Option<Origin>) {
     match protocol {
         // Where a server has none of the last three the writer says so.
         Protocol::Openai => {
-            // OpenAI itself, by what only it demands, shows none here; other servers show all.
-            let shown = if options.quirks.max_completion_tokens { HIDDEN } else { SHOWN };
+            // OpenAI itself shows none here; other servers show all.
+            let shown = if options.quirks.are_openais() { HIDDEN } else { SHOWN };
             (plain | filed | DETAIL | DESCRIPTION | shown, None)
         }
         Protocol::OpenaiResponses => {

@@ -54,7 +54,7 @@ const fn answered(
 pub(crate) const ASKED: &[Asked] = &[
     asked("system prompt", ["one_system", "one_system", "system", "system"],
         [r#""role":"system""#, r#""instructions": | "role":"system""#, r#""system":"#, r#""systemInstruction":"#, r#""system":["#, r#""role":"system""#]),
-    asked("system or developer prompt in the midst, moved to the beginning", ["system", "system", "system_in_the_midst", NO],
+    asked("system or developer prompt in the midst, moved to the beginning for others than OpenAI", ["system", "system", "system_in_the_midst", NO],
         ["Be kind."; 6]),
     asked("several turns", ["neighbours", "neighbours", "neighbours", "neighbours"],
         [r#""role":"assistant""#, r#""role":"assistant""#, r#""role":"assistant""#, r#""role":"model""#, r#""role":"assistant""#, r#""role":"assistant""#]),

@@ -197,6 +197,7 @@ fn write_turn(w: &mut JsonWriter, turn: &Turn<'_>) {
     match turn.role {
         Role::Assistant => write_assistant(w, &turn.parts),
         Role::User => write_user(w, &turn.parts),
+        Role::System => write_system(w, &turn.parts),
     }
 }
 

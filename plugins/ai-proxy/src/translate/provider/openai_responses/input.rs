@@ -42,7 +42,11 @@ pub(super) fn write(w: &mut JsonWriter, request: &Request<'_>) {
 /// What stands next to each other in a message stays in one; calls, their outputs and thoughts are
 /// items of their own.
 fn write_turn<'r>(w: &mut JsonWriter, turn: &'r Turn<'_>, custom: &mut Custom<'r>) {
-    let role = if turn.role == Role::User { "user" } else { "assistant" };
+    let role = match turn.role {
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::System => "system",
+    };
     let mut said: Vec<&Part<'_>> = Vec::new();
     for part in &turn.parts {
         let is_item = matches!(
