@@ -146,6 +146,8 @@ view! {
         refusal: JsonStr<'a>,
         /// A mark for the provider's prompt cache.
         cache_control: &'a RawValue,
+        /// OpenAI's own.
+        prompt_cache_breakpoint: &'a RawValue,
     }
 }
 

@@ -133,6 +133,8 @@ pub enum Field {
     User,
     /// [`Part::cache_control`], or that of a tool.
     CacheControl,
+    /// [`Part::breakpoint`].
+    Breakpoint,
     /// [`Part::detail`].
     Detail,
     /// [`Thinking::show`].
@@ -245,13 +247,25 @@ pub struct Part<'a> {
     pub body: Body<'a>,
     /// Anthropic's `cache_control`, as written.
     pub cache_control: Option<&'a RawValue>,
+    /// OpenAI's `prompt_cache_breakpoint`, as written; `cache_control` then says the same.
+    pub breakpoint: Option<&'a RawValue>,
     /// How closely to look at a picture: `auto`, `low`, `high`.
     pub detail: Option<JsonStr<'a>>,
 }
 
+impl<'a> Part<'a> {
+    /// Marks it in OpenAI's way.
+    pub fn mark(&mut self, breakpoint: Option<&'a RawValue>) {
+        self.breakpoint = breakpoint;
+        if breakpoint.is_some() && self.cache_control.is_none() {
+            self.cache_control = serde_json::from_str(r#"{"type":"ephemeral"}"#).ok();
+        }
+    }
+}
+
 impl<'a> From<Body<'a>> for Part<'a> {
     fn from(body: Body<'a>) -> Part<'a> {
-        Part { body, cache_control: None, detail: None }
+        Part { body, cache_control: None, breakpoint: None, detail: None }
     }
 }
 

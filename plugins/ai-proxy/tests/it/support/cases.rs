@@ -116,6 +116,8 @@ pub(crate) const ASKED: &[Asked] = &[
         [NO, NO, r#""signature":""#, NO, r#""signature":""#, NO]),
     asked("sealed thoughts of OpenAI, sent back", ["thinking_round_of_openai", "thinking_round", "thinking_round_of_openai", "thinking_round_of_others"],
         [NO, r#""encrypted_content":"gAAAA"#, NO, NO, NO, NO]),
+    asked("OpenAI's marks for the prompt cache", ["breakpoints", "breakpoints", NO, NO],
+        ["prompt_cache_breakpoint", "prompt_cache_breakpoint", "cache_control", NO, "cachePoint", NO]),
     asked("marks for the prompt cache", ["cache_control", NO, "cache_control", NO],
         [NO, NO, r#""cache_control":"#, NO, r#""cachePoint":"#, NO]),
     asked("who asks", ["user", "safety_identifier", "user", NO],

@@ -281,7 +281,9 @@ fn read_part<'a>(dropped: &mut Vec<String>, part: ApiPart<'a>, path: &str) -> Re
             return Err(invalid(&format!("{path}.type"), message));
         }
     };
-    Ok(Part { body, cache_control: part.cache_control, detail })
+    let mut read = Part { cache_control: part.cache_control, detail, ..body.into() };
+    read.mark(part.prompt_cache_breakpoint);
+    Ok(read)
 }
 
 pub(in crate::translate::client) fn audio_source<'a>(

@@ -184,7 +184,10 @@ fn read_part<'a>(dropped: &mut Vec<String>, mut part: ApiPart<'a>, path: &str) -
     if let Some(audio) = &part.input_audio {
         left(dropped, path, "input_audio", &audio.rest);
     }
-    Ok(Part { detail, ..read_body(part, path)?.into() })
+    let breakpoint = part.prompt_cache_breakpoint;
+    let mut read = Part { detail, ..read_body(part, path)?.into() };
+    read.mark(breakpoint);
+    Ok(read)
 }
 
 fn read_body<'a>(part: ApiPart<'a>, path: &str) -> Result<Body<'a>> {

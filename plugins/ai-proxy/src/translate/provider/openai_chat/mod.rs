@@ -8,6 +8,7 @@ mod stream;
 mod thinking;
 
 pub use request::write;
+pub(super) use request::write_breakpoint;
 pub(super) use response::read_logprobs;
 pub use response::{observe, read, read_error};
 pub use stream::StreamReader;
