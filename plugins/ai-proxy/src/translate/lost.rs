@@ -27,9 +27,10 @@ impl Lost {
     const CALLS: Lost = Lost(64);
     const REASONING_TOKENS: Lost = Lost(128);
     const CACHE_CREATION_TOKENS: Lost = Lost(256);
+    const AUDIO_TOKENS: Lost = Lost(512);
 
     /// The names, in the order of the bits.
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "answer.citations",
         "answer.parts",
         "answer.choices",
@@ -39,6 +40,7 @@ impl Lost {
         "answer.tool_calls",
         "answer.usage.reasoning_tokens",
         "answer.usage.cache_creation_tokens",
+        "answer.usage.audio_tokens",
     ];
 
     /// This, if it was lost.
@@ -253,11 +255,18 @@ fn image(client: Client, source: &Source<'_>) -> Lost {
 }
 
 fn counts(client: Client, usage: &Usage) -> Lost {
+    let sound = usage.prompt_audio_tokens > 0 || usage.completion_audio_tokens > 0;
+    let mut lost = Lost::default();
     match client {
-        Client::Anthropic => Lost::REASONING_TOKENS.when(usage.reasoning_tokens > 0),
-        Client::Gemini => Lost::CACHE_CREATION_TOKENS.when(usage.cache_creation_tokens > 0),
-        _ => Lost::default(),
+        Client::Anthropic => lost.add(Lost::REASONING_TOKENS.when(usage.reasoning_tokens > 0)),
+        Client::Gemini => {
+            lost.add(Lost::CACHE_CREATION_TOKENS.when(usage.cache_creation_tokens > 0));
+        }
+        _ => {}
     }
+    let without = matches!(client, Client::Anthropic | Client::OpenAiResponses);
+    lost.add(Lost::AUDIO_TOKENS.when(sound && without));
+    lost
 }
 
 /// What of a step of a streamed answer its client gets nothing of.

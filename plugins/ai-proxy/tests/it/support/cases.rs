@@ -161,6 +161,8 @@ pub(crate) const ANSWERED: &[Answered] = &[
         [r#""cache_creation_tokens":#"#, r#""cache_write_tokens":#"#, r#""cache_creation_input_tokens":#"#, NO]),
     answered("tokens of reasoning", ["cache_usage", "thinking", NO, "cache_usage", NO, NO],
         [r#""reasoning_tokens":#"#, r#""reasoning_tokens":#"#, NO, r#""thoughtsTokenCount":#"#]),
+    answered("tokens of sound", ["sound_usage", NO, NO, "sound_usage", NO, NO],
+        [r#""audio_tokens":#"#, NO, NO, r#""modality":"AUDIO""#]),
     answered("log probabilities", ["logprobs", "logprobs", NO, "logprobs", NO, "logprobs"],
         [r#""logprob":-"#, r#""logprob":-"#, NO, r#""logProbability":-"#]),
     answered("several answers", ["n", NO, NO, "n", NO, NO], [r#""index":1"#, NO, NO, r#""index":1"#]),
