@@ -123,8 +123,13 @@ soak: wasm mock ## Mixed load on one Envoy worker: wrong answers, growing memory
 soak-metrics: wasm ## ai-metrics' memory over many streams, in the emulator [SOAK=200000]
 	@SOAK=$${SOAK:-200000} cargo test --quiet --release --locked -p test-harness --features built --test emulated ai_metrics_memory:: -- --nocapture
 
-guard-eval: ## Recall, false alarms and cost of prompt-guard DATA=folder
+GUARD_SPEED = cargo build --quiet --locked --release -p prompt-guard --no-default-features --example speed
+guard-eval: ## Recall, false alarms and cost of prompt-guard, natively and in V8 DATA=folder
 	@cargo run --quiet --locked --release -p test-harness --bin guard -- eval "$(DATA)"
+	@$(GUARD_SPEED) --target wasm32-wasip1
+	@echo && $(GUARD_SPEED) && target/release/examples/speed < "$(DATA)/prompt_injection/dev.jsonl"
+	@echo "in V8:" && node --no-warnings plugins/prompt-guard/examples/speed.mjs \
+		target/wasm32-wasip1/release/examples/speed.wasm < "$(DATA)/prompt_injection/dev.jsonl"
 
 cache-eval: ## Precision and recall of the semantic cache DATA=folder [ROWS=of each file]
 	@test-harness/setup.sh embedder

@@ -7,9 +7,8 @@
 use shared::small_map::SmallMap;
 use std::cmp::Reverse;
 
-use regex_lite::Regex;
-
 use crate::config::{Action, Treatment};
+use crate::expression::Expression;
 use crate::pii::{Entity, Scanner};
 use crate::policy::Policy;
 use crate::rules::Count;
@@ -35,7 +34,7 @@ pub struct Answers {
     /// What happens to each kind of it.
     pub treatments: SmallMap<Entity, Treatment>,
     /// Kinds of the configuration's own.
-    pub custom: Vec<(String, Regex, Treatment)>,
+    pub custom: Vec<(String, Expression, Treatment)>,
     /// What happens to what reads as an attempt.
     pub injection: Action,
     /// How much is held back, in bytes.

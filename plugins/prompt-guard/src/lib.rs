@@ -6,7 +6,9 @@
 mod admin;
 pub mod answers;
 pub mod config;
+mod decide;
 pub mod detect;
+pub mod expression;
 mod filter;
 pub mod mask;
 pub mod moderation;

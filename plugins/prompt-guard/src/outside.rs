@@ -7,7 +7,8 @@ use shared::facts::Fact;
 use shared::filter::{BodyKind, CallReply, Cx, Flow, Out, ResponseHead, Verdict};
 
 use crate::config::{Action, Fail};
-use crate::filter::{GuardFilter, Refusal, refusal, send};
+use crate::decide::{Refusal, refusal};
+use crate::filter::{GuardFilter, send};
 use crate::moderation::Moderation;
 use crate::policy::Findings;
 use crate::refusal::Begun;

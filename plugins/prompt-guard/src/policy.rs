@@ -3,7 +3,6 @@
 use shared::small_map::SmallMap;
 
 use hmac::{Hmac, KeyInit, Mac};
-use regex_lite::Regex;
 use sha2::Sha256;
 use shared::config::{ConfigError, Mode, Secret, Secrets};
 use shared::exchange::{Limits, Settings};
@@ -15,11 +14,12 @@ use shared::texts::{Role, Text};
 use crate::answers::{Answers, HOLD_PII};
 use crate::config::{self, Action, Config, Preset, RuleSet, Treatment, Uninspected};
 use crate::detect::Detector;
+use crate::expression::Expression;
 use crate::mask::{LITERAL, Masks, names};
 use crate::moderation::Moderation;
 use crate::normalise;
 use crate::pii::{Entities, Entity, Scanner};
-use crate::rules::{Count, Rules, expression, expressions};
+use crate::rules::{Count, Rules};
 use crate::scripts;
 
 /// The configured plugin's state.
@@ -53,9 +53,9 @@ pub struct Policy {
     last_messages: Option<u32>,
     scanner: Scanner,
     treatments: SmallMap<Entity, Treatment>,
-    custom: Vec<(String, Regex, Treatment)>,
+    custom: Vec<(String, Expression, Treatment)>,
     hash_key: Option<Secret>,
-    allow_patterns: Vec<Regex>,
+    allow_patterns: Vec<Expression>,
     audit_salt: Option<Secret>,
     settings: Settings,
 }
@@ -104,7 +104,7 @@ impl Policy {
                 return Err(ConfigError::new(path, message));
             }
             let treatment = config.pii.entities.get(name).copied().unwrap_or(Treatment::Mask);
-            custom.push((name.clone(), expression(pattern, &path)?, treatment));
+            custom.push((name.clone(), Expression::new(pattern, &path)?, treatment));
         }
         let rules = all_rules(&config)?;
         let answers = answers(&config, &rules, &custom)?;
@@ -132,7 +132,7 @@ impl Policy {
             treatments,
             custom,
             hash_key: config.pii.hash_key,
-            allow_patterns: expressions(&config.lists.allow_patterns, "lists.allow_patterns")?,
+            allow_patterns: Expression::list(&config.lists.allow_patterns, "lists.allow_patterns")?,
             audit_salt: config.audit_salt,
             settings: Settings {
                 limits,
@@ -207,7 +207,7 @@ impl Policy {
     /// Holds a text against the lists and rule sets, as it stands and as it reads.
     pub fn lists(&self, text: &str, user: bool, findings: &mut Findings) {
         if user {
-            let fits = |pattern: &Regex| pattern.is_match(text);
+            let fits = |pattern: &Expression| pattern.is_match(text);
             findings.denied |=
                 !self.allow_patterns.is_empty() && !self.allow_patterns.iter().any(fits);
             findings.foreign |=
@@ -431,7 +431,7 @@ fn all_rules(config: &Config) -> Result<Vec<Rules>, ConfigError> {
 fn answers(
     config: &Config,
     rules: &[Rules],
-    custom: &[(String, Regex, Treatment)],
+    custom: &[(String, Expression, Treatment)],
 ) -> Result<Option<Answers>, ConfigError> {
     let mut treatments = entities_of(&config.answers.entities, "answers.entities", config)?;
     treatments.retain(|_, treatment| *treatment != Treatment::Allow);

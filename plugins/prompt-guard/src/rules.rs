@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use regex_lite::Regex;
 use shared::config::ConfigError;
 
 use crate::config::{Action, RuleSet};
+use crate::expression::Expression;
 
 /// A compiled set.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Rules {
     /// So many different hits are enough.
     enough: usize,
     words: Option<AhoCorasick>,
-    patterns: Vec<Regex>,
+    patterns: Vec<Expression>,
 }
 
 /// Something that a set looks for and where it is, in bytes.
@@ -89,7 +89,7 @@ impl Rules {
             longest: set.words.iter().map(String::len).max().unwrap_or(0),
             enough,
             words: automaton(&set.words, words)?,
-            patterns: expressions(&set.patterns, patterns)?,
+            patterns: Expression::list(&set.patterns, patterns)?,
         })
     }
 
@@ -158,26 +158,6 @@ fn automaton(words: &[String], path: &str) -> Result<Option<AhoCorasick>, Config
         .kind(Some(AhoCorasickKind::ContiguousNFA))
         .build(words.iter().map(|word| fold(word).into_owned()));
     built.map(Some).map_err(|error| ConfigError::new(path, format!("is too much: {error}")))
-}
-
-/// Compiles a list of regular expressions.
-///
-/// # Errors
-///
-/// The first that is none.
-pub fn expressions(texts: &[String], path: &str) -> Result<Vec<Regex>, ConfigError> {
-    let texts = texts.iter().enumerate();
-    texts.map(|(index, text)| expression(text, &format!("{path}[{index}]"))).collect()
-}
-
-/// Compiles a regular expression.
-///
-/// # Errors
-///
-/// It is none.
-pub fn expression(text: &str, path: &str) -> Result<Regex, ConfigError> {
-    let regex = Regex::new(text);
-    regex.map_err(|error| ConfigError::new(path, format!("is not a regular expression: {error}")))
 }
 
 #[cfg(test)]

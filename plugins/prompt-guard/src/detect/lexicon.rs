@@ -51,6 +51,10 @@ struct Phrase {
     class: Class,
     /// What it is found by: the hash of its first word, or of that word's stem.
     key: u64,
+    /// What tells most texts from it before anything else is looked at: the hash of its second word, and the
+    /// fourth byte of a stem; 0 if there is none.
+    second: u64,
+    fourth: u8,
     /// Hashes of its words; of the last one only if it is whole.
     words: Vec<u64>,
     /// What the last word begins with, if it may go on.
@@ -120,18 +124,18 @@ impl Lexicon {
         }
         phrases.sort_by_key(|phrase| phrase.key);
         let mut first = Table::new(phrases.len());
-        for (at, phrase) in phrases.iter().enumerate().rev() {
-            first.put(phrase.key, at as u64);
+        for (at, phrase) in (0..).zip(&phrases).collect::<Vec<_>>().into_iter().rev() {
+            first.put(phrase.key, at);
         }
         let mut shapes = Table::new(vocabulary.len());
         let mut known = Table::new(vocabulary.len());
-        for (at, text) in vocabulary.iter().enumerate() {
+        for (at, text) in (0..).zip(&vocabulary) {
             tokens(text, &mut words);
             for word in &words {
                 known.put(word.hash, 0);
                 if word.letters >= 4 {
                     let letters = text.get(word.start..word.end).unwrap_or_default();
-                    shapes.put(shape(letters), at as u64);
+                    shapes.put(shape(letters), at);
                 }
             }
         }
@@ -221,9 +225,12 @@ fn phrase(class: Class, text: &str, words: &mut Vec<Token>) -> Option<Phrase> {
     let open = goes_on.then(|| text.get(last.start..last.end).unwrap_or_default().to_owned());
     let key = if goes_on && words.len() == 1 { stem_key(first.stem) } else { first.hash };
     let whole = words.len() - usize::from(goes_on);
+    let stem = open.as_deref().filter(|_| words.len() == 1).unwrap_or_default();
     let phrase = Phrase {
         class,
         key,
+        second: words.iter().take(whole).nth(1).map_or(0, |word| word.hash),
+        fourth: stem.as_bytes().get(3).map_or(0, u8::to_ascii_lowercase),
         words: words.iter().take(whole).map(|word| word.hash).collect(),
         open,
         before: text.get(..first.start)?.trim().to_owned(),
@@ -237,6 +244,13 @@ impl Phrase {
         let Some(begin) = words.first() else { return Fit::Past };
         if self.key != key {
             return Fit::Past;
+        }
+        if self.second != 0 && words.get(1).is_none_or(|word| word.hash != self.second) {
+            return Fit::No;
+        }
+        let fourth = || text.as_bytes().get(begin.start + 3).map(u8::to_ascii_lowercase);
+        if self.fourth != 0 && fourth() != Some(self.fourth) {
+            return Fit::No;
         }
         let mut end = begin.start;
         for (at, (expected, word)) in self.words.iter().zip(words).enumerate() {
@@ -267,10 +281,11 @@ impl Phrase {
     }
 }
 
-/// A hash table of what is hashed already, never full.
+/// A hash table of what is hashed already, never full. Of a key 32 bits are kept: among a text's words one in a
+/// million is taken for another.
 #[derive(Debug)]
 struct Table {
-    slots: Vec<(u64, u64)>,
+    slots: Vec<(u32, u32)>,
 }
 
 impl Table {
@@ -278,13 +293,17 @@ impl Table {
         Table { slots: vec![(0, 0); entries.saturating_mul(2).max(16).next_power_of_two()] }
     }
 
-    fn place(&self, key: u64) -> usize {
-        let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        usize::try_from(mixed).unwrap_or(0) & (self.slots.len() - 1)
+    /// Where a key is looked for first, and what is kept of it, which is not 0.
+    #[inline]
+    fn place(&self, key: u64) -> (usize, u32) {
+        let place = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let kept = (key ^ key >> 32) & u64::from(u32::MAX) | 1;
+        let place = usize::try_from(place).unwrap_or(0) & (self.slots.len() - 1);
+        (place, u32::try_from(kept).unwrap_or(1))
     }
 
-    fn put(&mut self, key: u64, value: u64) {
-        let mut at = self.place(key);
+    fn put(&mut self, key: u64, value: u32) {
+        let (mut at, key) = self.place(key);
         for _ in 0..self.slots.len() {
             match self.slots.get_mut(at) {
                 Some(slot) if slot.0 == 0 || slot.0 == key => {
@@ -297,8 +316,8 @@ impl Table {
     }
 
     #[inline]
-    fn get(&self, key: u64) -> Option<u64> {
-        let mut at = self.place(key);
+    fn get(&self, key: u64) -> Option<u32> {
+        let (mut at, key) = self.place(key);
         while let Some(slot) = self.slots.get(at) {
             if slot.0 == key {
                 return Some(slot.1);

@@ -351,8 +351,16 @@ fn rotations(
     }
     let enough = |known: usize| known >= 2 && known * 5 >= sample.len() * 2;
     let told = |turn: &dyn Fn(u8) -> u8| {
-        let turned = |word: &str| lexicon.hash(word.chars().map(|c| turn_letter(c, turn)));
-        enough(sample.iter().filter(|word| lexicon.knows(turned(word))).count())
+        let (mut known, mut left) = (0, sample.len());
+        for word in &sample {
+            let turned = lexicon.hash(word.chars().map(|c| turn_letter(c, turn)));
+            known += usize::from(lexicon.knows(turned));
+            left -= 1;
+            if !enough(known + left) {
+                return false;
+            }
+        }
+        enough(known)
     };
     let each = |turn: &dyn Fn(u8) -> u8| text.chars().map(|c| turn_letter(c, turn)).collect();
     for by in 1..26_u8 {

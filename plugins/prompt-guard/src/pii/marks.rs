@@ -18,6 +18,8 @@ pub(super) struct Marks {
     patterns: Vec<&'static [u8]>,
     /// By pair: how far to go on; 0 if a pattern may begin here.
     skips: Vec<u8>,
+    /// By pair: the first bytes of its patterns, as bits. Most places are told by them to be none.
+    starts: Vec<u32>,
     /// By pair: where its patterns begin among `sorted`, at most 65,535.
     firsts: Vec<u16>,
     /// By pair and, of those, longest first: the numbers of the patterns.
@@ -40,6 +42,7 @@ impl Marks {
     pub(super) fn new(patterns: Vec<&'static str>) -> Marks {
         let patterns: Vec<&[u8]> = patterns.into_iter().map(str::as_bytes).collect();
         let mut skips = vec![2_u8; PAIRS];
+        let mut starts = vec![0_u32; PAIRS];
         let mut sorted = Vec::with_capacity(patterns.len());
         for (number, pattern) in (0_u16..).zip(&patterns) {
             let [a, b, c, ..] = pattern else { continue };
@@ -48,6 +51,9 @@ impl Marks {
             }
             if let Some(skip) = skips.get_mut(pair(*b, *c)) {
                 *skip = 0;
+            }
+            if let Some(starts) = starts.get_mut(pair(*b, *c)) {
+                *starts |= bit(*a);
             }
             sorted.push((u16::try_from(pair(*b, *c)).unwrap_or(0), number));
         }
@@ -59,7 +65,7 @@ impl Marks {
                 *first = at;
             }
         }
-        Marks { patterns, skips, firsts, sorted }
+        Marks { patterns, skips, starts, firsts, sorted }
     }
 
     /// The first pattern from `from` on; of several that begin there the longest.
@@ -69,7 +75,10 @@ impl Marks {
             let pair = pair(*one, *other);
             match self.skips.get(pair) {
                 Some(0) => {
-                    if let Some(hit) = self.hit(text, at - 1, pair) {
+                    let first = text.get(at - 1).map_or(0, |first| bit(*first));
+                    if self.starts.get(pair).is_some_and(|starts| starts & first != 0)
+                        && let Some(hit) = self.hit(text, at - 1, pair)
+                    {
                         return Some(hit);
                     }
                     at += 1;
@@ -95,6 +104,12 @@ impl Marks {
             shown.eq_ignore_ascii_case(pattern).then_some(Hit { number, start, end })
         })
     }
+}
+
+/// The bit of a byte, by what of it counts.
+#[inline(always)]
+fn bit(byte: u8) -> u32 {
+    1 << (byte & ((1 << BITS) - 1))
 }
 
 #[inline(always)]
