@@ -53,7 +53,7 @@ demo: wasm mock ## Three requests through real Envoy, printed, everything stoppe
 	@test-harness/setup.sh run
 	@$(PYTHON) -m gateway demo
 
-up: wasm mock ## Start the gateway in the background [UPSTREAM=https://... KEY=... PROTOCOL=openai|anthropic] [EXAMPLE=full-chain.yaml]
+up: wasm mock ## Start the gateway in the background [UPSTREAM=https://... KEY=... PROTOCOL=openai|anthropic] [EXAMPLE=full-chain/envoy.yaml]
 	@test-harness/setup.sh run
 	@UPSTREAM="$(UPSTREAM)" KEY="$(KEY)" PROTOCOL="$(PROTOCOL)" $(PYTHON) -m gateway up
 

@@ -28,7 +28,7 @@ pub fn bearer(host: &dyn Host) -> Vec<u8> {
 pub fn reply(status: u16, body: &Value) -> Reply {
     let headers = [("content-type", "application/json"), ("cache-control", "no-store")];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    Reply { status, headers, body: body.to_string().into_bytes() }
+    Reply { status, headers, body: crate::json::text_of(body).into_bytes() }
 }
 
 #[cfg(test)]

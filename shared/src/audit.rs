@@ -31,7 +31,7 @@ pub fn line(
     if let (Some(line), Value::Object(more)) = (line.as_object_mut(), more) {
         line.extend(more);
     }
-    line.to_string()
+    crate::json::text_of(&line)
 }
 
 #[cfg(test)]

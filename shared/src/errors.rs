@@ -167,7 +167,7 @@ impl ApiError {
 
     /// The body, in the form of this vendor.
     pub fn body(&self, vendor: Vendor) -> String {
-        match vendor {
+        let body = match vendor {
             Vendor::OpenAi => json!({
                 "error": {
                     "message": self.message,
@@ -187,8 +187,8 @@ impl ApiError {
                     "status": self.kind.google(),
                 }
             }),
-        }
-        .to_string()
+        };
+        crate::json::text_of(&body)
     }
 
     /// The whole answer, in the form of the API that was asked; OpenAI's for an unknown path.

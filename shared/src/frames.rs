@@ -89,7 +89,7 @@ fn of_aws<'a>(message: &eventstream::Message<'a>) -> Frame<'a> {
     // An error of the transport tells its words in a header.
     let data = match header(":error-message") {
         Some(words) if payload.is_empty() => {
-            Cow::Owned(serde_json::json!({ "message": words }).to_string())
+            Cow::Owned(crate::json::text_of(&serde_json::json!({ "message": words })))
         }
         _ => payload,
     };

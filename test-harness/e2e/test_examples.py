@@ -10,13 +10,11 @@ from gateway.config import EXAMPLES, ROOT, wasm_configs
 from gateway.stack import KEYS, find_envoy
 
 ENVOY = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
-# All tests but a few start one of these two.
-STARTED = {"full-chain.yaml", "bundle.yaml"}
-# Those with a folder are started by test_folders.py.
+# Those with a folder are started by test_folders.py; all other tests but a few start `full-chain` and `bundle`.
 FOLDERS = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/*.yaml"))
 
 
-@pytest.mark.parametrize("example", sorted(set(ENVOY) - STARTED))
+@pytest.mark.parametrize("example", ENVOY)
 def test_envoy_takes_it(example):
     done = subprocess.run([find_envoy(), "--mode", "validate", "-c", EXAMPLES / example], cwd=ROOT,
                           env={**os.environ, **KEYS}, capture_output=True, text=True, check=False)
@@ -33,3 +31,90 @@ def test_every_plugin_in_it_is_set_up_as_it_must_be(example):
     for plugin in plugins:
         assert plugin["allow_on_headers_stop_iteration"] is True
         assert plugin["failure_policy"] == "FAIL_RELOAD"
+
+
+def parts(node):
+    """All mappings in a configuration."""
+    if isinstance(node, dict):
+        yield node
+        node = node.values()
+    elif not isinstance(node, list):
+        return
+    for child in node:
+        yield from parts(child)
+
+
+def addresses(node):
+    """The hosts that it names."""
+    return {each["socket_address"]["address"] for each in parts(node) if "socket_address" in each}
+
+
+def envoys(text):
+    """The configurations of Envoy in a file: itself, or the files that a manifest has in ConfigMaps."""
+    for document in yaml.safe_load_all(text):
+        if document and document.get("kind") == "ConfigMap":
+            yield from (yaml.safe_load(each) for each in document["data"].values())
+        elif document and "kind" not in document:
+            yield document
+
+
+HERE = {"127.0.0.1"}
+
+
+def lacks(config):
+    """What an example's configuration must have and does not."""
+    admin = addresses(config.get("admin"))
+    if not admin <= HERE:
+        yield f"the admin interface is at {admin}"
+    for part in parts(config):
+        kind = str(part.get("@type", "")).rsplit(".", 1)[-1]
+        if kind == "Listener" or "filter_chains" in part:
+            if "per_connection_buffer_limit_bytes" not in part:
+                yield f"listener {part.get('name')}: no buffer limit"
+        route = part.get("route")
+        # What is a name or a path elsewhere is no route.
+        if "match" in part and isinstance(route, dict) and "timeout" not in route:
+            yield f"route {part['match']}: no timeout"
+        if "connect_timeout" in part or "load_assignment" in part or kind == "Cluster":
+            name = part.get("name")
+            for needed in ("connect_timeout", "per_connection_buffer_limit_bytes"):
+                if needed not in part:
+                    yield f"cluster {name}: no {needed}"
+            yield from (f"cluster {name}: {each}" for each in unverified(part))
+
+
+def unverified(cluster):
+    """What TLS to hosts that are not this machine lacks."""
+    away = addresses(cluster.get("load_assignment")) - HERE
+    contexts = [part for part in parts(cluster)
+                if str(part.get("@type", "")).endswith("tls.v3.UpstreamTlsContext")]
+    for context in contexts:
+        validation = context.get("common_tls_context", {}).get("validation_context", {})
+        names = {each["matcher"].get("exact") for each in validation.get("match_typed_subject_alt_names", [])}
+        if not validation.get("trusted_ca") or names != {context.get("sni")}:
+            yield "TLS that does not check who answers"
+    missing = {host for host in away if "." in host} - {context.get("sni") for context in contexts}
+    if missing:
+        yield f"no TLS with the names of {missing}"
+
+
+@pytest.mark.parametrize("example", ENVOY + FOLDERS)
+def test_it_has_limits_timeouts_and_tls_that_checks(example):
+    text = (EXAMPLES / example).read_text()
+    assert [each for config in envoys(text) for each in lacks(config)] == []
+
+
+@pytest.mark.parametrize("old, new, said", [
+    ("127.0.0.1, port_value: 9901", "0.0.0.0, port_value: 9901", "admin interface"),
+    ("                            timeout: 600s\n", "", "no timeout"),
+    ("      connect_timeout: 5s\n", "", "no connect_timeout"),
+    ("      per_connection_buffer_limit_bytes: 52428800\n      filter_chains", "      filter_chains", "no buffer limit"),
+    ("          sni: api.openai.com\n", "", "does not check who answers"),
+    ("              trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt }\n", "", "does not check who answers"),
+    ("address: api.openai.com", "address: api.example.com", "no TLS with the names of {'api.example.com'}"),
+])
+def test_what_an_example_lacks_is_found(old, new, said):
+    text = (EXAMPLES / "providers.yaml").read_text()
+    assert old in text
+    found = [each for config in envoys(text.replace(old, new)) for each in lacks(config)]
+    assert any(said in each for each in found), found

@@ -17,7 +17,7 @@ def up():
     if STATE.exists() and any(alive(pid) for pid in json.loads(STATE.read_text()).values()):
         raise SystemExit("the gateway is up already; `make down` stops it")
     upstream = os.environ.get("UPSTREAM")
-    example = os.environ.get("EXAMPLE", "full-chain.yaml")
+    example = os.environ.get("EXAMPLE", "full-chain/envoy.yaml")
     options = {}
     if upstream:
         protocol = os.environ.get("PROTOCOL") or None

@@ -48,9 +48,15 @@ def free_ports(count):
     return ports
 
 
+def source(example):
+    """The file of an example. One that has its folder's name is that folder's `envoy.yaml`."""
+    folder = EXAMPLES / Path(example).with_suffix("")
+    return folder / "envoy.yaml" if folder.is_dir() else EXAMPLES / example
+
+
 def with_ports(example, ports):
     """The text of an example with its ports replaced, and nothing else changed."""
-    text = (EXAMPLES / example).read_text()
+    text = source(example).read_text()
     return re.sub(
         r"port_value: (\d+)",
         lambda match: f"port_value: {ports.get(int(match[1]), int(match[1]))}",

@@ -178,7 +178,7 @@ class Stack:
 
     def start_tls(self):
         """Starts what speaks TLS before the stand-in `openai`, if the example asks a provider by it."""
-        text = (config.EXAMPLES / self.example).read_text()
+        text = config.source(self.example).read_text()
         if certificates.AUTHORITY not in text:
             return
         names = re.findall(r"^ *sni: (\S+)", text, re.M)
@@ -192,7 +192,7 @@ class Stack:
 
     def start_redis(self):
         """Starts Redis and Webdis, if the example counts there."""
-        text = (config.EXAMPLES / self.example).read_text()
+        text = config.source(self.example).read_text()
         if f"port_value: {config.WEBDIS}" not in text:
             return
         from .redis import Redis

@@ -1,8 +1,10 @@
-"""`python -m gateway.tls PORT TARGET`: takes TLS on one port and passes what is inside on to another."""
+"""`python -m gateway.tls PORT TARGET [FOLDER]`: takes TLS on one port, with the certificate of a folder, and passes
+what is inside on to another."""
 
 import asyncio
 import ssl
 import sys
+from pathlib import Path
 
 from . import certificates, config
 
@@ -19,9 +21,8 @@ async def copy(reader, writer):
         writer.close()
 
 
-async def serve(port, target):
+async def serve(port, target, folder):
     """Serves until it is ended."""
-    folder = config.ROOT / certificates.FOLDER
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
 
@@ -40,4 +41,5 @@ async def serve(port, target):
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(*map(int, sys.argv[1:3])))
+    of = Path(sys.argv[3]) if len(sys.argv) > 3 else config.ROOT / certificates.FOLDER
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), of))

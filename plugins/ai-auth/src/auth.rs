@@ -234,12 +234,12 @@ impl Auth {
         let tags: Object<String, Value> =
             config.tags.iter().filter_map(|(tag, claim)| pick(tag, claim)).collect();
         if !tags.is_empty() {
-            who.tags = Value::Object(tags).to_string();
+            who.tags = shared::json::text_of(&Value::Object(tags));
         }
         let claims: Object<String, Value> =
             config.claims.iter().filter_map(|claim| pick(claim, claim)).collect();
         if !claims.is_empty() {
-            who.claims = Value::Object(claims).to_string();
+            who.claims = shared::json::text_of(&Value::Object(claims));
         }
         Identity::Known(Box::new(who))
     }

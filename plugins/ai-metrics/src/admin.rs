@@ -92,7 +92,7 @@ pub fn answer(metrics: &Metrics, host: &dyn Host, asked: &Asked) -> Reply {
         What::Reset => {
             let subject = asked.parameter("subject");
             let count = metrics.drift.reset(host, subject.as_deref());
-            reply(200, "application/json", json!({ "reset": count }).to_string())
+            reply(200, "application/json", shared::json::text_of(&json!({ "reset": count })))
         }
         What::Feedback => feedback(metrics, host, asked),
     }
@@ -114,14 +114,16 @@ fn report(metrics: &Metrics, host: &dyn Host, asked: &Asked) -> Reply {
     if html {
         return reply(200, "text/html; charset=utf-8", page(&contents));
     }
-    reply(200, "application/json", view(&contents).to_string())
+    reply(200, "application/json", shared::json::text_of(&view(&contents)))
 }
 
 fn costs(metrics: &Metrics, host: &dyn Host, asked: &Asked) -> Reply {
     let tally = metrics.report.all(host);
     match asked.parameter("format").as_deref() {
         Some("csv") => reply(200, "text/csv; charset=utf-8", costs_csv(&tally)),
-        None | Some("json") => reply(200, "application/json", costs_json(&tally).to_string()),
+        None | Some("json") => {
+            reply(200, "application/json", shared::json::text_of(&costs_json(&tally)))
+        }
         Some(_) => error(400, "format: expected json or csv"),
     }
 }
@@ -182,5 +184,5 @@ fn reply(status: u16, content_type: &str, body: String) -> Reply {
 
 fn error(status: u16, message: &str) -> Reply {
     let body: Value = json!({ "error": { "message": message, "code": status } });
-    reply(status, "application/json", body.to_string())
+    reply(status, "application/json", shared::json::text_of(&body))
 }

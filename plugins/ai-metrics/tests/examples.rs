@@ -14,7 +14,7 @@ const END: &str = "# End of the labels and buckets.\n";
 #[test]
 fn every_example_with_metrics_has_their_labels_and_buckets() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy-examples");
-    for file in ["full-chain.yaml", "bundle.yaml"] {
+    for file in ["full-chain/envoy.yaml", "bundle/envoy.yaml"] {
         let path = folder.join(file);
         let text = std::fs::read_to_string(&path).unwrap();
         let section = format!("{BEGIN}{}{END}", stats_config());

@@ -9,6 +9,7 @@
 //! | `POST /_ai/canaries/abort?route=R` | nobody is |
 
 use serde_json::{Value, json};
+use shared::admin::reply;
 use shared::filter::Reply;
 use shared::host::{Host, Map};
 use shared::percent;
@@ -81,10 +82,4 @@ fn standing(canary: &Canary, host: &dyn Host) -> Value {
 
 fn error(status: u16, message: &str) -> Reply {
     reply(status, &json!({ "error": { "message": message, "code": status } }))
-}
-
-fn reply(status: u16, body: &Value) -> Reply {
-    let headers = [("content-type", "application/json"), ("cache-control", "no-store")];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Reply { status, headers: headers.into(), body: body.to_string().into_bytes() }
 }

@@ -48,9 +48,9 @@ pub fn reply(
     path: &str,
     allowed: &Allowed,
 ) -> Result<Reply, ApiError> {
-    let wanted = match form {
-        Form::Google => GooglePath::of(path).map(|google| google.model).unwrap_or_default(),
-        Form::OpenAi | Form::Anthropic => {
+    let wanted = match GooglePath::of(path).filter(|_| form == Form::Google) {
+        Some(google) => google.model,
+        None => {
             let tail = tail(path).unwrap_or_default().split('?').next().unwrap_or_default();
             tail.strip_prefix("/models/").unwrap_or_default()
         }
@@ -68,7 +68,7 @@ pub fn reply(
     Ok(Reply {
         status: 200,
         headers: vec![("content-type".into(), "application/json".into())],
-        body: body.to_string().into_bytes(),
+        body: shared::json::text_of(&body).into_bytes(),
     })
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::config::Setting;
-use shared::json::JsonStr;
+use shared::json::{JsonStr, text_of};
 
 /// What is changed of a request's body.
 #[derive(Clone, Debug, Default, PartialEq, Setting)]
@@ -70,9 +70,9 @@ impl Overrides {
                 let next = members.get(index + 1).map_or(member.value.end, |next| next.key);
                 edits.push((member.key..next, String::new()));
             } else if let Some(value) = self.set.get(&member.name) {
-                edits.push((member.value.clone(), value.to_string()));
+                edits.push((member.value.clone(), text_of(value)));
             } else if let Some(value) = self.default.get(&member.name).filter(|_| member.null) {
-                edits.push((member.value.clone(), value.to_string()));
+                edits.push((member.value.clone(), text_of(value)));
             }
         }
         edits
@@ -83,7 +83,8 @@ impl Overrides {
         let missing = |name: &str| !members.iter().any(|member| member.name == name);
         let default = self.default.iter().filter(|(name, _)| !self.set.contains_key(*name));
         let both = self.set.iter().chain(default).filter(|(name, _)| missing(name));
-        both.map(|(name, value)| format!("{}:{value}", JsonStr::encode(name).quoted())).collect()
+        both.map(|(name, value)| [JsonStr::encode(name).quoted(), ":", &text_of(value)].concat())
+            .collect()
     }
 }
 

@@ -45,7 +45,7 @@ impl GuardFilter {
         let body: Value = serde_json::from_str(text).map_err(|_| EXPECTED.to_owned())?;
         let asked = match body.get("text") {
             Some(Value::String(text)) => {
-                json!({"messages": [{"role": "user", "content": text}]}).to_string()
+                shared::json::text_of(&json!({"messages": [{"role": "user", "content": text}]}))
             }
             _ if body.is_object() => text.to_owned(),
             _ => return Err(EXPECTED.to_owned()),

@@ -134,7 +134,7 @@ pub(crate) fn unfinished(data: &str) -> String {
             }
         }
     }
-    value.to_string()
+    shared::json::text_of(&value)
 }
 
 fn copy(from: &Map<String, Value>, keys: &[&str], to: &mut Value) {
@@ -164,5 +164,5 @@ fn index(value: &Value) -> Option<u64> {
 }
 
 fn sent(name: Option<&str>, event: Value) -> Sent {
-    Sent { name: name.map(str::to_owned), data: event.to_string() }
+    Sent { name: name.map(str::to_owned), data: shared::json::text_of(&event) }
 }

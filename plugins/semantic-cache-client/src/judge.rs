@@ -49,7 +49,7 @@ impl Judge {
                 &json!({ "query": asked, "texts": [known], "truncate": true }),
             ),
             JudgeKind::Chat => {
-                let questions = json!({ "first": known, "second": asked }).to_string();
+                let questions = shared::json::text_of(&json!({ "first": known, "second": asked }));
                 Request::post(
                     "/v1/chat/completions",
                     &json!({

@@ -36,7 +36,7 @@ impl Request {
             method: "POST",
             path: path.into(),
             headers: vec![("content-type", "application/json".into())],
-            body: body.to_string().into_bytes(),
+            body: shared::json::text_of(body).into_bytes(),
         }
     }
 

@@ -75,7 +75,7 @@ impl Alerts {
         if waiting.len() >= self.max_queue {
             return false;
         }
-        waiting.push_back(message.to_string());
+        waiting.push_back(shared::json::text_of(message));
         true
     }
 
@@ -112,7 +112,8 @@ impl Alerts {
             self.waiting.borrow_mut().pop_front();
             self.tries.set(0);
             if !taken {
-                log::warn!("{}", json!({"event": "limit_webhook", "state": "given up"}));
+                let line = json!({"event": "limit_webhook", "state": "given up"});
+                log::warn!("{}", shared::json::text_of(&line));
             }
         } else {
             self.tries.set(tries);

@@ -76,7 +76,7 @@ impl Cut {
         if std::mem::replace(&mut self.done, true) {
             return Vec::new();
         }
-        let event = |name: &'static str, data: Value| (Some(name), data.to_string());
+        let event = |name: &'static str, data: Value| (Some(name), shared::json::text_of(&data));
         match endpoint {
             Some(Endpoint::OpenAiChat | Endpoint::OpenAiCompletions) => {
                 let chat = endpoint == Some(Endpoint::OpenAiChat);
@@ -89,7 +89,10 @@ impl Cut {
                 });
                 let mut chunk = self.chunk.clone();
                 chunk.insert("choices".into(), Value::Array(choices.collect()));
-                vec![(None, Value::Object(chunk).to_string()), (None, "[DONE]".to_owned())]
+                vec![
+                    (None, shared::json::text_of(&Value::Object(chunk))),
+                    (None, "[DONE]".to_owned()),
+                ]
             }
             Some(Endpoint::AnthropicMessages) => {
                 let mut events = Vec::new();
@@ -120,7 +123,7 @@ impl Cut {
                 let content = json!({"role": "model", "parts": [{"text": ""}]});
                 let candidate =
                     json!({"index": 0, "content": content, "finishReason": "MAX_TOKENS"});
-                vec![(None, json!({"candidates": [candidate]}).to_string())]
+                vec![(None, shared::json::text_of(&json!({"candidates": [candidate]})))]
             }
             _ => Vec::new(),
         }

@@ -20,6 +20,12 @@ mod verbatim;
 
 pub use read::{Member, Read, Reader, Stop};
 
+/// A value as JSON text. `Value`'s own `to_string` can be asked for line breaks as well, and is twice as
+/// large for that in a module.
+pub fn text_of(value: &serde_json::Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 /// A JSON string as written in its document.
 #[derive(Clone, Debug)]
 pub enum JsonStr<'a> {

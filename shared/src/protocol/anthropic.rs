@@ -36,7 +36,7 @@ view! {
         /// The form of the answer, and how much effort is made for it.
         output_config: OutputConfig<'a>,
         /// The older place of the answer's form.
-        output_format: OutputFormat<'a>,
+        output_format: &'a RawValue,
         /// Who asks.
         metadata: Metadata<'a>,
         /// `auto` or `standard_only`.

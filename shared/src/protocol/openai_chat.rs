@@ -146,6 +146,8 @@ view! {
         refusal: JsonStr<'a>,
         /// A mark for the provider's prompt cache.
         cache_control: &'a RawValue,
+        /// OpenAI's own.
+        prompt_cache_breakpoint: &'a RawValue,
     }
 }
 
@@ -316,8 +318,10 @@ view! {
     pub struct PromptDetails<'a> {
         /// Those read from the provider's prompt cache.
         cached_tokens: u64,
-        /// Those written to it (compatible servers).
-        cache_creation_tokens: u64,
+        /// Those written to it; the second name is OpenAI's, the first other servers'.
+        cache_creation_tokens = "cache_creation_tokens" | "cache_write_tokens": u64,
+        /// Those of sound.
+        audio_tokens: u64,
     }
 }
 
@@ -326,6 +330,8 @@ view! {
     pub struct CompletionDetails<'a> {
         /// Those spent on thinking.
         reasoning_tokens: u64,
+        /// Those of sound.
+        audio_tokens: u64,
     }
 }
 

@@ -172,6 +172,8 @@ view! {
         input_audio: InputAudio<'a>,
         /// Of `output_text`.
         logprobs: Vec<Logprob<'a>>,
+        /// A mark for the prompt cache.
+        prompt_cache_breakpoint: &'a RawValue,
     }
 }
 

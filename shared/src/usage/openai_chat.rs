@@ -16,9 +16,11 @@ pub(super) fn read(report: &mut Report, usage: &Usage<'_>) {
     let cached = prompt.and_then(|details| details.cached_tokens);
     replace(&mut report.cached, cached.or(usage.prompt_cache_hit_tokens));
     replace(&mut report.cache_creation, prompt.and_then(|details| details.cache_creation_tokens));
+    replace(&mut report.prompt_audio, prompt.and_then(|details| details.audio_tokens));
     let completion = usage.completion_tokens_details.as_ref();
     let reasoning = completion.and_then(|details| details.reasoning_tokens);
     replace(&mut report.reasoning, reasoning.or((beyond > 0).then_some(beyond)));
+    replace(&mut report.completion_audio, completion.and_then(|details| details.audio_tokens));
 }
 
 /// xAI and Google's OpenAI-compatible endpoint leave thinking out of `completion_tokens`, which
@@ -58,6 +60,20 @@ mod tests {
         assert_eq!((usage.prompt_tokens, usage.cached_tokens), (100, 64));
         assert_eq!((usage.completion_tokens, usage.reasoning_tokens), (20, 12));
         assert_eq!(usage.total_tokens(), 120);
+    }
+
+    #[test]
+    fn sound_and_what_is_written_to_the_cache_are_parts_of_the_totals() {
+        for name in ["cache_write_tokens", "cache_creation_tokens"] {
+            let text = format!(
+                r#"{{"prompt_tokens":100,"completion_tokens":20,
+                "prompt_tokens_details":{{"{name}":64,"audio_tokens":30}},
+                "completion_tokens_details":{{"audio_tokens":12}}}}"#
+            );
+            let usage = read(&[&text]).unwrap();
+            assert_eq!((usage.prompt_audio_tokens, usage.completion_audio_tokens), (30, 12));
+            assert_eq!(usage.cache_creation_tokens, 64);
+        }
     }
 
     #[test]

@@ -268,7 +268,7 @@ fn metrics(config: &Yaml, modules: &[(String, &Yaml)], found: &mut Vec<String>) 
     if counts && tags.is_empty() {
         found.push(
             "stats_config: has no stats_tags: labels stay part of the metrics' names; copy them from \
-             envoy-examples/bundle.yaml"
+             envoy-examples/bundle/envoy.yaml"
                 .into(),
         );
     }

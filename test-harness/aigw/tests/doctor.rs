@@ -28,8 +28,8 @@ fn yaml(text: &str) -> Yaml {
 #[test]
 fn nothing_would_hurt_in_what_is_shipped() {
     for example in [
-        "full-chain.yaml",
-        "bundle.yaml",
+        "full-chain/envoy.yaml",
+        "bundle/envoy.yaml",
         "providers.yaml",
         "failover/envoy.yaml",
         "canary-ab/envoy.yaml",
@@ -97,7 +97,7 @@ fn each_thing_that_would_hurt_on_envoy_is_found() {
 
 #[test]
 fn the_order_of_separate_plugins_matters() {
-    let chain = read("envoy-examples/full-chain.yaml");
+    let chain = read("envoy-examples/full-chain/envoy.yaml");
     let swapped = chain
         .replace("name: ai-auth\n", "name: ai-was-auth\n")
         .replace("name: prompt-guard\n", "name: ai-auth\n")

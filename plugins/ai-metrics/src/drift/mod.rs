@@ -302,7 +302,7 @@ fn tell(host: &dyn Host, series: &SeriesTable, subject: &str, signal: &Signal, c
         "before": signal.readable(change.before),
         "after": signal.readable(change.after),
     });
-    log::warn!("{line}");
+    log::warn!("{}", shared::json::text_of(&line));
     let labels = Labels(&[subject, signal.name, direction]);
     series.add(host, &names::DRIFT_EVENTS, labels, true, 1);
 }

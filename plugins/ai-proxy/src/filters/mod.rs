@@ -281,7 +281,7 @@ fn vote(gateway: &Gateway, cx: &mut Cx<'_>, body: &str) -> Option<Flow> {
                 "variant": about.variant,
                 "score": vote.score,
             });
-            cx.facts.set(cx.host, Fact::Feedback, fact.to_string());
+            cx.facts.set(cx.host, Fact::Feedback, shared::json::text_of(&fact));
             Flow::Respond(Box::new(Reply {
                 status: 202,
                 headers: vec![("content-type".into(), "application/json".into())],
@@ -307,14 +307,17 @@ fn invite(gateway: &Gateway, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) {
     }
 }
 
-/// OpenAI's path and Anthropic's are the same; Anthropic's clients send their version.
+/// OpenAI's path, Anthropic's and that of Google's `v1` are the same; clients of the latter two say
+/// who they are.
 fn models_form(cx: &Cx<'_>) -> Option<models::Form> {
+    let sent = |name| cx.host.header(Map::Request, name).is_some();
     match cx.endpoint? {
         Endpoint::GeminiModels => Some(models::Form::Google),
-        Endpoint::Models => Some(match cx.host.header(Map::Request, "anthropic-version") {
-            Some(_) => models::Form::Anthropic,
-            None => models::Form::OpenAi,
-        }),
+        Endpoint::Models if sent("anthropic-version") => Some(models::Form::Anthropic),
+        Endpoint::Models if sent("x-goog-api-client") || sent("x-goog-api-key") => {
+            Some(models::Form::Google)
+        }
+        Endpoint::Models => Some(models::Form::OpenAi),
         _ => None,
     }
 }

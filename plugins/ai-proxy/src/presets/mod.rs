@@ -187,6 +187,12 @@ pub struct Quirks {
 }
 
 impl Quirks {
+    /// Whether these are OpenAI's own, be it on Azure.
+    pub fn are_openais(&self) -> bool {
+        let openais = Quirks { max_completion_tokens: true, no_top_k: true, ..Quirks::NONE };
+        Quirks { safety_identifier: false, ..*self } == openais
+    }
+
     /// None of them.
     pub const NONE: Quirks = Quirks {
         max_completion_tokens: false,

@@ -16,9 +16,9 @@ use super::lost::Lost;
 /// A request for a chat completion.
 #[derive(Debug, Default)]
 pub struct Request<'a> {
-    /// Instructions, in order; text parts only.
+    /// Instructions that come before all else, in order; text parts only.
     pub system: Vec<Part<'a>>,
-    /// The conversation; neighbours differ in role and none is empty.
+    /// The conversation; neighbours differ in role, none is empty, and the first is no instruction.
     pub turns: Vec<Turn<'a>>,
     /// The functions that the model may call.
     pub tools: Vec<Tool<'a>>,
@@ -74,6 +74,32 @@ pub struct Request<'a> {
     pub unsupported: Vec<Field>,
 }
 
+impl<'a> Request<'a> {
+    /// Adds to the conversation. Neighbours of one role become one turn; other protocols want the roles to
+    /// alternate, and all results of one round of calls in one turn.
+    pub fn push(&mut self, role: Role, parts: Vec<Part<'a>>) {
+        match self.turns.last_mut() {
+            _ if parts.is_empty() => {}
+            None if role == Role::System => self.system.extend(parts),
+            Some(last) if last.role == role => last.parts.extend(parts),
+            _ => self.turns.push(Turn { role, parts }),
+        }
+    }
+
+    /// Moves instructions in the midst to the beginning, for those who know no others.
+    pub fn move_instructions(&mut self) {
+        if self.turns.iter().all(|turn| turn.role != Role::System) {
+            return;
+        }
+        for Turn { role, parts } in std::mem::take(&mut self.turns) {
+            match role {
+                Role::System => self.system.extend(parts),
+                _ => self.push(role, parts),
+            }
+        }
+    }
+}
+
 /// A field that not every provider has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
@@ -107,6 +133,8 @@ pub enum Field {
     User,
     /// [`Part::cache_control`], or that of a tool.
     CacheControl,
+    /// [`Part::breakpoint`].
+    Breakpoint,
     /// [`Part::detail`].
     Detail,
     /// [`Thinking::show`].
@@ -208,6 +236,8 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
+    /// Instructions in the midst; text parts only.
+    System,
 }
 
 /// One thing said, and where the provider's prompt cache is to be cut.
@@ -217,13 +247,25 @@ pub struct Part<'a> {
     pub body: Body<'a>,
     /// Anthropic's `cache_control`, as written.
     pub cache_control: Option<&'a RawValue>,
+    /// OpenAI's `prompt_cache_breakpoint`, as written; `cache_control` then says the same.
+    pub breakpoint: Option<&'a RawValue>,
     /// How closely to look at a picture: `auto`, `low`, `high`.
     pub detail: Option<JsonStr<'a>>,
 }
 
+impl<'a> Part<'a> {
+    /// Marks it in OpenAI's way.
+    pub fn mark(&mut self, breakpoint: Option<&'a RawValue>) {
+        self.breakpoint = breakpoint;
+        if breakpoint.is_some() && self.cache_control.is_none() {
+            self.cache_control = serde_json::from_str(r#"{"type":"ephemeral"}"#).ok();
+        }
+    }
+}
+
 impl<'a> From<Body<'a>> for Part<'a> {
     fn from(body: Body<'a>) -> Part<'a> {
-        Part { body, cache_control: None, detail: None }
+        Part { body, cache_control: None, breakpoint: None, detail: None }
     }
 }
 

@@ -27,9 +27,10 @@ impl Lost {
     const CALLS: Lost = Lost(64);
     const REASONING_TOKENS: Lost = Lost(128);
     const CACHE_CREATION_TOKENS: Lost = Lost(256);
+    const AUDIO_TOKENS: Lost = Lost(512);
 
     /// The names, in the order of the bits.
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "answer.citations",
         "answer.parts",
         "answer.choices",
@@ -39,6 +40,7 @@ impl Lost {
         "answer.tool_calls",
         "answer.usage.reasoning_tokens",
         "answer.usage.cache_creation_tokens",
+        "answer.usage.audio_tokens",
     ];
 
     /// This, if it was lost.
@@ -64,33 +66,36 @@ impl Lost {
 }
 
 /// Marks for the prompt cache on what is said, on tools, and within the results of tools.
-const MARKS: u16 = 1;
-const TOOL_MARKS: u16 = 2;
-const INNER_MARKS: u16 = 4;
+const MARKS: u32 = 1;
+const TOOL_MARKS: u32 = 2;
+const INNER_MARKS: u32 = 4;
 /// That arguments are bound to their schema: of all tools, and of some of them.
-const STRICT: u16 = 8;
-const SOME_STRICT: u16 = 16;
+const STRICT: u32 = 8;
+const SOME_STRICT: u32 = 16;
 /// That a function failed.
-const FAILURES: u16 = 32;
+const FAILURES: u32 = 32;
 /// Names of documents: of those that are sent, and of those on the web.
-const TITLES: u16 = 64;
-const URL_TITLES: u16 = 128;
+const TITLES: u32 = 64;
+const URL_TITLES: u32 = 128;
 /// Thoughts that another provider has signed.
-const THOUGHTS: u16 = 256;
+const THOUGHTS: u32 = 256;
 /// What a request is filed under.
-const CACHE_KEY: u16 = 512;
-const STORE: u16 = 1024;
-const METADATA: u16 = 2048;
+const CACHE_KEY: u32 = 512;
+const STORE: u32 = 1024;
+const METADATA: u32 = 2048;
 /// How closely pictures are to be looked at.
-const DETAIL: u16 = 4096;
+const DETAIL: u32 = 4096;
 /// That thoughts are shown, and that they are not.
-const SHOWN: u16 = 8192;
-const HIDDEN: u16 = 16384;
+const SHOWN: u32 = 8192;
+const HIDDEN: u32 = 16384;
 /// What the form of the answer is for.
-const DESCRIPTION: u16 = 32768;
+const DESCRIPTION: u32 = 32768;
+/// OpenAI's marks for the prompt cache, and those within the results of tools.
+const BREAKPOINTS: u32 = 65536;
+const INNER_BREAKPOINTS: u32 = 131_072;
 
 /// The field of each of these.
-const FIELDS: [(u16, Field); 11] = [
+const FIELDS: [(u32, Field); 12] = [
     (MARKS | TOOL_MARKS | INNER_MARKS, Field::CacheControl),
     (STRICT | SOME_STRICT, Field::Strict),
     (FAILURES, Field::ToolFailure),
@@ -102,32 +107,35 @@ const FIELDS: [(u16, Field); 11] = [
     (DETAIL, Field::Detail),
     (SHOWN | HIDDEN, Field::ShowThinking),
     (DESCRIPTION, Field::FormatDescription),
+    (BREAKPOINTS | INNER_BREAKPOINTS, Field::Breakpoint),
 ];
 
 /// What a provider has a place for, and whose thoughts it takes.
-fn kept(protocol: Protocol, options: &Options<'_>) -> (u16, Option<Origin>) {
+fn kept(protocol: Protocol, options: &Options<'_>) -> (u32, Option<Origin>) {
     let plain = STRICT | SOME_STRICT | TITLES | URL_TITLES;
     let filed = CACHE_KEY | STORE | METADATA;
     match protocol {
         // Where a server has none of the last three the writer says so.
         Protocol::Openai => {
-            // OpenAI itself, by what only it demands, shows none here; other servers show all.
-            let shown = if options.quirks.max_completion_tokens { HIDDEN } else { SHOWN };
-            (plain | filed | DETAIL | DESCRIPTION | shown, None)
+            // OpenAI itself shows none here; other servers show all.
+            let shown = if options.quirks.are_openais() { HIDDEN } else { SHOWN };
+            let more = DETAIL | DESCRIPTION | BREAKPOINTS | INNER_BREAKPOINTS;
+            (plain | filed | more | shown, None)
         }
         Protocol::OpenaiResponses => {
-            let more = DETAIL | DESCRIPTION | SHOWN | HIDDEN;
+            let marks = BREAKPOINTS | INNER_BREAKPOINTS;
+            let more = DETAIL | DESCRIPTION | SHOWN | HIDDEN | marks;
             (STRICT | SOME_STRICT | TITLES | filed | more, Some(Origin::OpenAi))
         }
         Protocol::Anthropic => {
-            let marks = MARKS | TOOL_MARKS | INNER_MARKS;
+            let marks = MARKS | TOOL_MARKS | INNER_MARKS | BREAKPOINTS | INNER_BREAKPOINTS;
             (plain | marks | FAILURES | SHOWN, Some(Origin::Anthropic))
         }
         Protocol::Gemini => (FAILURES | SHOWN | HIDDEN, Some(Origin::Gemini)),
         Protocol::Bedrock => {
             let (claude, nova) = bedrock::is_claude_or_nova(options.model);
             let claudes = if claude { TOOL_MARKS } else { 0 };
-            let both = if claude || nova { MARKS | FAILURES } else { 0 };
+            let both = if claude || nova { MARKS | FAILURES | BREAKPOINTS } else { 0 };
             let more = METADATA | DESCRIPTION | SHOWN;
             (plain | more | claudes | both, claude.then_some(Origin::Anthropic))
         }
@@ -136,13 +144,18 @@ fn kept(protocol: Protocol, options: &Options<'_>) -> (u16, Option<Origin>) {
 }
 
 /// What is given in these parts.
-fn given(parts: &[Part<'_>], within: bool, takes: Option<Origin>) -> u16 {
+fn given(parts: &[Part<'_>], within: bool, takes: Option<Origin>) -> u32 {
     let mut given = 0;
     for part in parts {
-        if part.cache_control.is_some() {
-            given |= if within { INNER_MARKS } else { MARKS };
-        }
-        given |= if part.detail.is_some() { DETAIL } else { 0 };
+        given |= match (part.breakpoint, part.cache_control, within) {
+            (Some(_), _, false) => BREAKPOINTS,
+            (Some(_), _, true) => INNER_BREAKPOINTS,
+            (None, Some(_), false) => MARKS,
+            (None, Some(_), true) => INNER_MARKS,
+            (None, None, _) => 0,
+        };
+        let looked_at = part.detail.as_ref().is_some_and(|detail| *detail != *"auto");
+        given |= if looked_at { DETAIL } else { 0 };
         let thought = match &part.body {
             Body::ToolResult { parts, is_error, .. } => {
                 given |= if *is_error { FAILURES } else { 0 } | self::given(parts, true, takes);
@@ -242,11 +255,18 @@ fn image(client: Client, source: &Source<'_>) -> Lost {
 }
 
 fn counts(client: Client, usage: &Usage) -> Lost {
+    let sound = usage.prompt_audio_tokens > 0 || usage.completion_audio_tokens > 0;
+    let mut lost = Lost::default();
     match client {
-        Client::Anthropic => Lost::REASONING_TOKENS.when(usage.reasoning_tokens > 0),
-        Client::Gemini => Lost::CACHE_CREATION_TOKENS.when(usage.cache_creation_tokens > 0),
-        _ => Lost::default(),
+        Client::Anthropic => lost.add(Lost::REASONING_TOKENS.when(usage.reasoning_tokens > 0)),
+        Client::Gemini => {
+            lost.add(Lost::CACHE_CREATION_TOKENS.when(usage.cache_creation_tokens > 0));
+        }
+        _ => {}
     }
+    let without = matches!(client, Client::Anthropic | Client::OpenAiResponses);
+    lost.add(Lost::AUDIO_TOKENS.when(sound && without));
+    lost
 }
 
 /// What of a step of a streamed answer its client gets nothing of.

@@ -90,6 +90,9 @@ fn models_are_listed_under_the_clients_names_in_the_clients_form() {
     let (_, list) = get("/v1beta/models", &[]);
     assert_eq!(list["models"][1]["name"], "models/command");
     assert_eq!(get("/v1beta/models/command", &[]).1["name"], "models/command");
+    let google = [("x-goog-api-client", "google-genai-sdk/1.50.0 gl-python/3.11")];
+    assert_eq!(get("/v1/models?pageSize=9", &google).1["models"][1]["name"], "models/command");
+    assert_eq!(get("/v1/models/command", &google).1["name"], "models/command");
 }
 
 #[test]

@@ -143,13 +143,15 @@ impl Moderation {
         let source = if answer { "OUTPUT" } else { "INPUT" };
         let mut content_type = "application/json";
         let body = match config.service {
-            Service::Openai => json!({"model": config.model, "input": piece}).to_string(),
-            Service::Bedrock => {
-                json!({"source": source, "content": [{"text": {"text": piece}}]}).to_string()
+            Service::Openai => {
+                shared::json::text_of(&json!({"model": config.model, "input": piece}))
             }
+            Service::Bedrock => shared::json::text_of(
+                &json!({"source": source, "content": [{"text": {"text": piece}}]}),
+            ),
             Service::Aliyun => {
                 content_type = "application/x-www-form-urlencoded";
-                let parameters = json!({"content": piece}).to_string();
+                let parameters = shared::json::text_of(&json!({"content": piece}));
                 let service = match (&config.model, answer) {
                     (Some(model), _) => model.as_str(),
                     (None, false) => "llm_query_moderation",
@@ -161,8 +163,10 @@ impl Moderation {
             Service::Tencent => {
                 let content = BASE64_STANDARD.encode(piece);
                 match &config.model {
-                    Some(model) => json!({"Content": content, "BizType": model}).to_string(),
-                    None => json!({"Content": content}).to_string(),
+                    Some(model) => {
+                        shared::json::text_of(&json!({"Content": content, "BizType": model}))
+                    }
+                    None => shared::json::text_of(&json!({"Content": content})),
                 }
             }
             Service::Http => {

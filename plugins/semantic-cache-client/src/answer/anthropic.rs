@@ -147,7 +147,9 @@ fn block_events(block: &Object, index: usize, out: &mut Events) {
     }
     if let Some(input) = block.get("input") {
         begun.insert("input".into(), json!({}));
-        deltas.push(json!({ "type": "input_json_delta", "partial_json": input.to_string() }));
+        deltas.push(
+            json!({ "type": "input_json_delta", "partial_json": shared::json::text_of(input) }),
+        );
     }
     let start = json!({ "type": "content_block_start", "index": index, "content_block": begun });
     out.send(Some("content_block_start"), &start);

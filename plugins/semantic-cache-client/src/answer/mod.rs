@@ -204,7 +204,7 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn send(&mut self, name: Option<&str>, data: &Value) {
-        self.text(name, &data.to_string());
+        self.text(name, &shared::json::text_of(data));
     }
 
     pub(crate) fn text(&mut self, name: Option<&str>, data: &str) {

@@ -100,7 +100,7 @@ impl VectorStore for VectorSet {
         parts.extend(sets);
         // A set outlives its last vector by a day at most.
         let seconds = 2 * 86_400;
-        parts.extend([point.key.hex(), attributes.to_string(), seconds.to_string()]);
+        parts.extend([point.key.hex(), shared::json::text_of(&attributes), seconds.to_string()]);
         parts.extend(point.vector.iter().map(f32::to_string));
         Some(command(&parts))
     }

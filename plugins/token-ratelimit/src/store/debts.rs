@@ -159,6 +159,7 @@ impl Debts {
             return;
         }
         let state = if answered { "up" } else { "down" };
-        log::warn!("{}", json!({"event": "limit_store", "state": state, "status": status}));
+        let line = json!({"event": "limit_store", "state": state, "status": status});
+        log::warn!("{}", shared::json::text_of(&line));
     }
 }

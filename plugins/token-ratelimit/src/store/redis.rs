@@ -234,13 +234,14 @@ impl Redis {
         });
         if self.failing.replace(said.is_none()) != said.is_none() {
             match said {
-                Some(_) => log::warn!("{}", json!({"event": "limit_store", "state": "up"})),
+                Some(_) => log::warn!(
+                    "{}",
+                    shared::json::text_of(&json!({"event": "limit_store", "state": "up"}))
+                ),
                 None => {
                     let status = reply.status;
-                    log::warn!(
-                        "{}",
-                        json!({"event": "limit_store", "state": "down", "status": status})
-                    );
+                    let line = json!({"event": "limit_store", "state": "down", "status": status});
+                    log::warn!("{}", shared::json::text_of(&line));
                 }
             }
         }
@@ -293,7 +294,7 @@ impl Redis {
             body.push_str(&escaped(key));
         }
         body.push('/');
-        body.push_str(&escaped(&Value::Object(payload).to_string()));
+        body.push_str(&escaped(&shared::json::text_of(&Value::Object(payload))));
         let mut call = self.call.clone();
         let content_type = "application/x-www-form-urlencoded".to_owned();
         call.headers.push(("content-type".into(), content_type));

@@ -5,6 +5,7 @@ pub mod bedrock;
 pub mod betas;
 pub mod cohere;
 pub mod gemini;
+mod interleaved;
 pub mod openai_chat;
 pub mod openai_responses;
 
@@ -39,6 +40,15 @@ pub fn write(
     request: &mut Request<'_>,
     options: &Options<'_>,
 ) -> Result<String, Unsupported> {
+    // Templates of many models refuse instructions that do not come first.
+    let anywhere = match protocol {
+        Protocol::Openai => options.quirks.are_openais(),
+        Protocol::OpenaiResponses => true,
+        _ => false,
+    };
+    if !anywhere {
+        request.move_instructions();
+    }
     let body = match protocol {
         Protocol::Openai => openai_chat::write(request, options),
         Protocol::Anthropic => anthropic::write(request, options),

@@ -38,27 +38,32 @@ pub(super) fn answer(call: &Call<'_>, rng: &mut Rng) -> Answer {
     let output = Output::new(call.script, call.listener, &wish, rng);
     let text = output.text.clone().unwrap_or_default();
     let reason = finish_reason(call, &output);
-    let body = |text: &str, reason: Option<&str>| {
-        let choice = object! {
-            "text": text, "index": 0, "logprobs": Json::NULL,
-            "finish_reason": reason.map(str::to_owned),
-        };
+    let with = |choices: Vec<Json>| {
         object! {
             "id": id.as_str(),
             "object": "text_completion",
             "created": call.created(),
             "model": call.model(),
-            "choices": vec![choice],
+            "choices": choices,
         }
     };
+    let body = |text: &str, reason: Option<&str>| {
+        with(vec![object! {
+            "text": text, "index": 0, "logprobs": Json::NULL,
+            "finish_reason": reason.map(str::to_owned),
+        }])
+    };
+    let usage = usage(call, std::slice::from_ref(&output));
     if !call.streams() {
-        let usage = usage(call, std::slice::from_ref(&output));
         return Answer::Body(body(&text, Some(&reason)).with_some("usage", usage));
     }
     let pieces = tokens::pieces(&text);
     let mut events: Vec<Event> =
         pieces.into_iter().map(|piece| Event::data(body(piece, None).text()).token()).collect();
     events.push(Event::data(body("", Some(&reason)).text()));
+    if call.body.pointer("/stream_options/include_usage") == Some(&Value::Bool(true)) {
+        events.push(Event::data(with(Vec::new()).with_some("usage", usage).text()));
+    }
     events.push(Event::data("[DONE]").terminal());
     Answer::sse(events)
 }

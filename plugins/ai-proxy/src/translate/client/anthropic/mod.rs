@@ -28,6 +28,7 @@ pub fn name_of(field: Field) -> &'static str {
         Field::ParallelToolCalls => "tool_choice.disable_parallel_tool_use",
         Field::User => "metadata.user_id",
         Field::CacheControl => "cache_control",
+        Field::Breakpoint => "prompt_cache_breakpoint",
         Field::Detail => "image.detail",
         Field::ShowThinking => "thinking.display",
         Field::FormatDescription => "output_config.format",

@@ -6,7 +6,7 @@ use shared::errors::ApiError;
 use shared::json::{JsonStr, parse};
 use shared::protocol::Content;
 use shared::protocol::anthropic::{
-    Block, Message, OutputConfig, Request as ApiRequest, Source as ApiSource,
+    Block, Message, OutputConfig, OutputFormat, Request as ApiRequest, Source as ApiSource,
     Thinking as ApiThinking, Tool as ApiTool, ToolChoice as ApiToolChoice,
 };
 use shared::protocol::content::Form;
@@ -14,7 +14,7 @@ use shared::protocol::content::Form;
 use crate::translate::client::bad::{bad, invalid, required};
 use crate::translate::client::left::{left, left_out};
 use crate::translate::ir::{
-    Arguments, Body, Effort, Format, Part, Request, Role, Source, Thinking, Tool, ToolChoice, Turn,
+    Arguments, Body, Effort, Format, Part, Request, Role, Source, Thinking, Tool, ToolChoice,
 };
 
 type Result<T> = std::result::Result<T, ApiError>;
@@ -73,8 +73,15 @@ pub fn read_to_count(text: &str) -> Result<Request<'_>> {
     if let Some(thinking) = &api.thinking {
         left(dropped, "thinking", "", &thinking.rest);
     }
-    // The older place of the answer's form.
-    let mut format = api.output_format;
+    // The older place of the answer's form. What else clients have put there is no form of Anthropic's.
+    let older = api.output_format.map(|older| parse::<OutputFormat<'_>>(older.get()));
+    let mut format = older.and_then(|older| match older {
+        Ok(format) => Some(format),
+        Err(_) => {
+            left_out(dropped, "", "output_format");
+            None
+        }
+    });
     if let Some(config) = api.output_config {
         left(dropped, "output_config", "", &config.rest);
         format = config.format.or(format);
@@ -104,17 +111,11 @@ fn read_message<'a>(request: &mut Request<'a>, message: Message<'a>, path: &str)
         "user" => Role::User,
         "assistant" => Role::Assistant,
         // Newer models take instructions in the midst of a conversation.
-        "system" => {
-            request.system.extend(parts);
-            return Ok(());
-        }
+        "system" if parts.iter().all(|part| matches!(part.body, Body::Text(_))) => Role::System,
+        "system" => return Err(invalid(&format!("{path}.content"), "expected text blocks")),
         _ => return Err(invalid(&format!("{path}.role"), "expected user or assistant")),
     };
-    match request.turns.last_mut() {
-        _ if parts.is_empty() => {}
-        Some(last) if last.role == role => last.parts.extend(parts),
-        _ => request.turns.push(Turn { role, parts }),
-    }
+    request.push(role, parts);
     Ok(())
 }
 

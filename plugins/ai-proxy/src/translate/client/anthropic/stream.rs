@@ -187,5 +187,5 @@ fn error(kind: ErrorKind, message: &str, send: Send<'_>) {
         "type": "error",
         "error": { "type": kind.name(Vendor::Anthropic), "message": message },
     });
-    send(Some("error"), &error.to_string());
+    send(Some("error"), &shared::json::text_of(&error));
 }

@@ -9,7 +9,7 @@ use super::request::Result;
 use super::{base64, carry};
 use crate::translate::client::bad::{bad, invalid, required};
 use crate::translate::client::left::{left, left_out};
-use crate::translate::ir::{Arguments, Body, Part, Request, Role, Source, Turn};
+use crate::translate::ir::{Arguments, Body, Part, Request, Role, Source};
 use crate::translate::media;
 
 /// So much of a function's name goes into the id of a call of it; OpenAI allows forty characters.
@@ -57,12 +57,7 @@ impl<'a> Reader<'_, 'a> {
         for (index, part) in list.into_iter().enumerate() {
             self.part(part, &format!("{path}[{index}]"), &mut parts)?;
         }
-        let turns = &mut self.request.turns;
-        match turns.last_mut() {
-            _ if parts.is_empty() => {}
-            Some(last) if last.role == role => last.parts.extend(parts),
-            _ => turns.push(Turn { role, parts }),
-        }
+        self.request.push(role, parts);
         Ok(())
     }
 

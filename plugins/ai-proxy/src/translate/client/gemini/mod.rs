@@ -38,6 +38,7 @@ pub fn name_of(field: Field) -> &'static str {
         Field::ParallelToolCalls => "parallelToolCalls",
         Field::User => "user",
         Field::CacheControl => "cacheControl",
+        Field::Breakpoint => "promptCacheBreakpoint",
         Field::Detail => "mediaResolution",
         Field::ShowThinking => "generationConfig.thinkingConfig.includeThoughts",
         Field::FormatDescription => "generationConfig.responseSchema",

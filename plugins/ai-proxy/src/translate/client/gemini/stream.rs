@@ -247,7 +247,7 @@ impl StreamWriter {
         let error = serde_json::json!({
             "error": { "code": code, "message": message, "status": status }
         });
-        send(None, &error.to_string());
+        send(None, &shared::json::text_of(&error));
     }
 }
 

@@ -33,6 +33,7 @@ pub fn name_of(field: Field) -> &'static str {
         Field::ParallelToolCalls => "parallel_tool_calls",
         Field::User => "user",
         Field::CacheControl => "cache_control",
+        Field::Breakpoint => "messages.content.prompt_cache_breakpoint",
         Field::Detail => "messages.content.image_url.detail",
         Field::ShowThinking => "reasoning",
         Field::FormatDescription => "response_format.json_schema.description",

@@ -15,7 +15,7 @@ use shared::protocol::openai_chat::{
 use crate::translate::client::bad::{bad, invalid};
 use crate::translate::client::left::{left, left_out};
 use crate::translate::ir::{
-    Arguments, Body, Effort, Format, Part, Request, Role, Source, Tool, ToolChoice, Turn,
+    Arguments, Body, Effort, Format, Part, Request, Role, Source, Tool, ToolChoice,
 };
 
 type Result<T> = std::result::Result<T, ApiError>;
@@ -117,16 +117,16 @@ fn read_message<'a>(request: &mut Request<'a>, message: Message<'a>, path: &str)
     match &*role {
         "system" | "developer" => {
             let parts = texts(dropped, message.content, message.cache_control, path)?;
-            request.system.extend(parts);
+            request.push(Role::System, parts);
         }
         "user" => {
             let parts = contents(dropped, message.content, message.cache_control, path)?;
-            push(request, Role::User, parts);
+            request.push(Role::User, parts);
         }
         "assistant" => {
             drop(role);
             let parts = read_assistant(&mut request.dropped, message, path)?;
-            push(request, Role::Assistant, parts);
+            request.push(Role::Assistant, parts);
         }
         "tool" => {
             let Some(id) = message.tool_call_id else {
@@ -135,7 +135,7 @@ fn read_message<'a>(request: &mut Request<'a>, message: Message<'a>, path: &str)
             let parts = contents(dropped, message.content, None, path)?;
             let body = Body::ToolResult { id, parts, is_error: false };
             let part = Part { cache_control: message.cache_control, ..body.into() };
-            push(request, Role::User, vec![part]);
+            request.push(Role::User, vec![part]);
         }
         "function" => {
             let message = "role `function` is not supported with this provider; use `tools`";
@@ -147,16 +147,6 @@ fn read_message<'a>(request: &mut Request<'a>, message: Message<'a>, path: &str)
         }
     }
     Ok(())
-}
-
-/// Neighbours of one role become one turn; other protocols want the roles to alternate, and all
-/// results of one round of calls in one turn.
-fn push<'a>(request: &mut Request<'a>, role: Role, parts: Vec<Part<'a>>) {
-    match request.turns.last_mut() {
-        _ if parts.is_empty() => {}
-        Some(last) if last.role == role => last.parts.extend(parts),
-        _ => request.turns.push(Turn { role, parts }),
-    }
 }
 
 fn read_assistant<'a>(
@@ -291,7 +281,9 @@ fn read_part<'a>(dropped: &mut Vec<String>, part: ApiPart<'a>, path: &str) -> Re
             return Err(invalid(&format!("{path}.type"), message));
         }
     };
-    Ok(Part { body, cache_control: part.cache_control, detail })
+    let mut read = Part { cache_control: part.cache_control, detail, ..body.into() };
+    read.mark(part.prompt_cache_breakpoint);
+    Ok(read)
 }
 
 pub(in crate::translate::client) fn audio_source<'a>(

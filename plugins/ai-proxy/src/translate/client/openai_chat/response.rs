@@ -235,13 +235,23 @@ pub(in crate::translate::client) fn write_usage(w: &mut JsonWriter, usage: &Usag
     w.value(usage.cached_tokens);
     w.key("cache_creation_tokens");
     w.value(usage.cache_creation_tokens);
-    w.close('}');
     // Zero also stands for a provider that does not say.
-    if usage.reasoning_tokens > 0 {
+    if usage.prompt_audio_tokens > 0 {
+        w.key("audio_tokens");
+        w.value(usage.prompt_audio_tokens);
+    }
+    w.close('}');
+    let details = [
+        ("reasoning_tokens", usage.reasoning_tokens),
+        ("audio_tokens", usage.completion_audio_tokens),
+    ];
+    if details.iter().any(|(_, count)| *count > 0) {
         w.key("completion_tokens_details");
         w.open('{');
-        w.key("reasoning_tokens");
-        w.value(usage.reasoning_tokens);
+        for (key, count) in details.iter().filter(|(_, count)| *count > 0) {
+            w.key(key);
+            w.value(*count);
+        }
         w.close('}');
     }
     w.close('}');

@@ -180,6 +180,6 @@ fn error(kind: ErrorKind, code: &str, message: &str, send: &mut dyn FnMut(&str))
     let error = serde_json::json!({
         "error": { "message": message, "type": kind, "param": null, "code": code }
     });
-    send(&error.to_string());
+    send(&shared::json::text_of(&error));
     send("[DONE]");
 }

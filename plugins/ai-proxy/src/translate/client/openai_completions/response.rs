@@ -145,6 +145,6 @@ fn error(kind: ErrorKind, code: &str, message: &str, send: Send<'_>) {
     let error = serde_json::json!({
         "error": { "message": message, "type": kind, "param": null, "code": code }
     });
-    send(None, &error.to_string());
+    send(None, &shared::json::text_of(&error));
     send(None, "[DONE]");
 }

@@ -11,7 +11,7 @@ use super::{names, seal};
 use crate::translate::client::bad::{bad, invalid, required};
 use crate::translate::client::left::{left, left_out};
 use crate::translate::client::openai_chat::{audio_source, source};
-use crate::translate::ir::{Arguments, Body, Part, Request, Role, Turn};
+use crate::translate::ir::{Arguments, Body, Part, Request, Role};
 
 /// What OpenAI's own tools did in earlier rounds. Other providers have no place for it, and what the
 /// model made of it follows.
@@ -34,7 +34,7 @@ const DONE_BY_OPENAI: [&str; 12] = [
 pub(super) fn read<'a>(request: &mut Request<'a>, content: Content<'a>) -> Result<()> {
     match content.form().map_err(|error| bad("input", &error))? {
         Form::Text(text) if text.is_empty() => {}
-        Form::Text(text) => push(request, Role::User, vec![Body::Text(text).into()]),
+        Form::Text(text) => request.push(Role::User, vec![Body::Text(text).into()]),
         Form::Parts(items) => {
             for (index, item) in items.into_iter().enumerate() {
                 read_item(request, item, &format!("input[{index}]"))?;
@@ -47,16 +47,6 @@ pub(super) fn read<'a>(request: &mut Request<'a>, content: Content<'a>) -> Resul
     Ok(())
 }
 
-/// Neighbours of one role become one turn; other protocols want the roles to alternate, and all
-/// results of one round of calls in one turn.
-fn push<'a>(request: &mut Request<'a>, role: Role, parts: Vec<Part<'a>>) {
-    match request.turns.last_mut() {
-        _ if parts.is_empty() => {}
-        Some(last) if last.role == role => last.parts.extend(parts),
-        _ => request.turns.push(Turn { role, parts }),
-    }
-}
-
 fn read_item<'a>(request: &mut Request<'a>, item: Item<'a>, path: &str) -> Result<()> {
     let kind = item.kind.clone().map(|kind| kind.decode().into_owned());
     // The names of items and how far they have come are the server's own books.
@@ -67,22 +57,22 @@ fn read_item<'a>(request: &mut Request<'a>, item: Item<'a>, path: &str) -> Resul
         None | Some("message") => read_message(request, item, path)?,
         Some("function_call") => {
             let arguments = Arguments::Text(text(item.arguments, path, "arguments")?);
-            push(request, Role::Assistant, vec![read_call(item, arguments, path)?]);
+            request.push(Role::Assistant, vec![read_call(item, arguments, path)?]);
         }
         Some("custom_tool_call") => {
             let input = text(item.input, path, "input")?;
             let arguments = format!(r#"{{"input":{}}}"#, input.quoted());
             let arguments = Arguments::Text(JsonStr::encode(&arguments));
-            push(request, Role::Assistant, vec![read_call(item, arguments, path)?]);
+            request.push(Role::Assistant, vec![read_call(item, arguments, path)?]);
         }
         Some("function_call_output" | "custom_tool_call_output") => {
             let id = item.call_id.ok_or_else(|| required(path, "call_id"))?;
             let parts = contents(&mut request.dropped, item.output, path, "output")?;
-            push(request, Role::User, vec![Body::ToolResult { id, parts, is_error: false }.into()]);
+            request.push(Role::User, vec![Body::ToolResult { id, parts, is_error: false }.into()]);
         }
         Some("reasoning") => {
             let thought = read_thought(&mut request.dropped, &item, path)?;
-            push(request, Role::Assistant, thought.map(Part::from).into_iter().collect());
+            request.push(Role::Assistant, thought.map(Part::from).into_iter().collect());
         }
         Some("item_reference") => {
             let message = "is kept by OpenAI, and this model is another provider's; send the item \
@@ -109,10 +99,10 @@ fn read_message<'a>(request: &mut Request<'a>, item: Item<'a>, path: &str) -> Re
                 let message = "instructions can only be text with this provider";
                 return Err(invalid(&format!("{path}.content"), message));
             }
-            request.system.extend(parts);
+            request.push(Role::System, parts);
         }
-        "user" => push(request, Role::User, parts),
-        "assistant" => push(request, Role::Assistant, parts),
+        "user" => request.push(Role::User, parts),
+        "assistant" => request.push(Role::Assistant, parts),
         _ => {
             let message = "expected system, developer, user or assistant";
             return Err(invalid(&format!("{path}.role"), message));
@@ -194,7 +184,10 @@ fn read_part<'a>(dropped: &mut Vec<String>, mut part: ApiPart<'a>, path: &str) -
     if let Some(audio) = &part.input_audio {
         left(dropped, path, "input_audio", &audio.rest);
     }
-    Ok(Part { detail, ..read_body(part, path)?.into() })
+    let breakpoint = part.prompt_cache_breakpoint;
+    let mut read = Part { detail, ..read_body(part, path)?.into() };
+    read.mark(breakpoint);
+    Ok(read)
 }
 
 fn read_body<'a>(part: ApiPart<'a>, path: &str) -> Result<Body<'a>> {

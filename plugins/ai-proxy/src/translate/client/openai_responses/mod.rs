@@ -31,6 +31,7 @@ pub fn name_of(field: Field) -> &'static str {
         Field::ParallelToolCalls => "parallel_tool_calls",
         Field::User => "safety_identifier",
         Field::CacheControl => "cache_control",
+        Field::Breakpoint => "input.content.prompt_cache_breakpoint",
         Field::Detail => "input.content.detail",
         Field::ShowThinking => "reasoning.summary",
         Field::FormatDescription => "text.format.description",

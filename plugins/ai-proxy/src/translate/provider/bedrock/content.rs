@@ -39,7 +39,7 @@ pub(super) fn messages<'r, 'a>(
     }
     match messages.first() {
         Some((Role::User, _)) => Ok(messages),
-        Some((Role::Assistant, _)) => Err(Unsupported("a conversation that the assistant begins")),
+        Some(_) => Err(Unsupported("a conversation that the assistant begins")),
         None => Err(Unsupported("a conversation of white space")),
     }
 }

@@ -19,7 +19,8 @@ pub(super) fn write_messages(w: &mut JsonWriter, request: &Request<'_>) -> Resul
 fn write_turn(w: &mut JsonWriter, turn: &Turn<'_>) -> Result<(), Unsupported> {
     match turn.role {
         Role::Assistant => write_assistant(w, &turn.parts),
-        Role::User => write_user(w, &turn.parts),
+        // What comes in the midst has been moved.
+        Role::User | Role::System => write_user(w, &turn.parts),
     }
 }
 

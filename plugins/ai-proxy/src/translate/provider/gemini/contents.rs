@@ -51,7 +51,8 @@ pub(super) fn write_contents(w: &mut JsonWriter, turns: &[Turn<'_>], target: Tar
                     _ => None,
                 }));
             }
-            Role::User => write_user(w, &turn.parts, &calls, target),
+            // What comes in the midst has been moved.
+            Role::User | Role::System => write_user(w, &turn.parts, &calls, target),
         }
     }
     w.close(']');

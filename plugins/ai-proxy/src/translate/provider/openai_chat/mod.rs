@@ -1,12 +1,14 @@
 //! OpenAI Chat Completions as the provider's protocol,
 //! <https://platform.openai.com/docs/api-reference/chat>.
 
+mod calls;
 mod request;
 mod response;
 mod stream;
 mod thinking;
 
 pub use request::write;
+pub(super) use request::write_breakpoint;
 pub(super) use response::read_logprobs;
 pub use response::{observe, read, read_error};
 pub use stream::StreamReader;

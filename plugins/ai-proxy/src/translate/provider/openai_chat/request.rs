@@ -169,6 +169,13 @@ fn leave_out(request: &mut Request<'_>, quirks: &Quirks) {
         }
         (request.user, request.cache_key, request.store, request.metadata) =
             (None, None, None, None);
+        let turns = request.turns.iter_mut().flat_map(|turn| &mut turn.parts);
+        for part in request.system.iter_mut().chain(turns) {
+            if part.breakpoint.take().is_some() && !request.unsupported.contains(&Field::Breakpoint)
+            {
+                request.unsupported.push(Field::Breakpoint);
+            }
+        }
     }
 }
 
@@ -197,6 +204,7 @@ fn write_turn(w: &mut JsonWriter, turn: &Turn<'_>) {
     match turn.role {
         Role::Assistant => write_assistant(w, &turn.parts),
         Role::User => write_user(w, &turn.parts),
+        Role::System => write_system(w, &turn.parts),
     }
 }
 
@@ -274,7 +282,7 @@ fn write_call(w: &mut JsonWriter, call: &Body<'_>) {
 
 fn write_content(w: &mut JsonWriter, parts: &[&Part<'_>]) {
     w.key("content");
-    if let [Part { body: Body::Text(text), .. }] = parts {
+    if let [Part { body: Body::Text(text), breakpoint: None, .. }] = parts {
         return w.string(text);
     }
     w.open('[');
@@ -290,6 +298,7 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
             w.open('{');
             w.field("type", "text");
             string(w, "text", text);
+            write_breakpoint(w, part);
             w.close('}');
         }
         Body::Image(source) => {
@@ -306,6 +315,7 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
                 None => {}
             }
             w.close('}');
+            write_breakpoint(w, part);
             w.close('}');
         }
         Body::Document { source, title } => {
@@ -320,6 +330,7 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
             w.key("file_data");
             write_url(w, source);
             w.close('}');
+            write_breakpoint(w, part);
             w.close('}');
         }
         Body::Audio(source) => {
@@ -353,6 +364,14 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
         | Body::ToolResult { .. }
         | Body::Thinking { .. }
         | Body::RedactedThinking(_) => {}
+    }
+}
+
+/// A mark for OpenAI's prompt cache, where there is one.
+pub(in crate::translate::provider) fn write_breakpoint(w: &mut JsonWriter, part: &Part<'_>) {
+    if let Some(breakpoint) = part.breakpoint {
+        w.key("prompt_cache_breakpoint");
+        w.raw(breakpoint.get());
     }
 }
 

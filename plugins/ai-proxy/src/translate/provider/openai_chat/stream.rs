@@ -1,9 +1,10 @@
 //! Reads a streamed answer, <https://platform.openai.com/docs/api-reference/chat-streaming>.
 
-use shared::json::{BadJson, JsonStr, parse};
+use shared::json::{BadJson, parse};
 use shared::protocol::content::Form;
-use shared::protocol::openai_chat::{Choice, Message, Part as ApiPart, Response, ToolCall};
+use shared::protocol::openai_chat::{Choice, Message, Part as ApiPart, Response};
 
+use super::calls::Calls;
 use super::response::{read_error_value, read_logprobs};
 use super::{error_kind, stop_reason};
 use crate::translate::ir::{Delta, StopReason};
@@ -19,12 +20,7 @@ pub struct StreamReader {
     refused: bool,
     /// `finish_reason` has come.
     finished: bool,
-    /// The call whose arguments are being streamed: its place and, if it has one, its id.
-    call: Option<(u32, Option<String>)>,
-    /// How many calls have begun.
-    calls: u32,
-    /// It has got some.
-    arguments: bool,
+    calls: Calls,
 }
 
 impl provider::StreamReader for StreamReader {
@@ -94,7 +90,7 @@ impl StreamReader {
         }
         if let Some(reason) = choice.finish_reason.filter(|_| !self.finished) {
             self.finished = true;
-            self.close_call(step);
+            self.calls.finish(step);
             let stop = if self.refused { StopReason::Filter } else { stop_reason(&reason) };
             step(Delta::Stop(stop));
         }
@@ -124,51 +120,8 @@ impl StreamReader {
             step(Delta::Refusal(text));
         }
         for call in delta.tool_calls.into_iter().flatten() {
-            self.call(call, step)?;
+            self.calls.piece(call, step)?;
         }
         Ok(())
-    }
-
-    fn call<'a>(
-        &mut self,
-        call: ToolCall<'a>,
-        step: &mut dyn FnMut(Delta<'a>),
-    ) -> Result<(), BadJson> {
-        let index = call.index.unwrap_or(0);
-        let function = call.function.unwrap_or_default();
-        let id = call.id.filter(|id| !id.is_empty());
-        if self.is_another(index, id.as_ref()) {
-            // A piece of a call that is over cannot be put anywhere.
-            let Some(name) = function.name.filter(|name| !name.is_empty()) else {
-                let message = "calls are mixed up".to_owned();
-                return Err(BadJson { path: "choices[0].delta.tool_calls".into(), message });
-            };
-            self.close_call(step);
-            self.call = Some((index, id.as_ref().map(|id| id.decode().into_owned())));
-            self.arguments = false;
-            let id = id.unwrap_or_else(|| JsonStr::encode(&format!("call_{}", self.calls)));
-            self.calls = self.calls.saturating_add(1);
-            step(Delta::ToolStart { id, name });
-        }
-        if let Some(piece) = function.arguments.filter(|piece| !piece.is_empty()) {
-            self.arguments = true;
-            step(Delta::ToolArguments(piece));
-        }
-        Ok(())
-    }
-
-    /// Whether this is no piece of the call that is being streamed. Some servers give all calls the
-    /// same place and tell them apart by id alone; others repeat the id with every piece.
-    fn is_another(&self, index: u32, id: Option<&JsonStr<'_>>) -> bool {
-        let Some((current, current_id)) = &self.call else { return true };
-        *current != index
-            || matches!((id, current_id), (Some(id), Some(current)) if *id != **current)
-    }
-
-    /// Clients parse the arguments, and nothing is no JSON.
-    fn close_call<'a>(&mut self, step: &mut dyn FnMut(Delta<'a>)) {
-        if self.call.take().is_some() && !self.arguments {
-            step(Delta::ToolArguments(JsonStr::encode("{}")));
-        }
     }
 }

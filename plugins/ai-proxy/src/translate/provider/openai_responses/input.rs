@@ -6,6 +6,7 @@ use shared::json::{JsonStr, parse};
 use shared::write::JsonWriter;
 
 use crate::translate::ir::{Arguments, Body, Part, Request, Role, Source, Turn};
+use crate::translate::provider::openai_chat::write_breakpoint;
 use crate::translate::signature::{self, Origin};
 
 /// OpenAI's limit of `call_id`, in characters.
@@ -31,7 +32,7 @@ pub(super) fn write(w: &mut JsonWriter, request: &Request<'_>) {
         Custom { tools: tools.map(|tool| tool.name.decode()).collect(), calls: Vec::new() };
     w.open('[');
     // One text is `instructions`; several keep their cuts as a message.
-    if request.system.len() > 1 {
+    if request.system.len() > 1 || request.system.iter().any(|part| part.breakpoint.is_some()) {
         let parts: Vec<_> = request.system.iter().collect();
         write_message(w, "system", &parts);
     }
@@ -42,7 +43,11 @@ pub(super) fn write(w: &mut JsonWriter, request: &Request<'_>) {
 /// What stands next to each other in a message stays in one; calls, their outputs and thoughts are
 /// items of their own.
 fn write_turn<'r>(w: &mut JsonWriter, turn: &'r Turn<'_>, custom: &mut Custom<'r>) {
-    let role = if turn.role == Role::User { "user" } else { "assistant" };
+    let role = match turn.role {
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::System => "system",
+    };
     let mut said: Vec<&Part<'_>> = Vec::new();
     for part in &turn.parts {
         let is_item = matches!(
@@ -71,7 +76,7 @@ fn write_message(w: &mut JsonWriter, role: &str, parts: &[&Part<'_>]) {
     w.field("role", role);
     w.key("content");
     match parts {
-        [Part { body: Body::Text(text), .. }] => w.string(text),
+        [Part { body: Body::Text(text), breakpoint: None, .. }] => w.string(text),
         parts => {
             let text = if role == "assistant" { "output_text" } else { "input_text" };
             write_parts(w, parts.iter().copied(), text);
@@ -92,6 +97,9 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>, text_type: &str) {
             w.open('{');
             w.field("type", text_type);
             string(w, "text", text);
+            if text_type == "input_text" {
+                write_breakpoint(w, part);
+            }
             w.close('}');
         }
         Body::Refusal(text) => {
@@ -108,6 +116,7 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>, text_type: &str) {
             if let Some(detail) = &part.detail {
                 string(w, "detail", detail);
             }
+            write_breakpoint(w, part);
             w.close('}');
         }
         Body::Document { source, title } => {
@@ -125,6 +134,7 @@ fn write_part(w: &mut JsonWriter, part: &Part<'_>, text_type: &str) {
                     write_url(w, source);
                 }
             }
+            write_breakpoint(w, part);
             w.close('}');
         }
         // Each has its own place, or none with this provider.
@@ -178,7 +188,7 @@ fn write_item<'r>(w: &mut JsonWriter, body: &'r Body<'_>, custom: &mut Custom<'r
             match (parts.as_slice(), is_error) {
                 ([], true) => w.escaped("error"),
                 ([], false) => w.escaped(""),
-                ([Part { body: Body::Text(text), .. }], _) => w.string(text),
+                ([Part { body: Body::Text(text), breakpoint: None, .. }], _) => w.string(text),
                 (parts, _) => write_parts(w, parts.iter(), "input_text"),
             }
             w.close('}');

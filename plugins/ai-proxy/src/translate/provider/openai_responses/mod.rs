@@ -2,7 +2,6 @@
 //! <https://platform.openai.com/docs/api-reference/responses>.
 
 mod input;
-mod interleaved;
 mod request;
 mod response;
 mod stream;

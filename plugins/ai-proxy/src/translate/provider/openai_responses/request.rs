@@ -27,7 +27,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     w.open('{');
     w.key("model");
     w.text(options.model);
-    if let [Part { body: Body::Text(text), .. }] = request.system.as_slice() {
+    if let [Part { body: Body::Text(text), breakpoint: None, .. }] = request.system.as_slice() {
         string(&mut w, "instructions", text);
     }
     w.key("input");

@@ -4,12 +4,12 @@ use shared::json::{BadJson, JsonStr, parse};
 use shared::protocol::openai_responses::{Event, EventKind, Item, Response};
 
 use super::error_kind;
-use super::interleaved::Interleaved;
 use super::response::{
     PARAGRAPH, parts, read_error_value, read_logprobs, said, seal, stop, string, thought,
 };
 use crate::translate::ir::{Body, Delta};
 use crate::translate::lost::Lost;
+use crate::translate::provider::interleaved::Interleaved;
 use crate::translate::provider::{self, Progress};
 
 /// The most calls whose arguments are being streamed at once.

@@ -1,8 +1,8 @@
 //! Brings a stream's items into an order.
 //!
-//! Events name the item they are about, and those of several calls may take turns. A step of the hub
-//! does not, so that the steps of a call must follow each other: what belongs to other items waits
-//! until the call is over.
+//! Events name the item they are about, a message's or a call's, and those of several calls may take turns.
+//! A step of the hub does not, so that the steps of a call must follow each other: what belongs to other
+//! items waits until the call is over.
 
 use shared::json::{BadJson, JsonStr};
 
