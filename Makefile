@@ -106,6 +106,12 @@ bench: wasm ## What each plugin, the chain and the bundle cost in real Envoy [QU
 	@cargo build --quiet --locked --profile tools -p load
 	@QUICK="$(QUICK)" ONLY="$(ONLY)" $(PYTHON) -m performance
 
+bench-idle: wasm ## What idle streams cost in memory, over HTTP/2 [STREAMS=10000] [ONLY="bundle ..."]
+	@test-harness/setup.sh run
+	@$(WASM) -p noop
+	@cargo build --quiet --locked --profile tools -p load
+	@STREAMS="$(STREAMS)" ONLY="$(ONLY)" $(PYTHON) -m performance.idle
+
 bench-translate: ## What translating costs, in Wasm instructions and native time
 	@test-harness/setup.sh build
 	@$(WASM) -p bench --lib

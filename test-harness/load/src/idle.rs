@@ -11,6 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::run::numbered;
 use crate::{Error, Local};
 
 /// Envoy's own limit is lower in practice: many clients share a proxy.
@@ -37,9 +38,10 @@ pub(crate) async fn idle(
         let (sender, connection) = http2::handshake(Local, TokioIo::new(stream)).await?;
         tokio::task::spawn_local(connection);
         let begun: Vec<_> = (from..streams.min(from + PER_CONNECTION))
-            .map(|_| {
+            .map(|number| {
                 let (told, begun) = oneshot::channel();
-                let (sender, body, headers) = (sender.clone(), body.clone(), headers.clone());
+                let (sender, headers) = (sender.clone(), headers.clone());
+                let body = numbered(&body, number as u64);
                 tokio::task::spawn_local(hold(sender, body, headers, told));
                 begun
             })

@@ -32,6 +32,16 @@ pub(crate) struct Options {
 /// Stands in a body for the number of the request.
 const NUMBER: &[u8] = b"00000000";
 
+/// A body with this number in it, so that no two are the same.
+pub(crate) fn numbered(body: &Bytes, number: u64) -> Bytes {
+    let Some(at) = memchr::memmem::find(body, NUMBER) else { return body.clone() };
+    let mut body = body.to_vec();
+    let number = format!("{:08}", number % 100_000_000);
+    let place = body.iter_mut().skip(at);
+    place.zip(number.bytes()).for_each(|(byte, digit)| *byte = digit);
+    body.into()
+}
+
 impl Options {
     fn of(arguments: &[&str]) -> Result<Options, Error> {
         let mut options = Options {
@@ -69,16 +79,7 @@ impl Options {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let body = match memchr::memmem::find(&self.body, NUMBER) {
-            Some(at) => {
-                let mut body = self.body.to_vec();
-                let number = format!("{:08}", number % 100_000_000);
-                let place = body.iter_mut().skip(at);
-                place.zip(number.bytes()).for_each(|(byte, digit)| *byte = digit);
-                body.into()
-            }
-            None => self.body.clone(),
-        };
+        let body = numbered(&self.body, number);
         Ok(request.body(Full::new(body))?)
     }
 }
