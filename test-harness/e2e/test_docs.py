@@ -35,6 +35,15 @@ def test_what_a_document_names_in_the_repository_is_there():
     assert [each for each in named if each[1] not in targets] == []
 
 
+def test_programs_that_a_document_runs_are_where_make_puts_them():
+    makefile = (ROOT / "Makefile").read_text()
+    built = {f"target/debug/{name}" for line in makefile.splitlines() if "cargo build" in line and "--profile" not in line
+             for name in re.findall(r"--bin ([a-z-]+)", line)}
+    named = [(path.name, program) for path in links.documents()
+             for program in re.findall(r"\btarget/(?:debug|release|tools)/[a-z-]+", path.read_text())]
+    assert named and [each for each in named if each[1] not in built] == []
+
+
 @pytest.mark.parametrize("english", [path for path in links.documents()
                                      if path.with_name(f"{path.stem}.zh-CN.md").exists()],
                          ids=lambda path: str(path.relative_to(ROOT)))
