@@ -4,22 +4,40 @@ STREAM = ("What streams goes through the bridge to one upstream; nginx resends t
           "other provider can be asked. Requests that do not stream are called by the plugin and do fail "
           "over.")
 
+STATUS = "The status has left before the whole answer is there: the client gets the error with the provider's 200."
+WAITS = ("An answer cannot be held while a call is made: `prompt-guard.moderation.answers` is refused at configure "
+         "time. Questions are judged.")
+WORKERS = "There is no memory that the workers share: each worker of nginx counts for itself."
+METRICS = ("Metrics of Wasm plugins vanish in APISIX, and there is no timer for the report. ai-metrics feeds "
+           "APISIX's own apisix_llm_* metrics instead.")
+BROKEN = ("nginx answers 502 in the provider's place; the client gets that status, with the error in its own "
+          "protocol.")
+
+# Files about Envoy's own configuration. test_apisix_examples.py is their counterpart.
+ENVOYS = {"test_config.py", "test_examples.py"}
+
 # The test's id (file::test, and parameters if they matter), and the reason.
 REASONS = {
-    "test_errors.py::test_an_answer_that_makes_no_sense":
-        "The status has left before the whole answer is there: the client gets the error with the "
-        "provider's 200.",
-    "test_errors.py::test_a_connection_that_breaks_before_the_answer":
-        "nginx answers 502 in the provider's place; the client gets that status, with the error in its "
-        "own protocol.",
+    "test_cache.py::test_a_hundred_equal_requests_are_one_for_the_provider":
+        "A request cannot wait for another one of the same worker: there is no timer that would wake it.",
+    "test_cache.py::test_savings_are_counted": METRICS,
+    "test_errors.py::test_an_answer_that_makes_no_sense": STATUS,
+    "test_errors.py::test_a_connection_that_breaks_before_the_answer": BROKEN,
+    "test_errors.py::test_a_provider_that_is_down": BROKEN,
     "test_failover.py::test_a_streamed_request_fails_over_too": STREAM,
     "test_failover.py::test_when_all_fail_the_last_failure_is_told_in_the_clients_form":
         "The plugin asks each target once; the third attempt that the test counts is Envoy's.",
-    "test_plugins.py::test_many_at_once_do_not_get_more_than_there_is":
-        "There is no memory that the workers share: each worker of nginx counts for itself.",
-    "test_plugins.py::test_every_request_is_counted_once_with_what_it_used":
-        "Metrics of Wasm plugins vanish in APISIX, and there is no timer for the report. ai-metrics feeds "
-        "APISIX's own apisix_llm_* metrics instead.",
+    "test_guard.py::test_a_denied_answer_of_chat_ends_as_one_that_a_filter_stopped": STATUS,
+    "test_guard.py::test_a_denied_answer_of_completions": STATUS,
+    "test_guard.py::test_a_denied_answer_of_responses": STATUS,
+    "test_guard.py::test_a_denied_answer_of_messages": STATUS,
+    "test_guard.py::test_a_denied_answer_of_gemini": STATUS,
+    "test_guard.py::test_a_service_outside_judges_the_masked_text": WAITS,
+    "test_guard.py::test_an_answer_that_a_service_outside_is_against_is_withheld": WAITS,
+    "test_guard.py::test_a_stream_ends_where_a_service_outside_is_against_it": WAITS,
+    "test_guard.py::test_an_answer_that_cannot_be_judged_in_time_is_not_let_out": WAITS,
+    "test_plugins.py::test_many_at_once_do_not_get_more_than_there_is": WORKERS,
+    "test_plugins.py::test_every_request_is_counted_once_with_what_it_used": METRICS,
     "test_routing.py::test_each_attempt_is_of_its_own_protocol[503-stream]": STREAM,
     "test_routing.py::test_each_attempt_is_of_its_own_protocol[429-stream]": STREAM,
     "test_routing.py::test_each_attempt_is_of_its_own_protocol[dropped-stream]": STREAM,
@@ -29,6 +47,8 @@ REASONS = {
 
 def cannot(test):
     """Why APISIX cannot run a test; `None` if it can."""
+    if test.split("::")[0] in ENVOYS:
+        return "it is about Envoy's own configuration"
     plain = test.replace("apisix/bundle.yaml-", "").replace("[apisix/bundle.yaml]", "")
     for name, reason in REASONS.items():
         if plain == name or ("[" not in name and plain.startswith(name + "[")):

@@ -7,6 +7,7 @@ import time
 
 import openai
 import pytest
+import yaml
 
 from gateway import config
 from gateway.stack import KEYS, DidNotStart, Stack, find_envoy
@@ -19,6 +20,41 @@ def test_the_minimal_example(tmp_path, ask):
         assert answer.choices[0].message.content.startswith("Hello from anthropic")
         chunks = list(client.chat.completions.create(**ask("claude-haiku-4-5"), stream=True))
         assert chunks[-1].choices[0].finish_reason == "stop"
+
+
+def inline(text):
+    """An example whose listener does all the work: no filter in a cluster, one upstream for its routes."""
+    whole = yaml.safe_load(text)
+    resources = whole["static_resources"]
+    for cluster in resources["clusters"]:
+        cluster.pop("typed_extension_protocol_options", None)
+    for route in config.routes(whole):
+        del route["inline_cluster_specifier_plugin"]
+        route["cluster"] = "anthropic"
+    for wasm in config.wasm_configs(resources):
+        if wasm["vm_config"].get("configuration", {}).get("value") == "route":
+            wasm["vm_config"]["configuration"]["value"] = "inline"
+    return yaml.safe_dump(whole, sort_keys=False)
+
+
+def test_one_copy_in_the_listener_does_it_all(configured, ask):
+    gateway = configured(inline)
+    question = ask("fast", "write to ada.lovelace@example.org")
+    answer = gateway.post(question)
+    assert (answer.status_code, answer.headers["x-ai-provider"]) == (200, "anthropic"), answer.text
+    assert "ada.lovelace@example.org" in answer.json()["choices"][0]["message"]["content"]
+    streamed = gateway.post({**question, "stream": True}).text
+    assert "chat.completion.chunk" in streamed and "[DONE]" in streamed
+    seen = gateway.received("anthropic")
+    assert [each["path"] for each in seen] == ["/v1/messages"] * 2
+    assert not any("ada.lovelace" in each["body_text"] for each in seen)
+    # Told to, the plugin asks targets itself, one after the other: they may speak other protocols.
+    # Nobody listens at the first.
+    gateway = configured(lambda text: inline(re.sub(
+        r"(cluster_name: openai\n[\s\S]*?port_value:) \d+", r"\1 1",
+        text.replace('"object_secret":', '"inline": "call", "object_secret":'))))
+    answer = gateway.post(ask("best"))
+    assert (answer.status_code, answer.headers["x-ai-provider"]) == (200, "anthropic"), answer.text
 
 
 @pytest.mark.parametrize(("old", "new", "mistake"), [

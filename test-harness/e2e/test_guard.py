@@ -65,6 +65,14 @@ def judge():
 def edit(text, judge):
     """An example with this configuration of the guard."""
     document = yaml.safe_load(text)
+    if "routes" in document:
+        # APISIX: calls go to an address, and answers do not wait for them.
+        plugin = document["routes"][0]["plugins"]["wasm-ai-gateway"]
+        moderation = {key: value for key, value in GUARD["moderation"].items() if not key.startswith("answer")}
+        address = f"127.0.0.1:{judge}"
+        guard = {**GUARD, "moderation": {**moderation, "upstream": address, "scheme": "http"}}
+        plugin["conf"] = json.dumps({**json.loads(plugin["conf"]), "prompt-guard": guard})
+        return yaml.safe_dump(document, sort_keys=False) + "#END"
     document["static_resources"]["clusters"].append(cluster("judge", judge))
     for wasm in config.wasm_configs(document):
         if wasm["name"] == "prompt-guard":

@@ -16,6 +16,8 @@ from .stack import DidNotStart, Stack, start, stop, wait_for
 
 EXAMPLES = config.ROOT / "apisix-examples"
 EMULATOR = config.ROOT / "target" / "debug" / "emulated-apisix"
+# The cache as Envoy's example has it; that for APISIX has it off.
+CACHE = json.dumps({"ttl": 3600, "stale_if_error": 86400, "mode": "enforce", "admin_key": "$env://AI_ADMIN_KEY"})
 # The port that config.yaml is written with.
 LISTENER = 9080
 
@@ -82,6 +84,8 @@ class ApisixStack(Stack):
         name = self.example.removeprefix("apisix/")
         path = EXAMPLES / name
         text = with_ports(path.read_text(), self.ports)
+        if self.cache:
+            text = text.replace('"token-ratelimit": {', f'"semantic-cache-client": {CACHE}, "token-ratelimit": {{', 1)
         text = self.edit(text) if self.edit else text
         if not text.rstrip().endswith("#END"):
             raise DidNotStart("APISIX ignores a file without its end mark")
@@ -90,7 +94,8 @@ class ApisixStack(Stack):
             "config": yaml.safe_load((path.parent / "config.yaml").read_text()),
             "routes": yaml.safe_load(text),
             "listen": self.address,
-            "workers": 2,
+            # Each has a cache of its own, and a purge reaches one.
+            "workers": 1 if self.cache else 2,
             "env": {key: value for key, value in self.env.items() if isinstance(value, str)},
             "log": str(self.directory / "gateway.log"),
             "connect_to": self.connect_to,
