@@ -77,6 +77,12 @@ def test_official_clients_take_what_is_replayed(gateway):
         assert stream.get_final_response().output_text == whole
     assert len(gateway.received("openai")) == 1
 
+    old = {"model": "gpt-4o", "prompt": "secret-prompt: hello"}
+    whole = openai.completions.create(**old).choices[0].text
+    chunks = list(openai.completions.create(**old, stream=True))
+    assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == whole != ""
+    assert len(gateway.received("openai")) == 2
+
     google = genai.Client(api_key=CLIENT_KEY, http_options={"base_url": root})
     question = {"model": "gemini-2.5-flash", "contents": "secret-prompt: hello"}
     whole = google.models.generate_content(**question).text
@@ -106,6 +112,12 @@ def test_official_clients_take_whole_what_came_as_a_stream(gateway):
     again = openai.responses.create(**question)
     assert again.output_text == first.output_text != "" and again.status == "completed"
     assert len(gateway.received("openai")) == 1
+
+    old = {"model": "gpt-4o", "prompt": "secret-prompt: streamed"}
+    chunks = list(openai.completions.create(**old, stream=True))
+    text = "".join(chunk.choices[0].text for chunk in chunks if chunk.choices)
+    assert openai.completions.create(**old).choices[0].text == text != ""
+    assert len(gateway.received("openai")) == 2
 
     google = genai.Client(api_key=CLIENT_KEY, http_options={"base_url": root})
     question = {"model": "gemini-2.5-flash", "contents": "secret-prompt: streamed"}

@@ -3,16 +3,16 @@
 import itertools
 import json
 import random
+import re
 
 from gateway.config import ROOT
 
 # 1.9 KB, as a chat with a system prompt and a few turns is.
 BASE = ROOT / "test-harness" / "bench" / "src" / "bodies" / "chat.request.json"
 
-WORDS = """the sensor reading battery corridor cellar roof temperature hour minute value table average
-spring winter building door window engineer report line measured shows falls rises between during after
-before every second third list of and in on with without for to a an each few many some no more less
-quickly slowly often rarely water light glass steel paper figure number note letter question answer""".split()
+# What people ask and are answered. Words in any order would look like nothing that anybody writes.
+TEXTS = [message["content"] for message in json.loads(BASE.read_text())["messages"]]
+SENTENCES = [part for text in TEXTS for part in re.split(r"(?<=[.?:])\s+", text)]
 
 
 def prose(size, seed):
@@ -20,8 +20,7 @@ def prose(size, seed):
     chance = random.Random(seed)
     out, length = [], 0
     while length < size:
-        sentence = " ".join(chance.choice(WORDS) for _ in range(chance.randint(6, 16))).capitalize()
-        out.append(sentence + ".")
+        out.append(chance.choice(SENTENCES))
         length += len(out[-1]) + 1
     return " ".join(out)
 
