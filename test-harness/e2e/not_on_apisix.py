@@ -32,7 +32,6 @@ REASONS = {
     "test_guard.py::test_a_denied_answer_of_responses": STATUS,
     "test_guard.py::test_a_denied_answer_of_messages": STATUS,
     "test_guard.py::test_a_denied_answer_of_gemini": STATUS,
-    "test_guard.py::test_a_service_outside_judges_the_masked_text": WAITS,
     "test_guard.py::test_an_answer_that_a_service_outside_is_against_is_withheld": WAITS,
     "test_guard.py::test_a_stream_ends_where_a_service_outside_is_against_it": WAITS,
     "test_guard.py::test_an_answer_that_cannot_be_judged_in_time_is_not_let_out": WAITS,
