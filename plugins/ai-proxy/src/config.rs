@@ -155,8 +155,8 @@ pub enum Role {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Inline {
-    /// `pass` if nothing in the body has to change; else `call` if the proxy cannot change bodies,
-    /// or if there are several targets and the answer is not streamed; else `rewrite`.
+    /// On Apache APISIX `call` if there are several targets and the answer is not streamed; else `pass` if
+    /// nothing in the body has to change, `call` if the proxy cannot change bodies, and `rewrite` if it can.
     #[default]
     Auto,
     /// The proxy sends the changed request to the route's upstream.
