@@ -5,6 +5,7 @@ mod response;
 mod stream;
 
 pub use request::read;
+pub(in crate::translate::client) use request::read_mode;
 pub(super) use request::{audio_source, of_openai, padding, source};
 pub use response::write;
 pub(super) use response::write_usage;

@@ -381,7 +381,11 @@ fn name_of<'t>(tool: &'t ApiTool<'_>) -> Option<Cow<'t, str>> {
     Some(tool.function.as_ref()?.name.as_ref()?.decode())
 }
 
-fn read_mode<'a>(word: &JsonStr<'_>, path: &str) -> Result<ToolChoice<'a>> {
+/// A choice that is a word, in both of OpenAI's protocols.
+pub(in crate::translate::client) fn read_mode<'a>(
+    word: &JsonStr<'_>,
+    path: &str,
+) -> Result<ToolChoice<'a>> {
     match &*word.decode() {
         "auto" => Ok(ToolChoice::Auto),
         "none" => Ok(ToolChoice::None),

@@ -10,6 +10,7 @@ use super::names;
 use super::request::Result;
 use crate::translate::client::bad::{bad, invalid, required};
 use crate::translate::client::left::{left, left_out};
+use crate::translate::client::openai_chat::read_mode;
 use crate::translate::ir::{Request, Tool, ToolChoice};
 
 /// Tools that OpenAI runs itself. A model of another provider does without them, unless the request
@@ -163,13 +164,4 @@ pub(super) fn read_choice<'a>(request: &mut Request<'a>, raw: &'a RawValue) -> R
     }
     request.tool_choice = Some(choice);
     Ok(())
-}
-
-fn read_mode<'a>(word: &JsonStr<'_>, path: &str) -> Result<ToolChoice<'a>> {
-    match &*word.decode() {
-        "auto" => Ok(ToolChoice::Auto),
-        "none" => Ok(ToolChoice::None),
-        "required" => Ok(ToolChoice::Required),
-        _ => Err(invalid(path, "expected none, auto, required or a named function")),
-    }
 }
