@@ -1,15 +1,24 @@
 //! What plugins tell each other about a request.
 //!
-//! In the bundle facts live in memory. Between separate plugins they travel as properties
-//! (`ai.provider` ...), which neither client nor provider can see or set. A host without shared
-//! properties (APISIX) carries those of the request in one variable, [`VARIABLE`], if its
-//! configuration declares it; without it every plugin knows only what it has found out itself.
-
-use crate::small_map::SmallMap;
-use crate::usage::Usage;
+//! In the bundle facts live in memory. Between separate plugins they travel together as one property,
+//! [`PROPERTY`], which neither client nor provider can see or set: each call of the proxy costs as much
+//! as some thousand instructions. A host without shared properties (APISIX) carries those of the request
+//! in one variable, [`VARIABLE`], if its configuration declares it; without it every plugin knows only
+//! what it has found out itself.
+//!
+//! As text a fact is its name, `=`, the length of its value in bytes, `:` and the value; the next follows
+//! at once. A plugin of another version keeps those whose names it does not know.
 
 use crate::host::{Capability, Host, Map};
 use crate::json;
+use crate::small_map::SmallMap;
+use crate::usage::Usage;
+
+/// The property that has the facts on hosts that share properties.
+pub const PROPERTY: &str = "ai.facts";
+
+/// The property by which [`Fact::Cluster`] is told to the proxy's routing besides.
+pub const CLUSTER: &str = "ai.cluster";
 
 /// The nginx variable that carries facts where properties cannot. No client can set it.
 pub const VARIABLE: &str = "wasm_ai_facts";
@@ -135,12 +144,6 @@ impl Fact {
         Fact::Feedback,
     ];
 
-    /// The name; the property is `ai.<name>`.
-    pub fn name(self) -> &'static str {
-        let property = self.property();
-        property.strip_prefix("ai.").unwrap_or(property)
-    }
-
     /// Whether only ai-proxy states it.
     fn is_of_proxy(self) -> bool {
         let of_answer = self.is_of_answer() && self != Fact::Error;
@@ -176,42 +179,42 @@ impl Fact {
         }
     }
 
-    /// The property's path on hosts that share properties.
-    pub fn property(self) -> &'static str {
+    /// By which other modules know it: never to be changed.
+    pub fn name(self) -> &'static str {
         match self {
-            Fact::RequestedModel => "ai.requested_model",
-            Fact::Targets => "ai.targets",
-            Fact::Provider => "ai.provider",
-            Fact::Model => "ai.model",
-            Fact::Attempts => "ai.attempts",
-            Fact::Path => "ai.path",
-            Fact::Versions => "ai.versions",
-            Fact::Key => "ai.key",
-            Fact::Usage => "ai.usage",
-            Fact::Consumer => "ai.consumer",
-            Fact::Groups => "ai.groups",
-            Fact::KeyId => "ai.key_id",
-            Fact::Tags => "ai.tags",
-            Fact::Claims => "ai.claims",
-            Fact::AllowedModels => "ai.allowed_models",
-            Fact::AllowedRegions => "ai.allowed_regions",
-            Fact::MaxTokens => "ai.max_tokens",
-            Fact::Guard => "ai.guard",
-            Fact::GuardRules => "ai.guard_rules",
-            Fact::Pii => "ai.pii",
-            Fact::Estimate => "ai.estimate",
-            Fact::Cache => "ai.cache",
-            Fact::Limit => "ai.limit",
-            Fact::Exhausted => "ai.exhausted",
-            Fact::Downgrade => "ai.downgrade",
-            Fact::Cluster => "ai.cluster",
-            Fact::Outcomes => "ai.outcomes",
-            Fact::Route => "ai.route",
-            Fact::Variant => "ai.variant",
-            Fact::Region => "ai.region",
-            Fact::Error => "ai.error",
-            Fact::Prepared => "ai.prepared",
-            Fact::Feedback => "ai.feedback",
+            Fact::RequestedModel => "requested_model",
+            Fact::Targets => "targets",
+            Fact::Provider => "provider",
+            Fact::Model => "model",
+            Fact::Attempts => "attempts",
+            Fact::Path => "path",
+            Fact::Versions => "versions",
+            Fact::Key => "key",
+            Fact::Usage => "usage",
+            Fact::Consumer => "consumer",
+            Fact::Groups => "groups",
+            Fact::KeyId => "key_id",
+            Fact::Tags => "tags",
+            Fact::Claims => "claims",
+            Fact::AllowedModels => "allowed_models",
+            Fact::AllowedRegions => "allowed_regions",
+            Fact::MaxTokens => "max_tokens",
+            Fact::Guard => "guard",
+            Fact::GuardRules => "guard_rules",
+            Fact::Pii => "pii",
+            Fact::Estimate => "estimate",
+            Fact::Cache => "cache",
+            Fact::Limit => "limit",
+            Fact::Exhausted => "exhausted",
+            Fact::Downgrade => "downgrade",
+            Fact::Cluster => "cluster",
+            Fact::Outcomes => "outcomes",
+            Fact::Route => "route",
+            Fact::Variant => "variant",
+            Fact::Region => "region",
+            Fact::Error => "error",
+            Fact::Prepared => "prepared",
+            Fact::Feedback => "feedback",
         }
     }
 
@@ -263,20 +266,26 @@ impl Staters {
 /// The facts of one exchange.
 #[derive(Debug, Default)]
 pub struct Facts {
+    /// What was stated in this module.
     known: SmallMap<Fact, String>,
-    /// What the proxy has said during the callback at hand, in which no other plugin runs.
-    asked: SmallMap<Fact, Option<String>>,
-    variable_read: bool,
+    /// Of these, what other modules have not been told yet.
+    untold: Vec<Fact>,
+    /// What other modules have said, and been told by this one.
+    heard: String,
+    /// Whether that is what the proxy has now: no other module runs while a callback lasts.
+    heard_now: bool,
     kept: bool,
     own: bool,
     here: Staters,
+    alone: bool,
 }
 
 impl Facts {
     /// Facts of an exchange; those of the plugins that are `here`, in this module, have been stated here
-    /// or nowhere, so that the proxy need not be asked for them.
-    pub(crate) fn new(here: Staters) -> Facts {
-        Facts { here, ..Facts::default() }
+    /// or nowhere, so that the proxy need not be asked for them. Where the module is `alone` there is
+    /// nobody to be asked or told.
+    pub(crate) fn new(here: Staters, alone: bool) -> Facts {
+        Facts { here, alone, ..Facts::default() }
     }
 
     /// A fact, if some plugin stated it.
@@ -284,21 +293,13 @@ impl Facts {
         if let Some(value) = self.known.get(&fact) {
             return Some(value.clone());
         }
-        if host.can(Capability::SharedProperties) {
-            let here = fact.stated_by().is_some_and(|stater| self.here.has(stater));
-            if here || (self.own && fact.is_of_proxy()) {
-                return None;
-            }
-            if let Some(value) = self.asked.get(&fact) {
-                return value.clone();
-            }
-            let value = host.property(&[fact.property()]);
-            let value = value.and_then(|value| String::from_utf8(value).ok());
-            self.asked.insert(fact, value.clone());
-            return value;
+        let here = fact.stated_by().is_some_and(|stater| self.here.has(stater));
+        let proxys = self.own && fact.is_of_proxy();
+        if (here || proxys || self.alone) && host.can(Capability::SharedProperties) {
+            return None;
         }
-        self.read_variable(host);
-        self.known.get(&fact).cloned()
+        self.hear(host);
+        stated(&self.heard, fact.name()).map(str::to_owned)
     }
 
     /// Whether what a request says may be sent to a service in this region: one that does not say where
@@ -319,15 +320,28 @@ impl Facts {
         if self.known.get(&fact) == Some(&value) {
             return;
         }
-        if host.can(Capability::SharedProperties) {
-            let _ = host.set_property(&[fact.property()], value.as_bytes());
+        if fact == Fact::Cluster && host.can(Capability::SharedProperties) {
+            let _ = host.set_property(&[CLUSTER], value.as_bytes());
         }
         self.known.insert(fact, value);
+        if !self.untold.contains(&fact) {
+            self.untold.push(fact);
+        }
     }
 
-    /// Another callback: other plugins may have stated facts since the last.
-    pub(crate) fn ask_anew(&mut self) {
-        self.asked.clear();
+    /// A callback begins: other modules may have stated facts since the last.
+    pub(crate) fn ask_anew(&mut self, host: &dyn Host) {
+        if host.can(Capability::SharedProperties) {
+            self.heard_now = false;
+        }
+    }
+
+    /// A callback ends: other modules are told what was stated.
+    pub(crate) fn tell(&mut self, host: &dyn Host) {
+        if !self.alone && !self.untold.is_empty() && host.can(Capability::SharedProperties) {
+            self.hear(host);
+            self.tell_all(host, PROPERTY);
+        }
     }
 
     /// The answer is there. What another module has found out about it meanwhile (on Envoy the
@@ -343,7 +357,7 @@ impl Facts {
         let _ = host.remove_header(Map::Request, HEADER);
         // Asked for now: the end of an exchange has no request whose variables could be read.
         if !host.can(Capability::SharedProperties) {
-            self.read_variable(host);
+            self.hear(host);
         }
     }
 
@@ -359,35 +373,87 @@ impl Facts {
 
     /// Hands the facts of a request on to the next plugin of the chain, on hosts that need it done.
     pub(crate) fn hand_on(&mut self, host: &dyn Host) {
-        if self.kept || host.can(Capability::SharedProperties) {
-            return;
-        }
-        let by_name: SmallMap<&str, &str> =
-            self.known.iter().map(|(fact, value)| (fact.name(), value.as_str())).collect();
-        if let Ok(json) = serde_json::to_string(&by_name)
-            && json.len() <= MAX_VARIABLE
-        {
+        if !self.kept && !host.can(Capability::SharedProperties) {
             // Not declared: then nobody asks.
-            let _ = host.set_property(&[VARIABLE], json.as_bytes());
+            self.tell_all(host, VARIABLE);
         }
     }
 
-    fn read_variable(&mut self, host: &dyn Host) {
-        if std::mem::replace(&mut self.variable_read, true) {
+    /// Reads what other modules have said, unless that was done in this callback.
+    fn hear(&mut self, host: &dyn Host) {
+        if std::mem::replace(&mut self.heard_now, true) {
             return;
         }
-        let Some(bytes) = host.property(&[VARIABLE]).filter(|b| b.len() <= MAX_VARIABLE) else {
-            return;
-        };
-        let Ok(by_name) = json::from_bytes::<SmallMap<String, String>>(&bytes) else {
-            return;
-        };
-        for fact in Fact::ALL {
-            if let Some(value) = by_name.get(fact.name()) {
-                self.known.entry(fact).or_insert_with(|| value.clone());
+        let shared = host.can(Capability::SharedProperties);
+        let heard = host.property(&[if shared { PROPERTY } else { VARIABLE }]);
+        let heard = heard.filter(|heard| shared || heard.len() <= MAX_VARIABLE);
+        self.heard = heard.and_then(|heard| String::from_utf8(heard).ok()).unwrap_or_default();
+    }
+
+    /// Writes what was heard, and what is new, in place of what was known of it.
+    fn tell_all(&mut self, host: &dyn Host, to: &str) {
+        let untold = std::mem::take(&mut self.untold);
+        let mut text = String::with_capacity(self.heard.len() + 256);
+        for (name, value) in all(&self.heard) {
+            if !untold.iter().any(|fact| fact.name() == name) {
+                state(&mut text, name, value);
             }
         }
+        for fact in untold {
+            if let Some(value) = self.known.get(&fact) {
+                state(&mut text, fact.name(), value);
+            }
+        }
+        if to == PROPERTY || text.len() <= MAX_VARIABLE {
+            let _ = host.set_property(&[to], text.as_bytes());
+        }
+        self.heard = text;
     }
+}
+
+/// The facts in a text, by their names; what is no fact ends it.
+pub fn all(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let bytes = rest.as_bytes();
+        let equals = bytes.iter().position(|byte| *byte == b'=')?;
+        let mut length = 0_usize;
+        let mut at = equals + 1;
+        // Read by hand, as it is written: several of these are passed in each exchange.
+        while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
+            length = length.checked_mul(10)?.checked_add(usize::from(digit - b'0'))?;
+            at += 1;
+        }
+        if bytes.get(at) != Some(&b':') {
+            return None;
+        }
+        let end = at.checked_add(1)?.checked_add(length)?;
+        let fact = (rest.get(..equals)?, rest.get(at + 1..end)?);
+        rest = rest.get(end..)?;
+        Some(fact)
+    })
+}
+
+/// The value of the fact of this name in a text.
+pub fn stated<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    all(text).find(|(known, _)| *known == name).map(|(_, value)| value)
+}
+
+/// Appends a fact to a text.
+pub fn state(text: &mut String, name: &str, value: &str) {
+    text.push_str(name);
+    text.push('=');
+    let mut least = 1;
+    while value.len() / least >= 10 {
+        least *= 10;
+    }
+    while least > 0 {
+        let digit = u8::try_from(value.len() / least % 10).unwrap_or_default();
+        text.push(char::from(b'0' + digit));
+        least /= 10;
+    }
+    text.push(':');
+    text.push_str(value);
 }
 
 #[cfg(test)]
@@ -447,10 +513,92 @@ mod tests {
         host.set_property(&["ai.guard"], b"flag").unwrap();
         let mut here = Staters::default();
         here.add(Stater::Auth);
-        let mut facts = Facts::new(here);
+        let mut facts = Facts::new(here, false);
         assert_eq!(facts.get(&host, Fact::Consumer), None);
         assert_eq!(facts.get(&host, Fact::Guard).as_deref(), Some("flag"));
         facts.set(&host, Fact::Consumer, "otto");
         assert_eq!(facts.get(&host, Fact::Consumer).as_deref(), Some("otto"));
+    }
+
+    /// States what it is told to, in the head and again with the body.
+    struct States(Vec<(Fact, &'static str)>);
+
+    impl States {
+        fn state(&self, cx: &mut Cx<'_>) -> Flow {
+            for (fact, value) in &self.0 {
+                cx.facts.set(cx.host, *fact, *value);
+            }
+            Flow::Continue
+        }
+    }
+
+    impl Filter for States {
+        fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
+            cx.read_body();
+            self.state(cx)
+        }
+
+        fn request(&mut self, cx: &mut Cx<'_>, _: &mut crate::request::RequestBody) -> Flow {
+            self.state(cx)
+        }
+    }
+
+    fn exchange(facts: &[(Fact, &'static str)], alone: bool) -> Exchange {
+        let settings = crate::exchange::Settings { alone, ..Default::default() };
+        Exchange::new(vec![Box::new(States(facts.to_vec()))], settings)
+    }
+
+    #[test]
+    fn modules_add_to_what_others_have_stated() {
+        let host = ScriptHost::post("/v1/chat/completions");
+        let mut first = exchange(&[(Fact::Consumer, "anna"), (Fact::Provider, "a")], false);
+        let mut second = exchange(&[(Fact::Provider, "b"), (Fact::Model, "m=1:x")], false);
+        first.request_headers(&host, false);
+        second.request_headers(&host, false);
+        let property = || String::from_utf8(host.property(&[PROPERTY]).unwrap()).unwrap();
+        assert_eq!(stated(&property(), "consumer"), Some("anna"));
+        assert_eq!(stated(&property(), "provider"), Some("b"));
+        assert_eq!(stated(&property(), "model"), Some("m=1:x"));
+        // Said before, so that it is not said again.
+        host.put_body(Body::Request, b"{}");
+        first.request_body(&host, 2, true);
+        assert_eq!(stated(&property(), "provider"), Some("b"));
+    }
+
+    #[test]
+    fn nobody_is_told_where_nobody_is() {
+        let host = ScriptHost::post("/v1/chat/completions");
+        let mut exchange = exchange(&[(Fact::Consumer, "anna"), (Fact::Cluster, "c")], true);
+        exchange.request_headers(&host, false);
+        let told: Vec<_> = host.properties.borrow().keys().cloned().collect();
+        assert_eq!(told, ["ai.cluster"], "which the proxy's routing reads");
+    }
+
+    const LONG: &str = "a value of 10 bytes and more, so that its length has several digits";
+
+    #[test]
+    fn a_text_of_facts_is_read_as_it_was_written() {
+        let facts = [
+            ("consumer", "anna"),
+            ("tags", ""),
+            ("of_later", "a=1:b\n"),
+            ("x", "日本"),
+            ("long", LONG),
+        ];
+        let mut text = String::new();
+        for (name, value) in facts {
+            state(&mut text, name, value);
+        }
+        assert_eq!(all(&text).collect::<Vec<_>>(), facts);
+        for length in 0..text.len() {
+            // Whatever is cut off: no panic, and nothing that was not there.
+            let cut = text.get(..length).unwrap_or_default();
+            assert!(all(cut).zip(facts).all(|(found, fact)| found == fact), "{cut}");
+        }
+        for bad in
+            ["a", "a=", "a=:", "a=x:y", "a=-1:y", "a=99999999999999999999:y", "a=2:é1", "=", ""]
+        {
+            assert!(all(bad).count() <= 1, "{bad}");
+        }
     }
 }

@@ -26,3 +26,14 @@ pub struct Config {
     #[serde(rename = "ai-proxy")]
     pub ai_proxy: ai_proxy::config::Config,
 }
+
+impl Config {
+    /// Whether every plugin runs here, so that none can be elsewhere in the chain.
+    pub(crate) fn has_all(&self) -> bool {
+        self.ai_metrics.is_some()
+            && self.ai_auth.is_some()
+            && self.prompt_guard.is_some()
+            && self.semantic_cache.is_some()
+            && self.token_ratelimit.is_some()
+    }
+}

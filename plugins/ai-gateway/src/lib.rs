@@ -32,6 +32,7 @@ pub fn configure(setup: Setup<'_>) -> Result<Rc<dyn Plugin>, ConfigError> {
 impl AiGateway {
     /// Checks a configuration; `vm_config` is the role's name, or empty.
     pub fn new(config: Config, vm_config: &[u8]) -> Result<AiGateway, ConfigError> {
+        let all = config.has_all();
         let ai_proxy = ai_proxy::AiProxy::new(config.ai_proxy, vm_config).map_err(|error| {
             // The role stands beside the configuration, not in it.
             let beside = error.path.starts_with("vm_config");
@@ -72,6 +73,8 @@ impl AiGateway {
             Cache
         );
         add!(config.token_ratelimit, "token-ratelimit", token_ratelimit::TokenRatelimit, Limits);
+        // All sections, and no second role: what others would be told stays here.
+        settings.alone = ai_proxy.is_inline() && all;
         plugins.push(Rc::new(ai_proxy));
         Ok(AiGateway { plugins, settings, needs })
     }

@@ -65,6 +65,11 @@ impl AiProxy {
         Ok(AiProxy { gateway: Rc::new(Gateway::new(config, vm_config)?) })
     }
 
+    /// Whether no other role of this plugin takes part in an exchange.
+    pub fn is_inline(&self) -> bool {
+        self.gateway.role == Role::Inline
+    }
+
     /// Whether requests are only ever let through: no calls, no changed bodies.
     pub fn only_passes(&self) -> bool {
         self.gateway.mode != Mode::Enforce || self.gateway.inline == config::Inline::Pass

@@ -64,6 +64,8 @@ pub struct Settings {
     /// Plugins besides ai-proxy that see every request of this module first, and so state their facts in
     /// it.
     pub here: Staters,
+    /// No plugin is in another module, so that facts need not be told to any.
+    pub alone: bool,
 }
 
 /// One exchange.
@@ -133,7 +135,7 @@ impl Exchange {
     pub fn new(filters: Vec<Box<dyn Filter>>, settings: Settings) -> Exchange {
         Exchange {
             chain: Chain::new(filters),
-            facts: Facts::new(settings.here),
+            facts: Facts::new(settings.here, settings.alone),
             endpoint: None,
             settings,
             state: State::Idle,
@@ -171,7 +173,7 @@ impl Exchange {
     }
 
     fn with_cx<T>(&mut self, host: &dyn Host, run: impl FnOnce(&mut Chain, &mut Cx<'_>) -> T) -> T {
-        self.facts.ask_anew();
+        self.facts.ask_anew(host);
         let mut cx = Cx {
             host,
             facts: &mut self.facts,
@@ -194,6 +196,7 @@ impl Exchange {
         self.body_wanted = cx.body_wanted;
         self.held = cx.held;
         self.answer_rewritten = cx.answer_rewritten;
+        self.facts.tell(host);
         result
     }
 }

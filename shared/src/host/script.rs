@@ -3,7 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 
+use crate::facts;
+
 use super::{Body, Call, CallId, Capability, Host, HostError, Map, MetricId, MetricKind, Shared};
+
+/// What the properties begin with that are facts.
+const FACT: &str = "ai.";
 
 /// What a [`LocalReply`](Capability::LocalReply) was.
 pub type Sent = (u16, Vec<(String, String)>, Vec<u8>);
@@ -30,7 +35,7 @@ pub struct ScriptHost {
     pub headers: RefCell<BTreeMap<(u8, String), Vec<u8>>>,
     /// The bodies.
     pub bodies: RefCell<BTreeMap<u8, Vec<u8>>>,
-    /// The properties, path segments joined by a dot.
+    /// The properties, path segments joined by a dot. Each fact is one of its own here, `ai.<name>`.
     pub properties: RefCell<BTreeMap<String, Vec<u8>>>,
     /// The local reply, if one was sent.
     pub sent: RefCell<Option<Sent>>,
@@ -169,11 +174,27 @@ impl Host for ScriptHost {
     }
 
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        if path == [facts::PROPERTY] {
+            let mut text = String::new();
+            for (name, value) in self.properties.borrow().iter() {
+                if let Some(name) = name.strip_prefix(FACT) {
+                    facts::state(&mut text, name, &String::from_utf8_lossy(value));
+                }
+            }
+            return Some(text.into_bytes());
+        }
         self.properties.borrow().get(&path.join(".")).cloned()
     }
 
     fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError> {
-        self.properties.borrow_mut().insert(path.join("."), value.to_vec());
+        let mut properties = self.properties.borrow_mut();
+        if path == [facts::PROPERTY] {
+            for (name, value) in facts::all(&String::from_utf8_lossy(value)) {
+                properties.insert(format!("{FACT}{name}"), value.into());
+            }
+        } else {
+            properties.insert(path.join("."), value.to_vec());
+        }
         Ok(())
     }
 

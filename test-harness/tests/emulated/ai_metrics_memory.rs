@@ -33,15 +33,17 @@ fn stream(vm: &Vm, root: test_harness::emulator::RootContext, number: usize) {
         false,
     );
     exchange.request_body(body, true);
+    let mut facts = String::new();
     for (name, value) in [
-        ("ai.provider", "openai".to_owned()),
-        ("ai.model", format!("m-{}", number % 120)),
-        ("ai.consumer", format!("consumer-{}", number % 700)),
-        ("ai.route", format!("route-{}", number % 90)),
-        ("ai.attempts", "azure,openai".to_owned()),
+        ("provider", "openai".to_owned()),
+        ("model", format!("m-{}", number % 120)),
+        ("consumer", format!("consumer-{}", number % 700)),
+        ("route", format!("route-{}", number % 90)),
+        ("attempts", "azure,openai".to_owned()),
     ] {
-        exchange.set_property(&[name], value);
+        shared::facts::state(&mut facts, name, &value);
     }
+    exchange.set_property(&[shared::facts::PROPERTY], facts);
     exchange.response_headers([(":status", "200"), ("content-type", "text/event-stream")], false);
     for _ in 0..EVENTS {
         vm.advance(10_000_000);

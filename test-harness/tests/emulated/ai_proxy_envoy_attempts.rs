@@ -2,6 +2,7 @@
 //! role in the listener.
 
 use crate::support::*;
+use shared::facts;
 use test_harness::emulator::{Exchange, Exchanged, Finish, Headers, Request, Response};
 
 type Properties = Vec<(Vec<String>, Vec<u8>)>;
@@ -90,6 +91,11 @@ fn to_anthropic(done: &Exchanged) {
     assert!(strangers.iter().all(|name| !sent.headers.contains(name)), "{:?}", sent.headers);
 }
 
+fn usage_stated(facts: &[u8]) -> String {
+    let text = std::str::from_utf8(facts).unwrap();
+    facts::stated(text, "usage").unwrap().to_owned()
+}
+
 #[test]
 fn a_retry_at_another_provider_takes_nothing_over_from_the_attempt_before() {
     both(|plugin| {
@@ -176,8 +182,7 @@ fn a_stream_in_the_clients_own_protocol_passes_byte_by_byte() {
                 assert_eq!(ex.client_response().body(), so_far);
             }
             ex.response_body("", true).finish(Finish::Complete);
-            let usage = ex.property(&["ai.usage"]).unwrap();
-            usage_said(std::str::from_utf8(&usage).unwrap());
+            usage_said(&usage_stated(&ex.property(&[facts::PROPERTY]).unwrap()));
         }
     });
 }
@@ -268,7 +273,7 @@ fn what_was_used_before_the_client_or_the_upstream_left_is_stated() {
             let client = ex.client_response();
             assert!(client.reset && !client.complete);
             assert_eq!(client.text(), expected[..5].concat(), "{how:?}");
-            let usage = String::from_utf8(ex.property(&["ai.usage"]).unwrap()).unwrap();
+            let usage = usage_stated(&ex.property(&[facts::PROPERTY]).unwrap());
             assert!(usage.contains("\"prompt_tokens\":5"), "{usage}");
         }
         for how in [Finish::ClientDisconnect, Finish::UpstreamReset] {
