@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use shared::small_map::SmallMap;
 
 /// The form of names; another one makes all entries that there are unreachable.
-const FORM: &[u8] = b"ai-cache name 2";
+const FORM: &[u8] = b"ai-cache name 3";
 
 /// A name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +61,11 @@ impl KeyWriter {
     pub fn add_option(&mut self, part: Option<&[u8]>) {
         self.0.push(u8::from(part.is_some()));
         self.add(part.unwrap_or_default());
+    }
+
+    /// Takes back what was added after so many bytes.
+    pub fn truncate(&mut self, bytes: usize) {
+        self.0.truncate(bytes);
     }
 
     /// What was added.

@@ -19,6 +19,7 @@ pub mod key;
 mod lookup;
 pub mod meters;
 pub mod outbox;
+mod plain;
 pub mod policy;
 pub mod recent;
 pub mod record;
@@ -26,6 +27,7 @@ pub mod remote;
 pub mod semantic;
 mod serve;
 pub mod store;
+mod told;
 pub mod vector;
 pub mod veto;
 
