@@ -177,7 +177,10 @@ impl Ask {
         }
         let common = name.bytes().len();
         name.add(api(endpoint));
-        let usual = endpoint != Endpoint::AnthropicMessages || versions(cx, &mut name);
+        let version = match endpoint {
+            Endpoint::AnthropicMessages => Version::read(cx, &mut name),
+            _ => Version::Usual,
+        };
         let path = match endpoint {
             Endpoint::Gemini => cx.host.path().unwrap_or_default(),
             _ => String::new(),
@@ -201,7 +204,7 @@ impl Ask {
         }
         refuse(policy, &body)?;
         let members = body.relevant(policy);
-        let plain = if usual { Plain::read(endpoint, &members) } else { None };
+        let plain = Plain::read(endpoint, &members).filter(|plain| version.fits(plain));
         if plain.is_some() {
             name.truncate(common);
             name.add(b"any");
@@ -263,14 +266,40 @@ impl Ask {
     }
 }
 
-/// Adds the version of Anthropic's API to a name; whether it is the one that all clients speak.
-fn versions(cx: &mut Cx<'_>, name: &mut KeyWriter) -> bool {
-    let [version, beta] = VERSIONS.map(|header| {
-        let value = cx.host.header(Map::Request, header);
-        name.add_option(value.as_deref());
-        value
-    });
-    beta.is_none() && version.is_none_or(|version| version == *b"2023-06-01")
+/// What is known of a version of Anthropic's API.
+#[derive(Clone, Copy, PartialEq)]
+enum Version {
+    /// Its questions and answers of text alone are those that other APIs have.
+    Usual,
+    /// So are they here, but what says how words are chosen is refused.
+    Choosing,
+    /// Nothing.
+    Other,
+}
+
+impl Version {
+    /// Reads it, and adds it to a name.
+    fn read(cx: &mut Cx<'_>, name: &mut KeyWriter) -> Version {
+        let [version, beta] = VERSIONS.map(|header| {
+            let value = cx.host.header(Map::Request, header);
+            name.add_option(value.as_deref());
+            value
+        });
+        match version.as_deref() {
+            _ if beta.is_some() => Version::Other,
+            None | Some(b"2023-06-01") => Version::Usual,
+            Some(b"2026-10-21") => Version::Choosing,
+            Some(_) => Version::Other,
+        }
+    }
+
+    fn fits(self, plain: &Plain<'_>) -> bool {
+        match self {
+            Version::Usual => true,
+            Version::Choosing => !plain.samples(),
+            Version::Other => false,
+        }
+    }
 }
 
 /// Whose answers a request may get.

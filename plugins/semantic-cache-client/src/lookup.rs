@@ -10,8 +10,8 @@ use crate::ask::{Ask, Question};
 use crate::cache::{Cache, seconds};
 use crate::record::{Age, Entry};
 use crate::semantic::{Semantic, Vectors};
-use crate::vector::{Near, Query};
 use crate::told;
+use crate::vector::{Near, Query};
 use crate::veto;
 
 /// A look-up under way.

@@ -108,10 +108,7 @@ struct Turn<'a> {
 
 impl<'a> Plain<'a> {
     /// Reads a body's members, without those that change nothing.
-    pub(crate) fn read(
-        endpoint: Endpoint,
-        members: &[&Member<'a>],
-    ) -> Option<Plain<'a>> {
+    pub(crate) fn read(endpoint: Endpoint, members: &[&Member<'a>]) -> Option<Plain<'a>> {
         let known = match endpoint {
             Endpoint::OpenAiChat => CHAT,
             Endpoint::OpenAiResponses => RESPONSES,
@@ -139,6 +136,12 @@ impl<'a> Plain<'a> {
     /// Whether it is to end before some text.
     pub(crate) fn stops(&self) -> bool {
         self.stop.is_some()
+    }
+
+    /// Whether it says how words are chosen.
+    pub(crate) fn samples(&self) -> bool {
+        let [temperature, top_p, ..] = self.settings;
+        temperature.or(top_p).is_some()
     }
 
     fn add(&mut self, endpoint: Endpoint, is: Is, value: &'a str) -> Option<()> {

@@ -143,4 +143,3 @@ fn counts(w: &mut JsonWriter, counts: &[(&str, u64)]) {
         w.value(*count);
     }
 }
-
