@@ -231,10 +231,12 @@ pub(crate) fn pieces(text: &str) -> Vec<&str> {
     out
 }
 
+#[inline(never)]
 pub(crate) fn string<'a>(object: &'a Object, key: &str) -> &'a str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
+#[inline(never)]
 pub(crate) fn list<'a>(object: &'a Object, key: &str) -> &'a [Value] {
     object.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }

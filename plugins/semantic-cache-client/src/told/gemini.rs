@@ -2,10 +2,14 @@
 
 use serde_json::Value;
 use shared::usage::Report;
-use shared::write::JsonWriter;
 
-use super::{Told, about, counts, member, only, owned, usage};
+use super::{Told, about, member, only, owned, usage};
 use crate::answer::{Object, list, string};
+
+/// A whole answer; see [`super::write`].
+pub(super) const WHOLE: &str = r#"{"candidates":[{"content":{"parts":[{"text":$t}],"role":"model"},"finishReason":"STOP","index":0}],
+~"usageMetadata":{"promptTokenCount":$p,"candidatesTokenCount":$s,"totalTokenCount":$a,
+"cachedContentTokenCount":$r,"thoughtsTokenCount":$h},~"modelVersion":$m,"responseId":$i}"#;
 
 pub(super) fn read(answer: &Object) -> Option<Told> {
     let [Value::Object(candidate)] = list(answer, "candidates") else { return None };
@@ -29,38 +33,4 @@ pub(super) fn read(answer: &Object) -> Option<Told> {
         created: 0,
         usage: usage(&member(answer, "usageMetadata"), Report::gemini),
     })
-}
-
-pub(super) fn write(w: &mut JsonWriter, told: &Told) {
-    w.key("candidates");
-    w.raw(r#"[{"content":{"parts":[{"text":"#);
-    w.raw_tail(shared::json::JsonStr::encode(&told.text).quoted());
-    w.raw_tail(r#"}],"role":"model"},"finishReason":"STOP","index":0}]"#);
-    if let Some(usage) = &told.usage {
-        w.key("usageMetadata");
-        let said = usage.completion_tokens.saturating_sub(usage.reasoning_tokens);
-        counts(
-            w,
-            &[
-                ("promptTokenCount", usage.prompt_tokens),
-                ("candidatesTokenCount", said),
-                ("totalTokenCount", usage.total_tokens()),
-            ],
-        );
-        // Zero also stands for a provider that does not say.
-        for (key, count) in [
-            ("cachedContentTokenCount", usage.cached_tokens),
-            ("thoughtsTokenCount", usage.reasoning_tokens),
-        ] {
-            if count > 0 {
-                w.key(key);
-                w.value(count);
-            }
-        }
-        w.close('}');
-    }
-    w.key("modelVersion");
-    w.text(&told.model);
-    w.key("responseId");
-    w.text(&told.id);
 }

@@ -12,10 +12,9 @@ mod responses;
 pub(crate) use responses::echo;
 
 use serde_json::Value;
-use shared::json::{Read, parse, text_of};
+use shared::json::{JsonStr, Read, parse, text_of};
 use shared::protocol::Endpoint;
 use shared::usage::{Report, Usage};
-use shared::write::JsonWriter;
 
 use crate::answer::{Object, string};
 use crate::ask::Ask;
@@ -81,18 +80,62 @@ fn read(head: &Head, answer: &Object) -> Option<Told> {
     Some(told)
 }
 
+/// Puts what was told into the form of an API: `$` and a letter stand for a part of it, and what is between
+/// two `~` is left out where the tokens are not known. Line ends are those of the source.
 fn write(ask: &Ask, told: &Told) -> Option<String> {
-    let mut w = JsonWriter::with_capacity(told.text.len() + 768);
-    w.open('{');
-    match ask.endpoint {
-        Endpoint::OpenAiChat => chat::write(&mut w, told),
-        Endpoint::OpenAiResponses => responses::write(&mut w, told, &ask.echo),
-        Endpoint::AnthropicMessages => anthropic::write(&mut w, told),
-        Endpoint::Gemini => gemini::write(&mut w, told),
+    let form = match ask.endpoint {
+        Endpoint::OpenAiChat => chat::WHOLE,
+        Endpoint::OpenAiResponses => responses::WHOLE,
+        Endpoint::AnthropicMessages => anthropic::WHOLE,
+        Endpoint::Gemini => gemini::WHOLE,
         _ => return None,
+    };
+    let mut out = String::with_capacity(form.len() + told.text.len() + told.text.len() / 8 + 128);
+    for (number, section) in form.split('~').enumerate() {
+        if number == 1 && told.usage.is_none() {
+            continue;
+        }
+        let mut parts = section.lines().flat_map(|line| line.split_inclusive('$'));
+        let mut letter = false;
+        for part in &mut parts {
+            let mut rest = part;
+            if letter {
+                let (name, after) = part.split_at_checked(1)?;
+                put(&mut out, name, ask, told);
+                rest = after;
+            }
+            letter = rest.ends_with('$');
+            out.push_str(rest.trim_end_matches('$'));
+        }
     }
-    w.close('}');
-    Some(w.finish())
+    Some(out)
+}
+
+/// Writes the part of this letter.
+#[inline(never)]
+fn put(out: &mut String, letter: &str, ask: &Ask, told: &Told) {
+    let usage = told.usage.unwrap_or_default();
+    let number = match letter {
+        "i" => return out.push_str(JsonStr::encode(&told.id).quoted()),
+        "j" => return out.push_str(JsonStr::encode(&told.id).escaped()),
+        "m" => return out.push_str(JsonStr::encode(&told.model).quoted()),
+        "t" => return out.push_str(JsonStr::encode(&told.text).quoted()),
+        "e" => return out.push_str(&ask.echo),
+        "c" => told.created,
+        "p" => usage.prompt_tokens,
+        "o" => usage.completion_tokens,
+        "a" => usage.total_tokens(),
+        "r" => usage.cached_tokens,
+        "w" => usage.cache_creation_tokens,
+        "h" => usage.reasoning_tokens,
+        "s" => usage.completion_tokens.saturating_sub(usage.reasoning_tokens),
+        // What is new of the prompt.
+        _ => {
+            let cached = usage.cached_tokens.saturating_add(usage.cache_creation_tokens);
+            usage.prompt_tokens.saturating_sub(cached)
+        }
+    };
+    out.push_str(&number.to_string());
 }
 
 /// A usage that is there.
@@ -103,15 +146,18 @@ fn usage<'a, T: Read<'a>>(text: &'a str, read: fn(&mut Report, &T)) -> Option<Us
 }
 
 /// The text of a member.
+#[inline(never)]
 fn member(answer: &Object, key: &str) -> String {
     answer.get(key).map(text_of).unwrap_or_default()
 }
 
+#[inline(never)]
 fn owned(answer: &Object, key: &str) -> String {
     string(answer, key).to_owned()
 }
 
 /// Whether nothing is there but these members and such as say nothing.
+#[inline(never)]
 fn only(object: &Object, known: &[&str]) -> bool {
     object.iter().all(|(key, value)| known.contains(&key.as_str()) || says_nothing(value))
 }
@@ -133,13 +179,4 @@ fn about(object: &Object, known: &[&str]) -> bool {
             || says_nothing(value)
             || !matches!(value, Value::Array(_) | Value::Object(_))
     })
-}
-
-/// Counts, each with its name.
-fn counts(w: &mut JsonWriter, counts: &[(&str, u64)]) {
-    w.open('{');
-    for (key, count) in counts {
-        w.key(key);
-        w.value(*count);
-    }
 }

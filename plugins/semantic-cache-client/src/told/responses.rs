@@ -4,9 +4,20 @@ use serde_json::Value;
 use shared::usage::Report;
 use shared::write::JsonWriter;
 
-use super::{Told, counts, member, only, owned, usage};
+use super::{Told, member, only, owned, usage};
 use crate::answer::{Object, list, string};
 use crate::ask::Member;
+
+/// A whole answer; see [`super::write`]. SDKs demand some of what it says of its request. It is not kept: the
+/// provider knows no answer of this id.
+pub(super) const WHOLE: &str = r#"{"id":$i,"object":"response","created_at":$c,"status":"completed","model":$m,
+"output":[{"type":"message","id":"msg_$j","status":"completed","role":"assistant",
+"content":[{"type":"output_text","annotations":[],"logprobs":[],"text":$t}]}],
+~"usage":{"input_tokens":$p,"input_tokens_details":{"cached_tokens":$r},
+"output_tokens":$o,"output_tokens_details":{"reasoning_tokens":$h},"total_tokens":$a},~$e,
+"error":null,"incomplete_details":null,"metadata":{},"parallel_tool_calls":true,"previous_response_id":null,
+"reasoning":{"effort":null,"summary":null},"store":false,"text":{"format":{"type":"text"}},
+"tool_choice":"auto","tools":[],"truncation":"disabled"}"#;
 
 pub(super) fn read(answer: &Object) -> Option<Told> {
     let mut text = String::new();
@@ -40,41 +51,6 @@ pub(super) fn read(answer: &Object) -> Option<Told> {
 fn seconds(time: &Value) -> Option<u64> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     time.as_u64().or_else(|| time.as_f64().map(|time| time as u64))
-}
-
-pub(super) fn write(w: &mut JsonWriter, told: &Told, echo: &str) {
-    w.key("id");
-    w.text(&told.id);
-    w.field("object", "response");
-    w.key("created_at");
-    w.value(told.created);
-    w.field("status", "completed");
-    w.key("model");
-    w.text(&told.model);
-    w.key("output");
-    w.raw(r#"[{"type":"message","id":"#);
-    w.raw_tail(shared::json::JsonStr::encode(&format!("msg_{}", told.id)).quoted());
-    w.raw_tail(r#","status":"completed","role":"assistant","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":"#);
-    w.raw_tail(shared::json::JsonStr::encode(&told.text).quoted());
-    w.raw_tail("}]}]");
-    if let Some(usage) = &told.usage {
-        w.key("usage");
-        counts(w, &[("input_tokens", usage.prompt_tokens)]);
-        w.key("input_tokens_details");
-        counts(w, &[("cached_tokens", usage.cached_tokens)]);
-        w.close('}');
-        w.key("output_tokens");
-        w.value(usage.completion_tokens);
-        w.key("output_tokens_details");
-        counts(w, &[("reasoning_tokens", usage.reasoning_tokens)]);
-        w.close('}');
-        w.key("total_tokens");
-        w.value(usage.total_tokens());
-        w.close('}');
-    }
-    w.raw(echo);
-    // SDKs demand some of these. It is not kept: the provider knows no answer of this id.
-    w.raw(r#""error":null,"incomplete_details":null,"metadata":{},"parallel_tool_calls":true,"previous_response_id":null,"reasoning":{"effort":null,"summary":null},"store":false,"text":{"format":{"type":"text"}},"tool_choice":"auto","tools":[],"truncation":"disabled""#);
 }
 
 /// What an answer repeats of its request, with what stands for what the request does not say.
