@@ -3,7 +3,7 @@
 //! A stream is put together before it is kept, and taken apart again where one is asked for, so the
 //! form in which an answer came does not matter.
 
-use crate::key::{Key, hex};
+use crate::key::{Key, hex, of_digits};
 
 /// The form of entries; one of another form is as good as none.
 const FORM: u8 = b'4';
@@ -150,16 +150,9 @@ fn text(rest: &mut &[u8], size: usize) -> Option<String> {
 fn number(rest: &mut &[u8]) -> Option<u64> {
     let (digits, after) = rest.split_first_chunk::<NUMBER>()?;
     *rest = after;
-    let mut number = 0;
-    for digit in digits {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        number = number << 4 | u64::from(value);
-    }
-    Some(number)
+    let (high, low) = digits.split_first_chunk::<8>()?;
+    let (high, low) = (of_digits(*high)?, of_digits(*low.first_chunk()?)?);
+    Some(u64::from(high) << 32 | u64::from(low))
 }
 
 #[cfg(test)]
