@@ -53,6 +53,7 @@ fn an_equal_request_gets_the_same_answer() {
     assert_eq!(gateway.told("cache"), "hit-exact");
     let usage: Value = serde_json::from_str(&gateway.told("usage")).unwrap();
     assert_eq!(usage["prompt_tokens"], 7, "{usage}");
+    gateway.plugin.tick(&gateway.host);
     assert!(gateway.host.metric_value("ai_cache_saved_nanodollars_total") > 0);
     assert_eq!(gateway.host.calls.borrow().len(), 0, "no callout");
     gateway.later(3_600 * 2);
@@ -447,6 +448,7 @@ fn a_dry_run_serves_nothing_and_counts() {
     let gateway = Gateway::new(r#"{"mode":"dry_run"}"#);
     gateway.ask(&question("hi"), &reply("x"));
     assert!(!gateway.hits(&question("hi")));
+    gateway.plugin.tick(&gateway.host);
     assert_eq!(gateway.host.metric_value("ai_cache_would_hit_total|result=hit-exact"), 1);
 }
 
