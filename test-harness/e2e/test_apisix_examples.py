@@ -33,6 +33,8 @@ def example(tmp_path_factory):
 
     def start(name, **options):
         if name not in running:
+            # As shipped: of other tests' gateways the cache is off.
+            options.setdefault("cache", name == "bundle.yaml")
             stack = Stack(f"apisix/{name}", directory=tmp_path_factory.mktemp("apisix"), **options)
             running[name] = Gateway(stack.start())
         running[name].reset()
@@ -107,6 +109,39 @@ def test_bridge_translates_masks_limits_and_streams(example, ask):
     assert gateway.post(ask("fast"), headers={"authorization": "Bearer wrong"}).status_code == 401
     statuses = {gateway.post(ask("fast"), {"tokens": 15_000}).status_code for _ in range(7)}
     assert statuses == {200, 429}
+
+
+def test_the_bundle_does_all_of_it(example, ask):
+    gateway = example("bundle.yaml")
+    script = {"text": "Dear [EMAIL_1]!", "split": {"every": 7}}
+    chat = gateway.client(script).chat.completions
+    body = ask("fast", "secret-prompt: write to anna@example.com")
+    # Through the bridge, translated and masked.
+    assert text_of(chat.create(**body, stream=True)) == "Dear anna@example.com!"
+    sent = gateway.received("anthropic")[-1]
+    assert sent["path"] == "/v1/messages" and "anna" not in sent["body_text"]
+    # By the plugin's own call, which fails over.
+    down = {"text": "yes", "on": {"openai": {"status": 503}}}
+    answer = gateway.post(ask("best"), down)
+    assert (answer.headers["x-ai-provider"], answer.headers["x-ai-cache"]) == ("anthropic", "miss")
+    # What was asked before is not asked again, through whatever API, whole or as a stream.
+    before = len(gateway.received())
+    again = gateway.post(ask("best"))
+    assert again.headers["x-ai-cache"] == "hit-exact" and again.json() == answer.json()
+    text = answer.json()["choices"][0]["message"]["content"]
+    assert text_of(chat.create(**ask("best"), stream=True)) == text
+    told = gateway.post({"model": "best", "input": "secret-prompt: hello"}, path="/responses")
+    assert told.headers["x-ai-cache"] == "hit-exact"
+    assert told.json()["output"][0]["content"][0]["text"] == text
+    assert len(gateway.received()) == before
+    url = gateway.stack.base_url.removesuffix("/v1") + "/_ai/cache/purge?all=true"
+    purged = httpx.post(url, headers={"authorization": "Bearer admin-key-test"}, timeout=60)
+    assert purged.status_code == 200
+    assert gateway.post(ask("best"), down).headers["x-ai-cache"] == "miss"
+    # Who may ask for what.
+    as_intern = {"authorization": f"Bearer {INTERN_KEY}"}
+    assert gateway.post(ask("best"), headers=as_intern).status_code == 403
+    assert gateway.post(ask("best", "my key is AKIAQX7ZPLM4TR9NWKD2")).status_code == 400
 
 
 def test_callout_fails_over_and_masks(example, ask):

@@ -91,6 +91,55 @@ def test_official_clients_take_what_is_replayed(gateway):
     assert len(gateway.received("gemini")) == 1
 
 
+def test_official_clients_take_what_came_through_another_api(gateway):
+    root = gateway.stack.base_url.removesuffix("/v1")
+    chat = gateway.client()
+    claude = anthropic.Anthropic(base_url=root, api_key=CLIENT_KEY, max_retries=0)
+    google = genai.Client(api_key=CLIENT_KEY, http_options={"base_url": root})
+    usual = {"model": "gpt-4o"}
+
+    def by_chat(text, stream):
+        asked = {**usual, "max_tokens": 50, "messages": [{"role": "system", "content": "Be brief."},
+                                                         {"role": "user", "content": text}]}
+        if not stream:
+            return chat.chat.completions.create(**asked).choices[0].message.content
+        with chat.chat.completions.stream(**asked) as events:
+            return events.get_final_completion().choices[0].message.content
+
+    def by_responses(text, stream):
+        asked = {**usual, "max_output_tokens": 50, "instructions": "Be brief.", "input": text}
+        if not stream:
+            return chat.responses.create(**asked).output_text
+        with chat.responses.stream(**asked) as events:
+            return "".join(event.delta for event in events
+                           if event.type == "response.output_text.delta")
+
+    def by_messages(text, stream):
+        asked = {**usual, "max_tokens": 50, "system": "Be brief.",
+                 "messages": [{"role": "user", "content": text}]}
+        if not stream:
+            return claude.messages.create(**asked).content[0].text
+        with claude.messages.stream(**asked) as events:
+            return events.get_final_message().content[0].text
+
+    def by_gemini(text, stream):
+        asked = {"model": "gpt-4o", "contents": text,
+                 "config": {"max_output_tokens": 50, "system_instruction": "Be brief."}}
+        if not stream:
+            return google.models.generate_content(**asked).text
+        return "".join(piece.text or "" for piece in google.models.generate_content_stream(**asked))
+
+    apis = [by_chat, by_responses, by_messages, by_gemini]
+    for number, first in enumerate(apis):
+        text = f"secret-prompt: question {number}"
+        answer = first(text, stream=number % 2 == 0)
+        assert answer
+        for api in apis:
+            assert [api(text, stream) for stream in (False, True)] == [answer, answer]
+    # Whoever asked first, the provider was asked once.
+    assert len(gateway.received()) == len(apis)
+
+
 def test_official_clients_take_whole_what_came_as_a_stream(gateway):
     root = gateway.stack.base_url.removesuffix("/v1")
     claude = anthropic.Anthropic(base_url=root, api_key=CLIENT_KEY, max_retries=0)

@@ -305,7 +305,8 @@ def test_official_clients_get_the_same_whichever_way_it_was_kept(gateways, api, 
                                default_headers=headers)
     mock = f"http://127.0.0.1:{gateways.stack.ports[config.PROVIDERS['openai']]}/_mock/requests"
     gateways.http.delete(mock)
-    question = f"Which way was it {kept}?"
+    # Of each API its own: what one was answered serves the others.
+    question = f"Which way was it {kept}, {api.__name__}?"
     orders = [False, True] if kept == "whole" else [True, False]
     whole, streamed = (api(client, question, script == "tool", stream) for stream in orders)
     assert whole == streamed

@@ -12,12 +12,10 @@ import urllib.request
 import yaml
 
 from . import config
-from .stack import DidNotStart, Stack, start, stop, wait_for
+from .stack import CACHE_ON, DidNotStart, Stack, start, stop, wait_for
 
 EXAMPLES = config.ROOT / "apisix-examples"
 EMULATOR = config.ROOT / "target" / "debug" / "emulated-apisix"
-# The cache as Envoy's example has it; that for APISIX has it off.
-CACHE = json.dumps({"ttl": 3600, "stale_if_error": 86400, "mode": "enforce", "admin_key": "$env://AI_ADMIN_KEY"})
 # The port that config.yaml is written with.
 LISTENER = 9080
 
@@ -84,8 +82,8 @@ class ApisixStack(Stack):
         name = self.example.removeprefix("apisix/")
         path = EXAMPLES / name
         text = with_ports(path.read_text(), self.ports)
-        if self.cache:
-            text = text.replace('"token-ratelimit": {', f'"semantic-cache-client": {CACHE}, "token-ratelimit": {{', 1)
+        if not self.cache:
+            text = CACHE_ON.sub(r'\1"mode": "off"', text)
         text = self.edit(text) if self.edit else text
         if not text.rstrip().endswith("#END"):
             raise DidNotStart("APISIX ignores a file without its end mark")

@@ -15,8 +15,10 @@ use crate::canonical::Canonical;
 use crate::config::Scope;
 use crate::control::Control;
 use crate::key::{Key, KeyWriter};
+use crate::plain::Plain;
 use crate::policy::Policy;
 use crate::recent::Recent;
+use crate::told;
 
 /// Members that ask for tools.
 const TOOLS: [&str; 6] =
@@ -53,6 +55,12 @@ pub struct Ask {
     pub user: String,
     /// The last question, if it can be compared with others.
     pub question: Option<Question>,
+    /// The name is that of equal requests to every API.
+    pub plain: bool,
+    /// It is served with answers of its own API only: those of others do not say all that is asked for.
+    pub precise: bool,
+    /// Of Responses: what an answer repeats of its request.
+    pub echo: String,
 }
 
 /// A question that can be compared.
@@ -124,10 +132,13 @@ pub fn cacheable(endpoint: Option<Endpoint>) -> Option<Endpoint> {
     })
 }
 
+/// A member of a body.
+pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
+
 /// What is read of a body before its name.
 #[derive(Default)]
 struct Body<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    members: Vec<Member<'a>>,
     model: String,
     stream: bool,
     include_usage: bool,
@@ -156,17 +167,20 @@ impl Ask {
         let mut name = KeyWriter::default();
         name.add(policy.generation.as_bytes());
         name.add(tenant.as_bytes());
-        name.add(api(endpoint));
         name.add(control.key.as_bytes());
         for fact in [Fact::AllowedModels, Fact::AllowedRegions] {
             // Not of a consumer only: a route has regions too.
             name.add_option(cx.facts.get(cx.host, fact).as_deref().map(str::as_bytes));
         }
-        let versions: &[&str] =
-            if endpoint == Endpoint::AnthropicMessages { &VERSIONS } else { &[] };
-        for header in versions.iter().copied().chain(policy.vary.iter().map(String::as_str)) {
+        for header in &policy.vary {
             name.add_option(cx.host.header(Map::Request, header).as_deref());
         }
+        let common = name.bytes().len();
+        name.add(api(endpoint));
+        let version = match endpoint {
+            Endpoint::AnthropicMessages => Version::read(cx, &mut name),
+            _ => Version::Usual,
+        };
         let path = match endpoint {
             Endpoint::Gemini => cx.host.path().unwrap_or_default(),
             _ => String::new(),
@@ -189,9 +203,15 @@ impl Ask {
             }
         }
         refuse(policy, &body)?;
+        let members = body.relevant(policy);
+        let plain = Plain::read(endpoint, &members).filter(|plain| version.fits(plain));
+        if plain.is_some() {
+            name.truncate(common);
+            name.add(b"any");
+        }
         name.add(body.model.as_bytes());
         let mut form = Canonical::of(text.len());
-        body.write(policy, &mut form).ok_or(Bypass::Unreadable)?;
+        write(plain.as_ref(), &members, &mut form).ok_or(Bypass::Unreadable)?;
         if form.media && !policy.allow.media {
             return Err(Bypass::Media);
         }
@@ -207,10 +227,14 @@ impl Ask {
         };
         let question = question.and_then(|(text, raw)| {
             let mut rest = Canonical::without(raw);
-            body.write(policy, &mut rest)?;
+            write(plain.as_ref(), &members, &mut rest)?;
             Some(Question { text, partition: name.finish(&[b"question", &rest.out]) })
         });
         let key = name.finish(&[b"request", &form.out]);
+        let echo = match endpoint {
+            Endpoint::OpenAiResponses if plain.is_some() => told::echo(&members),
+            _ => String::new(),
+        };
         let ask = Rc::new(Ask {
             endpoint,
             model: body.model,
@@ -223,9 +247,58 @@ impl Ask {
             consumer,
             user: body.user,
             question,
+            precise: endpoint == Endpoint::AnthropicMessages
+                && plain.as_ref().is_some_and(Plain::stops),
+            echo,
+            plain: plain.is_some(),
         });
         recent.add(given.bytes(), text.as_bytes(), &ask);
         Ok(ask)
+    }
+
+    /// The same by a name of its API's own, for where what other APIs were answered cannot be told in it.
+    pub(crate) fn apart(&self) -> Option<Ask> {
+        if !self.plain {
+            return None;
+        }
+        let key = KeyWriter::default().finish(&[b"apart", api(self.endpoint), &self.key.0]);
+        Some(Ask { key, hex: key.hex(), plain: false, ..self.clone() })
+    }
+}
+
+/// What is known of a version of Anthropic's API.
+#[derive(Clone, Copy, PartialEq)]
+enum Version {
+    /// Its questions and answers of text alone are those that other APIs have.
+    Usual,
+    /// So are they here, but what says how words are chosen is refused.
+    Choosing,
+    /// Nothing.
+    Other,
+}
+
+impl Version {
+    /// Reads it, and adds it to a name.
+    fn read(cx: &mut Cx<'_>, name: &mut KeyWriter) -> Version {
+        let [version, beta] = VERSIONS.map(|header| {
+            let value = cx.host.header(Map::Request, header);
+            name.add_option(value.as_deref());
+            value
+        });
+        match version.as_deref() {
+            _ if beta.is_some() => Version::Other,
+            None | Some(b"2023-06-01") => Version::Usual,
+            Some(b"2026-10-21") => Version::Choosing,
+            Some(_) => Version::Other,
+        }
+    }
+
+    fn fits(self, plain: &Plain<'_>) -> bool {
+        match self {
+            Version::Usual => true,
+            Version::Choosing => !plain.samples(),
+            Version::Other => false,
+        }
     }
 }
 
@@ -318,8 +391,8 @@ impl<'a> Body<'a> {
         Some(body)
     }
 
-    /// Writes all that may change the answer.
-    fn write(&self, policy: &Policy, form: &mut Canonical) -> Option<()> {
+    /// All that may change the answer, by name.
+    fn relevant(&self, policy: &Policy) -> Vec<&Member<'a>> {
         let relevant = |key: &str| {
             key != "stream" && key != "stream_options" && !policy.ignore.iter().any(|i| i == key)
         };
@@ -329,24 +402,33 @@ impl<'a> Body<'a> {
             .filter(|(key, value)| relevant(key) && value.get() != "null")
             .collect();
         members.sort_by(|a, b| a.0.cmp(&b.0));
-        for (key, value) in members {
-            match key {
-                // It stands so in the document, without an escape.
-                Cow::Borrowed(key) => {
-                    form.out.push(b'"');
-                    form.out.extend_from_slice(key.as_bytes());
-                    form.out.push(b'"');
-                }
-                Cow::Owned(key) => {
-                    form.out.extend_from_slice(JsonStr::encode(key).quoted().as_bytes());
-                }
-            }
-            form.out.push(b':');
-            form.value(value.get())?;
-            form.out.push(b',');
-        }
-        Some(())
+        members
     }
+}
+
+/// Writes the form of a request.
+fn write(plain: Option<&Plain<'_>>, members: &[&Member<'_>], form: &mut Canonical) -> Option<()> {
+    if let Some(plain) = plain {
+        plain.write(form);
+        return Some(());
+    }
+    for (key, value) in members {
+        match key {
+            // It stands so in the document, without an escape.
+            Cow::Borrowed(key) => {
+                form.out.push(b'"');
+                form.out.extend_from_slice(key.as_bytes());
+                form.out.push(b'"');
+            }
+            Cow::Owned(key) => {
+                form.out.extend_from_slice(JsonStr::encode(key).quoted().as_bytes());
+            }
+        }
+        form.out.push(b':');
+        form.value(value.get())?;
+        form.out.push(b',');
+    }
+    Some(())
 }
 
 /// A string's value; nothing of anything else.

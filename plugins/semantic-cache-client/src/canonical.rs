@@ -74,7 +74,8 @@ impl Canonical {
         }
     }
 
-    fn string(&mut self, quoted: &str) {
+    /// Writes a string, which has its quotes.
+    pub(crate) fn string(&mut self, quoted: &str) {
         if self.hole == Some(quoted.as_ptr() as usize) {
             self.out.extend_from_slice(b"\0");
             return;

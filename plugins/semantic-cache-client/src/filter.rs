@@ -21,6 +21,7 @@ use crate::policy::Life;
 use crate::record::{Age, Entry};
 use crate::serve::{Verdict, reply, saved};
 use crate::store::local::{Claimed, Fill, Keeping, Seen};
+use crate::told;
 
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,50 @@ impl CacheFilter {
         }
     }
 
+    /// Goes by a name of its API's own from here on; false if it does already.
+    fn apart(&mut self) -> bool {
+        let ask = self.ask.as_ref().and_then(|ask| ask.apart());
+        let apart = ask.is_some();
+        if let Some(ask) = ask {
+            self.ask = Some(Rc::new(ask));
+        }
+        apart
+    }
+
+    /// What the proxy's memory has. An answer that the client's API cannot tell is left to the others.
+    fn look(&mut self, cx: &mut Cx<'_>) -> Option<Seen> {
+        let mut left = false;
+        loop {
+            let ask = self.ask.as_ref()?;
+            let mut seen = self.cache.local.look(cx.host, &ask.key);
+            if left {
+                self.epoch = seen.epoch;
+            }
+            let Some(entry) = seen.entry.take() else { return Some(seen) };
+            seen.entry = told::tell(ask, entry);
+            if seen.entry.is_some() || !self.apart() {
+                return Some(seen);
+            }
+            left = true;
+        }
+    }
+
+    fn local(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let Some(mut seen) = self.look(cx) else { return Flow::Continue };
+        self.cache.recent.purged(seen.epoch);
+        if let Some(entry) = seen.entry.take()
+            && let Some(entry) = self.usable(cx, entry)
+        {
+            return self.hit(cx, entry, None);
+        }
+        // An answer that was asked for before a purge is not kept after it.
+        self.epoch = seen.epoch;
+        if self.cache.sends() {
+            self.all = self.cache.local.epoch(cx.host);
+        }
+        self.after_local(cx, seen)
+    }
+
     /// Nothing in the proxy's memory: the next place.
     fn after_local(&mut self, cx: &mut Cx<'_>, seen: Seen) -> Flow {
         let Some(key) = self.ask.as_ref().map(|ask| ask.key) else { return Flow::Continue };
@@ -156,10 +201,13 @@ impl CacheFilter {
 
     /// This request is to get an answer: of a similar question, or of a provider.
     fn after_fill(&mut self, cx: &mut Cx<'_>) -> Flow {
-        let question = self.ask.as_ref().and_then(|ask| ask.question.clone());
-        if let Some(question) = question.filter(|_| self.life.semantic && !self.control.no_cache) {
-            let (lookup, found) =
-                Lookup::begin(&self.cache, cx.host, question, self.control.threshold);
+        if let Some(ask) = &self.ask
+            && let Some(question) = ask.question.clone()
+            && self.life.semantic
+            && !self.control.no_cache
+        {
+            let (ask, threshold) = (Rc::clone(ask), self.control.threshold);
+            let (lookup, found) = Lookup::begin(&self.cache, cx.host, ask, question, threshold);
             self.lookup = Some(lookup);
             return self.looked_up(cx, found);
         }
@@ -273,21 +321,8 @@ impl Filter for CacheFilter {
         if self.life.ttl == 0 {
             return self.bypass(cx, Bypass::Rule);
         }
-        let key = ask.key;
         self.ask = Some(ask);
-        let mut seen = self.cache.local.look(cx.host, &key);
-        self.cache.recent.purged(seen.epoch);
-        if let Some(entry) = seen.entry.take()
-            && let Some(entry) = self.usable(cx, entry)
-        {
-            return self.hit(cx, entry, None);
-        }
-        // An answer that was asked for before a purge is not kept after it.
-        self.epoch = seen.epoch;
-        if self.cache.sends() {
-            self.all = self.cache.local.epoch(cx.host);
-        }
-        self.after_local(cx, seen)
+        self.local(cx)
     }
 
     fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
@@ -304,7 +339,15 @@ impl Filter for CacheFilter {
                     let keeping = Keeping { until: 0, epoch: Some(self.epoch), claim: None };
                     keep::front(&self.cache, cx.host, &key, entry, keeping);
                 }
-                match entry.and_then(|entry| self.usable(cx, entry)) {
+                let told = match (entry, &self.ask) {
+                    (Some(entry), Some(ask)) => match told::tell(ask, entry) {
+                        Some(entry) => self.usable(cx, entry),
+                        None if self.apart() => return self.local(cx),
+                        None => None,
+                    },
+                    _ => None,
+                };
+                match told {
                     Some(entry) => self.hit(cx, entry, None),
                     None => self.after_exact(cx, None),
                 }
@@ -319,8 +362,7 @@ impl Filter for CacheFilter {
     }
 
     fn waited(&mut self, cx: &mut Cx<'_>, late: bool) -> Flow {
-        let Some(key) = self.ask.as_ref().map(|ask| ask.key) else { return Flow::Continue };
-        let mut seen = self.cache.local.look(cx.host, &key);
+        let Some(mut seen) = self.look(cx) else { return Flow::Continue };
         if seen.fill == Fill::Somebody && !late {
             let wait = u64::from(self.cache.policy.stampede.max_wait_ms).saturating_mul(1_000_000);
             return Flow::Wait(self.began.saturating_add(wait));

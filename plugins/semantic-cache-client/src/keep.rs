@@ -12,6 +12,7 @@ use crate::key::Key;
 use crate::policy::Life;
 use crate::record::{Entry, Head};
 use crate::store::local::{Keeping, Kept};
+use crate::told;
 use crate::vector::Point;
 
 /// An answer as it was seen.
@@ -135,6 +136,7 @@ fn entry(
     let ttl = cache.policy.jittered(life.ttl, cx.host.random());
     let expires = created.saturating_add(ttl.into());
     let head = Head {
+        api: told::letter(ask.endpoint),
         owners: owners.map(|owner| owner.number()),
         created,
         expires,

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use shared::small_map::SmallMap;
 
 /// The form of names; another one makes all entries that there are unreachable.
-const FORM: &[u8] = b"ai-cache name 2";
+const FORM: &[u8] = b"ai-cache name 3";
 
 /// A name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +63,11 @@ impl KeyWriter {
         self.add(part.unwrap_or_default());
     }
 
+    /// Takes back what was added after so many bytes.
+    pub fn truncate(&mut self, bytes: usize) {
+        self.0.truncate(bytes);
+    }
+
     /// What was added.
     pub fn bytes(&self) -> &[u8] {
         &self.0
@@ -109,18 +114,57 @@ impl Names {
     }
 }
 
-/// Writes bytes in hexadecimal digits.
+/// Writes bytes, of which there are fours, in hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            out.push(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit });
-        }
+    for four in bytes.as_chunks::<4>().0 {
+        out.extend_from_slice(&digits(u32::from_be_bytes(*four)));
     }
+}
+
+/// Eight digits at once, each in a byte of a number.
+fn digits(number: u32) -> [u8; 8] {
+    let mut nibbles = u64::from(number);
+    nibbles = (nibbles | nibbles << 16) & 0x0000_ffff_0000_ffff;
+    nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles | nibbles << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // From ten on they are letters, which stand 39 after the digits.
+    let letters = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    (nibbles + 0x3030_3030_3030_3030 + letters * 39).to_be_bytes()
+}
+
+/// Reads eight digits as they are written here.
+pub(crate) fn of_digits(text: [u8; 8]) -> Option<u32> {
+    let written = u64::from_be_bytes(text);
+    let letters = written >> 6 & 0x0101_0101_0101_0101;
+    let mut number = (written & 0x0f0f_0f0f_0f0f_0f0f).wrapping_add(letters * 9);
+    number = (number | number >> 4) & 0x00ff_00ff_00ff_00ff;
+    number = (number | number >> 8) & 0x0000_ffff_0000_ffff;
+    let number = u32::try_from((number | number >> 16) & 0xffff_ffff).ok()?;
+    // Whatever is no digit is written otherwise.
+    (digits(number) == text).then_some(number)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_those_of_everybody() {
+        for number in [0, 1, 9, 10, 0x0a9f_90fa, 0x1234_5678, 0x9abc_def0, u32::MAX] {
+            let text = format!("{number:08x}");
+            assert_eq!(digits(number), text.as_bytes());
+            assert_eq!(of_digits(digits(number)), Some(number));
+        }
+        // Every byte at every place.
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut text = *b"0a9f90fa";
+                text[at] = byte;
+                let fits = byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+                assert_eq!(of_digits(text).is_some(), fits, "{byte}");
+            }
+        }
+    }
 
     #[test]
     fn parts_do_not_run_into_each_other() {

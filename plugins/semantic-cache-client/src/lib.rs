@@ -19,6 +19,7 @@ pub mod key;
 mod lookup;
 pub mod meters;
 pub mod outbox;
+mod plain;
 pub mod policy;
 pub mod recent;
 pub mod record;
@@ -26,6 +27,7 @@ pub mod remote;
 pub mod semantic;
 mod serve;
 pub mod store;
+mod told;
 pub mod vector;
 pub mod veto;
 
@@ -42,6 +44,9 @@ use cache::Cache;
 
 /// How often what is to be sent is sent.
 const TICK: Duration = Duration::from_millis(50);
+
+/// How often what was counted is told, where nothing is to be sent.
+const COUNTS: Duration = Duration::from_secs(1);
 
 /// The configured plugin.
 #[derive(Debug)]
@@ -80,11 +85,21 @@ impl Plugin for SemanticCache {
     }
 
     fn tick_period(&self) -> Option<Duration> {
-        (self.cache.policy.mode != Mode::Off && self.cache.sends()).then_some(TICK)
+        let period = if self.cache.sends() { TICK } else { COUNTS };
+        (self.cache.policy.mode != Mode::Off).then_some(period)
+    }
+
+    fn needs_tick(&self) -> bool {
+        self.cache.policy.mode != Mode::Off && self.cache.sends()
     }
 
     fn tick(&self, host: &dyn Host) {
+        self.cache.meters.tell(host);
         self.cache.outbox.tick(&self.cache, host);
+    }
+
+    fn ended(&self, host: &dyn Host) {
+        self.cache.meters.tell(host);
     }
 
     fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {

@@ -1,19 +1,23 @@
 //! Looking for a similar question: its vector, the nearest ones, their answers, and a second look. A small
 //! state machine; whatever fails, nothing was found.
 
+use std::rc::Rc;
+
 use shared::filter::CallReply;
 use shared::host::{Call, Host};
 
-use crate::ask::Question;
+use crate::ask::{Ask, Question};
 use crate::cache::{Cache, seconds};
 use crate::record::{Age, Entry};
 use crate::semantic::{Semantic, Vectors};
+use crate::told;
 use crate::vector::{Near, Query};
 use crate::veto;
 
 /// A look-up under way.
 #[derive(Debug)]
 pub(crate) struct Lookup {
+    ask: Rc<Ask>,
     question: Question,
     threshold: f64,
     stage: Stage,
@@ -47,6 +51,7 @@ impl Lookup {
     pub(crate) fn begin(
         cache: &Cache,
         host: &dyn Host,
+        ask: Rc<Ask>,
         question: Question,
         threshold: Option<f64>,
     ) -> (Lookup, Found) {
@@ -54,6 +59,7 @@ impl Lookup {
         let lookup = Lookup {
             // A client can be stricter, not laxer.
             threshold: threshold.unwrap_or(0.0).max(least),
+            ask,
             question,
             stage: Stage::Embedding,
             vector: None,
@@ -204,6 +210,7 @@ impl Lookup {
         if of != partition || entry.age(seconds(host)) != Age::Fresh {
             return None;
         }
+        let entry = told::tell(&self.ask, entry)?;
         if cache.policy.semantic.as_ref().is_some_and(|semantic| semantic.veto)
             && let Some(why) = veto::differ(&known, &self.question.text)
         {

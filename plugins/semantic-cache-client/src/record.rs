@@ -3,10 +3,10 @@
 //! A stream is put together before it is kept, and taken apart again where one is asked for, so the
 //! form in which an answer came does not matter.
 
-use crate::key::{Key, hex};
+use crate::key::{Key, hex, of_digits};
 
 /// The form of entries; one of another form is as good as none.
-const FORM: u8 = b'3';
+const FORM: u8 = b'4';
 
 /// Hexadecimal digits of a number.
 const NUMBER: usize = 16;
@@ -25,6 +25,8 @@ pub struct Entry {
 pub struct Head {
     /// Its name, in hexadecimal digits.
     pub(crate) key: String,
+    /// The letter of the API that the answer is of.
+    pub(crate) api: u8,
     /// The beginnings of the names of its tenant, of the consumer that asked and of its end user.
     pub owners: [u64; 3],
     /// When it came, in seconds since the Unix epoch.
@@ -63,15 +65,16 @@ impl Entry {
         Entry { head: Head { key: key.hex(), ..head }, body }
     }
 
-    /// Its bytes: text, as Webdis gives nothing else back. First the form, the name and the numbers, all of
+    /// Its bytes: text, as Webdis gives nothing else back. First the form, the API, the name and the numbers, all of
     /// a fixed length; then, each after its length, the model and the question with its partition; then the
     /// answer.
     pub fn write(&self) -> Vec<u8> {
         let head = &self.head;
         let question = head.question.as_ref();
         let texts = head.model.len() + question.map_or(0, |(text, of)| text.len() + of.len());
-        let mut out = Vec::with_capacity(1 + 64 + 12 * NUMBER + texts + self.body.len());
+        let mut out = Vec::with_capacity(2 + 64 + 12 * NUMBER + texts + self.body.len());
         out.push(FORM);
+        out.push(head.api);
         out.extend_from_slice(head.key.as_bytes());
         let [tenant, consumer, user] = head.owners;
         let times = [head.created, head.expires, head.stale_until];
@@ -90,10 +93,10 @@ impl Entry {
 
     /// Reads bytes; `None` if they are no entry of this form.
     pub fn read(mut bytes: Vec<u8>) -> Option<Entry> {
-        let mut rest = bytes.strip_prefix(&[FORM])?;
+        let (api, mut rest) = bytes.strip_prefix(&[FORM])?.split_first()?;
         let key = text(&mut rest, 64)?;
         let owners = [number(&mut rest)?, number(&mut rest)?, number(&mut rest)?];
-        let mut head = Head { key, owners, ..Head::default() };
+        let mut head = Head { key, api: *api, owners, ..Head::default() };
         for field in [
             &mut head.created,
             &mut head.expires,
@@ -147,16 +150,9 @@ fn text(rest: &mut &[u8], size: usize) -> Option<String> {
 fn number(rest: &mut &[u8]) -> Option<u64> {
     let (digits, after) = rest.split_first_chunk::<NUMBER>()?;
     *rest = after;
-    let mut number = 0;
-    for digit in digits {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        number = number << 4 | u64::from(value);
-    }
-    Some(number)
+    let (high, low) = digits.split_first_chunk::<8>()?;
+    let (high, low) = (of_digits(*high)?, of_digits(*low.first_chunk()?)?);
+    Some(u64::from(high) << 32 | u64::from(low))
 }
 
 #[cfg(test)]
@@ -169,6 +165,7 @@ mod tests {
         let question = Some(("a\nb é".to_owned(), Key::of("p").hex()));
         for question in [None, question] {
             let head = Head {
+                api: b'c',
                 owners: [1, u64::MAX, 3],
                 created: 5,
                 expires: 10,
@@ -197,7 +194,7 @@ mod tests {
         for size in 0..whole.len() {
             assert_eq!(Entry::read(whole[..size].to_vec()), None, "{size}");
         }
-        for at in [0, 70, whole.len() - 1] {
+        for at in [0, 71, whole.len() - 1] {
             let mut other = whole.clone();
             other[at] = b'~';
             assert_eq!(Entry::read(other), None, "{at}");

@@ -26,6 +26,14 @@ const PATHS: [&str; 5] = [
 ];
 
 thread_local! {
+    static POLICY: Policy = Policy::new(
+        &parse::<Config>(
+            br#"{"cache":{"tools":true,"max_temperature":2},
+                "semantic":{"embedder":{"kind":"tei","service":{"upstream":"u"}}}}"#,
+        )
+        .unwrap(),
+    )
+    .unwrap();
     static RECENT: Recent = Recent::default();
 }
 
@@ -78,7 +86,7 @@ impl Request {
             .turns
             .iter()
             .enumerate()
-            .map(|(at, text)| json!({"role": if at % 2 == 0 { "user" } else { "assistant" }, "content": text}))
+            .map(|(at, text)| json!({"role": if at.is_multiple_of(2) { "user" } else { "assistant" }, "content": text}))
             .collect();
         let mut body = json!({"model": format!("m{}", self.model)});
         match PATHS[self.path] {
@@ -115,29 +123,27 @@ impl Request {
     }
 
     fn ask(&self, text: &str) -> Rc<Ask> {
-        let config: Config = parse(
-            br#"{"cache":{"tools":true,"max_temperature":2},
-                "semantic":{"embedder":{"kind":"tei","service":{"upstream":"u"}}}}"#,
-        )
-        .unwrap();
-        let policy = Policy::new(&config).unwrap();
-        let host = ScriptHost::post(PATHS[self.path]);
-        let mut facts = Facts::default();
-        facts.set(&host, Fact::Consumer, format!("c{}", self.consumer));
-        let mut cx = Cx::new(&host, &mut facts, Endpoint::of(PATHS[self.path]));
-        // The names of all requests are made anew, and found among those before.
-        let mut read = |recent: &Recent| {
-            Ask::read(&policy, recent, &mut cx, &Control::default(), text).unwrap()
-        };
-        let anew = read(&Recent::default());
-        let known = RECENT.with(|recent| {
-            read(recent);
-            read(recent)
-        });
-        assert_eq!(known.key, anew.key);
-        assert_eq!((&known.model, &known.consumer), (&anew.model, &anew.consumer));
-        anew
+        ask(PATHS[self.path], self.consumer, text)
     }
+}
+
+fn ask(path: &str, consumer: u8, text: &str) -> Rc<Ask> {
+    let host = ScriptHost::post(path);
+    let mut facts = Facts::default();
+    facts.set(&host, Fact::Consumer, format!("c{}", consumer));
+    let mut cx = Cx::new(&host, &mut facts, Endpoint::of(path));
+    // The names of all requests are made anew, and found among those before.
+    let mut read = |recent: &Recent| {
+        POLICY.with(|policy| Ask::read(policy, recent, &mut cx, &Control::default(), text)).unwrap()
+    };
+    let anew = read(&Recent::default());
+    let known = RECENT.with(|recent| {
+        read(recent);
+        read(recent)
+    });
+    assert_eq!(known.key, anew.key);
+    assert_eq!((&known.model, &known.consumer), (&anew.model, &anew.consumer));
+    anew
 }
 
 /// The same document with its members turned round and some space.
@@ -155,6 +161,173 @@ fn spelt(value: &Value) -> String {
             format!("[ {} ]", items.iter().map(spelt).collect::<Vec<_>>().join(" , "))
         }
         other => other.to_string(),
+    }
+}
+
+/// A question that each API can be asked.
+#[derive(Clone, Debug, PartialEq)]
+struct Plain {
+    consumer: u8,
+    model: u8,
+    system: Option<Vec<String>>,
+    turns: Vec<Vec<String>>,
+    temperature: Option<u8>,
+    top_p: Option<u8>,
+    most: Option<u8>,
+    stop: Option<Vec<String>>,
+    user: Option<String>,
+}
+
+fn plain() -> impl Strategy<Value = Plain> {
+    let texts = || prop::collection::vec("[ab\"\\\\é\\]\\[;]{0,2}", 1..3);
+    let number = || prop::option::of(0..2_u8);
+    (
+        (0..2_u8, 0..2_u8, prop::option::of(texts()), prop::collection::vec(texts(), 1..4)),
+        (number(), number(), number(), prop::option::of(texts()), prop::option::of("[ab]{1,2}")),
+    )
+        .prop_map(
+            |((consumer, model, system, mut turns), (temperature, top_p, most, stop, user))| {
+                // The last is the user's.
+                turns.truncate(turns.len() - (turns.len() + 1) % 2);
+                Plain { consumer, model, system, turns, temperature, top_p, most, stop, user }
+            },
+        )
+}
+
+impl Plain {
+    /// To the API of this path; `None` if it cannot be asked that.
+    fn body(&self, path: &str) -> Option<Value> {
+        let typed = |texts: &[String], kind: &str| -> Value {
+            texts.iter().map(|text| json!({"type": kind, "text": text})).collect()
+        };
+        let parts = |texts: &[String]| -> Value {
+            texts.iter().map(|text| json!({"text": text})).collect()
+        };
+        let said = |at: usize| if at.is_multiple_of(2) { "user" } else { "assistant" };
+        let mut body = json!({"model": format!("m{}", self.model)});
+        let turns = self.turns.iter().enumerate();
+        let names = match path {
+            "/v1/chat/completions" => {
+                let mut all = Vec::new();
+                all.extend(
+                    self.system
+                        .iter()
+                        .map(|texts| json!({"role": "system", "content": typed(texts, "text")})),
+                );
+                all.extend(turns.map(|(at, texts)| match texts.as_slice() {
+                    [one] => json!({"role": said(at), "content": one}),
+                    _ => json!({"role": said(at), "content": typed(texts, "text")}),
+                }));
+                body["messages"] = json!(all);
+                ["temperature", "top_p", "max_completion_tokens", "stop", "user"]
+            }
+            "/v1/responses" => {
+                let mut all = Vec::new();
+                all.extend(
+                    self.system.iter().map(
+                        |texts| json!({"role": "system", "content": typed(texts, "input_text")}),
+                    ),
+                );
+                all.extend(turns.map(|(at, texts)| {
+                    json!({"role": said(at), "content": typed(texts, if at.is_multiple_of(2) { "input_text" } else { "output_text" })})
+                }));
+                body["input"] = json!(all);
+                ["temperature", "top_p", "max_output_tokens", "", "user"]
+            }
+            "/v1/messages" => {
+                if let Some(system) = &self.system {
+                    body["system"] = typed(system, "text");
+                }
+                body["messages"] = turns
+                    .map(|(at, texts)| json!({"role": said(at), "content": typed(texts, "text")}))
+                    .collect();
+                ["temperature", "top_p", "max_tokens", "stop_sequences", "metadata"]
+            }
+            _ => {
+                body = json!({"generationConfig": {}});
+                if let Some(system) = &self.system {
+                    body["systemInstruction"] = json!({"parts": parts(system)});
+                }
+                body["contents"] = turns
+                    .map(|(at, texts)| json!({"role": if at.is_multiple_of(2) { "user" } else { "model" }, "parts": parts(texts)}))
+                    .collect();
+                ["temperature", "topP", "maxOutputTokens", "stopSequences", ""]
+            }
+        };
+        let settings = [
+            self.temperature.map(|value| json!(value)),
+            self.top_p.map(|value| json!(value)),
+            self.most.map(|value| json!(value)),
+            self.stop.as_ref().map(|value| json!(value)),
+            self.user.as_ref().map(|user| match names[4] {
+                "metadata" => json!({"user_id": user}),
+                _ => json!(user),
+            }),
+        ];
+        let gemini = body.get("generationConfig").is_some();
+        for (name, value) in names.into_iter().zip(settings) {
+            let Some(value) = value else { continue };
+            if name.is_empty() {
+                return None;
+            }
+            let place = if gemini { &mut body["generationConfig"] } else { &mut body };
+            place[name] = value;
+        }
+        Some(body)
+    }
+
+    fn ask(&self, path: usize) -> Option<Rc<Ask>> {
+        let body = self.body(PATHS[path])?;
+        let path = match PATHS[path] {
+            path if path.contains("generate") => {
+                format!("/v1beta/models/m{}:generateContent", self.model)
+            }
+            path => path.to_owned(),
+        };
+        Some(ask(&path, self.consumer, &body.to_string()))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn equal_requests_to_all_apis_share_a_name_and_others_do_not(one in plain(), two in plain()) {
+        let [mine, theirs] = [&one, &two].map(|plain| [0, 1, 2, 3].map(|path| plain.ask(path)));
+        let names: Vec<&Rc<Ask>> = mine.iter().flatten().collect();
+        for pair in names.windows(2) {
+            prop_assert_eq!(pair[0].key, pair[1].key);
+            let partitions = [pair[0], pair[1]].map(|ask| ask.question.as_ref().map(|question| question.partition));
+            prop_assert_eq!(partitions[0], partitions[1]);
+        }
+        prop_assert!(names.iter().all(|ask| ask.plain));
+        for (path, other) in (0..4).flat_map(|path| (0..4).map(move |other| (path, other))) {
+            if let (Some(a), Some(b)) = (&mine[path], &theirs[other]) {
+                prop_assert_eq!(one == two, a.key == b.key);
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_that_differs_in_one_thing_is_another(one in plain(), what in 0..9_usize) {
+        let mut two = one.clone();
+        match what {
+            0 => two.consumer += 1,
+            1 => two.model += 1,
+            2 => two.system.get_or_insert_default().push("x".into()),
+            3 => two.turns[0].push(String::new()),
+            4 => two.temperature = Some(two.temperature.map_or(0, |value| value + 1)),
+            5 => two.top_p = Some(two.top_p.map_or(0, |value| value + 1)),
+            6 => two.most = Some(two.most.map_or(0, |value| value + 1)),
+            7 => two.stop.get_or_insert_default().push("x".into()),
+            _ => two.user.get_or_insert_default().push('x'),
+        }
+        let [mine, theirs] = [&one, &two].map(|plain| [0, 1, 2, 3].map(|path| plain.ask(path)));
+        for (path, other) in (0..4).flat_map(|path| (0..4).map(move |other| (path, other))) {
+            if let (Some(a), Some(b)) = (&mine[path], &theirs[other]) {
+                prop_assert_ne!(a.key, b.key);
+            }
+        }
     }
 }
 

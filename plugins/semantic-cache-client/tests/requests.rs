@@ -1,144 +1,15 @@
 //! The plugin on a scripted host.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::rc::Rc;
+mod gateway;
 
+use gateway::{Came, Gateway};
 use semantic_cache_client::configure;
 use serde_json::{Value, json};
 use shared::exchange::Exchange;
 use shared::filter::CallReply;
-use shared::host::script::ScriptHost;
 use shared::host::{Body, CallId, Capability, Map};
-use shared::plugin::Plugin;
-use shared::testing::{
-    answer, called, chat_host, exchange_of, plugin, refused, send, sent, stream,
-};
-
-/// A gateway with one worker, whose requests come one after the other.
-struct Gateway {
-    plugin: Rc<dyn Plugin>,
-    host: ScriptHost,
-    path: &'static str,
-}
-
-/// What came of a request.
-#[derive(Debug, PartialEq)]
-enum Came {
-    /// It went on to the provider.
-    Sent,
-    /// It was answered; with the header `x-ai-cache`, the content type and the body.
-    Answered(u16, String, String, String),
-}
-
-impl Gateway {
-    fn new(config: &str) -> Gateway {
-        let host = chat_host();
-        let gateway =
-            Gateway { plugin: plugin(configure, config), host, path: "/v1/chat/completions" };
-        gateway.consumer("ann");
-        gateway
-    }
-
-    fn at(path: &'static str) -> Gateway {
-        let gateway = Gateway { path, ..Gateway::new("{}") };
-        gateway.host.put(Map::Request, ":path", path);
-        gateway
-    }
-
-    fn fact(&self, name: &str, value: Option<&str>) {
-        let name = format!("ai.{name}");
-        match value {
-            Some(value) => self.host.properties.borrow_mut().insert(name, value.into()),
-            None => self.host.properties.borrow_mut().remove(&name),
-        };
-    }
-
-    fn consumer(&self, name: &str) {
-        self.fact("consumer", Some(name));
-    }
-
-    fn told(&self, name: &str) -> String {
-        let found = self.host.properties.borrow().get(&format!("ai.{name}")).cloned();
-        String::from_utf8(found.unwrap_or_default()).unwrap()
-    }
-
-    fn header(&self, name: &str, value: &str) {
-        self.host.put(Map::Request, name, value);
-    }
-
-    fn plain(&self) {
-        for name in ["cache-control", "x-ai-cache-key", "x-ai-cache-ttl", "x-ai-cache-semantic"] {
-            self.host.headers.borrow_mut().remove(&(Map::Request as u8, name.into()));
-        }
-    }
-
-    fn later(&self, seconds: u64) {
-        self.host.now_nanos.set(self.host.now_nanos.get() + seconds * 1_000_000_000);
-    }
-
-    /// A request up to where it is sent or answered.
-    fn begin(&self, body: &Value) -> (Exchange, Came) {
-        self.host.sent.replace(None);
-        self.fact("guard", None);
-        self.fact("usage", None);
-        self.host.headers.borrow_mut().retain(|(map, _), _| *map != Map::Response as u8);
-        self.host.put_body(Body::Response, b"");
-        let mut exchange = exchange_of(&self.plugin);
-        let went = send(&mut exchange, &self.host, &body.to_string());
-        let came = if went { Came::Sent } else { self.answered() };
-        (exchange, came)
-    }
-
-    fn answered(&self) -> Came {
-        let Some((status, headers, body)) = self.host.sent.borrow().clone() else {
-            panic!("neither sent nor answered");
-        };
-        let header = |name: &str| {
-            headers
-                .iter()
-                .find(|(n, _)| n == name)
-                .map(|(_, value)| value.clone())
-                .unwrap_or_default()
-        };
-        Came::Answered(
-            status,
-            header("x-ai-cache"),
-            header("content-type"),
-            String::from_utf8(body).unwrap(),
-        )
-    }
-
-    /// A whole request; the provider, if it is asked, gives this answer.
-    fn ask(&self, body: &Value, provider: &Value) -> Came {
-        let (mut exchange, came) = self.begin(body);
-        if came == Came::Sent {
-            answer(&mut exchange, &self.host, 200, "application/json", &provider.to_string());
-        }
-        exchange.done(&self.host);
-        came
-    }
-
-    fn purge(&self, query: &str, key: &str) -> (u16, String) {
-        self.host.sent.replace(None);
-        self.host.put(Map::Request, ":path", &format!("/_ai/cache/purge?{query}"));
-        self.host.put(Map::Request, "authorization", &format!("Bearer {key}"));
-        exchange_of(&self.plugin).request_headers(&self.host, true);
-        self.host.put(Map::Request, ":path", self.path);
-        let sent = sent(&self.host);
-        self.host.sent.replace(None);
-        sent
-    }
-
-    fn hits(&self, body: &Value) -> bool {
-        let (mut exchange, came) = self.begin(body);
-        // Not to be mistaken for an answer of the provider's.
-        if came == Came::Sent {
-            answer(&mut exchange, &self.host, 500, "application/json", "{}");
-        }
-        exchange.done(&self.host);
-        came != Came::Sent
-    }
-}
+use shared::testing::{answer, called, exchange_of, plugin, refused, send, sent, stream};
 
 fn question(text: &str) -> Value {
     json!({"model": "gpt-4o", "messages": [{"role": "user", "content": text}]})
@@ -182,6 +53,7 @@ fn an_equal_request_gets_the_same_answer() {
     assert_eq!(gateway.told("cache"), "hit-exact");
     let usage: Value = serde_json::from_str(&gateway.told("usage")).unwrap();
     assert_eq!(usage["prompt_tokens"], 7, "{usage}");
+    gateway.plugin.tick(&gateway.host);
     assert!(gateway.host.metric_value("ai_cache_saved_nanodollars_total") > 0);
     assert_eq!(gateway.host.calls.borrow().len(), 0, "no callout");
     gateway.later(3_600 * 2);
@@ -576,6 +448,7 @@ fn a_dry_run_serves_nothing_and_counts() {
     let gateway = Gateway::new(r#"{"mode":"dry_run"}"#);
     gateway.ask(&question("hi"), &reply("x"));
     assert!(!gateway.hits(&question("hi")));
+    gateway.plugin.tick(&gateway.host);
     assert_eq!(gateway.host.metric_value("ai_cache_would_hit_total|result=hit-exact"), 1);
 }
 

@@ -43,6 +43,8 @@ const PROXY: &str = r#"{"bridge": true,
 const BUNDLE: &str = r#"{
     "ai-metrics": {}, "ai-auth": {"anonymous": "demo", "consumers": [{"name": "demo"}]},
     "prompt-guard": {"pii": {"entities": {"EMAIL": "mask"}}, "answers": {"deny": ["forbidden"]}},
+    "semantic-cache-client": {"admin_key": "secret", "semantic": {
+        "embedder": {"kind": "openai", "model": "e", "service": {"upstream": "embed:80"}}}},
     "token-ratelimit": {"rules": [
         {"name": "a", "key": ["consumer"], "unit": "total_tokens", "limit": 100000, "window": "minute"}]},
     "ai-proxy": {"bridge": true,
@@ -56,7 +58,9 @@ const BUNDLE: &str = r#"{
             {"name": "claude-*", "targets": [{"provider": "anthropic"}]},
             {"name": "best", "targets": [{"provider": "openai", "model": "gpt-5"},
                 {"provider": "anthropic", "model": "claude-sonnet-4-5"}]}]}}"#;
-const CACHE: &str = "{}";
+const CACHE: &str = r#"{"scope": "shared", "admin_key": "secret", "semantic": {
+    "embedder": {"kind": "openai", "model": "e", "service": {"upstream": "embed:80"}},
+    "judge": {"kind": "tei", "service": {"upstream": "judge:80"}}}}"#;
 
 /// Requests of all kinds: headers and body.
 fn requests() -> Vec<(Headers, Vec<u8>)> {
@@ -98,6 +102,13 @@ fn requests() -> Vec<(Headers, Vec<u8>)> {
         post("/", b"{}"),
         post("//v1//chat?x=ä&y=%ff", b"{}"),
         post("/_ai/limits?rule=a&key=", b"{}"),
+        post("/_ai/cache/purge?all=true", b""),
+        // The same to another API, which the cache knows by now.
+        post("/v1/responses", br#"{"model":"gpt-5","input":"write to anna@example.com"}"#),
+        post(
+            "/v1beta/models/gpt-5:generateContent",
+            br#"{"contents":[{"parts":[{"text":"write to anna@example.com"}]}]}"#,
+        ),
         // HTTP/1.0 has no Host, HTTP/2 no need of a length.
         changed(&|headers| headers.remove(":authority")),
         changed(&|headers| headers.remove("content-length")),

@@ -1,7 +1,8 @@
 //! Messages, <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::make::{Json, json, put};
 use super::{
     Events, Object, State, Step, Wanted, append, list, list_mut, object_mut, pieces, string,
 };
@@ -104,9 +105,9 @@ pub(super) fn good(answer: &Object, wanted: Wanted) -> bool {
 
 pub(super) fn events(answer: &Object, out: &mut Events) {
     let mut begun = answer.clone();
-    begun.insert("content".into(), json!([]));
-    begun.insert("stop_reason".into(), Value::Null);
-    begun.insert("stop_sequence".into(), Value::Null);
+    put(&mut begun, "content", json!([]));
+    put(&mut begun, "stop_reason", Value::Null);
+    put(&mut begun, "stop_sequence", Value::Null);
     let usage = answer.get("usage").cloned().unwrap_or_else(|| json!({}));
     if let Some(usage) = begun.get_mut("usage").and_then(Value::as_object_mut) {
         usage.insert("output_tokens".into(), 0.into());
@@ -132,21 +133,21 @@ fn block_events(block: &Object, index: usize, out: &mut Events) {
     let mut deltas = Vec::new();
     for (key, kind) in [("text", "text_delta"), ("thinking", "thinking_delta")] {
         if block.contains_key(key) {
-            begun.insert(key.into(), "".into());
+            put(&mut begun, key, "".into());
             let all = pieces(string(block, key)).into_iter();
             deltas.extend(all.map(|piece| json!({ "type": kind, key: piece })));
         }
     }
     if block.contains_key("signature") {
-        begun.insert("signature".into(), "".into());
+        put(&mut begun, "signature", "".into());
         deltas.push(json!({ "type": "signature_delta", "signature": string(block, "signature") }));
     }
     for citation in list(block, "citations") {
-        begun.insert("citations".into(), json!([]));
+        put(&mut begun, "citations", json!([]));
         deltas.push(json!({ "type": "citations_delta", "citation": citation }));
     }
     if let Some(input) = block.get("input") {
-        begun.insert("input".into(), json!({}));
+        put(&mut begun, "input", json!({}));
         deltas.push(
             json!({ "type": "input_json_delta", "partial_json": shared::json::text_of(input) }),
         );

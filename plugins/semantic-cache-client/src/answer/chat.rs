@@ -1,7 +1,8 @@
 //! Chat Completions, <https://platform.openai.com/docs/api-reference/chat/streaming>.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::make::{Json, json, put};
 use super::{
     Events, Object, State, Step, Wanted, append, extend, indexed, list, list_mut, object_mut,
     pieces, string,
@@ -146,12 +147,12 @@ pub(super) fn events(answer: &Object, include_usage: bool, out: &mut Events) {
     let mut head = answer.clone();
     head.remove("choices");
     head.remove("usage");
-    head.insert("object".into(), "chat.completion.chunk".into());
+    put(&mut head, "object", "chat.completion.chunk".into());
     let chunk = |choices: Value| {
         let mut chunk = head.clone();
-        chunk.insert("choices".into(), choices);
+        put(&mut chunk, "choices", choices);
         if include_usage {
-            chunk.insert("usage".into(), Value::Null);
+            put(&mut chunk, "usage", Value::Null);
         }
         Value::Object(chunk)
     };
@@ -187,7 +188,7 @@ pub(super) fn events(answer: &Object, include_usage: bool, out: &mut Events) {
                         if let Some(call) = call.as_object_mut() {
                             call.insert("index".into(), index.into());
                         }
-                        send(json!({ "tool_calls": [call] }), Value::Null, Value::Null);
+                        send(json!({ "tool_calls": json!([call]) }), Value::Null, Value::Null);
                     }
                 }
                 _ => send(json!({ key: value }), Value::Null, Value::Null),
@@ -201,8 +202,8 @@ pub(super) fn events(answer: &Object, include_usage: bool, out: &mut Events) {
     }
     if let Some(usage) = answer.get("usage").filter(|usage| include_usage && !usage.is_null()) {
         let mut last = head.clone();
-        last.insert("choices".into(), json!([]));
-        last.insert("usage".into(), usage.clone());
+        put(&mut last, "choices", json!([]));
+        put(&mut last, "usage", usage.clone());
         out.send(None, &Value::Object(last));
     }
     out.text(None, "[DONE]");

@@ -1,8 +1,9 @@
 //! Completions, <https://platform.openai.com/docs/api-reference/completions>: a chunk has the form of a
 //! whole answer.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::make::{Json, json, put};
 use super::{
     Events, Object, State, Step, append, extend, indexed, list, list_mut, object_mut, pieces,
     string,
@@ -81,7 +82,7 @@ pub(super) fn events(answer: &Object, include_usage: bool, out: &mut Events) {
     let usage = head.remove("usage").filter(|usage| include_usage && !usage.is_null());
     let chunk = |choices: Value| {
         let mut chunk = head.clone();
-        chunk.insert("choices".into(), choices);
+        put(&mut chunk, "choices", choices);
         Value::Object(chunk)
     };
     for choice in list(answer, "choices").iter().filter_map(Value::as_object) {
@@ -89,9 +90,9 @@ pub(super) fn events(answer: &Object, include_usage: bool, out: &mut Events) {
         let mut send = |text: &str, probabilities: &Value, finish: &Value| {
             out.send(
                 None,
-                &chunk(json!([{
+                &chunk(json!([json!({
                     "index": index, "text": text, "logprobs": probabilities, "finish_reason": finish
-                }])),
+                })])),
             );
         };
         for piece in pieces(string(choice, "text")) {
@@ -103,8 +104,8 @@ pub(super) fn events(answer: &Object, include_usage: bool, out: &mut Events) {
     }
     if let Some(usage) = usage {
         let mut last = head.clone();
-        last.insert("choices".into(), json!([]));
-        last.insert("usage".into(), usage);
+        put(&mut last, "choices", json!([]));
+        put(&mut last, "usage", usage);
         out.send(None, &Value::Object(last));
     }
     out.text(None, "[DONE]");

@@ -1,8 +1,9 @@
 //! Gemini, <https://ai.google.dev/api/generate-content>: an event of a stream has the form of a whole
 //! answer and goes on where the last one ended.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::make::{Json, json, put};
 use super::{
     Events, Object, State, Step, Wanted, append, indexed, list, list_mut, object_mut, pieces,
     string,
@@ -138,9 +139,9 @@ pub(super) fn events(answer: &Object, out: &mut Events) {
         for (at, part) in parts.into_iter().enumerate() {
             let mut event = head.clone();
             let mut said = if at == last { (*candidate).clone() } else { Object::new() };
-            said.insert("index".into(), index.clone());
-            said.insert("content".into(), json!({ "role": role, "parts": [part] }));
-            event.insert("candidates".into(), json!([said]));
+            put(&mut said, "index", index.clone());
+            put(&mut said, "content", json!({ "role": role, "parts": json!([part]) }));
+            put(&mut event, "candidates", json!([said]));
             if at == last && number + 1 == candidates.len() {
                 for (key, value) in [("usageMetadata", &usage), ("promptFeedback", &feedback)] {
                     if let Some(value) = value {

@@ -8,9 +8,11 @@ mod anthropic;
 mod chat;
 mod completions;
 mod gemini;
+mod make;
 mod piece;
 mod responses;
 
+use make::{Json, json, put};
 use serde_json::{Map, Value};
 use shared::follow::Follow;
 use shared::protocol::Endpoint;
@@ -170,12 +172,12 @@ pub fn add_usage(endpoint: Endpoint, answer: &mut Value, usage: &Usage) {
     }
     let Some(answer) = answer.as_object_mut() else { return };
     if answer.get("usage").is_none_or(Value::is_null) {
-        let usage = serde_json::json!({
+        let usage = json!({
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
             "total_tokens": usage.total_tokens(),
-            "prompt_tokens_details": { "cached_tokens": usage.cached_tokens },
-            "completion_tokens_details": { "reasoning_tokens": usage.reasoning_tokens },
+            "prompt_tokens_details": json!({ "cached_tokens": usage.cached_tokens }),
+            "completion_tokens_details": json!({ "reasoning_tokens": usage.reasoning_tokens }),
         });
         answer.insert("usage".into(), usage);
     }
@@ -231,10 +233,12 @@ pub(crate) fn pieces(text: &str) -> Vec<&str> {
     out
 }
 
+#[inline(never)]
 pub(crate) fn string<'a>(object: &'a Object, key: &str) -> &'a str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
+#[inline(never)]
 pub(crate) fn list<'a>(object: &'a Object, key: &str) -> &'a [Value] {
     object.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
@@ -266,7 +270,7 @@ pub(crate) fn indexed(list: &mut Vec<Value>, index: u64) -> Option<&mut Object> 
         Some(at) => at,
         // An answer has a few choices and a few calls.
         None if list.len() < 256 => {
-            list.push(serde_json::json!({ "index": index }));
+            list.push(json!({ "index": index }));
             list.len().saturating_sub(1)
         }
         None => return None,

@@ -1,8 +1,9 @@
 //! Responses, <https://platform.openai.com/docs/api-reference/responses-streaming>. The last event of a
 //! stream has the whole answer.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::make::{Json, json, put};
 use super::{Events, Object, State, Step, Wanted, list, pieces, string};
 
 /// Adds an event.
@@ -62,9 +63,9 @@ impl Numbered<'_> {
 pub(super) fn events(answer: &Object, out: &mut Events) {
     let mut out = Numbered { out, next: 0 };
     let mut begun = answer.clone();
-    begun.insert("status".into(), "in_progress".into());
-    begun.insert("output".into(), json!([]));
-    begun.insert("usage".into(), Value::Null);
+    put(&mut begun, "status", "in_progress".into());
+    put(&mut begun, "output", json!([]));
+    put(&mut begun, "usage", Value::Null);
     begun.remove("output_text");
     out.send("response.created", json!({ "response": begun }));
     out.send("response.in_progress", json!({ "response": begun }));
@@ -79,15 +80,15 @@ pub(super) fn events(answer: &Object, out: &mut Events) {
 fn item(item: &Object, index: usize, out: &mut Numbered<'_>) {
     let mut begun = item.clone();
     if begun.contains_key("status") {
-        begun.insert("status".into(), "in_progress".into());
+        put(&mut begun, "status", "in_progress".into());
     }
     for key in ["content", "summary"] {
         if begun.get(key).is_some_and(Value::is_array) {
-            begun.insert(key.into(), json!([]));
+            put(&mut begun, key, json!([]));
         }
     }
     if begun.contains_key("arguments") {
-        begun.insert("arguments".into(), "".into());
+        put(&mut begun, "arguments", "".into());
     }
     out.send("response.output_item.added", json!({ "output_index": index, "item": begun }));
     let id = string(item, "id");
