@@ -10,6 +10,12 @@ use super::{Body, Call, CallId, Capability, Host, HostError, Map, MetricId, Metr
 /// What the properties begin with that are facts.
 const FACT: &str = "ai.";
 
+/// The name of the fact that a property is here.
+fn fact(property: &str) -> Option<&str> {
+    let name = property.strip_prefix(FACT)?;
+    facts::Fact::ALL.iter().any(|fact| fact.name() == name).then_some(name)
+}
+
 /// What a [`LocalReply`](Capability::LocalReply) was.
 pub type Sent = (u16, Vec<(String, String)>, Vec<u8>);
 
@@ -177,7 +183,7 @@ impl Host for ScriptHost {
         if path == [facts::PROPERTY] {
             let mut text = String::new();
             for (name, value) in self.properties.borrow().iter() {
-                if let Some(name) = name.strip_prefix(FACT) {
+                if let Some(name) = fact(name) {
                     facts::state(&mut text, name, &String::from_utf8_lossy(value));
                 }
             }
@@ -189,6 +195,7 @@ impl Host for ScriptHost {
     fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError> {
         let mut properties = self.properties.borrow_mut();
         if path == [facts::PROPERTY] {
+            properties.retain(|name, _| fact(name).is_none());
             for (name, value) in facts::all(&String::from_utf8_lossy(value)) {
                 properties.insert(format!("{FACT}{name}"), value.into());
             }

@@ -91,11 +91,6 @@ fn to_anthropic(done: &Exchanged) {
     assert!(strangers.iter().all(|name| !sent.headers.contains(name)), "{:?}", sent.headers);
 }
 
-fn usage_stated(facts: &[u8]) -> String {
-    let text = std::str::from_utf8(facts).unwrap();
-    facts::stated(text, "usage").unwrap().to_owned()
-}
-
 #[test]
 fn a_retry_at_another_provider_takes_nothing_over_from_the_attempt_before() {
     both(|plugin| {
@@ -182,7 +177,7 @@ fn a_stream_in_the_clients_own_protocol_passes_byte_by_byte() {
                 assert_eq!(ex.client_response().body(), so_far);
             }
             ex.response_body("", true).finish(Finish::Complete);
-            usage_said(&usage_stated(&ex.property(&[facts::PROPERTY]).unwrap()));
+            usage_said(&fact_in(&ex.property(&[facts::PROPERTY]).unwrap(), "usage").unwrap());
         }
     });
 }
@@ -273,7 +268,7 @@ fn what_was_used_before_the_client_or_the_upstream_left_is_stated() {
             let client = ex.client_response();
             assert!(client.reset && !client.complete);
             assert_eq!(client.text(), expected[..5].concat(), "{how:?}");
-            let usage = usage_stated(&ex.property(&[facts::PROPERTY]).unwrap());
+            let usage = fact_in(&ex.property(&[facts::PROPERTY]).unwrap(), "usage").unwrap();
             assert!(usage.contains("\"prompt_tokens\":5"), "{usage}");
         }
         for how in [Finish::ClientDisconnect, Finish::UpstreamReset] {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use crate::exchange::CLUSTER_HEADER;
+use crate::facts::CLUSTER;
 pub use context::start;
 #[doc(hidden)]
 pub use proxy_wasm;
@@ -343,7 +344,10 @@ impl Host for WasmHost {
 
     fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError> {
         ffi::set_property(path, value)?;
-        self.route_stale.set(true);
+        // The only one that routes are chosen by.
+        if path == [CLUSTER] {
+            self.route_stale.set(true);
+        }
         Ok(())
     }
 

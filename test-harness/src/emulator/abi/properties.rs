@@ -34,6 +34,8 @@ pub(super) fn set(c: &mut Ctx<'_>, path: u32, path_size: u32, value: u32, size: 
     match c.data_mut().stream() {
         None => Ok(Status::NotFound),
         Some(stream) => {
+            // What another plugin has set under this name is gone.
+            stream.given.remove(path.as_bytes());
             stream.properties.insert(path.into_bytes(), value);
             Ok(Status::Ok)
         }

@@ -1,6 +1,7 @@
 //! What the scenarios of the built plugins share: the plugins, a configuration, requests, answers.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use shared::facts;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -299,10 +300,15 @@ pub fn openai_events<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String
     out
 }
 
-/// A property as text, of those that the plugin has set.
+/// A fact that the plugin has stated.
 pub fn fact(done: &Exchanged, name: &str) -> Option<String> {
-    let found = done.properties.iter().find(|(path, _)| *path == format!("ai.{name}"));
-    found.map(|(_, value)| String::from_utf8(value.clone()).unwrap())
+    let found = done.properties.iter().find(|(path, _)| path == facts::PROPERTY);
+    found.and_then(|(_, value)| fact_in(value, name))
+}
+
+/// A fact in the property that has them.
+pub fn fact_in(property: &[u8], name: &str) -> Option<String> {
+    facts::stated(std::str::from_utf8(property).unwrap(), name).map(str::to_owned)
 }
 
 pub fn usage_said(text: &str) {
