@@ -30,7 +30,6 @@ fn nothing_would_hurt_in_what_is_shipped() {
     for example in [
         "full-chain/envoy.yaml",
         "bundle/envoy.yaml",
-        "providers.yaml",
         "failover/envoy.yaml",
         "canary-ab/envoy.yaml",
         "hybrid/envoy.yaml",
