@@ -27,7 +27,8 @@ PORTS = (LISTENER, ADMIN, *PROVIDERS.values(), SECOND, SECOND_ADMIN, TLS, SECOND
 HOSTS = {"api.openai.com": "openai", "api.anthropic.com": "anthropic",
          "generativelanguage.googleapis.com": "gemini",
          "bedrock-runtime.us-east-1.amazonaws.com": "bedrock", "api.cohere.com": "cohere",
-         "models.example.com": "openai", "models.internal": "openai"}
+         "models.example.com": "openai", "models.internal": "openai",
+         "counts.example.com": "webdis"}
 # Who is trusted: in an example, and here.
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 TLS_FOLDER = ROOT / ".run" / "tls"

@@ -9,7 +9,7 @@ TYPES = "type.googleapis.com/envoy.extensions"
 
 def bootstrap(ports, folder):
     """Its configuration: one port for all providers, as they have it, and one for the second site."""
-    clusters = {provider: ports[port] for provider, port in config.PROVIDERS.items()}
+    clusters = {provider: ports[port] for provider, port in (config.PROVIDERS | {"webdis": config.WEBDIS}).items()}
     return json.dumps({"static_resources": {
         "listeners": [listener(ports[config.TLS], config.HOSTS, folder),
                       listener(ports[config.SECOND_TLS], {"models.internal": "onprem"}, folder)],

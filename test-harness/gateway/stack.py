@@ -198,7 +198,7 @@ class Stack:
     def start_redis(self):
         """Starts Redis and Webdis, if the example counts there."""
         text = config.source(self.example).read_text()
-        if f"port_value: {config.WEBDIS}" not in text:
+        if f"port_value: {config.WEBDIS}" not in text and "counts.example.com" not in text:
             return
         from .redis import Redis
         redis = Redis(self.directory / "redis", http_port=self.ports[config.WEBDIS])
