@@ -1,7 +1,9 @@
 """The examples that have a folder, each as it is shipped but for its ports."""
 
 import hashlib
+import itertools
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -11,9 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+import yaml
 
 from conftest import Gateway
-from gateway.config import ADMIN, COLLECTOR, LISTENER, MODULES, ROOT, free_ports
+from gateway.config import ADMIN, COLLECTOR, EXAMPLES, LISTENER, MODULES, ROOT, free_ports
 from gateway.stack import CLIENT_KEY, INTERN_KEY, KEYS, Stack
 
 
@@ -276,7 +279,7 @@ class Server:
             """Serves files, keeps what is posted."""
 
             def do_GET(self):
-                body = outer.files.get(self.path)
+                body = outer.files.get(self.path.split("?")[0])
                 self.reply(200 if body is not None else 404, body or b"")
 
             def do_POST(self):
@@ -399,5 +402,53 @@ def test_edge(run, ask):
         assert done.returncode == 0, done.stderr
         assert running().count(f"ai-gateway-{right[:12]}.wasm (sha256 {right})") == 2, running()
         assert served()
+        fetched_by_envoy(gateway, ask, modules, files)
     finally:
         modules.close()
+
+
+def fetched_by_envoy(gateway, ask, modules, files):
+    """Envoy fetches the module itself, as the README says; where the budget is used up, so that each answer is one of the
+    module in the listener."""
+    stack = gateway.stack
+    snippet = re.search(r"```yaml\n(code:[\s\S]*?)```", (EXAMPLES / "edge" / "README.md").read_text())[1]
+    # Another code in its answers tells the new one from the old.
+    new = (ROOT / "dist" / "ai-gateway.wasm").read_bytes().replace(b"rate_limit_exceeded", b"rate_limit_surpassd")
+    modules.files["/new.wasm"] = new
+    tries = itertools.count()
+
+    def put(name, sha256):
+        """Puts the files in place; how many were taken of the two."""
+        text = snippet.replace("HEX", f'"{sha256}"').replace("ai-gateway.wasm", name)
+        wanted = yaml.safe_load(text.replace("try=1", f"try={next(tries)}"))
+        before = counted("update_success"), counted("update_rejected")
+        for file in files:
+            whole = yaml.safe_load(file.read_text())
+            whole["resources"][0]["typed_config"]["config"]["vm_config"].update(wanted)
+            replace(file, lambda _, whole=whole: yaml.safe_dump(whole))
+        until(lambda: counted("update_success") + counted("update_rejected") == sum(before) + 2, what="the files")
+        return counted("update_success") - before[0]
+
+    def counted(name):
+        lines = httpx.get(f"{stack.admin_url}/stats?filter=extension_config_discovery.*{name}$", timeout=60).text
+        return sum(int(line.split(":")[1]) for line in lines.splitlines())
+
+    def code():
+        return gateway.post(ask("assistant")).json()["error"]["code"]
+
+    right = hashlib.sha256(new).hexdigest()
+    # Another hash; a file that is not there; and what is good, at first.
+    for name, sha256 in (("new.wasm", "0" * 64), ("gone.wasm", "1" * 64), ("new.wasm", right)):
+        assert put(name, sha256) == 0
+        assert code() == "rate_limit_exceeded"
+    with Load(code, clients=2) as load:
+        until(lambda: put("new.wasm", right) == 2, what="the module")
+        until(lambda: code() == "rate_limit_surpassd", what="the new module")
+        version = subprocess.run([ROOT / "target" / "debug" / "aigw", "version", "--live", stack.admin_url],
+                                 text=True, capture_output=True, check=True, timeout=60).stdout
+        assert len(re.findall(rf"/new\.wasm\?try=\d+ \(sha256 {right}\)", version)) == 2, version
+        # Nobody is there any more.
+        del modules.files["/new.wasm"]
+        assert put("next.wasm", "2" * 64) == 0
+        assert code() == "rate_limit_surpassd"
+    assert set(load.statuses) == {"rate_limit_exceeded", "rate_limit_surpassd"}, load.statuses
