@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from conftest import Gateway
-from gateway.config import ADMIN, COLLECTOR, EXAMPLES, LISTENER, MODULES, ROOT, free_ports
+from gateway.config import ADMIN, COLLECTOR, EXAMPLES, LISTENER, MODULES, ROOT, SECOND, free_ports
 from gateway.stack import CLIENT_KEY, INTERN_KEY, KEYS, Stack
 
 
@@ -235,6 +235,58 @@ def test_xds_reload_under_load(run, ask):
     assert load.statuses[200] > 50
     # Nobody got anything back by a reload, nor by the new module: every request was counted.
     assert used() - before >= load.statuses[200]
+    # What was refused.
+    change('"aliasses"', '"aliases"')
+    side_by_side(gateway, ask, used)
+
+
+def side_by_side(gateway, ask, used):
+    """The next version in a listener of its own, beside the one that is there, and back."""
+    stack, folder = gateway.stack, gateway.stack.directory
+    # Another module and another configuration, with the same `vm_id`.
+    module = folder / "ai-gateway-after.wasm"
+    module.write_bytes((ROOT / "dist" / "ai-gateway.wasm").read_bytes() + b"\x00\x02\x01m")
+    old = (folder / "ai-gateway-route.yaml").read_text()
+    new = old.replace("name: ai-gateway-route", "name: ai-gateway-after").replace('"fast":', '"newest": "gpt-4o-mini", "fast":')
+    (folder / "ai-gateway-after.yaml").write_text(re.sub(r"filename: \S+", f"filename: {module}", new))
+    listeners = (folder / "listeners.yaml").read_text()
+    whole = yaml.safe_load(listeners)
+    text = json.dumps(whole["resources"][0])
+    for name, other in (("ai-gateway-route", "ai-gateway-after"), (f": {stack.ports[LISTENER]}", f": {stack.ports[SECOND]}"),
+                        ('"name": "ai"', '"name": "ai-after"')):
+        assert name in text
+        text = text.replace(name, other)
+    whole["resources"].append(json.loads(text))
+    replace(folder / "listeners.yaml", lambda _: yaml.safe_dump(whole))
+    after = httpx.Client(base_url=f"http://127.0.0.1:{stack.ports[SECOND]}/v1", headers=gateway.http.headers, timeout=60)
+
+    def status(client, model):
+        try:
+            return client.post("/chat/completions", json=ask(model), headers={"cache-control": "no-store"}).status_code
+        except httpx.ConnectError:
+            return None
+
+    def cached(client, text):
+        return client.post("/chat/completions", json=ask("fast", text)).headers["x-ai-cache"]
+
+    until(lambda: status(after, "newest") == 200, what="the next version")
+    # Each goes by its own configuration.
+    assert [status(client, model) for client in (gateway.http, after) for model in ("fast", "newest")] \
+        == [200, 404, 200, 200]
+    # One has what the other has counted and kept.
+    for one, other in ((gateway.http, after), (after, gateway.http)):
+        before = used()
+        assert [status(client, "fast") for client in (one, other, one)] == [200] * 3
+        assert used() == before + 3
+        question = f"secret-prompt: of {one.base_url}"
+        assert (cached(one, question), cached(other, question)) == ("miss", "hit-exact")
+    # And back: what the next version has counted and kept is still there.
+    before = used()
+    replace(folder / "listeners.yaml", lambda _: listeners)
+    until(lambda: httpx.get(f"{stack.admin_url}/listeners", timeout=60).text.count("ai-after") == 0, what="going back")
+    assert cached(gateway.http, f"secret-prompt: of {after.base_url}") == "hit-exact"
+    assert status(gateway.http, "fast") == 200 and used() > before
+    after.close()
 
 
 def test_multi_tenant_budgets(run, ask):
