@@ -95,6 +95,19 @@ fn each_thing_that_would_hurt_on_envoy_is_found() {
 }
 
 #[test]
+fn tls_that_goes_by_each_endpoints_name_must_check_it_too() {
+    let well = read("envoy-examples/failover/envoy.yaml");
+    for (old, said) in [
+        ("auto_host_sni: true", "TLS without `sni`"),
+        ("auto_sni_san_validation: true", "any certificate of a trusted"),
+    ] {
+        assert!(well.contains(old), "{old}");
+        let found = doctor::envoy(&yaml(&well.replace(old, "allow_renegotiation: false")));
+        assert!(found.iter().any(|line| line.contains(said)), "{said}\n{found:?}");
+    }
+}
+
+#[test]
 fn the_order_of_separate_plugins_matters() {
     let chain = read("envoy-examples/full-chain/envoy.yaml");
     let swapped = chain
