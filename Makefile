@@ -46,6 +46,10 @@ manifests: ## Write envoy-examples/kubernetes anew, from the example's policy
 oci: wasm ## The bundle as a container image, with a bill of materials and checksums, into target/oci
 	@PYTHONPATH=test-harness python3 -m oci
 
+compose-files: ## What test-harness/compose needs besides the modules: certificates of the stand-ins, in .run/tls
+	@test-harness/setup.sh run
+	@$(PYTHON) -m compose.providers
+
 compose-demo: ## The same requests through Envoy and APISIX of test-harness/compose (docker compose up -d first)
 	@PYTHONPATH=test-harness python3 -m compose
 

@@ -34,7 +34,7 @@ venv() {
 install() {
     stamp=.run/venv/$(echo "$1" | tr / -)
     cmp -s "$1" "$stamp" && return
-    .run/venv/bin/pip install --quiet --disable-pip-version-check -r "$@"
+    .run/venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$@"
     cp "$1" "$stamp"
 }
 
@@ -89,6 +89,7 @@ tests() {
     target wasm32-unknown-unknown
     install test-harness/e2e/requirements.txt
     install test-harness/chroma.txt --no-deps
+    install test-harness/compose/requirements.txt --no-deps
     embedder
     need node "install Node.js 18 or newer; the shared crate's tests run in it as wasm"
     # The runner must be of the very version of the wasm-bindgen crate.

@@ -108,11 +108,9 @@ def test_an_update_takes_the_place_of_the_old_configuration(configured, ask):
 
 
 def test_one_upstream_given_by_its_url(configured, ask):
-    def edit(text):
-        port = re.search(r"cluster_name: anthropic\n[\s\S]*?port_value: (\d+)", text)[1]
-        return config.with_upstream(text, f"http://127.0.0.1:{port}", "anthropic")
-
-    gateway = configured(edit)
+    # What `configured` has started stays.
+    url = configured().stack.mock_url("anthropic")
+    gateway = configured(lambda text: config.with_upstream(text, url, "anthropic"))
     answer = gateway.post(ask("any-model"))
     assert answer.json()["model"] == "any-model"
     assert dict(gateway.received("anthropic")[0]["headers"])["x-api-key"] == "sk-real"

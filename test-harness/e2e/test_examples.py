@@ -1,6 +1,7 @@
 """Every shipped example is one that the proxies and the plugins take."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -83,19 +84,60 @@ def lacks(config):
             yield from (f"cluster {name}: {each}" for each in unverified(part))
 
 
+def contexts(cluster):
+    """Its settings of TLS."""
+    return [part for part in parts(cluster) if str(part.get("@type", "")).endswith("tls.v3.UpstreamTlsContext")]
+
+
 def unverified(cluster):
-    """What TLS to hosts that are not this machine lacks."""
+    """What TLS to hosts that are not this machine lacks. The name is one that is written down, or each endpoint's."""
     away = addresses(cluster.get("load_assignment")) - HERE
-    contexts = [part for part in parts(cluster)
-                if str(part.get("@type", "")).endswith("tls.v3.UpstreamTlsContext")]
-    for context in contexts:
+    found = contexts(cluster)
+    for context in found:
         validation = context.get("common_tls_context", {}).get("validation_context", {})
         names = {each["matcher"].get("exact") for each in validation.get("match_typed_subject_alt_names", [])}
-        if not validation.get("trusted_ca") or names != {context.get("sni")}:
+        checked = context.get("auto_sni_san_validation") if context.get("auto_host_sni") else names == {context.get("sni")}
+        if not validation.get("trusted_ca") or not checked:
             yield "TLS that does not check who answers"
-    missing = {host for host in away if "." in host} - {context.get("sni") for context in contexts}
+    if any(context.get("auto_host_sni") for context in found):
+        return
+    missing = {host for host in away if "." in host} - {context.get("sni") for context in found}
     if missing:
         yield f"no TLS with the names of {missing}"
+
+
+def plain(config):
+    """Its clusters without TLS that have endpoints of their own: all of them must be on this machine."""
+    return {part["name"] for part in parts(config)
+            if ("load_assignment" in part or "eds_cluster_config" in part) and not contexts(part)}
+
+
+def said_to_be_plain(example):
+    """Those that the README of an example, or the head of the file, says are spoken to without TLS."""
+    path = EXAMPLES / example
+    said = path.with_name("README.md") if path.parent != EXAMPLES else path
+    text = re.sub(r"\s+#? *", " ", said.read_text())
+    found = re.search(r"Without TLS, on this machine only: ((?:`[a-z0-9-]+`(?:, )?)+)\.", text)
+    return set(re.findall(r"`([^`]+)`", found[1])) if found else set()
+
+
+# Manifests for Kubernetes are rendered, and name services of the cluster; the others are no configuration of Envoy.
+OTHERS = {"kubernetes", "policy", "observability"}
+
+
+@pytest.mark.parametrize("folder", sorted({str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*.yaml")}
+                                          | {path.parent.name for path in EXAMPLES.glob("*/*.yaml")} - OTHERS))
+def test_only_what_is_on_this_machine_and_said_to_be_is_asked_without_tls(folder):
+    files = sorted((EXAMPLES / folder).glob("*.yaml")) or [EXAMPLES / folder]
+    without = {name for path in files for config in envoys(path.read_text()) for name in plain(config)}
+    assert without == said_to_be_plain(files[0].relative_to(EXAMPLES))
+
+
+def test_a_provider_that_is_asked_without_tls_is_found():
+    text = (EXAMPLES / "failover/envoy.yaml").read_text()
+    assert [plain(config) for config in envoys(text)] == [set()]
+    text = text.replace("      transport_socket: *tls\n", "")
+    assert [plain(config) for config in envoys(text)] == [{"openai", "anthropic"}]
 
 
 @pytest.mark.parametrize("example", ENVOY + FOLDERS)
@@ -109,12 +151,16 @@ def test_it_has_limits_timeouts_and_tls_that_checks(example):
     ("                            timeout: 600s\n", "", "no timeout"),
     ("      connect_timeout: 5s\n", "", "no connect_timeout"),
     ("      per_connection_buffer_limit_bytes: 52428800\n      filter_chains", "      filter_chains", "no buffer limit"),
-    ("          sni: api.openai.com\n", "", "does not check who answers"),
-    ("              trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt }\n", "", "does not check who answers"),
-    ("address: api.openai.com", "address: api.example.com", "no TLS with the names of {'api.example.com'}"),
+    ("          auto_sni_san_validation: true\n", "", "does not check who answers"),
+    ("          auto_host_sni: true\n", "", "does not check who answers"),
+    ("          auto_host_sni: true\n          auto_sni", "          sni: api.openai.com\n          auto_sni",
+     "does not check who answers"),
+    ("              trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt }\n",
+     "              trusted_ca: {}\n", "does not check who answers"),
+    ("      transport_socket: *tls\n", "", "no TLS with the names of {'api.openai.com'}"),
 ])
 def test_what_an_example_lacks_is_found(old, new, said):
-    text = (EXAMPLES / "providers.yaml").read_text()
+    text = (EXAMPLES / "failover/envoy.yaml").read_text()
     assert old in text
     found = [each for config in envoys(text.replace(old, new)) for each in lacks(config)]
     assert any(said in each for each in found), found

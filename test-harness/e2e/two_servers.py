@@ -72,7 +72,8 @@ def reaching(text, servers):
 
 def named(model, name, port):
     # The filters stay shared, so that they are of one VM.
-    cluster = {**model, "load_assignment": copy.deepcopy(model["load_assignment"])}
+    cluster = {**{name: value for name, value in model.items() if name != "transport_socket"},
+               "load_assignment": copy.deepcopy(model["load_assignment"])}
     cluster["name"] = cluster["load_assignment"]["cluster_name"] = name
     cluster["metadata"] = {"filter_metadata": {"ai-gateway": {"provider": name}}}
     (endpoints,) = cluster["load_assignment"]["endpoints"]

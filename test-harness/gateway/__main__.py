@@ -26,7 +26,7 @@ def up():
             raise SystemExit("KEY is missing: make up UPSTREAM=https://... KEY=...")
         options = {"env": {"UPSTREAM_KEY": key}, "mock": False,
                    "edit": lambda text: config.with_upstream(text, upstream, protocol)}
-    stack = Stack(example, directory=RUN / "up", ports=PORTS, **options)
+    stack = Stack(example, directory=RUN / "up", ports=PORTS, cache=True, **options)
     stack.start()
     stack.save(STATE)
     model = "<a model of the provider>" if upstream else "claude-haiku-4-5"

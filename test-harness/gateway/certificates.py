@@ -1,22 +1,27 @@
 """Certificates for the stand-ins that speak TLS, made once by openssl: an authority of their own, and one
 certificate for all names. They are of this machine and for nothing else."""
 
+import fcntl
 import subprocess
-from pathlib import Path
 
-FOLDER = Path(".run/tls")
-# As the examples name it.
-AUTHORITY = ".run/tls/ca.pem"
 DAYS = "30"
 
 
 def make(folder, names):
-    """Makes them, unless there are some that last for another day and have these names."""
+    """Makes them, unless there are some that last for another day and have these names. Who comes at the same time
+    waits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make_alone(folder, names)
+
+
+def make_alone(folder, names):
+    """The same, where nobody else does."""
     done = folder / "names"
     wanted = " ".join(sorted(set(names)))
     if done.exists() and done.read_text() == wanted and lasts(folder / "server.pem"):
         return
-    folder.mkdir(parents=True, exist_ok=True)
     openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
             "-days", DAYS, "-subj", "/CN=stand-ins of wasm-ai-gateway", "-keyout", "ca.key",
             "-out", "ca.pem")

@@ -19,9 +19,19 @@ EXAMPLES = ROOT / "envoy-examples"
 LISTENER, ADMIN = 10000, 9901
 PROVIDERS = {"openai": 9001, "anthropic": 9002, "gemini": 9003, "bedrock": 9004, "cohere": 9005,
              "onprem": 9006}
-# The second Envoy of multi-cluster; the cloud behind TLS; a collector; where modules come from; Webdis.
-SECOND, SECOND_ADMIN, TLS, COLLECTOR, MODULES, WEBDIS = 10001, 9911, 9443, 4318, 9080, 7379
-PORTS = (LISTENER, ADMIN, *PROVIDERS.values(), SECOND, SECOND_ADMIN, TLS, COLLECTOR, MODULES, WEBDIS)
+# The second Envoy of multi-cluster; providers over TLS, and those of the second site; a collector; where modules come
+# from; Webdis.
+SECOND, SECOND_ADMIN, TLS, SECOND_TLS, COLLECTOR, MODULES, WEBDIS = 10001, 9911, 9443, 9444, 4318, 9080, 7379
+PORTS = (LISTENER, ADMIN, *PROVIDERS.values(), SECOND, SECOND_ADMIN, TLS, SECOND_TLS, COLLECTOR, MODULES, WEBDIS)
+# Whose names the examples ask for, and the stand-in for each.
+HOSTS = {"api.openai.com": "openai", "api.anthropic.com": "anthropic",
+         "generativelanguage.googleapis.com": "gemini",
+         "bedrock-runtime.us-east-1.amazonaws.com": "bedrock", "api.cohere.com": "cohere",
+         "models.example.com": "openai", "models.internal": "openai",
+         "counts.example.com": "webdis"}
+# Who is trusted: in an example, and here.
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+TLS_FOLDER = ROOT / ".run" / "tls"
 
 
 @functools.cache
@@ -55,8 +65,11 @@ def source(example):
 
 
 def with_ports(example, ports):
-    """The text of an example with its ports replaced, and nothing else changed."""
-    text = source(example).read_text()
+    """The text of an example with its ports replaced, providers' names leading to their stand-ins, whose authority is
+    trusted, and nothing else changed."""
+    text = source(example).read_text().replace(AUTHORITIES, str(TLS_FOLDER / "ca.pem"))
+    text = re.sub(r"endpoint: { address: { socket_address: { address: ([a-z0-9.-]+), port_value: 443 }",
+                  rf"endpoint: {{ hostname: \1, address: {{ socket_address: {{ address: 127.0.0.1, port_value: {TLS} }}", text)
     return re.sub(
         r"port_value: (\d+)",
         lambda match: f"port_value: {ports.get(int(match[1]), int(match[1]))}",
@@ -99,6 +112,7 @@ def with_upstream(text, url, protocol):
             "address": parts.hostname,
             "port_value": parts.port or (443 if parts.scheme == "https" else 80),
         }}}}]}]
+    del cluster["transport_socket"]
     if parts.scheme == "https":
         cluster["transport_socket"] = tls(parts.hostname)
     for route in routes(config):
@@ -125,9 +139,8 @@ def with_upstream(text, url, protocol):
 def tls(host):
     """TLS to a host, its certificate checked."""
     kind = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
-    authorities = "/etc/ssl/certs/ca-certificates.crt"
     match = [{"san_type": "DNS", "matcher": {"exact": host}}]
-    context = {"trusted_ca": {"filename": authorities}, "match_typed_subject_alt_names": match}
+    context = {"trusted_ca": {"filename": AUTHORITIES}, "match_typed_subject_alt_names": match}
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {

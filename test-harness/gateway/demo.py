@@ -21,7 +21,9 @@ def pretty(data):
 def ask(stack, body, script=None):
     """Sends a chat completion and prints what comes, a stream as it comes."""
     show("POST /v1/chat/completions", pretty(body))
-    headers = {"content-type": "application/json", "authorization": f"Bearer {CLIENT_KEY}"}
+    headers = {"content-type": "application/json", "authorization": f"Bearer {CLIENT_KEY}",
+               # Nothing comes from the cache: providers are what is shown.
+               "cache-control": "no-store"}
     if script:
         headers["x-mock-llm"] = json.dumps(script)
     request = urllib.request.Request(f"{stack.base_url}/chat/completions",
@@ -54,7 +56,7 @@ def demo():
     """Three requests, each with what it shows."""
     messages = [{"role": "system", "content": "Answer in one sentence."},
                 {"role": "user", "content": "What does a gateway do?"}]
-    with Stack("full-chain.yaml") as stack:
+    with Stack("full-chain.yaml", cache=True) as stack:
         print("1. An OpenAI client asks for a model that Anthropic has (alias `fast`).")
         ask(stack, {"model": "fast", "messages": messages})
         received(stack, "anthropic")

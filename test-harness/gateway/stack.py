@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from . import certificates, config
+from . import certificates, config, doors
 
 MOCK = config.ROOT / "target" / "debug" / "mock-llm"
 # The mode of the cache in an example.
@@ -100,6 +101,12 @@ def answers(url):
         return False
 
 
+def listens(port):
+    """Whether somebody listens there on this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Stack:
     """A running gateway. `ports` maps the example's ports to those in use; `second` is the file of a
     second Envoy.
@@ -176,24 +183,22 @@ class Stack:
         self.processes["mock"] = process
         wait_for(lambda: b"listeners" in log.read_bytes(), process, log, "mock-llm")
 
-    def start_tls(self):
-        """Starts what speaks TLS before the stand-in `openai`, if the example asks a provider by it."""
-        text = config.source(self.example).read_text()
-        if certificates.AUTHORITY not in text:
-            return
-        names = re.findall(r"^ *sni: (\S+)", text, re.M)
-        certificates.make(config.ROOT / certificates.FOLDER, names)
-        log = self.directory / "tls.log"
-        ports = (self.ports[config.TLS], self.ports[config.PROVIDERS["openai"]])
-        command = [sys.executable, "-m", "gateway.tls", *map(str, ports)]
-        process = start(command, log, cwd=config.ROOT / "test-harness")
+    def start_tls(self, folder=config.TLS_FOLDER):
+        """Starts what speaks TLS before the stand-ins, with the certificate of a folder; all names and an authority of
+        its own unless said."""
+        if folder == config.TLS_FOLDER:
+            certificates.make(folder, config.HOSTS)
+        path, log = self.directory / "tls.json", self.directory / "tls.log"
+        path.write_text(doors.bootstrap(self.ports, folder))
+        process = start([find_envoy(), "-c", str(path), "--concurrency", "1", "--log-level", "error",
+                         "--disable-hot-restart"], log)
         self.processes["tls"] = process
-        wait_for(lambda: b"ready" in log.read_bytes(), process, log, "the stand-in with TLS")
+        wait_for(lambda: listens(self.ports[config.SECOND_TLS]), process, log, "the stand-in with TLS")
 
     def start_redis(self):
         """Starts Redis and Webdis, if the example counts there."""
         text = config.source(self.example).read_text()
-        if f"port_value: {config.WEBDIS}" not in text:
+        if f"port_value: {config.WEBDIS}" not in text and "counts.example.com" not in text:
             return
         from .redis import Redis
         redis = Redis(self.directory / "redis", http_port=self.ports[config.WEBDIS])

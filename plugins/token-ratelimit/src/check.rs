@@ -13,7 +13,7 @@ use crate::config::Unit;
 use crate::filter::LimitFilter;
 use crate::limiter::{Full, Plan};
 use crate::store::rls::Next;
-use crate::store::{self, Fail, Store, redis, rls};
+use crate::store::{Fail, Store, redis, rls};
 use crate::{admin, headers};
 
 /// Seconds after which a client may try again when the counts cannot be asked.
@@ -88,6 +88,7 @@ impl LimitFilter {
                         for (count, numbers) in &said.models {
                             limiter.forecasts.fetched(cx.host, count, numbers);
                         }
+                        limiter.remember(cx.host, &plan.claims, &said.checked);
                         Some((said.checked, said.at))
                     }
                     None => {
@@ -139,7 +140,7 @@ impl LimitFilter {
                 return Flow::Respond(Box::new(reply));
             }
             Fail::Local(share) => {
-                let shares = store::shares(&plan.claims, share);
+                let shares = limiter.shares(cx.host, &plan.claims, share);
                 let checked = limiter.check_here(cx.host, &shares);
                 let claims = plan.claims.clone();
                 let judged = limiter.judge(plan, Some(&shares), &checked);

@@ -18,11 +18,11 @@ use crate::config::{Config, Exceeded};
 use crate::forecast::Forecasts;
 use crate::learned::Learned;
 use crate::rule::{Allowance, Rule};
-use crate::store::Store;
 use crate::store::local::Local;
 use crate::store::redis::Redis;
 use crate::store::rls::Rls;
-use crate::terms::{Standing, Terms};
+use crate::store::{self, Fail, Store};
+use crate::terms::{Kind, Standing, Terms};
 
 /// The configured plugin's state.
 #[derive(Debug)]
@@ -274,6 +274,40 @@ impl Limiter {
         let (checked, evicted) = crate::store::check(&self.local, host, claims);
         self.count(host, "ai_limit_evicted_total", evicted);
         checked
+    }
+
+    /// Keeps what Redis has said of the counts, for the time when it does not answer. Of requests under way there is
+    /// nothing to keep: nobody would say when they have ended.
+    pub fn remember(&self, host: &dyn Host, claims: &[Claim], checked: &Checked) {
+        let Store::Redis(redis) = &self.store else { return };
+        if !matches!(redis.fail, Fail::Local(_)) {
+            return;
+        }
+        let mut evicted = 0_u64;
+        for (claim, answer) in claims.iter().zip(&checked.answers) {
+            if claim.terms.kind == Kind::Places {
+                continue;
+            }
+            // With what was added to the limit.
+            let left = answer.standing.limit.saturating_sub(answer.standing.used);
+            let used = claim.terms.most().saturating_sub(left);
+            let changed = self.local.put(host, &store::known(&claim.count), &claim.terms, used);
+            evicted = evicted.saturating_add(changed.evicted);
+            let own = store::own(&claim.count);
+            // Once Redis has been told of what this proxy has let through meanwhile, it is among what it says.
+            if self.local.standing(host, &own, &claim.terms).used > 0 && redis.knows_all() {
+                self.local.put(host, &own, &claim.terms, 0);
+            }
+        }
+        self.count(host, "ai_limit_evicted_total", evicted);
+    }
+
+    /// The proxy's own share of what was left when Redis last answered.
+    pub fn shares(&self, host: &dyn Host, claims: &[Claim], share: f64) -> Vec<Claim> {
+        let used = |claim: &Claim| {
+            self.local.standing(host, &store::known(&claim.count), &claim.terms).used
+        };
+        store::shares(claims, share, used)
     }
 
     /// Whether a rule may end streams under way.

@@ -37,6 +37,14 @@ pub enum Kind {
 }
 
 impl Terms {
+    /// How much there can be at once.
+    pub(crate) fn most(&self) -> u64 {
+        match self.kind {
+            Kind::Bucket { burst, .. } => burst,
+            Kind::Windows { .. } | Kind::Places => self.limit,
+        }
+    }
+
     /// Whether it is a bucket.
     pub(crate) fn is_bucket(&self) -> bool {
         matches!(self.kind, Kind::Bucket { .. })

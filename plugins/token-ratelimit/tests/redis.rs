@@ -130,6 +130,45 @@ fn without_an_answer_it_is_as_configured() {
 }
 
 #[test]
+fn without_an_answer_nothing_is_given_out_again_that_was_used_before() {
+    let limits = with("before", json!({"fail": "local", "local_share": 1}));
+    let mut shared = std::collections::BTreeMap::new();
+    // How much of 2 Redis says is used, if it answers, and whether the request goes on.
+    let turns = [
+        (Some(1), true),
+        (None, true),
+        (None, false),
+        // It was not told yet of what went on meanwhile.
+        (Some(1), true),
+        (None, false),
+        // Now it was, so that is among what it says.
+        (Some(1), true),
+        (None, true),
+        (None, false),
+        (Some(2), true),
+        (None, false),
+    ];
+    for (turn, (used, went)) in turns.into_iter().enumerate() {
+        let host = chat_host();
+        *host.shared.borrow_mut() = shared;
+        let mut exchange = exchange_of(&limits);
+        send(&mut exchange, &host, BODY);
+        let nonce = &asked(&host)["e"];
+        let (status, body) = used.map_or((503, String::new()), |used| (200, says(1, nonce, used)));
+        assert_eq!(called(&mut exchange, &host, 1, status, &body), went, "{turn}");
+        if turn == 4 {
+            limits.tick(&host);
+            let told = asked(&host);
+            let body = json!({"EVAL": [1, 1, told["n"], told["e"]]}).to_string().into_bytes();
+            let content_type = "application/json".into();
+            let reply = CallReply { status: Some(200), content_type, retry_after: None, body };
+            limits.called(&host, CallId(2), reply);
+        }
+        shared = host.shared.take();
+    }
+}
+
+#[test]
 fn without_a_timer_the_next_request_tells() {
     let limits = with("requests", json!({"on_requests": true}));
     assert_eq!(limits.tick_period(), None);

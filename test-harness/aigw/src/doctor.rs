@@ -173,7 +173,8 @@ fn tls(cluster: &Yaml, place: &str, found: &mut Vec<String>) {
         if !kind.is_some_and(|kind| kind.ends_with("UpstreamTlsContext")) {
             return;
         }
-        if value.get("sni").is_none() {
+        let yes = |name: &str| value.get(name) == Some(&Yaml::Bool(true));
+        if value.get("sni").is_none() && !yes("auto_host_sni") {
             found.push(format!("{place}: TLS without `sni`: most providers refuse it"));
         }
         let context = value.at(&["common_tls_context", "validation_context"]);
@@ -182,9 +183,11 @@ fn tls(cluster: &Yaml, place: &str, found: &mut Vec<String>) {
                 "{place}: the provider's certificate is not checked: anybody between could read keys and \
                  prompts; set validation_context.trusted_ca"
             ));
-        } else if context.is_some_and(|context| context.get("match_typed_subject_alt_names").is_none()) {
+        } else if !yes("auto_sni_san_validation")
+            && context.is_some_and(|context| context.get("match_typed_subject_alt_names").is_none())
+        {
             found.push(format!(
-                "{place}: any certificate of a trusted authority is taken; set \
+                "{place}: any certificate of a trusted authority is taken; set auto_sni_san_validation, or \
                  match_typed_subject_alt_names"
             ));
         }

@@ -163,6 +163,12 @@ pub fn modules(config: &Yaml) -> Vec<String> {
                     );
                     found.push(format!("{kind} {name}: {file} ({hash})"));
                 }
+                // Envoy has compared it.
+                let text = |path: &[&str]| value.at(path).and_then(Yaml::text);
+                if let Some(hash) = text(&["code", "remote", "sha256"]) {
+                    let uri = text(&["code", "remote", "http_uri", "uri"]).unwrap_or("?");
+                    found.push(format!("{kind} {name}: {uri} (sha256 {hash})"));
+                }
             });
         }
     }

@@ -30,7 +30,6 @@ fn nothing_would_hurt_in_what_is_shipped() {
     for example in [
         "full-chain/envoy.yaml",
         "bundle/envoy.yaml",
-        "providers.yaml",
         "failover/envoy.yaml",
         "canary-ab/envoy.yaml",
         "hybrid/envoy.yaml",
@@ -93,6 +92,19 @@ fn each_thing_that_would_hurt_on_envoy_is_found() {
         doctor::envoy(&yaml("static_resources: {}")),
         ["there is no Wasm plugin anywhere in it"]
     );
+}
+
+#[test]
+fn tls_that_goes_by_each_endpoints_name_must_check_it_too() {
+    let well = read("envoy-examples/failover/envoy.yaml");
+    for (old, said) in [
+        ("auto_host_sni: true", "TLS without `sni`"),
+        ("auto_sni_san_validation: true", "any certificate of a trusted"),
+    ] {
+        assert!(well.contains(old), "{old}");
+        let found = doctor::envoy(&yaml(&well.replace(old, "allow_renegotiation: false")));
+        assert!(found.iter().any(|line| line.contains(said)), "{said}\n{found:?}");
+    }
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub struct Redis {
     /// What to do with a request when there is no answer.
     #[serde(default)]
     pub fail: Fail,
-    /// Of `fail: local`: the share of each limit that this proxy gives out by itself.
+    /// Of `fail: local`: the share of what was left of each limit that this proxy gives out by itself.
     #[serde(default = "half")]
     pub local_share: f64,
     /// After how many seconds a request is taken to be lost whose end nobody has told: a place of

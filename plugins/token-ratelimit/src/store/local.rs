@@ -138,6 +138,16 @@ impl Local {
         })
     }
 
+    /// From now on so much of a count is used, whatever it was before.
+    pub fn put(&self, host: &dyn Host, count: &str, terms: &Terms, used: u64) -> Changed<()> {
+        let now = millis(host);
+        self.change(host, count, terms, |account| {
+            account.reset();
+            // Where there is no room it is taken all the same.
+            let _ = account.reserve(terms, used, now, true);
+        })
+    }
+
     /// Reserves more for a request under way; false if there is no room.
     pub fn extend(
         &self,

@@ -56,12 +56,24 @@ pub enum Fail {
     Open,
     /// Refuse it.
     Closed,
-    /// Go by this proxy's own counts, with this share of each limit.
+    /// Go by this proxy's own counts, with this share of what was left of each limit.
     Local(f64),
 }
 
-/// The proxy's own share of the claims, while the store does not answer.
-pub fn shares(claims: &[Claim], share: f64) -> Vec<Claim> {
+/// The name of the count of what a store elsewhere has said of this one.
+pub fn known(count: &str) -> String {
+    format!("{count}#known")
+}
+
+/// The name of the count of what this proxy has let through while the store did not answer. Counts of their own, so
+/// that they do not mix with those of another configuration.
+pub fn own(count: &str) -> String {
+    format!("{count}#share")
+}
+
+/// The proxy's own share of the claims, while the store does not answer: of what was `used` when it last did, nothing
+/// is given out again.
+pub fn shares(claims: &[Claim], share: f64, used: impl Fn(&Claim) -> u64) -> Vec<Claim> {
     let part = |amount: u64| {
         // Not more than it was, and not less than 0.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -70,12 +82,15 @@ pub fn shares(claims: &[Claim], share: f64) -> Vec<Claim> {
     };
     let mut claims = claims.to_vec();
     for claim in &mut claims {
-        claim.terms.limit = part(claim.terms.limit);
-        if let crate::terms::Kind::Bucket { burst, .. } = &mut claim.terms.kind {
-            *burst = part(*burst);
+        let used = used(claim);
+        match &mut claim.terms.kind {
+            crate::terms::Kind::Bucket { burst, .. } => {
+                *burst = part(burst.saturating_sub(used));
+                claim.terms.limit = part(claim.terms.limit);
+            }
+            _ => claim.terms.limit = part(claim.terms.limit.saturating_sub(used)),
         }
-        // Counts of their own, so that they do not mix with those of another configuration.
-        claim.count.push_str("#share");
+        claim.count = own(&claim.count);
         claim.marks.clear();
     }
     claims

@@ -81,6 +81,11 @@ impl Queue {
         self.waiting.borrow().len()
     }
 
+    /// Whether the store was asked about all that wait, before they went on.
+    pub fn all_asked(&self) -> bool {
+        self.waiting.borrow().iter().all(|settlement| settlement.at > 0)
+    }
+
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

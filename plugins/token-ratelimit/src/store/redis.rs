@@ -187,6 +187,11 @@ impl Redis {
         self.queue.len()
     }
 
+    /// Whether it was told of all that went on without its answer and is over.
+    pub fn knows_all(&self) -> bool {
+        self.queue.all_asked()
+    }
+
     /// Tells what is over, if something is.
     pub fn tick(&self, host: &dyn Host) {
         let Some(batch) = self.queue.take(host.now_nanos(), self.patience()) else { return };
