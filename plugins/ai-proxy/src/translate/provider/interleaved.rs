@@ -4,6 +4,8 @@
 //! A step of the hub does not, so that the steps of a call must follow each other: what belongs to other
 //! items waits until the call is over.
 
+use std::collections::VecDeque;
+
 use shared::json::{BadJson, JsonStr};
 
 use crate::translate::ir::{Delta, Logprob};
@@ -11,12 +13,16 @@ use crate::translate::ir::{Delta, Logprob};
 /// The most that may wait, in bytes (4 MiB).
 const MAX_WAITING: usize = 4 << 20;
 
+/// The most items that may wait: each step looks for its own among them.
+const MAX_ITEMS: usize = 256;
+
 /// The steps of a stream's items.
 #[derive(Debug, Default)]
 pub(super) struct Interleaved {
     /// The item whose call is being passed on.
     open: Option<u32>,
-    waiting: Vec<(u32, Waiting)>,
+    /// By item, the one that came first at the front.
+    waiting: VecDeque<(u32, Vec<Waiting>)>,
     /// About how much memory it takes.
     bytes: usize,
 }
@@ -71,25 +77,29 @@ impl Interleaved {
     }
 
     fn wait(&mut self, item: u32, what: Waiting, bytes: usize) -> Result<(), BadJson> {
-        self.bytes = self.bytes.saturating_add(bytes).saturating_add(size_of::<(u32, Waiting)>());
-        if self.bytes > MAX_WAITING {
-            let message = "too much of other items comes in the midst of a call".to_owned();
-            return Err(BadJson { path: "output_index".into(), message });
+        self.bytes = self.bytes.saturating_add(bytes).saturating_add(size_of::<Waiting>());
+        let items = self.waiting.len();
+        let known = self.waiting.iter_mut().find(|(of, _)| *of == item);
+        let room = self.bytes <= MAX_WAITING;
+        match known {
+            Some((_, steps)) if room => steps.push(what),
+            None if room && items < MAX_ITEMS => {
+                self.waiting.push_back((item, vec![what]));
+            }
+            _ => {
+                let message = "too much of other items comes in the midst of a call".to_owned();
+                return Err(BadJson { path: "output_index".into(), message });
+            }
         }
-        self.waiting.push((item, what));
         Ok(())
     }
 
     /// Passes on what waits, item by item, up to a call that is not over yet.
     fn release<'a>(&mut self, step: &mut dyn FnMut(Delta<'a>)) {
         while self.open.is_none()
-            && let Some((item, _)) = self.waiting.first()
+            && let Some((item, steps)) = self.waiting.pop_front()
         {
-            let item = *item;
-            let (own, others) =
-                std::mem::take(&mut self.waiting).into_iter().partition(|(of, _)| *of == item);
-            self.waiting = others;
-            for (_, what) in own {
+            for what in steps {
                 match what {
                     Waiting::Step(delta) => self.pass(item, delta, step),
                     Waiting::End => self.open = None,
@@ -201,5 +211,13 @@ mod tests {
             order.step(1, Delta::Text(JsonStr::encode(&piece)), &mut |_| {}).is_ok()
         };
         assert_eq!((0..5).filter(|_| waits(&mut order)).count(), 3);
+
+        let mut order = Interleaved::default();
+        let start = Delta::ToolStart { id: JsonStr::encode(""), name: JsonStr::encode("") };
+        order.step(0, start, &mut |_| {}).unwrap();
+        let mut waits =
+            |item| order.step(item, Delta::Text(JsonStr::encode("a")), &mut |_| {}).is_ok();
+        assert_eq!((1..300).filter(|item| waits(*item)).count(), MAX_ITEMS);
+        assert!(waits(1), "one that waits already");
     }
 }
