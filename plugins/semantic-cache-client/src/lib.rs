@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod answer;
 pub mod ask;
+pub mod bypass;
 pub mod cache;
 pub mod canonical;
 pub mod config;
