@@ -1,12 +1,13 @@
 //! The configured plugin's state: the rules and the counts.
 
 use shared::small_map::SmallMap;
+use std::cell::RefCell;
 use std::time::Duration;
 
 use shared::config::{ConfigError, Mode, Secrets};
 use shared::exchange::{Limits, Settings};
 use shared::filter::CallReply;
-use shared::host::{CallId, Capability, Host, MetricKind};
+use shared::host::{CallId, Capability, Host, MetricId, MetricKind};
 use shared::price::Prices;
 use shared::services::Services;
 use shared::usage::Usage;
@@ -49,6 +50,8 @@ pub struct Limiter {
     candidates: SmallMap<String, Vec<String>>,
     usual: u64,
     settings: Settings,
+    /// By name. Envoy gives out another number whenever one is declared, and keeps all of them for good.
+    metrics: RefCell<SmallMap<String, MetricId>>,
 }
 
 /// What a request is expected to use.
@@ -129,6 +132,7 @@ impl Limiter {
                 services: Services::new(&config.services, "services")?,
                 ..Settings::default()
             },
+            metrics: RefCell::default(),
         })
     }
 
@@ -368,7 +372,7 @@ impl Limiter {
         if by == 0 || !host.can(Capability::Metrics) {
             return;
         }
-        if let Ok(id) = host.metric(MetricKind::Counter, name) {
+        if let Some(id) = self.metric(host, MetricKind::Counter, name) {
             let _ = host.add_metric(id, i64::try_from(by).unwrap_or(i64::MAX));
         }
     }
@@ -378,9 +382,19 @@ impl Limiter {
         if !host.can(Capability::Metrics) {
             return;
         }
-        if let Ok(id) = host.metric(MetricKind::Gauge, name) {
+        if let Some(id) = self.metric(host, MetricKind::Gauge, name) {
             let _ = host.record_metric(id, value);
         }
+    }
+
+    fn metric(&self, host: &dyn Host, kind: MetricKind, name: &str) -> Option<MetricId> {
+        let mut metrics = self.metrics.borrow_mut();
+        if let Some(id) = metrics.get(name) {
+            return Some(*id);
+        }
+        let id = host.metric(kind, name).ok()?;
+        metrics.insert(name.to_owned(), id);
+        Some(id)
     }
 }
 
