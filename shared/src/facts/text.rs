@@ -53,6 +53,7 @@ mod tests {
 
     use super::*;
 
+    const TEN: &str = "0123456789";
     const LONG: &str = "a value of 10 bytes and more, so that its length has several digits";
 
     #[test]
@@ -63,6 +64,7 @@ mod tests {
             ("of_later", "a=1:b\n"),
             ("x", "日本"),
             ("long", LONG),
+            ("ten", TEN),
         ];
         let mut text = String::new();
         for (name, value) in facts {

@@ -197,7 +197,8 @@ impl Host for ScriptHost {
         if path == [facts::PROPERTY] {
             properties.retain(|name, _| fact(name).is_none());
             for (name, value) in facts::all(&String::from_utf8_lossy(value)) {
-                properties.insert(format!("{FACT}{name}"), value.into());
+                // As it is read: the first.
+                properties.entry(format!("{FACT}{name}")).or_insert_with(|| value.into());
             }
         } else {
             properties.insert(path.join("."), value.to_vec());
