@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes modules smaller with Binaryen's wasm-opt, all at once: `optimize.sh <in.wasm> <out.wasm> ...`. One
+# Makes modules smaller or faster with Binaryen's wasm-opt, all at once: `optimize.sh -Oz|-O3 <in.wasm> <out.wasm> ...`. One
 # that has not changed since the last time is left as it is. Without Node.js and without a wasm-opt on
 # PATH modules are taken as they were compiled, which works as well and is an eighth larger.
 set -eu
@@ -37,7 +37,7 @@ optimize() {
     cmp -s "$1" "$2.in" && [ -f "$2" ] && return
     if [ "${OPTIMIZE:-}" != quick ] && [ -n "$optimizer" ]; then
         # No other features than those that modules are compiled with.
-        "$optimizer" --strip-debug --merge-similar-functions -Oz --enable-bulk-memory --enable-simd --enable-nontrapping-float-to-int --enable-sign-ext \
+        "$optimizer" --strip-debug $level --enable-bulk-memory --enable-simd --enable-nontrapping-float-to-int --enable-sign-ext \
             --enable-mutable-globals --enable-multivalue --enable-reference-types "$1" -o "$2.new"
         mv "$2.new" "$2"
     else
@@ -51,7 +51,12 @@ mkdir -p dist
 echo "${OPTIMIZE:-release}, $(rustc --version), $([ -n "$optimizer" ] && "$optimizer" --version || echo no wasm-opt)" > dist/built-as
 
 jobs=
+level=-Oz
 while [ $# -ge 2 ]; do
+    case "$1" in
+        -Oz) level="--merge-similar-functions -Oz" && shift && continue ;;
+        -O3) level=-O3 && shift && continue ;;
+    esac
     optimize "$1" "$2" &
     jobs="$jobs $!"
     shift 2

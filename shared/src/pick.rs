@@ -5,7 +5,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::json::{fields, parse};
+use crate::json::{Document, fields, parse};
 
 /// The value that these keys lead to, from object to object; `None` if there is none or it is null.
 #[inline(never)]
@@ -17,8 +17,11 @@ pub fn at<'a>(text: &'a str, keys: &[&str]) -> Option<&'a RawValue> {
 }
 
 /// The values of these keys of an object, in one pass; `None` for one that is not there or null.
-pub fn pick<'a, const N: usize>(text: &'a str, keys: [&str; N]) -> [Option<&'a RawValue>; N] {
-    let fields = fields(text).unwrap_or_default();
+pub fn pick<'a, const N: usize>(
+    from: impl Into<Document<'a>>,
+    keys: [&str; N],
+) -> [Option<&'a RawValue>; N] {
+    let fields = from.into().fields().unwrap_or_default();
     keys.map(|key| {
         let found = fields.iter().find(|(name, _)| name == key).map(|(_, value)| *value);
         found.filter(|value| value.get() != "null")

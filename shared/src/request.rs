@@ -1,10 +1,10 @@
 //! The request's body as filters see and change it.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 
-use crate::json::{self, BadJson};
-use crate::texts::{self, At, Text};
+use crate::json::{self, BadJson, Document, Ends};
+use crate::texts::{self, At, Said};
 
 /// A request body: what came, and what the filters made of it.
 #[derive(Debug)]
@@ -15,8 +15,16 @@ pub struct RequestBody {
     /// How many bytes at the end are still as they came.
     tail: usize,
     changed: bool,
-    /// Its texts, once somebody has asked for them, and where they stand.
+    /// What is found out about it as it stands, once somebody asks.
+    found: Found,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    ends: OnceCell<Ends>,
+    /// Where its texts stand.
     texts: OnceCell<Vec<(Range<usize>, At)>>,
+    attachments: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -36,8 +44,8 @@ impl RequestBody {
     }
 
     fn of(content: Content, len: usize) -> RequestBody {
-        let texts = OnceCell::new();
-        RequestBody { content, original: len, tail: len, changed: false, texts }
+        let found = Found::default();
+        RequestBody { content, original: len, tail: len, changed: false, found }
     }
 
     /// Takes what the client sent that is not text.
@@ -62,23 +70,30 @@ impl RequestBody {
         }
     }
 
-    /// What of it is language, see [`texts::request`]; read once for all who ask, as long as it stays as it is.
+    /// Its text to be read as JSON; looked through once for all who read it, as long as it stays as it is.
+    pub fn document(&self) -> Document<'_> {
+        let text = self.text();
+        Document::new(text, self.found.ends.get_or_init(|| Ends::of(text)))
+    }
+
+    /// What it says, see [`texts::request`]; read once for all who ask, as long as it stays as it is.
     ///
     /// # Errors
     /// If it is no JSON.
-    pub fn texts(&self) -> Result<Vec<Text<'_>>, BadJson> {
+    pub fn said(&self) -> Result<Said<'_>, BadJson> {
         let text = self.text();
-        if let Some(known) = self.texts.get() {
+        if let Some(known) = self.found.texts.get() {
             let of = |(range, at): &(Range<usize>, At)| {
                 Some(at.text(json::known(text.get(range.clone())?)?))
             };
-            return Ok(known.iter().filter_map(of).collect());
+            let texts = known.iter().filter_map(of).collect();
+            return Ok(Said { texts, attachments: self.found.attachments.get() });
         }
-        let found = texts::request(text)?;
-        let places =
-            found.iter().filter_map(|text| Some((self.range_of(text.raw.get())?, At::of(text))));
-        let _ = self.texts.set(places.collect());
-        Ok(found)
+        let said = texts::request(self.document())?;
+        let place = |text: &texts::Text<'_>| Some((self.range_of(text.raw.get())?, At::of(text)));
+        let _ = self.found.texts.set(said.texts.iter().filter_map(place).collect());
+        self.found.attachments.set(said.attachments);
+        Ok(said)
     }
 
     /// Replaces some ranges of [`bytes`](Self::bytes), which must be in order and not overlap; one
@@ -117,7 +132,7 @@ impl RequestBody {
             }
         };
         if !edits.is_empty() {
-            self.texts.take();
+            self.found = Found::default();
             self.tail = self.tail.min(rest);
             self.changed = true;
         }
@@ -127,7 +142,7 @@ impl RequestBody {
     /// Replaces the whole.
     pub fn replace(&mut self, text: String) {
         self.content = Content::Text(text);
-        self.texts.take();
+        self.found = Found::default();
         self.tail = 0;
         self.changed = true;
     }
@@ -228,20 +243,20 @@ mod tests {
             r#"{"messages":[{"role":"system","content":"a"},{"role":"user","content":"b \"c\""}]}"#;
         let mut body = RequestBody::new(sent.into()).unwrap();
         let shown = |body: &RequestBody| {
-            let texts = body.texts().unwrap();
+            let texts = body.said().unwrap().texts;
             texts.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>()
         };
         let first = shown(&body);
         assert_eq!(first.len(), 2);
         assert_eq!(shown(&body), first, "read once more");
-        let place = body.range_of(body.texts().unwrap()[0].raw.get()).unwrap();
+        let place = body.range_of(body.said().unwrap().texts[0].raw.get()).unwrap();
         body.edit(&[(place, "\"longer\"")]).unwrap();
-        assert_eq!(body.texts().unwrap()[0].raw.get(), "\"longer\"");
-        assert_eq!(body.texts().unwrap()[1].raw.get(), r#""b \"c\"""#);
+        assert_eq!(body.said().unwrap().texts[0].raw.get(), "\"longer\"");
+        assert_eq!(body.said().unwrap().texts[1].raw.get(), r#""b \"c\"""#);
         body.replace(r#"{"prompt":"x"}"#.into());
         assert_eq!(shown(&body).len(), 1);
         body.replace("no JSON".into());
-        assert!(body.texts().is_err() && body.texts().is_err());
+        assert!(body.said().is_err() && body.said().is_err());
     }
 
     #[test]

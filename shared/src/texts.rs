@@ -8,7 +8,7 @@
 use serde_json::value::RawValue;
 
 use crate::follow::Follow;
-use crate::json::{BadJson, fields, parse};
+use crate::json::{BadJson, Document, parse};
 
 /// Who says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,28 +104,58 @@ pub const OPAQUE: [&str; 36] = [
 /// Members that hold values of the client's own making, in which any key may stand.
 pub const FREE: [&str; 6] = ["input", "args", "response", "parameters", "input_schema", "schema"];
 
-/// The strings of a request's body, in the order of the document.
+/// Members and types of parts that are no text, in all APIs.
+const ATTACHMENTS: [&str; 11] = [
+    "image_url",
+    "input_image",
+    "input_audio",
+    "input_file",
+    "file_data",
+    "fileData",
+    "inlineData",
+    "inline_data",
+    // Anthropic's; types only.
+    "image",
+    "document",
+    "file",
+];
+
+/// Of these, what a member's name tells as well.
+const NAMED: usize = 8;
+
+/// What a request says.
+#[derive(Clone, Debug, Default)]
+pub struct Said<'a> {
+    /// Its strings, in the order of the document.
+    pub texts: Vec<Text<'a>>,
+    /// Whether there are pictures, sound or files too.
+    pub attachments: bool,
+}
+
+/// What a request's body says.
 ///
 /// Knows the bodies of all endpoints that take language: conversations, prompts, embeddings, images,
 /// speech, moderation, reranking.
-pub fn request(body: &str) -> Result<Vec<Text<'_>>, BadJson> {
-    let mut walk = Walk::default();
+pub fn request(body: Document<'_>) -> Result<Said<'_>, BadJson> {
+    let mut walk = Walk::of(body);
     walk.top(body, 0)?;
-    Ok(walk.texts)
+    Ok(Said { texts: walk.texts, attachments: walk.attachments })
 }
 
 /// The strings of a whole answer.
 pub fn answer(body: &str) -> Result<Vec<Text<'_>>, BadJson> {
-    let mut walk = Walk { at: At { role: Role::Assistant, ..At::default() }, ..Walk::default() };
-    walk.answer(body)?;
+    let mut walk = Walk::of(Document::from(body));
+    walk.at.role = Role::Assistant;
+    walk.answer(walk.whole)?;
     Ok(walk.texts)
 }
 
 /// The strings of one event of a streamed answer. What is no JSON (`[DONE]`) has none.
 pub fn event(data: &str) -> Vec<Text<'_>> {
-    let mut walk = Walk { at: At { role: Role::Assistant, ..At::default() }, ..Walk::default() };
+    let mut walk = Walk::of(Document::from(data));
+    walk.at.role = Role::Assistant;
     // An event that cannot be read is the business of whoever translates it.
-    let _ = walk.event(data);
+    let _ = walk.event();
     walk.texts
 }
 
@@ -162,7 +192,7 @@ impl Events {
 
 /// Every string of a JSON document that no table describes, keys excluded.
 pub fn any(body: &str) -> Result<Vec<Text<'_>>, BadJson> {
-    let mut walk = Walk::default();
+    let mut walk = Walk::of(Document::from(body));
     walk.at.kind = Kind::Value;
     walk.value(parse::<&RawValue>(body)?, true, 0)?;
     Ok(walk.texts)
@@ -196,17 +226,32 @@ impl Default for At {
     }
 }
 
-#[derive(Default)]
 struct Walk<'a> {
+    whole: Document<'a>,
     texts: Vec<Text<'a>>,
+    attachments: bool,
     at: At,
     /// Messages seen so far.
     messages: u32,
 }
 
 impl<'a> Walk<'a> {
-    fn top(&mut self, body: &'a str, depth: usize) -> Result<(), BadJson> {
-        for (key, value) in fields(body)? {
+    fn of(whole: Document<'a>) -> Walk<'a> {
+        let (texts, at) = (Vec::new(), At::default());
+        Walk { whole, texts, attachments: false, at, messages: 0 }
+    }
+
+    fn fields(&self, value: &'a RawValue) -> Result<Vec<Member<'a>>, BadJson> {
+        self.whole.value(value).fields()
+    }
+
+    /// A list's members; of anything else, itself.
+    fn items(&self, value: &'a RawValue) -> Result<Vec<&'a RawValue>, BadJson> {
+        if value.get().starts_with('[') { self.whole.value(value).parse() } else { Ok(vec![value]) }
+    }
+
+    fn top(&mut self, body: Document<'a>, depth: usize) -> Result<(), BadJson> {
+        for (key, value) in body.fields()? {
             self.at = At { message: self.messages, ..At::default() };
             match &*key {
                 "messages" | "contents" => self.messages(value)?,
@@ -223,14 +268,14 @@ impl<'a> Walk<'a> {
                 "prompt" | "suffix" | "content" | "query" | "documents" | "prediction"
                 | "texts" | "inputs" | "negative_prompt" => self.value(value, false, 0)?,
                 "requests" if depth == 0 => {
-                    for request in items(value)? {
-                        self.top(request.get(), depth + 1)?;
+                    for request in self.items(value)? {
+                        self.top(self.whole.value(request), depth + 1)?;
                     }
                 }
                 // A request of Anthropic's batches.
-                "params" if depth == 1 => self.top(value.get(), depth + 1)?,
+                "params" if depth == 1 => self.top(self.whole.value(value), depth + 1)?,
                 "generateContentRequest" | "generate_content_request" if depth == 0 => {
-                    self.top(value.get(), depth + 1)?;
+                    self.top(self.whole.value(value), depth + 1)?;
                 }
                 _ => {}
             }
@@ -243,7 +288,7 @@ impl<'a> Walk<'a> {
         if !value.get().starts_with('[') {
             return self.message(value);
         }
-        for message in items(value)? {
+        for message in self.items(value)? {
             self.message(message)?;
         }
         Ok(())
@@ -255,21 +300,21 @@ impl<'a> Walk<'a> {
         self.value(value, false, 0)
     }
 
-    fn answer(&mut self, body: &'a str) -> Result<(), BadJson> {
-        self.answered(fields(body)?)
+    fn answer(&mut self, body: Document<'a>) -> Result<(), BadJson> {
+        self.answered(body.fields()?)
     }
 
     fn answered(&mut self, members: Vec<Member<'a>>) -> Result<(), BadJson> {
         for (key, value) in members {
             match &*key {
                 "choices" | "candidates" => {
-                    for (index, choice) in (0..).zip(items(value)?) {
+                    for (index, choice) in (0..).zip(self.items(value)?) {
                         self.at = At { message: index, part: 0, kind: Kind::Text, ..self.at };
                         self.choice(choice)?;
                     }
                 }
                 "output" | "content" => {
-                    for (index, item) in (0..).zip(items(value)?) {
+                    for (index, item) in (0..).zip(self.items(value)?) {
                         self.at = At { message: 0, part: index, kind: Kind::Text, ..self.at };
                         self.value(item, false, 0)?;
                     }
@@ -282,7 +327,7 @@ impl<'a> Walk<'a> {
 
     /// Its number may stand in it; a stream's chunk does not have them all.
     fn choice(&mut self, choice: &'a RawValue) -> Result<(), BadJson> {
-        let members = fields(choice.get())?;
+        let members = self.fields(choice)?;
         if let Some(index) = number(&members, "index") {
             self.at.message = index;
         }
@@ -294,8 +339,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn event(&mut self, data: &'a str) -> Result<(), BadJson> {
-        let members = fields(data)?;
+    fn event(&mut self) -> Result<(), BadJson> {
+        let members = self.whole.fields()?;
         let kind = string(&members, "type");
         let Some(kind) = kind else { return self.answered(members) };
         // Responses has an item and a part of it, Anthropic one index of a block.
@@ -314,7 +359,7 @@ impl<'a> Walk<'a> {
                 // Of `response.output_text.delta` and the like it is the string itself.
                 "delta" | "text" | "refusal" | "arguments" | "input" | "part" | "item"
                 | "content_block" => self.value(value, false, 0)?,
-                "response" if self.at.again => self.answer(value.get())?,
+                "response" if self.at.again => self.answer(self.whole.value(value))?,
                 _ => {}
             }
         }
@@ -335,24 +380,24 @@ impl<'a> Walk<'a> {
                 self.texts.push(self.at.text(value));
             }
             Some(b'[') => {
-                for item in items(value)? {
+                for item in self.items(value)? {
                     self.value(item, free, depth + 1)?;
                 }
             }
             Some(b'{') if free => {
-                for (_, value) in fields(text)? {
+                for (_, value) in self.fields(value)? {
                     self.value(value, true, depth + 1)?;
                 }
             }
-            Some(b'{') => self.object(text, depth)?,
+            Some(b'{') => self.object(value, depth)?,
             _ => {}
         }
         Ok(())
     }
 
-    fn object(&mut self, text: &'a str, depth: usize) -> Result<(), BadJson> {
+    fn object(&mut self, value: &'a RawValue, depth: usize) -> Result<(), BadJson> {
         let outside = self.at;
-        let members = fields(text)?;
+        let members = self.fields(value)?;
         if let Some(role) = string(&members, "role") {
             self.at.role = role_of(role);
         }
@@ -364,6 +409,7 @@ impl<'a> Walk<'a> {
             "function_call" | "custom_tool_call" | "reasoning" => self.at.role = Role::Assistant,
             _ => {}
         }
+        self.attachments |= ATTACHMENTS.contains(&kind);
         let thought = members.iter().any(|(key, value)| key == "thought" && value.get() == "true");
         if thought || kind == "reasoning" {
             self.at.kind = Kind::Thinking;
@@ -379,6 +425,7 @@ impl<'a> Walk<'a> {
             self.at = inside;
             let key = &*key;
             let string = value.get().starts_with('"');
+            self.attachments |= ATTACHMENTS.iter().take(NAMED).any(|name| *name == key);
             match key {
                 _ if OPAQUE.contains(&key) => continue,
                 "thinking" | "reasoning_content" | "reasoning" => self.at.kind = Kind::Thinking,
@@ -409,11 +456,6 @@ pub fn role_of(role: &str) -> Role {
 }
 
 type Member<'a> = (std::borrow::Cow<'a, str>, &'a RawValue);
-
-/// A list's members; of anything else, itself.
-fn items(value: &RawValue) -> Result<Vec<&RawValue>, BadJson> {
-    if value.get().starts_with('[') { parse(value.get()) } else { Ok(vec![value]) }
-}
 
 /// A member that is a string without escapes, as all are that are looked for.
 fn string<'a>(members: &[Member<'a>], key: &str) -> Option<&'a str> {

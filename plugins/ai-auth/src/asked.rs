@@ -44,7 +44,7 @@ impl Asked {
         if text.trim().is_empty() {
             return Ok(asked);
         }
-        let found = fields(text).map_err(|error| Unreadable(error.to_string()))?;
+        let found = body.document().fields().map_err(|error| Unreadable(error.to_string()))?;
         let mut seen: Vec<&str> = Vec::new();
         let mut config = None;
         for (key, value) in &found {

@@ -78,7 +78,7 @@ impl Filter for MetricsFilter {
     fn request(&mut self, _: &mut Cx<'_>, body: &mut RequestBody) -> Flow {
         let looks = self.counted && self.metrics.inputs.enabled;
         if looks && is_language(self.seen.endpoint) {
-            self.seen.asked = Asked::of(body.text(), self.metrics.inputs.max_bytes);
+            self.seen.asked = Asked::of(body, self.metrics.inputs.max_bytes);
         }
         Flow::Continue
     }

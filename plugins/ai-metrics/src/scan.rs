@@ -70,11 +70,6 @@ impl<'a> Scan<'a> {
         found
     }
 
-    /// Nothing is left.
-    pub(crate) fn end(&mut self) -> Option<()> {
-        self.peek().is_none().then_some(())
-    }
-
     /// A string; `None` if something else comes next.
     #[inline(never)]
     pub(crate) fn string(&mut self) -> Option<Piece<'a>> {
@@ -241,8 +236,7 @@ mod tests {
             }
             Some(())
         })?;
-        scan.end()?;
-        Some(all)
+        scan.peek().is_none().then_some(all)
     }
 
     #[test]
@@ -285,7 +279,7 @@ mod tests {
                 keys.push((key.to_owned(), scan.value()?.to_owned()));
                 Some(())
             }).unwrap();
-            scan.end().unwrap();
+            proptest::prop_assert_eq!(scan.peek(), None);
             let members: serde_json::Map<String, serde_json::Value> = keys
                 .iter()
                 .map(|(key, value)| {

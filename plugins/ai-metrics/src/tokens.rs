@@ -4,16 +4,27 @@
 /// one to two letters of other scripts; a number that is made so is marked as an estimate wherever it is
 /// shown.
 pub fn estimate(text: &str) -> u64 {
-    let (mut ascii, mut other) = (0_u64, 0_u64);
-    for byte in text.bytes() {
-        // The first byte of a character that has several.
-        if byte < 0x80 {
-            ascii = ascii.saturating_add(1);
-        } else if byte >= 0xc0 {
-            other = other.saturating_add(1);
+    let (mut further, mut other) = (0_usize, 0_u64);
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    let mut look = |bytes: &[u8]| {
+        for byte in bytes {
+            // The first byte of a character that has several, and those behind it.
+            match byte {
+                0x80..=0xbf => further = further.saturating_add(1),
+                0xc0.. => other = other.saturating_add(1),
+                _ => {}
+            }
+        }
+    };
+    // Eight bytes at once, as long as there is nothing but ASCII.
+    for word in words {
+        if u64::from_le_bytes(*word) & 0x8080_8080_8080_8080 != 0 {
+            look(word);
         }
     }
-    of(ascii, other)
+    look(rest);
+    let all = u64::try_from(text.len().saturating_sub(further)).unwrap_or(u64::MAX);
+    of(all.saturating_sub(other), other)
 }
 
 /// The same, of characters that were counted: of ASCII and others.

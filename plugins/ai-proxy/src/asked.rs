@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Cx};
 use shared::host::{Host, Map};
-use shared::json::{BadJson, JsonStr, parse};
+use shared::json::{BadJson, JsonStr};
 use shared::multipart;
 use shared::percent;
 use shared::protocol::endpoint::{GooglePath, tail};
@@ -220,7 +220,7 @@ pub fn glance(path: &str, body: &RequestBody) -> Option<(String, bool)> {
         let plain = model.strip_prefix("models/").map(str::to_owned);
         return Some((plain.unwrap_or(model), google.streams()));
     }
-    let head: Head<'_> = parse(body.text()).ok()?;
+    let head: Head<'_> = body.document().parse().ok()?;
     Some((head.model?.decode().into_owned(), head.stream.unwrap_or(false)))
 }
 
@@ -272,7 +272,7 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
 }
 
 fn read_json(asked: &mut Asked, body: &RequestBody) -> Result<(), ApiError> {
-    let head: Head<'_> = parse(body.text()).map_err(|error| bad(&error))?;
+    let head: Head<'_> = body.document().parse().map_err(|error| bad(&error))?;
     if let Some(field) = lacking(asked.operation, &head) {
         return Err(missing(field));
     }

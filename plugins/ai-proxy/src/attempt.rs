@@ -5,6 +5,7 @@ use std::ops::Range;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts;
 use shared::host::{Capability, Host, HostError, Map};
+use shared::json;
 use shared::request::RequestBody;
 
 use crate::asked::{Asked, ModelAt, Operation, Versions};
@@ -105,8 +106,9 @@ impl Attempt {
         changes: Option<&Overrides>,
         model: &str,
         asked: &Asked,
-        text: &str,
+        body: json::Document<'_>,
     ) -> Result<Attempt, ApiError> {
+        let text = body.text();
         let gateway = circumstances.gateway;
         let wire = Wire::of(provider, model, asked)?;
         let mut attempt = Attempt {
@@ -130,7 +132,7 @@ impl Attempt {
             betas::sort(attempt.wire.protocol, provider.cloud, model, asked.versions.both().1);
         match (asked.operation, attempt.wire.service) {
             (Operation::Chat(client), _) if !attempt.wire.same => {
-                let mut request = client.read(text)?;
+                let mut request = client.read(body)?;
                 request.betas = taken;
                 // Gemini's clients say it in the path.
                 request.stream |= asked.stream;

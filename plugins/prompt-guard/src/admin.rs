@@ -51,7 +51,8 @@ impl GuardFilter {
             _ => return Err(EXPECTED.to_owned()),
         };
         let mut body = RequestBody::new(asked.into_bytes()).map_err(|_| EXPECTED.to_owned())?;
-        let texts = body.texts().map_err(|error| crate::filter::malformed(&error))?;
+        let said = body.said().map_err(|error| crate::filter::malformed(&error))?;
+        let texts = said.texts;
         let Looked { findings, edits, .. } = self.look(&texts, &body);
         let judged = self.judge(&texts, &findings);
         let sets: Vec<_> =

@@ -175,8 +175,8 @@ impl Filter for GuardFilter {
                 "only JSON can be inspected; send the header `content-type: application/json`";
             return self.uninspected(cx, ErrorKind::UnsupportedMediaType, message);
         }
-        let found = match body.texts() {
-            Ok(found) => found,
+        let found = match body.said() {
+            Ok(said) => said.texts,
             Err(error) => {
                 let refusal = Refusal {
                     error: ApiError::new(ErrorKind::InvalidRequest, malformed(&error)),
@@ -185,7 +185,7 @@ impl Filter for GuardFilter {
                 return self.refuse(cx, &refusal, &Findings::default(), &text);
             }
         };
-        if let Some(key) = unique::check(body.text()) {
+        if let Some(key) = unique::check(body.document()) {
             let message = format!("duplicate field `{key}`");
             let refusal = Refusal {
                 error: ApiError::new(ErrorKind::InvalidRequest, message).param(key),

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use shared::json::{Read, Reader, Stop, parse};
+use shared::json::{Document, Read, Reader, Stop};
 
 /// Up to so many keys are compared with each other; more are sorted first.
 const FEW: usize = 12;
 
 /// The key that some object of a JSON document has twice, however deep; found in one pass. `None` also
 /// for what is no JSON.
-pub fn check(text: &str) -> Option<String> {
-    parse::<Unique>(text).ok()?.0
+pub fn check(document: Document<'_>) -> Option<String> {
+    document.parse::<Unique>().ok()?.0
 }
 
 /// The first key that was found twice.
@@ -85,7 +85,7 @@ mod tests {
             ("not json", None),
             (r#"{"a":1,"a":2"#, None),
         ] {
-            assert_eq!(check(text).as_deref(), key, "{text}");
+            assert_eq!(check(text.into()).as_deref(), key, "{text}");
         }
     }
 
@@ -94,10 +94,14 @@ mod tests {
         let keys = |count: usize| (0..count).map(|n| format!("\"k{n}\":{n}")).collect::<Vec<_>>();
         for count in [1, 2, FEW - 1, FEW, FEW + 1, 100_000] {
             let mut members = keys(count);
-            assert_eq!(check(&format!("{{{}}}", members.join(","))), None, "{count}");
+            assert_eq!(
+                check(format!("{{{}}}", members.join(",")).as_str().into()),
+                None,
+                "{count}"
+            );
             members.push("\"\\u006b0\":1".into());
             assert_eq!(
-                check(&format!("{{{}}}", members.join(","))).as_deref(),
+                check(format!("{{{}}}", members.join(",")).as_str().into()).as_deref(),
                 Some("k0"),
                 "{count}"
             );

@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 use shared::facts::Fact;
 use shared::filter::Cx;
 use shared::host::Map;
-use shared::json::{JsonStr, fields};
+use shared::json::{Document, JsonStr};
 use shared::protocol::{Endpoint, GooglePath};
+use shared::request::RequestBody;
 use shared::texts::{self, Kind, Role};
 
 use crate::bypass::{Bypass, cacheable, refuse_by_facts};
@@ -96,8 +97,9 @@ impl Ask {
         recent: &Recent,
         cx: &mut Cx<'_>,
         control: &Control,
-        text: &str,
+        body: &RequestBody,
     ) -> Result<Rc<Ask>, Bypass> {
+        let text = body.text();
         let endpoint = cacheable(cx.endpoint).ok_or(Bypass::Endpoint)?;
         if control.no_store {
             return Err(Bypass::NoStore);
@@ -133,7 +135,8 @@ impl Ask {
         if let Some(known) = recent.get(given.bytes(), text.as_bytes()) {
             return Ok(known);
         }
-        let mut body = Body::read(text).ok_or(Bypass::Unreadable)?;
+        let document = body.document();
+        let mut body = Body::read(document).ok_or(Bypass::Unreadable)?;
         if endpoint == Endpoint::Gemini {
             let google = GooglePath::of(&path).ok_or(Bypass::Unreadable)?;
             body.model = google.model.to_owned();
@@ -145,7 +148,7 @@ impl Ask {
         }
         refuse(policy, &body)?;
         let members = body.relevant(policy);
-        let plain = Plain::read(endpoint, &members).filter(|plain| version.fits(plain));
+        let plain = Plain::read(endpoint, document, &members).filter(|plain| version.fits(plain));
         if plain.is_some() {
             name.truncate(common);
             name.add(b"any");
@@ -162,7 +165,7 @@ impl Ask {
                     && !form.media
                     && cx.facts.allow_region(cx.host, &semantic.region) =>
             {
-                question(text, &semantic.languages, semantic.max_question)
+                question(document, &semantic.languages, semantic.max_question)
             }
             _ => None,
         };
@@ -287,8 +290,8 @@ fn refuse(policy: &Policy, body: &Body<'_>) -> Result<(), Bypass> {
 }
 
 impl<'a> Body<'a> {
-    fn read(text: &'a str) -> Option<Body<'a>> {
-        let mut body = Body { members: fields(text).ok()?, ..Body::default() };
+    fn read(document: Document<'a>) -> Option<Body<'a>> {
+        let mut body = Body { members: document.fields().ok()?, ..Body::default() };
         for (key, value) in &body.members {
             let value = value.get();
             let some = !matches!(value, "null" | "false" | "[]" | "{}" | "\"\"");
@@ -367,11 +370,11 @@ fn plain(json: &str) -> String {
 /// The question that a request ends with, and where it stands: the only text of the last message, said
 /// by the user, in a language that the embedder knows.
 fn question<'t>(
-    text: &'t str,
+    body: Document<'t>,
     languages: &[crate::config::Language],
     longest: usize,
 ) -> Option<(String, &'t str)> {
-    let found = texts::request(text).ok()?;
+    let found = texts::request(body).ok()?.texts;
     let conversation =
         || found.iter().filter(|t| matches!(t.role, Role::User | Role::Assistant | Role::Tool));
     let last = conversation().map(|text| text.message).max()?;

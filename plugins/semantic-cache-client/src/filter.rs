@@ -143,7 +143,7 @@ impl Filter for CacheFilter {
         }
         self.began = cx.host.now_nanos();
         let (policy, recent) = (&self.cache.policy, &self.cache.recent);
-        let ask = match Ask::read(policy, recent, cx, &self.control, body.text()) {
+        let ask = match Ask::read(policy, recent, cx, &self.control, body) {
             Ok(ask) => ask,
             Err(why) => return self.bypass(cx, why),
         };

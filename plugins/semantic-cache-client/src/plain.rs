@@ -4,7 +4,8 @@
 //! more than that asks the same whichever API it came by. A request that says anything else, and be it only
 //! something that nobody here knows, is of its own API.
 
-use shared::json::{Read, Reader, Stop, fields, parse};
+use serde_json::value::RawValue;
+use shared::json::{Document, Read, Reader, Stop};
 use shared::protocol::Endpoint;
 
 use crate::ask::Member;
@@ -108,7 +109,11 @@ struct Turn<'a> {
 
 impl<'a> Plain<'a> {
     /// Reads a body's members, without those that change nothing.
-    pub(crate) fn read(endpoint: Endpoint, members: &[&Member<'a>]) -> Option<Plain<'a>> {
+    pub(crate) fn read(
+        endpoint: Endpoint,
+        body: Document<'a>,
+        members: &[&Member<'a>],
+    ) -> Option<Plain<'a>> {
         let known = match endpoint {
             Endpoint::OpenAiChat => CHAT,
             Endpoint::OpenAiResponses => RESPONSES,
@@ -124,7 +129,7 @@ impl<'a> Plain<'a> {
         let mut plain = Plain::default();
         for (name, value) in members {
             match of(name) {
-                Some(is) => plain.add(endpoint, is, value.get())?,
+                Some(is) => plain.add(endpoint, is, body, value)?,
                 // Gemini's is in the path.
                 None if endpoint == Endpoint::Gemini => return None,
                 None => {}
@@ -144,37 +149,43 @@ impl<'a> Plain<'a> {
         temperature.or(top_p).is_some()
     }
 
-    fn add(&mut self, endpoint: Endpoint, is: Is, value: &'a str) -> Option<()> {
+    fn add(
+        &mut self,
+        endpoint: Endpoint,
+        is: Is,
+        body: Document<'a>,
+        raw: &'a RawValue,
+    ) -> Option<()> {
+        let (value, document) = (raw.get(), body.value(raw));
         match is {
             Is::Setting(at) => {
                 let expected = if is == USER { value.starts_with('"') } else { number(value) };
                 return put(self.settings.get_mut(at)?, value).filter(|()| expected);
             }
             Is::Stop => {
-                let Strings(texts) = parse(value).ok()?;
+                let Strings(texts) = document.read()?;
                 // Of OpenAI's it may be one text.
                 let fits = value.starts_with('[') || endpoint == Endpoint::OpenAiChat;
                 return put(&mut self.stop, texts).filter(|()| fits);
             }
             Is::Settings => {
-                for (name, value) in fields(value).ok()? {
+                for (name, value) in document.fields().ok()? {
                     let (_, is) = GEMINI_SETTINGS.iter().find(|(known, _)| *known == name)?;
-                    self.add(endpoint, *is, value.get())?;
+                    self.add(endpoint, *is, body, value)?;
                 }
             }
             Is::EndUser => {
-                let members = fields(value).ok()?;
+                let members = document.fields().ok()?;
                 let [(name, user)] = members.as_slice() else { return None };
-                return self.add(endpoint, USER, user.get()).filter(|()| name == "user_id");
+                return self.add(endpoint, USER, body, user).filter(|()| name == "user_id");
             }
             Is::Kept => return (value == "false").then_some(()),
             Is::System => {
                 let turn = match endpoint {
-                    Endpoint::Gemini => allowed(endpoint, parse(value).ok()?)?,
+                    Endpoint::Gemini => allowed(endpoint, document.read()?)?,
                     Endpoint::OpenAiResponses if !value.starts_with('"') => return None,
                     _ => {
-                        let mut turn = Turn::default();
-                        texts(&mut turn, value, true)?;
+                        let System(turn) = document.read()?;
                         allowed(endpoint, turn)?
                     }
                 };
@@ -184,7 +195,7 @@ impl<'a> Plain<'a> {
                 self.turns.push(Turn { role: USERS, texts: vec![value], spelling: 0 });
             }
             Is::Turns => {
-                for turn in parse::<Vec<Turn<'a>>>(value).ok()? {
+                for turn in document.read::<Vec<Turn<'a>>>()? {
                     let turn = allowed(endpoint, turn)?;
                     let role = role(endpoint, turn.role)?;
                     self.turns.push(Turn { role, ..turn });
@@ -277,8 +288,7 @@ impl<'a> Read<'a> for Turn<'a> {
                         return Err(Stop);
                     }
                     turn.spelling |= if field == 1 { CONTENT } else { PARTS };
-                    let value = reader.raw()?.get();
-                    texts(&mut turn, value, field == 1).ok_or(Stop)?;
+                    texts(&mut turn, reader, field == 1)?;
                 }
             }
             Ok(())
@@ -289,19 +299,31 @@ impl<'a> Read<'a> for Turn<'a> {
 
 /// A list of parts that are texts and nothing else, each with its type or none; where it has one, a text
 /// alone will do.
-fn texts<'a>(turn: &mut Turn<'a>, value: &'a str, typed: bool) -> Option<()> {
-    if typed && value.starts_with('"') {
-        turn.texts.push(value);
-        return Some(());
+fn texts<'a>(turn: &mut Turn<'a>, from: &mut Reader<'a>, typed: bool) -> Result<(), Stop> {
+    if typed && from.peek() == Some(b'"') {
+        turn.texts.push(string(from)?);
+        return Ok(());
     }
-    for Part(text, spelling) in parse::<Vec<Part<'a>>>(value).ok()? {
+    from.array(&mut |reader| {
+        let Part(text, spelling) = reader.value()?;
         if typed != (spelling != 0) {
-            return None;
+            return Err(Stop);
         }
         turn.texts.push(text);
         turn.spelling |= spelling;
+        Ok(())
+    })
+}
+
+/// Instructions: texts without a role.
+struct System<'a>(Turn<'a>);
+
+impl<'a> Read<'a> for System<'a> {
+    fn read(from: &mut Reader<'a>) -> Result<System<'a>, Stop> {
+        let mut turn = Turn::default();
+        texts(&mut turn, from, true)?;
+        Ok(System(turn))
     }
-    Some(())
 }
 
 /// A part's text and how it is spelt.

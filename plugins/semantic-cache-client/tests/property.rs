@@ -16,6 +16,7 @@ use shared::facts::{Fact, Facts};
 use shared::filter::Cx;
 use shared::host::script::ScriptHost;
 use shared::protocol::Endpoint;
+use shared::request::RequestBody;
 
 const PATHS: [&str; 5] = [
     "/v1/chat/completions",
@@ -132,9 +133,12 @@ fn ask(path: &str, consumer: u8, text: &str) -> Rc<Ask> {
     let mut facts = Facts::default();
     facts.set(&host, Fact::Consumer, format!("c{}", consumer));
     let mut cx = Cx::new(&host, &mut facts, Endpoint::of(path));
+    let body = RequestBody::new(text.into()).unwrap();
     // The names of all requests are made anew, and found among those before.
     let mut read = |recent: &Recent| {
-        POLICY.with(|policy| Ask::read(policy, recent, &mut cx, &Control::default(), text)).unwrap()
+        POLICY
+            .with(|policy| Ask::read(policy, recent, &mut cx, &Control::default(), &body))
+            .unwrap()
     };
     let anew = read(&Recent::default());
     let known = RECENT.with(|recent| {

@@ -7,7 +7,6 @@ use shared::facts::Fact;
 use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
 };
-use shared::json::parse;
 use shared::protocol::{Endpoint, GooglePath, head};
 use shared::request::RequestBody;
 use shared::usage::Usage;
@@ -130,13 +129,16 @@ impl Filter for LimitFilter {
         }
         let text = body.text();
         let path = cx.host.path().unwrap_or_default();
-        let asked = parse::<head::Head<'_>>(text).unwrap_or_default();
+        let document = body.document();
+        let asked = document.parse::<head::Head<'_>>().unwrap_or_default();
         self.model = match GooglePath::of(&path).filter(|google| !google.model.is_empty()) {
             Some(google) => google.model.to_owned(),
             None => asked.model.as_ref().map(|m| m.decode().into_owned()).unwrap_or_default(),
         };
-        let [n, google, old, user, metadata] =
-            pick::pick(text, ["n", "generationConfig", "generation_config", "user", "metadata"]);
+        let [n, google, old, user, metadata] = pick::pick(
+            document,
+            ["n", "generationConfig", "generation_config", "user", "metadata"],
+        );
         let google = google.or(old);
         self.max_tokens = asked
             .max_tokens()
@@ -148,8 +150,8 @@ impl Filter for LimitFilter {
             .unwrap_or(1_u64)
             .max(1);
         self.max_tokens = self.max_tokens.map(|most| most.saturating_mul(answers));
-        let found = body.texts().unwrap_or_default();
-        let sizes = found.iter().map(|text| tokens::estimate_escaped(inner(text.raw.get())));
+        let said = body.said().unwrap_or_default();
+        let sizes = said.texts.iter().map(|text| tokens::estimate_escaped(inner(text.raw.get())));
         self.prompt_tokens = sizes.fold(0, u64::saturating_add);
         cx.facts.set(cx.host, Fact::Estimate, self.prompt_tokens.to_string());
         self.body = small(user, metadata);

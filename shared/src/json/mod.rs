@@ -14,10 +14,12 @@ use serde_json::value::RawValue;
 
 use crate::place;
 
+mod document;
 mod read;
 mod scan;
 mod verbatim;
 
+pub use document::{Document, Ends};
 pub use read::{Member, Read, Reader, Stop};
 
 /// A value as JSON text. `Value`'s own `to_string` can be asked for line breaks as well, and is twice as
@@ -146,16 +148,20 @@ impl std::error::Error for BadJson {}
 /// Reads a document by borrowing. Trailing data, a known key given twice and a value of the wrong type are
 /// errors.
 pub fn parse<'a, T: Read<'a>>(text: &'a str) -> Result<T, BadJson> {
-    let mut reader = Reader::new(text);
+    parse_with(Reader::new(text))
+}
+
+fn parse_with<'a, T: Read<'a>>(mut reader: Reader<'a>) -> Result<T, BadJson> {
     match T::read(&mut reader).and_then(|value| reader.end().map(|()| value)) {
         Ok(value) => Ok(value),
-        Err(Stop) => Err(why(text, reader)),
+        Err(Stop) => Err(why(reader)),
     }
 }
 
 /// What is wrong with a document that was not read to its end.
 #[inline(never)]
-fn why(text: &str, reader: Reader<'_>) -> BadJson {
+fn why(reader: Reader<'_>) -> BadJson {
+    let text = reader.text();
     match reader.into_fault() {
         Some(fault) => BadJson { path: place::path_at(text, fault.at), message: fault.message },
         None => match serde_json::from_str::<IgnoredAny>(text) {
@@ -189,18 +195,20 @@ fn located(text: &str, error: &serde_json::Error) -> BadJson {
 
 /// The members of an object, in the order of the document; a key that is there twice comes twice.
 pub fn fields(text: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, BadJson> {
-    struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-    impl<'a> Read<'a> for Fields<'a> {
-        fn read(from: &mut Reader<'a>) -> Result<Self, Stop> {
-            let mut fields = Vec::new();
-            from.object(&mut |reader, key| {
-                fields.push((key, reader.raw()?));
-                Ok(())
-            })?;
-            Ok(Fields(fields))
-        }
+    Document::from(text).fields()
+}
+
+struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Read<'a> for Fields<'a> {
+    fn read(from: &mut Reader<'a>) -> Result<Self, Stop> {
+        let mut fields = Vec::new();
+        from.object(&mut |reader, key| {
+            fields.push((key, reader.raw()?));
+            Ok(())
+        })?;
+        Ok(Fields(fields))
     }
-    parse(text).map(|Fields(fields)| fields)
 }
 
 /// serde's words; with a path, the line they end with adds nothing.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::document::Known;
 use super::scan::{self, End};
 use super::verbatim::verbatim;
 use super::{JsonStr, kind};
@@ -23,6 +24,7 @@ pub struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: u8,
+    known: Known<'a>,
     fault: Option<Fault>,
 }
 
@@ -53,7 +55,17 @@ pub trait Read<'a>: Sized {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str) -> Reader<'a> {
-        Reader { text, at: 0, depth: 0, fault: None }
+        Reader::knowing(text, Known::default())
+    }
+
+    /// A reader of a document whose long values' ends are known.
+    pub(super) fn knowing(text: &'a str, known: Known<'a>) -> Reader<'a> {
+        Reader { text, at: 0, depth: 0, known, fault: None }
+    }
+
+    /// The document.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
     }
 
     /// What was wrong with a value; `None`: it is no JSON.
@@ -97,7 +109,7 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     pub fn raw(&mut self) -> Result<&'a RawValue, Stop> {
         self.peek();
-        let end = match scan::value(self.text.as_bytes(), self.at) {
+        let end = match self.value_end() {
             End::At(end) => end,
             End::Broken => return Err(Stop),
             End::Deep => return self.deep(),
@@ -114,12 +126,20 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     pub fn skip(&mut self) -> Result<(), Stop> {
         self.peek();
-        match scan::value(self.text.as_bytes(), self.at) {
+        match self.value_end() {
             End::At(end) => self.at = end,
             End::Broken => return Err(Stop),
             End::Deep => return self.deep().map(|_| ()),
         }
         Ok(())
+    }
+
+    /// Where the value ends that begins here.
+    fn value_end(&self) -> End {
+        match self.known.end(self.at) {
+            Some(end) => End::At(end),
+            None => scan::value(self.text.as_bytes(), self.at),
+        }
     }
 
     /// The next value, which only serde_json knows to pass over.

@@ -29,8 +29,27 @@ pub(super) fn blank(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// Who is told what a scan comes by, in its order.
+pub(super) trait Seen {
+    /// An object or an array begins.
+    fn opened(&mut self, _at: usize) {}
+    /// The innermost that is open has ended.
+    fn closed(&mut self, _end: usize) {}
+    /// A string, but for keys.
+    fn string(&mut self, _at: usize, _end: usize) {}
+}
+
+impl Seen for () {}
+
 /// The end of the value that begins at `at`.
-pub(super) fn value(bytes: &[u8], mut at: usize) -> End {
+#[inline(never)]
+pub(super) fn value(bytes: &[u8], at: usize) -> End {
+    walk(bytes, at, &mut ())
+}
+
+/// The same, told to somebody. There are two of them in a module: one for nobody.
+#[inline]
+pub(super) fn walk<S: Seen>(bytes: &[u8], mut at: usize, seen: &mut S) -> End {
     // The innermost object or array is the lowest bit: 1 for an object.
     let mut objects = 0_u128;
     let mut depth = 0_u32;
@@ -38,12 +57,18 @@ pub(super) fn value(bytes: &[u8], mut at: usize) -> End {
         // A value begins here.
         let first = bytes.get(at).copied();
         let end = match first {
-            Some(b'"') => string(bytes, at + 1),
+            Some(b'"') => {
+                let end = string(bytes, at + 1);
+                seen.string(at, end.unwrap_or(at));
+                end
+            }
             Some(b'{' | b'[') => {
+                seen.opened(at);
                 let object = first == Some(b'{');
                 at = blank(bytes, at + 1);
                 let close = if object { b'}' } else { b']' };
                 if bytes.get(at) == Some(&close) {
+                    seen.closed(at + 1);
                     Some(at + 1)
                 } else {
                     if depth == MAX_DEPTH {
@@ -93,6 +118,7 @@ pub(super) fn value(bytes: &[u8], mut at: usize) -> End {
             at += 1;
             depth -= 1;
             objects >>= 1;
+            seen.closed(at);
         }
     }
 }

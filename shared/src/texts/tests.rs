@@ -12,7 +12,22 @@ fn shown(texts: &[Text<'_>]) -> Vec<String> {
 }
 
 fn asked(body: &str) -> Vec<String> {
-    shown(&request(body).unwrap())
+    shown(&request(body.into()).unwrap().texts)
+}
+
+#[test]
+fn every_mark_of_an_attachment_is_found() {
+    let seen = |part: &str| {
+        let body = format!(r#"{{"messages":[{{"role":"user","content":[{part}]}}]}}"#);
+        request(body.as_str().into()).unwrap().attachments
+    };
+    for mark in ATTACHMENTS {
+        assert!(seen(&format!(r#"{{"type": "{mark}"}}"#)), "{mark}");
+    }
+    for mark in &ATTACHMENTS[..NAMED] {
+        assert!(seen(&format!(r#"{{"{mark}": {{"a": 1}}}}"#)), "{mark}");
+    }
+    assert!(!seen(r#"{"type":"text","text":"\"image_url\" document"}"#));
 }
 
 #[test]

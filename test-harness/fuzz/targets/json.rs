@@ -5,6 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use shared::json::{JsonStr, fields, parse};
+use shared::request::RequestBody;
 use shared::protocol::{
     anthropic, bedrock, cohere, gemini, head, openai_chat, openai_completions, openai_responses,
 };
@@ -21,6 +22,18 @@ fuzz_target!(|text: &str| {
     assert_eq!(raw, serde_json::from_str::<&RawValue>(text).map(RawValue::get).ok());
     if text.trim_start_matches([' ', '\n', '\r', '\t']).starts_with('{') && !text.contains("\\u") {
         assert_eq!(fields(text).is_ok(), serde_json::from_str::<&RawValue>(text).is_ok());
+    }
+    // Knowing where its values end changes nothing.
+    if let Ok(body) = RequestBody::new(text.into()) {
+        let known = body.document();
+        assert_eq!(known.parse::<&RawValue>().map(RawValue::get).ok(), raw);
+        if let (Ok(one), Ok(other)) = (known.fields(), fields(text)) {
+            assert!(one.iter().zip(&other).all(|(a, b)| a.0 == b.0 && a.1.get() == b.1.get()));
+            for (_, value) in one {
+                let inner = known.value(value).fields().map(|fields| fields.len()).ok();
+                assert_eq!(inner, fields(value.get()).map(|fields| fields.len()).ok());
+            }
+        }
     }
     let _ = parse::<head::Head<'_>>(text);
     let _ = parse::<openai_chat::Response<'_>>(text);

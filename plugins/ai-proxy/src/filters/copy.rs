@@ -135,7 +135,8 @@ fn copy(
     circumstances.rewrites = true;
     let changes = Some(&target.body).filter(|changes| !changes.is_empty());
     let mut attempt =
-        Attempt::new(&circumstances, provider, changes, &model, &asked, &body).ok()?;
+        Attempt::new(&circumstances, provider, changes, &model, &asked, body.as_str().into())
+            .ok()?;
     if gemini && attempt.wire.same && asked.tail.contains(":stream") {
         // Its path says that it comes piece by piece.
         return None;

@@ -101,7 +101,7 @@ impl InlineFilter {
         let circumstances = circumstances(&gateway, cx);
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
         let mut attempt =
-            Attempt::new(&circumstances, provider, changes, model, &asked, body.text())?;
+            Attempt::new(&circumstances, provider, changes, model, &asked, body.document())?;
         let changed = body.change().is_some() || cx.answer_is_rewritten();
         match way(gateway.inline, cx.host, &attempt, several && !asked.stream, changed) {
             Inline::Call => {
@@ -152,7 +152,8 @@ impl InlineFilter {
             Err(error) => return cx.refuse(&error),
         }
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
-        let attempt = Attempt::new(&circumstances, provider, changes, &model, &calls.asked, text);
+        let attempt =
+            Attempt::new(&circumstances, provider, changes, &model, &calls.asked, text.into());
         let called = attempt.and_then(|mut attempt| {
             let key = attempt.key.filter(|_| !passthrough);
             let answer =

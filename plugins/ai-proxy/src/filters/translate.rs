@@ -62,7 +62,7 @@ impl Translate {
         let circumstances = circumstances(&gateway, cx);
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
         let mut attempt =
-            Attempt::new(&circumstances, provider, changes, &model, &asked, body.text())?;
+            Attempt::new(&circumstances, provider, changes, &model, &asked, body.document())?;
         let target = numbers.map(|(_, target)| target);
         self.trial = Some(Trial::begin(made, target, cx.host.now_nanos()));
         let region = numbers.and_then(|(rule, target)| gateway.region(rule, target));

@@ -169,7 +169,7 @@ impl<'a, 'c> Ask<'a, 'c> {
         }
         let stated = self.fact(Fact::Estimate).parse().ok();
         let tokens = stated.unwrap_or_else(|| {
-            let texts = texts::request(self.body).unwrap_or_default();
+            let texts = texts::request(self.body.into()).unwrap_or_default().texts;
             let sizes = texts.iter().map(|text| shared::tokens::estimate_escaped(text.raw.get()));
             sizes.fold(0, u64::saturating_add)
         });
@@ -218,7 +218,7 @@ impl<'a, 'c> Ask<'a, 'c> {
         let attached = [Need::Vision, Need::Audio, Need::Documents];
         let attached = attached.into_iter().any(|need| needs.has(need));
         sign(attached, tiers.attachments, "attachments");
-        let texts = texts::request(self.body).unwrap_or_default();
+        let texts = texts::request(self.body.into()).unwrap_or_default().texts;
         let question = texts.iter().rev().find(|text| text.role == Role::User);
         let question = question.map(|text| text.raw.get()).unwrap_or_default();
         sign(is_code(question), tiers.code, "code");

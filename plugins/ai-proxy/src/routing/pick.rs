@@ -353,7 +353,7 @@ impl Route {
 /// the conversation goes on, and so does what a provider has cached of it.
 fn beginning(body: &str) -> Rc<str> {
     let mut beginning = String::new();
-    for text in texts::request(body).unwrap_or_default() {
+    for text in texts::request(body.into()).unwrap_or_default().texts {
         // Declared functions come after it in some APIs, and before it at the provider's.
         if text.role == Role::Declaration {
             continue;

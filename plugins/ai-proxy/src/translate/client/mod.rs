@@ -11,6 +11,7 @@ pub mod openai_responses;
 use std::fmt::Debug;
 
 use shared::errors::ApiError;
+use shared::json::Document;
 use shared::protocol::{Endpoint, Vendor};
 
 use super::ir::{Delta, Field, Request, Response};
@@ -90,13 +91,14 @@ impl Client {
     }
 
     /// Reads a request; every mistake is named with its place in the client's document.
-    pub fn read(self, text: &str) -> Result<Request<'_>, ApiError> {
+    pub fn read<'a>(self, body: impl Into<Document<'a>>) -> Result<Request<'a>, ApiError> {
+        let body = body.into();
         match self {
-            Client::OpenAiChat => openai_chat::read(text),
-            Client::OpenAiCompletions => openai_completions::read(text),
-            Client::OpenAiResponses => openai_responses::read(text),
-            Client::Anthropic => anthropic::read(text),
-            Client::Gemini => gemini::read(text),
+            Client::OpenAiChat => openai_chat::read(body),
+            Client::OpenAiCompletions => openai_completions::read(body),
+            Client::OpenAiResponses => openai_responses::read(body),
+            Client::Anthropic => anthropic::read(body),
+            Client::Gemini => gemini::read(body),
         }
     }
 

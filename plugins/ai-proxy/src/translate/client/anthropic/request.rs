@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use shared::errors::ApiError;
-use shared::json::{JsonStr, parse};
+use shared::json::{Document, JsonStr, parse};
 use shared::protocol::Content;
 use shared::protocol::anthropic::{
     Block, Message, OutputConfig, OutputFormat, Request as ApiRequest, Source as ApiSource,
@@ -20,8 +20,8 @@ use crate::translate::ir::{
 type Result<T> = std::result::Result<T, ApiError>;
 
 /// Reads the request.
-pub fn read(text: &str) -> Result<Request<'_>> {
-    let request = read_to_count(text)?;
+pub fn read<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>> {
+    let request = read_to_count(body)?;
     match request.max_tokens {
         Some(_) => Ok(request),
         None => Err(required("", "max_tokens")),
@@ -29,8 +29,8 @@ pub fn read(text: &str) -> Result<Request<'_>> {
 }
 
 /// The same where no answer is wanted, so that its length has no limit.
-pub fn read_to_count(text: &str) -> Result<Request<'_>> {
-    let api: ApiRequest<'_> = parse(text).map_err(|error| bad("", &error))?;
+pub fn read_to_count<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>> {
+    let api: ApiRequest<'_> = body.into().parse().map_err(|error| bad("", &error))?;
     let mut request = Request {
         max_tokens: api.max_tokens,
         temperature: api.temperature,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 use shared::errors::ApiError;
-use shared::json::{JsonStr, parse};
+use shared::json::{Document, JsonStr, parse};
 use shared::protocol::gemini::{
     Content, FunctionDeclaration, List, Part as ApiPart, Request as ApiRequest, Tool as ApiTool,
     ToolConfig,
@@ -20,8 +20,8 @@ use crate::translate::ir::{Body, Part, Request, Tool, ToolChoice};
 pub(super) type Result<T> = std::result::Result<T, ApiError>;
 
 /// Reads the request.
-pub fn read(text: &str) -> Result<Request<'_>> {
-    let api: ApiRequest<'_> = parse(text).map_err(|error| bad("", &error))?;
+pub fn read<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>> {
+    let api: ApiRequest<'_> = body.into().parse().map_err(|error| bad("", &error))?;
     let mut request = Request::default();
     if api.cached_content.is_some() {
         let message = "belongs to Google; send the whole prompt to this model's provider";

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 use shared::errors::ApiError;
-use shared::json::{JsonStr, parse};
+use shared::json::{Document, JsonStr, parse};
 use shared::protocol::Content;
 use shared::protocol::content::Form;
 use shared::protocol::openai_chat::{
@@ -21,8 +21,8 @@ use crate::translate::ir::{
 type Result<T> = std::result::Result<T, ApiError>;
 
 /// Reads the request.
-pub fn read(text: &str) -> Result<Request<'_>> {
-    let api: ApiRequest<'_> = parse(text).map_err(|error| bad("", &error))?;
+pub fn read<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>> {
+    let api: ApiRequest<'_> = body.into().parse().map_err(|error| bad("", &error))?;
     if api.n == Some(0) {
         return Err(invalid("n", "must be at least 1"));
     }

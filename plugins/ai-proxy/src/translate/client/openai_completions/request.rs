@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 use shared::errors::ApiError;
-use shared::json::{JsonStr, parse};
+use shared::json::{Document, JsonStr, parse};
 use shared::protocol::openai_completions::Request as ApiRequest;
 
 use crate::translate::client::bad::{bad, invalid};
@@ -11,8 +11,8 @@ use crate::translate::client::openai_chat::padding;
 use crate::translate::ir::{Body, Request, Role, Turn};
 
 /// Reads the request: the prompt becomes what the user says.
-pub fn read(text: &str) -> Result<Request<'_>, ApiError> {
-    let api: ApiRequest<'_> = parse(text).map_err(|error| bad("", &error))?;
+pub fn read<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>, ApiError> {
+    let api: ApiRequest<'_> = body.into().parse().map_err(|error| bad("", &error))?;
     let refused = [
         ("suffix", api.suffix.is_some_and(|suffix| !suffix.is_empty())),
         ("echo", api.echo == Some(true)),

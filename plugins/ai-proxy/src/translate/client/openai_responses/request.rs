@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 use shared::errors::ApiError;
-use shared::json::{JsonStr, parse};
+use shared::json::{Document, JsonStr, parse};
 use shared::protocol::openai_responses::{Reasoning, Request as ApiRequest, TextConfig};
 
 use super::{echo, input, tools};
@@ -19,8 +19,8 @@ pub(super) type Result<T> = std::result::Result<T, ApiError>;
 const INCLUDED: [&str; 2] = ["message.output_text.logprobs", "reasoning.encrypted_content"];
 
 /// Reads the request.
-pub fn read(text: &str) -> Result<Request<'_>> {
-    let api: ApiRequest<'_> = parse(text).map_err(|error| bad("", &error))?;
+pub fn read<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>> {
+    let api: ApiRequest<'_> = body.into().parse().map_err(|error| bad("", &error))?;
     check(&api)?;
     let mut request = Request { echo: echo::write(&api), ..Request::default() };
     if let Some(instructions) = api.instructions.filter(|text| !text.is_empty()) {
