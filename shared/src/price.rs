@@ -141,7 +141,7 @@ impl Prices {
             list.push(entry(price, &format!("prices[{index}]"))?);
         }
         // Exact names first, then the longest beginnings.
-        list.sort_by_key(|entry: &Entry| {
+        crate::sort::by_key(&mut list, |entry: &Entry| {
             (entry.wild, entry.provider.is_none(), std::cmp::Reverse(entry.model.len()))
         });
         Ok(Prices { list, last: RefCell::default() })

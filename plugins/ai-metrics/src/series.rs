@@ -337,7 +337,7 @@ impl SeriesTable {
         let all = self.series.borrow();
         let mut all: Vec<_> = all.iter().collect();
         // One order in every export: a metric's series stand together.
-        all.sort_by_key(|series| series.key);
+        shared::sort::by_key(&mut all, |series| series.key);
         for series in all {
             let total = match &series.histogram {
                 Some(histogram) => Total::Histogram(histogram),

@@ -275,7 +275,7 @@ impl Watch {
                 data(found.start(), found.end(), name, *treatment);
             }
         }
-        spans.sort_by_key(|span| {
+        shared::sort::by_key(&mut spans, |span| {
             let start = span.start.max(self.from);
             (start, matches!(span.what, What::Data(..)), Reverse(span.end))
         });

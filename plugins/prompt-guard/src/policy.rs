@@ -232,7 +232,7 @@ impl Policy {
         let sets = self.rules.iter().enumerate();
         let fits = sets.filter(|(number, rules)| findings.count.enough(*number, rules));
         let mut fits: Vec<&Rules> = fits.map(|(_, rules)| rules).collect();
-        fits.sort_by_key(|rules| rules.action as u8);
+        shared::sort::by_key(&mut fits, |rules| rules.action as u8);
         fits
     }
 
@@ -258,7 +258,7 @@ impl Policy {
         let literal =
             names::find_all(text).map(|(start, end)| (start, end, LITERAL, Treatment::Mask));
         spans.extend(literal);
-        spans.sort_by_key(|(start, end, ..)| (*start, std::cmp::Reverse(*end)));
+        shared::sort::by_key(&mut spans, |(start, end, ..)| (*start, std::cmp::Reverse(*end)));
         let mut out = String::new();
         let mut done = 0;
         for (start, end, name, treatment) in spans {

@@ -56,7 +56,7 @@ impl<'a> Walk<'a> {
 /// A key that is there twice.
 fn twice<'k>(keys: &'k mut [Cow<'_, str>]) -> Option<&'k str> {
     if keys.len() > FEW {
-        keys.sort_unstable();
+        shared::sort::by(keys, |one, other| one < other);
         let mut pairs = keys.iter().zip(keys.iter().skip(1));
         return pairs.find(|(one, next)| one == next).map(|(one, _)| &**one);
     }

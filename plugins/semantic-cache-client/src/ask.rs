@@ -332,7 +332,7 @@ impl<'a> Body<'a> {
             .iter()
             .filter(|(key, value)| relevant(key) && value.get() != "null")
             .collect();
-        members.sort_by(|a, b| a.0.cmp(&b.0));
+        shared::sort::by(&mut members, |a, b| a.0 < b.0);
         members
     }
 }

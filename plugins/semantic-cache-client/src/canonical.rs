@@ -157,7 +157,7 @@ impl Canonical {
         if members.is_sorted_by(|a, b| key(a) <= key(b)) {
             return;
         }
-        members.sort_by(|a, b| key(a).cmp(key(b)));
+        shared::sort::by(&mut members, |a, b| key(a) < key(b));
         let mut sorted = Vec::with_capacity(self.out.len().saturating_sub(start));
         for [begin, _, end] in members {
             sorted.extend_from_slice(self.out.get(begin..end).unwrap_or_default());

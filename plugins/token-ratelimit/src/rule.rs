@@ -253,7 +253,7 @@ impl Rule {
             Cidr::parse(range).map_err(|error| bad(&format!("when.ips[{index}]"), error))
         });
         let mut soft = config.soft;
-        soft.sort_by(f64::total_cmp);
+        shared::sort::by(&mut soft, |a, b| a < b);
         Ok(Rule {
             key,
             unit,

@@ -94,7 +94,7 @@ impl Zone {
             changes.push((begin, summer.offset));
             changes.push((end, self.standard));
         }
-        changes.sort_unstable();
+        shared::sort::by(&mut changes, |a, b| a < b);
         let first = changes.first().map_or(self.standard, |(second, _)| self.offset_at(second - 1));
         (first, changes)
     }

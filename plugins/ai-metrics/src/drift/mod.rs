@@ -239,7 +239,7 @@ impl Drift {
         let shared = host.shared(SUBJECTS).map(|shared| shared.value).unwrap_or_default();
         let shared = lines(&shared).into_iter().map(str::to_owned);
         let mut all: Vec<_> = shared.chain(self.known.borrow().keys().cloned()).collect();
-        all.sort_unstable();
+        shared::sort::by(&mut all, |a, b| a < b);
         all.dedup();
         all
     }

@@ -55,7 +55,8 @@ fn sorted(tally: &Tally) -> Vec<([&str; 4], Account)> {
             ([part(), part(), part(), part()], *account)
         })
         .collect();
-    all.sort_by_key(|(_, account)| std::cmp::Reverse((account.nano_usd, account.requests)));
+    let spent = |account: &Account| (account.nano_usd, account.requests);
+    shared::sort::by(&mut all, |(_, a), (_, b)| spent(b) < spent(a));
     all
 }
 

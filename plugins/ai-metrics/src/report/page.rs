@@ -195,9 +195,7 @@ fn drift(out: &mut String, contents: &Contents<'_>) {
         out.push_str("<p class=\"none\">None.</p>");
         return;
     }
-    shown.sort_by(|a, b| {
-        (b.active, b.score).partial_cmp(&(a.active, a.score)).unwrap_or(std::cmp::Ordering::Equal)
-    });
+    shared::sort::by(&mut shown, |a, b| (b.active, b.score) < (a.active, a.score));
     out.push_str("<table><tr><th>Where<th>What<th>Score<th>Drifted");
     for standing in shown {
         let state = if standing.active { "<td class=\"on\">yes" } else { "<td>no" };

@@ -122,7 +122,7 @@ impl Lexicon {
         for line in VOCABULARY.lines().filter(|line| !line.starts_with('#')) {
             vocabulary.extend(line.split_ascii_whitespace().map(Box::from));
         }
-        phrases.sort_by_key(|phrase| phrase.key);
+        shared::sort::by_key(&mut phrases, |phrase| phrase.key);
         let mut first = Table::new(phrases.len());
         for (at, phrase) in (0..).zip(&phrases).collect::<Vec<_>>().into_iter().rev() {
             first.put(phrase.key, at);

@@ -121,7 +121,7 @@ impl Detector {
         if sum.words > 0.0 {
             rules.push((sum.words, "model", Set::Model));
         }
-        rules.sort_by(|one, other| other.0.total_cmp(&one.0));
+        shared::sort::by(&mut rules, |one, other| other.0 < one.0);
         verdict.set = rules.first().map(|(.., set)| *set);
         let named = rules.iter().take(MAX_NAMES).map(|(_, name, _)| match by {
             "" => (*name).to_owned(),

@@ -132,7 +132,7 @@ impl Matcher {
         }
         // The last step first, so that one word is not two steps.
         for list in &mut places {
-            list.sort_by_key(|(rule, step)| (*rule, std::cmp::Reverse(*step)));
+            shared::sort::by_key(list, |(rule, step)| (*rule, std::cmp::Reverse(*step)));
         }
         Matcher { places }
     }

@@ -58,7 +58,9 @@ impl Marks {
             sorted.push((u16::try_from(pair(*b, *c)).unwrap_or(0), number));
         }
         let len = |number: u16| patterns.get(usize::from(number)).map_or(0, |one| one.len());
-        sorted.sort_by_key(|(pair, number)| (*pair, std::cmp::Reverse(len(*number)), *number));
+        shared::sort::by_key(&mut sorted, |(pair, number)| {
+            (*pair, std::cmp::Reverse(len(*number)), *number)
+        });
         let mut firsts = vec![0_u16; PAIRS];
         for (at, (pair, _)) in (0_u16..).zip(&sorted).collect::<Vec<_>>().into_iter().rev() {
             if let Some(first) = firsts.get_mut(usize::from(*pair)) {

@@ -98,7 +98,7 @@ impl Scanner {
         self.scan_signs(text, &mut found);
         self.scan_marks(text, &mut found);
         found.retain(|found| self.entities.has(found.entity));
-        found.sort_by_key(|found| (found.start, std::cmp::Reverse(found.end)));
+        shared::sort::by_key(&mut found, |found| (found.start, std::cmp::Reverse(found.end)));
         let mut end = 0;
         found.retain(|found| {
             let free = found.start >= end;

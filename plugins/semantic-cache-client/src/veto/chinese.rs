@@ -324,7 +324,7 @@ fn substituted(a: &[char], b: &[char]) -> bool {
         let sorted = |text: &[char]| {
             let mut middle: Vec<char> =
                 text.iter().skip(before).take(text.len() - before - after).copied().collect();
-            middle.sort_unstable();
+            shared::sort::by(&mut middle, |a, b| a < b);
             middle
         };
         return sorted(a) != sorted(b);

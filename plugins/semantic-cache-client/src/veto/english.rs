@@ -74,7 +74,7 @@ fn units(words: &[Word]) -> Vec<usize> {
             out.push(unit);
         }
     }
-    out.sort_unstable();
+    shared::sort::by(&mut out, |a, b| a < b);
     out.dedup();
     out
 }

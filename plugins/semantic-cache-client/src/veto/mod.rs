@@ -94,7 +94,7 @@ pub fn language(text: &str) -> Language {
 fn same<T: Ord + Clone>(a: &[T], b: &[T]) -> bool {
     let sorted = |list: &[T]| {
         let mut list = list.to_vec();
-        list.sort();
+        shared::sort::by(&mut list, |a, b| a < b);
         list
     };
     a.len() == b.len() && sorted(a) == sorted(b)

@@ -108,9 +108,13 @@ fn write_properties(
     let mut members = properties.rest;
     if !order.is_empty() {
         let order: Vec<_> = order.iter().map(JsonStr::decode).collect();
-        members.sort_by_cached_key(|(name, _)| {
-            order.iter().position(|one| one == name).unwrap_or(order.len())
-        });
+        let place = |name: &str| order.iter().position(|one| one == name);
+        let mut placed: Vec<_> = members
+            .into_iter()
+            .map(|member| (place(&member.0).unwrap_or(order.len()), member))
+            .collect();
+        shared::sort::by_key(&mut placed, |(place, _)| *place);
+        members = placed.into_iter().map(|(_, member)| member).collect();
     }
     w.open('{');
     for (name, schema) in members {

@@ -79,8 +79,7 @@ fn write_user(w: &mut JsonWriter, parts: &[Part<'_>], calls: &[Call<'_, '_>], ta
         results.push((call.unwrap_or(calls.len()), id, parts, *is_error));
     }
     if !results.is_empty() {
-        // The same sort as that of a schema's members, and so no further code.
-        results.sort_by_cached_key(|(call, ..)| *call);
+        shared::sort::by_key(&mut results, |(call, ..)| *call);
         open_content(w, "user");
         for (call, id, parts, is_error) in results {
             // The name is required, and clients give it with the call only.
