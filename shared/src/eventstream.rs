@@ -11,6 +11,8 @@
 
 use std::fmt;
 
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
+
 /// The longest headers of a message, in bytes (128 KiB); the limit is that of the specification.
 pub const MAX_HEADERS: usize = 128 * 1024;
 
@@ -20,6 +22,8 @@ pub const DEFAULT_MAX_PAYLOAD: usize = 1 << 20;
 
 /// The longest message of all, in bytes (16 MiB), whatever the limit of the payload.
 pub const MAX_MESSAGE: usize = 16 << 20;
+
+static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 const PRELUDE: usize = 12;
 const OVERHEAD: usize = PRELUDE + 4;
@@ -159,7 +163,7 @@ impl<'a> Message<'a> {
     /// `raw` has the length that its prelude says, and the prelude was checked.
     fn parse(raw: &'a [u8], headers: usize) -> Result<Message<'a>, Error> {
         let (signed, crc) = raw.split_last_chunk().ok_or(Error::Lengths)?;
-        if u32::from_be_bytes(*crc) != crc32fast::hash(signed) {
+        if u32::from_be_bytes(*crc) != CRC.checksum(signed) {
             return Err(Error::MessageChecksum);
         }
         let mut from = Reader(signed);
@@ -282,7 +286,7 @@ impl Decoder {
         let mut next = || from.take_array().map(u32::from_be_bytes).ok_or(Error::Lengths);
         let (total, headers, crc) = (next()?, next()?, next()?);
         let signed = Reader(prelude).take(8).ok_or(Error::Lengths)?;
-        if crc != crc32fast::hash(signed) {
+        if crc != CRC.checksum(signed) {
             return Err(Error::PreludeChecksum);
         }
         let lengths = Lengths { total: total as usize, headers: headers as usize };
@@ -325,7 +329,7 @@ pub fn encode<'a>(
     }
     let length = |length: usize| u32::try_from(length).or(Err(Error::TooLong));
     let prelude = [length(total)?.to_be_bytes(), length(list.len())?.to_be_bytes()].concat();
-    let mut crc = crc32fast::Hasher::new();
+    let mut crc = CRC.digest();
     crc.update(&prelude);
     let prelude_crc = crc.clone().finalize().to_be_bytes();
     for part in [&prelude_crc, &list[..], payload] {
