@@ -1,6 +1,7 @@
 //! What a request asks: its name in the cache, and what decides whether it may be cached.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use serde_json::value::RawValue;
@@ -19,7 +20,9 @@ use crate::control::Control;
 use crate::key::{Key, KeyWriter};
 use crate::plain::Plain;
 use crate::policy::Policy;
-use crate::recent::Recent;
+use crate::recent::{LONGEST, Recent};
+use crate::record::Entry;
+use crate::store::local::State;
 use crate::told;
 
 /// Members that ask for tools.
@@ -63,6 +66,8 @@ pub struct Ask {
     pub precise: bool,
     /// Of Responses: what an answer repeats of its request.
     pub echo: String,
+    /// A short answer that was there for it, and when.
+    pub(crate) served: RefCell<Option<(State, Entry)>>,
 }
 
 /// A question that can be compared.
@@ -195,6 +200,7 @@ impl Ask {
                 && plain.as_ref().is_some_and(Plain::stops),
             echo,
             plain: plain.is_some(),
+            served: RefCell::default(),
         });
         recent.add(given.bytes(), text.as_bytes(), &ask);
         Ok(ask)
@@ -206,7 +212,16 @@ impl Ask {
             return None;
         }
         let key = KeyWriter::default().finish(&[b"apart", api(self.endpoint), &self.key.0]);
-        Some(Ask { key, hex: key.hex(), plain: false, ..self.clone() })
+        let served = RefCell::default();
+        Some(Ask { key, hex: key.hex(), plain: false, served, ..self.clone() })
+    }
+
+    /// This answer is there for it.
+    pub(crate) fn serves(&self, state: State, entry: &Entry) {
+        let mut served = self.served.borrow_mut();
+        if served.as_ref().is_none_or(|(known, _)| *known != state) {
+            *served = Some((state, entry.clone())).filter(|_| entry.body.len() <= LONGEST);
+        }
     }
 }
 

@@ -141,7 +141,7 @@ impl Filter for CacheFilter {
         if cacheable(cx.endpoint).is_none() {
             return Flow::Continue;
         }
-        self.began = cx.host.now_nanos();
+        self.began = cx.host.clock_nanos();
         let (policy, recent) = (&self.cache.policy, &self.cache.recent);
         let ask = match Ask::read(policy, recent, cx, &self.control, body) {
             Ok(ask) => ask,

@@ -15,8 +15,8 @@ use crate::ask::Ask;
 /// Most that are remembered; a new one takes the place of an older.
 const MOST: usize = 64;
 
-/// Longest body that is remembered, in bytes.
-const LONGEST: usize = 16 << 10;
+/// Longest body that is remembered, in bytes, and longest answer.
+pub(crate) const LONGEST: usize = 16 << 10;
 
 /// Requests that came before.
 #[derive(Debug, Default)]

@@ -12,10 +12,13 @@ impl Exchange {
     /// Whether the answer whose headers have come is the one that was given here. The proxy's own can
     /// overtake it, as when the same chunk of a body is too much for both.
     fn is_ours(&self, host: &dyn Host) -> bool {
-        let length = host.header(Map::Response, "content-length");
+        if self.state != State::Answered {
+            return false;
+        }
+        let length = host.only_header(Map::Response, "content-length");
         let length =
             length.and_then(|length| String::from_utf8(length).ok()?.parse::<usize>().ok());
-        self.state == State::Answered && length.is_none_or(|length| length == self.answered)
+        length.is_none_or(|length| length == self.answered)
     }
 
     /// The answer's headers have come; `end` if no body follows.

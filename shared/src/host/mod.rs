@@ -155,6 +155,10 @@ pub trait Host {
 
     /// A header's value; several of one name are joined by the host with a comma.
     fn header(&self, map: Map, name: &str) -> Option<Vec<u8>>;
+    /// The same where no other header of this map will be asked for.
+    fn only_header(&self, map: Map, name: &str) -> Option<Vec<u8>> {
+        self.header(map, name)
+    }
     /// Sets a header, whether or not it was there.
     fn set_header(&self, map: Map, name: &str, value: &str) -> Result<(), HostError>;
     /// Removes a header; one that is not there is fine.
@@ -221,8 +225,13 @@ pub trait Host {
     /// Sets a gauge, or gives a histogram one more value.
     fn record_metric(&self, metric: MetricId, value: u64) -> Result<(), HostError>;
 
-    /// Nanoseconds since the Unix epoch.
+    /// Nanoseconds since the Unix epoch. It may stand still while a callback lasts: asking the proxy costs as
+    /// much as any other call.
     fn now_nanos(&self) -> u64;
+    /// The same, asked anew: for how long something takes within a callback.
+    fn clock_nanos(&self) -> u64 {
+        self.now_nanos()
+    }
     /// A random number, for ids and jitter; never for secrets.
     fn random(&self) -> u64;
 }

@@ -46,11 +46,20 @@ impl CacheFilter {
         let mut left = false;
         loop {
             let ask = self.ask.as_ref()?;
-            let mut seen = self.cache.local.look(cx.host, &ask.key);
+            let mut seen = {
+                let known = ask.served.borrow();
+                self.cache.local.look(cx.host, &ask.key, known.as_ref())
+            };
             if left {
                 self.epoch = seen.epoch;
             }
             let Some(entry) = seen.entry.take() else { return Some(seen) };
+            // Only of those that are remembered the same is asked for again.
+            if let Some(state) = seen.state
+                && Rc::strong_count(ask) > 1
+            {
+                ask.serves(state, &entry);
+            }
             seen.entry = told::tell(ask, entry);
             if seen.entry.is_some() || !self.apart() {
                 return Some(seen);
@@ -162,7 +171,7 @@ impl CacheFilter {
         let meters = &self.cache.meters;
         let (lookups, took) = verdict.meters();
         meters.count(cx.host, lookups, 1);
-        let micros = cx.host.now_nanos().saturating_sub(self.began) / 1_000;
+        let micros = cx.host.clock_nanos().saturating_sub(self.began) / 1_000;
         meters.record(cx.host, took, micros);
         cx.facts.set(cx.host, Fact::Cache, verdict.name());
     }

@@ -59,9 +59,15 @@ pub struct Seen {
     /// The number of the last purge that concerned it: an answer that was asked for before one is not kept
     /// after it.
     pub epoch: u64,
+    /// What tells whether the answer is still the same, see [`Local::look`].
+    pub state: Option<State>,
     index: Index,
     version: u32,
 }
+
+/// A state of the proxy's memory in which nobody was about to write the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State(u32);
 
 /// Who fetches an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,8 +127,9 @@ impl Local {
         self.set_bytes
     }
 
-    /// What there is of the answer of this name at this second.
-    pub fn look(&self, host: &dyn Host, key: &Key) -> Seen {
+    /// What there is of the answer of this name at this second. `known` is what was seen of
+    /// it before: in the same state it is still the one, and not read again.
+    pub fn look(&self, host: &dyn Host, key: &Key, known: Option<&(State, Entry)>) -> Seen {
         let set = key.number() % self.sets;
         let (value, version) = self.memory.read(host, &index_name(set));
         let index = Index::read(value);
@@ -132,12 +139,19 @@ impl Local {
             Some(claim) if claim.free => Fill::Free,
             Some(_) => Fill::Somebody,
         };
-        let mut entry = None;
+        let (mut entry, mut state) = (None, None);
         if let Some(place) = index.find(wanted) {
             let slot = index.slot(place);
             // Where there is Redis too, an answer is here for a shorter time than it is used.
+            // An index is written before its answer, and what cannot be shared has no versions.
+            if version > 0 && slot.used.saturating_add(WRITING) < now.seconds {
+                state = Some(State(version));
+            }
             if slot.until > now.seconds {
-                entry = Entry::read(self.memory.get(host, &place_name(set, place)));
+                entry = match known {
+                    Some((known, entry)) if state == Some(*known) => Some(entry.clone()),
+                    _ => Entry::read(self.memory.get(host, &place_name(set, place))),
+                };
                 entry = entry.filter(|entry| entry.is(key));
                 if entry.is_none() && slot.used.saturating_add(WRITING) > now.seconds {
                     // Another worker is about to write it.
@@ -150,12 +164,12 @@ impl Local {
                 self.note(host, set, wanted, now.seconds);
             }
         }
-        Seen { entry, fill, epoch: index.epoch(), index, version }
+        Seen { entry, fill, epoch: index.epoch(), state, index, version }
     }
 
     /// The answer of this name that is fresh or stale at this second.
     pub fn get(&self, host: &dyn Host, key: &Key) -> Option<Entry> {
-        self.look(host, key).entry
+        self.look(host, key, None).entry
     }
 
     fn note(&self, host: &dyn Host, set: u64, wanted: u128, now: u32) {

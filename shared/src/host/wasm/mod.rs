@@ -44,6 +44,8 @@ pub(crate) struct WasmHost {
     /// The headers of the phase, once they were asked for. While the phase lasts nobody else changes
     /// them: the proxy holds them, and other filters have had their turn or wait for it.
     known: RefCell<Option<Known>>,
+    /// The time, once it was asked for; 0 before.
+    now: Cell<u64>,
     /// A property was set that the route may depend on, and Envoy has not been told to look for it anew.
     route_stale: Cell<bool>,
 }
@@ -63,6 +65,7 @@ pub(crate) enum Phase {
 impl WasmHost {
     /// A callback begins. The headers of another phase than before are asked for anew.
     fn begin(&self, phase: Phase) {
+        self.now.set(0);
         let phase = if self.released.get() == phase { Phase::None } else { phase };
         if self.phase.get() != phase {
             self.forget();
@@ -231,6 +234,13 @@ impl Host for WasmHost {
             Some(value) => value,
             None => ffi::header(map_kind(map), name).ok().flatten(),
         }
+    }
+
+    fn only_header(&self, map: Map, name: &str) -> Option<Vec<u8>> {
+        if self.known.borrow().is_some() {
+            return self.header(map, name);
+        }
+        ffi::header(map_kind(map), name).ok().flatten()
     }
 
     fn set_header(&self, map: Map, name: &str, value: &str) -> Result<(), HostError> {
@@ -428,8 +438,16 @@ impl Host for WasmHost {
     }
 
     fn now_nanos(&self) -> u64 {
+        if self.now.get() == 0 {
+            self.now.set(self.clock_nanos());
+        }
+        self.now.get()
+    }
+
+    fn clock_nanos(&self) -> u64 {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+        // Until the year 2554.
+        since.map_or(0, |d| d.as_secs() * 1_000_000_000 + u64::from(d.subsec_nanos()))
     }
 
     fn random(&self) -> u64 {

@@ -130,12 +130,12 @@ fn what_was_asked_before_a_purge_is_not_kept_after_it() {
             local.put(host, &key, &answer, Keeping { until: 99, epoch: Some(epoch), claim: None })
         };
         for purge in [Purge::All, Purge::Key(key), Purge::User(Key::of("other"))] {
-            let epoch = local.look(host, &key).epoch;
+            let epoch = local.look(host, &key, None).epoch;
             local.purge(host, &purge);
             assert_eq!(put(epoch), Kept::Purged);
             assert_eq!(local.get(host, &key), None);
         }
-        let epoch = local.look(host, &key).epoch;
+        let epoch = local.look(host, &key, None).epoch;
         local.purge(host, &Purge::Key(other));
         assert_ne!(other.number() % local.sets, key.number() % local.sets);
         assert_eq!(put(epoch), Kept::Yes(0));
@@ -143,7 +143,7 @@ fn what_was_asked_before_a_purge_is_not_kept_after_it() {
 }
 
 fn fill(local: &Local, host: &ScriptHost, key: &Key) -> Fill {
-    local.look(host, key).fill
+    local.look(host, key, None).fill
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn one_has_the_claim_until_it_is_given_back() {
     let (one, two) = (Local::new(100, 1 << 20), Local::new(100, 1 << 20));
     one.prepare(&host);
     let key = Key::of("a");
-    let seen = two.look(&host, &key);
+    let seen = two.look(&host, &key, None);
     assert_eq!(seen.fill, Fill::Nobody);
     let Claimed::Mine(owner) = one.claim(&host, &key, 100, None) else { panic!() };
     // By what it saw before, it would be its own.
@@ -165,7 +165,7 @@ fn one_has_the_claim_until_it_is_given_back() {
     assert_eq!(fill(&one, &host, &key), Fill::Somebody);
     one.release(&host, &key, owner, false);
     assert_eq!(fill(&one, &host, &key), Fill::Nobody);
-    let seen = two.look(&host, &key);
+    let seen = two.look(&host, &key, None);
     assert!(matches!(two.claim(&host, &key, 100, Some(seen)), Claimed::Mine(_)));
 }
 
@@ -201,7 +201,7 @@ fn who_comes_between_a_look_and_an_answer_does_not_fetch_it_again() {
     at(&host, 5);
     let key = Key::of("a");
     let Claimed::Mine(owner) = one.claim(&host, &key, 100, None) else { panic!() };
-    let seen = two.look(&host, &key);
+    let seen = two.look(&host, &key, None);
     let answer = entry(&key, "t", "s", 99, "{}");
     let keeping = Keeping { until: 99, epoch: None, claim: Some(owner) };
     assert_eq!(one.put(&host, &key, &answer, keeping), Kept::Yes(0));
@@ -213,4 +213,30 @@ fn who_comes_between_a_look_and_an_answer_does_not_fetch_it_again() {
     assert_eq!(fill(&two, &host, &key), Fill::Somebody);
     at(&host, 8);
     assert_eq!(fill(&two, &host, &key), Fill::Nobody);
+}
+
+#[test]
+fn what_was_seen_is_not_read_again_as_long_as_nothing_has_changed() {
+    let host = ScriptHost::default();
+    let (one, two) = (Local::new(100, 1 << 20), Local::new(100, 1 << 20));
+    one.prepare(&host);
+    let key = Key::of("a");
+    let keeping = Keeping { until: 99, epoch: None, claim: None };
+    let put = |body| one.put(&host, &key, &entry(&key, "t", "s", 99, body), keeping);
+    let body = |seen: &Seen| seen.entry.as_ref().map(|entry| entry.body.clone()).unwrap();
+    at(&host, 5);
+    put("old");
+    assert_eq!(two.look(&host, &key, None).state, None, "another one may be on its way");
+    at(&host, 8);
+    let seen = two.look(&host, &key, None);
+    let known = (seen.state.unwrap(), seen.entry.unwrap());
+    // Read again it would not be there.
+    let place = place_name(key.number() % one.sets, 0);
+    let kept = host.shared(&place).unwrap().value;
+    host.set_shared(&place, b"", 0).unwrap();
+    assert_eq!(body(&two.look(&host, &key, Some(&known))), b"old");
+    host.set_shared(&place, &kept, 0).unwrap();
+    // One that takes its place within the same second is seen.
+    put("new");
+    assert_eq!(body(&two.look(&host, &key, Some(&known))), b"new");
 }
