@@ -113,10 +113,6 @@ impl Plugin for AiGateway {
         self.plugins.iter().filter_map(|plugin| plugin.tick_period()).min()
     }
 
-    fn needs_tick(&self) -> bool {
-        self.plugins.iter().any(|plugin| plugin.needs_tick())
-    }
-
     fn tick(&self, host: &dyn Host) {
         for plugin in self.plugins.iter().filter(|plugin| plugin.tick_period().is_some()) {
             plugin.tick(host);
