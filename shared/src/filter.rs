@@ -140,6 +140,8 @@ pub struct Cx<'a> {
     /// Which API the client speaks; `None` if the path is of none that is known.
     pub endpoint: Option<Endpoint>,
     pub(crate) body_wanted: bool,
+    /// A filter of this module makes the call itself where the proxy cannot change the request's body.
+    pub(crate) calls: bool,
     pub(crate) answer_rewritten: bool,
     /// A filter answers the request itself once its body is there.
     pub(crate) taken: bool,
@@ -172,6 +174,7 @@ impl<'a> Cx<'a> {
             facts,
             endpoint,
             body_wanted: false,
+            calls: false,
             answer_rewritten: false,
             taken: false,
             held: Held::No,
@@ -180,6 +183,11 @@ impl<'a> Cx<'a> {
             place: 0,
             asks: Vec::new(),
         }
+    }
+
+    /// Whether a change of the request's body gets to the provider.
+    pub fn can_change_request(&self) -> bool {
+        self.calls || self.host.can(crate::host::Capability::RewriteRequestBody)
     }
 
     /// Asks for the request's body; in [`Filter::request_head`] only.

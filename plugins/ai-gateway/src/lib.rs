@@ -43,6 +43,7 @@ impl AiGateway {
         let mut needs = within("ai-proxy", ai_proxy.needs());
         // Where the proxy cannot change a body, ai-proxy makes the call with a body of its own.
         let calls = !ai_proxy.only_passes();
+        settings.calls = calls;
         let mut plugins: Vec<Rc<dyn Plugin>> = Vec::new();
         macro_rules! add {
             ($section:expr, $name:literal, $plugin:path $(, $stater:ident)?) => {
