@@ -7,7 +7,7 @@ use shared::facts::Fact;
 use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
 };
-use shared::host::Map;
+use shared::host::{Capability, Map};
 use shared::protocol::Endpoint;
 use shared::request::RequestBody;
 
@@ -23,13 +23,15 @@ use crate::{admin, answer, nginx};
 pub(crate) struct MetricsFilter {
     metrics: Rc<Metrics>,
     seen: Seen,
+    /// The API whose form its answer has.
+    form: Option<Endpoint>,
     /// Whether it is counted: it has begun, and is none of our own endpoints.
     counted: bool,
 }
 
 impl MetricsFilter {
     pub(crate) fn new(metrics: Rc<Metrics>) -> MetricsFilter {
-        MetricsFilter { metrics, seen: Seen::default(), counted: false }
+        MetricsFilter { metrics, seen: Seen::default(), form: None, counted: false }
     }
 
     fn in_flight(&self, cx: &Cx<'_>, by: i64) {
@@ -89,6 +91,7 @@ impl Filter for MetricsFilter {
         }
         self.seen.status = head.status;
         self.seen.stream = head.kind.is_stream();
+        self.form = form(cx);
         self.seen.watch = answer::Watch::new(self.seen.asked.profile.schema);
         if !(200..300).contains(&head.status) {
             return Interest::Ignore;
@@ -112,7 +115,7 @@ impl Filter for MetricsFilter {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
-        self.seen.watch.event(self.seen.endpoint, event.data, cx.host.now_nanos());
+        self.seen.watch.event(self.form, event.data, cx.host.now_nanos());
         out.send(cx, event);
     }
 
@@ -127,7 +130,7 @@ impl Filter for MetricsFilter {
         body: &[u8],
     ) -> Option<Vec<u8>> {
         if let Ok(text) = std::str::from_utf8(body) {
-            self.seen.watch.body(self.seen.endpoint, text);
+            self.seen.watch.body(self.form, text);
         }
         nginx::state(cx, &self.seen);
         None
@@ -145,5 +148,19 @@ impl Filter for MetricsFilter {
             self.metrics.voted(cx.host, &vote);
         }
         self.metrics.finished(cx, &self.seen, outcome);
+    }
+}
+
+/// The client's API, or that of the provider where its answer is seen as it was sent.
+fn form(cx: &mut Cx<'_>) -> Option<Endpoint> {
+    if cx.host.can(Capability::SharedProperties) {
+        return cx.endpoint;
+    }
+    match cx.facts.of_others(cx.host, Fact::Form).as_deref() {
+        Some("openai") => Some(Endpoint::OpenAiChat),
+        Some("openai_responses") => Some(Endpoint::OpenAiResponses),
+        Some("anthropic") => Some(Endpoint::AnthropicMessages),
+        Some("gemini") => Some(Endpoint::Gemini),
+        _ => cx.endpoint,
     }
 }
