@@ -50,8 +50,9 @@ class Gateway:
         self.control.post(f"{self.stack.mock_url('openai')}/_mock/reset").raise_for_status()
 
 
-# `make test-apisix` gives others.
-EXAMPLES = os.environ.get("EXAMPLES", "full-chain.yaml bundle.yaml").split()
+# Those in real Envoy, and those on the emulated APISIX; `make test-apisix` gives the latter alone.
+EXAMPLES = os.environ.get(
+    "EXAMPLES", "full-chain.yaml bundle.yaml apisix/full-chain.yaml apisix/bundle.yaml").split()
 
 
 # A wrapper, because xdist reads the groups before any other hook of ours could write them.

@@ -35,8 +35,6 @@ EVERYWHERE = {
     "test_errors.py::test_a_connection_that_breaks_before_the_answer": BROKEN,
     "test_errors.py::test_a_provider_that_is_down": BROKEN,
     "test_failover.py::test_a_streamed_request_fails_over_too": STREAM,
-    "test_failover.py::test_when_all_fail_the_last_failure_is_told_in_the_clients_form":
-        "The plugin asks each target once; the third attempt that the test counts is Envoy's.",
     "test_guard.py::test_an_answer_that_a_service_outside_is_against_is_withheld": WAITS,
     "test_guard.py::test_a_stream_ends_where_a_service_outside_is_against_it": WAITS,
     "test_guard.py::test_an_answer_that_cannot_be_judged_in_time_is_not_let_out": WAITS,
