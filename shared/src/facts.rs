@@ -380,6 +380,12 @@ impl Facts {
         }
     }
 
+    /// Whether what ai-proxy counts of an answer is heard before the exchange is over. On APISIX another
+    /// module's comes too late, unless it has made the call.
+    pub fn hears_counts(&self, host: &dyn Host) -> bool {
+        self.own || host.can(Capability::SharedProperties)
+    }
+
     /// All of ai-proxy is in this module: what it has not stated here has been stated nowhere.
     pub fn own(&mut self) {
         self.own = true;

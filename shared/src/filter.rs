@@ -185,6 +185,21 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// The API whose form an answer has where it is seen here: the client's, or that of the provider where it
+    /// has not been translated yet ([`Fact::Form`](crate::facts::Fact::Form)).
+    pub fn answer_form(&mut self) -> Option<Endpoint> {
+        if self.facts.hears_counts(self.host) {
+            return self.endpoint;
+        }
+        match self.facts.of_others(self.host, crate::facts::Fact::Form).as_deref() {
+            Some("openai") => Some(Endpoint::OpenAiChat),
+            Some("openai_responses") => Some(Endpoint::OpenAiResponses),
+            Some("anthropic") => Some(Endpoint::AnthropicMessages),
+            Some("gemini") => Some(Endpoint::Gemini),
+            _ => self.endpoint,
+        }
+    }
+
     /// Whether a change of the request's body gets to the provider.
     pub fn can_change_request(&self) -> bool {
         self.calls || self.host.can(crate::host::Capability::RewriteRequestBody)

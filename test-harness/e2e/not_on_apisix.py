@@ -18,8 +18,9 @@ CAPS = ("By itself ai-auth changes no request: who may ask for so many tokens, a
         "to (403). The bundle adds the number.")
 UNSEEN = ("By itself the cache keeps no answer that the bridge translates or in which it seals names, as it has seen "
           "what the provider has sent. Calls (`inline: call`) it has seen as the client gets them.")
-COUNTS = ("By itself token-ratelimit settles by its own estimate, of a service by one: what ai-proxy reads in an "
-          "answer on the bridge is known too late. Calls (`inline: call`) are counted as they are.")
+COUNTS = ("By itself token-ratelimit reads the tokens of an answer, but not what a service is configured to count: "
+          "ai-proxy finds that when it is too late to tell, and one is charged. Calls (`inline: call`) are charged as "
+          "they are.")
 ANSWERS = ("By itself prompt-guard changes no answer: `answers` is refused at configure time. The bundle ends "
            "answers and masks in them.")
 

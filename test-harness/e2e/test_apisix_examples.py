@@ -210,6 +210,30 @@ def test_ai_auth_by_itself_asks_for_the_number_of_tokens_that_it_cannot_add(exam
     assert gateway.post(ask("gpt-4o", max_completion_tokens=4000), headers=as_intern).status_code == 200
 
 
+def test_token_ratelimit_charges_what_providers_say_whichever_way_the_answer_comes(tmp_path, ask):
+    def edit(text):
+        return text.replace('"rules": [', f'"rules": [{json.dumps({**TOKENS, "limit": 1_000_000, "window": "day"})},')
+
+    used = 0
+    # One worker, which knows all.
+    with Stack("apisix/full-chain.yaml", directory=tmp_path, edit=edit, cache=True) as stack:
+        chat = Gateway(stack).client({"text": "a word of which nobody knows how many tokens it has"}).chat.completions
+        # Passed, bridged, called.
+        for number, model in enumerate(("gpt-4o", "claude-haiku-4-5", "o4-mini", "gemini-2.5-flash", "best")):
+            body = ask(model, f"secret-prompt: question {number}")
+            used += chat.create(**body).usage.total_tokens
+            body["messages"][0]["content"] += " as a stream"
+            chunks = list(chat.create(**body, stream=True, stream_options={"include_usage": True}))
+            used += chunks[-1].usage.total_tokens
+        url = stack.base_url.removesuffix("/v1") + "/_ai/limits?rule=tokens&key="
+        for _ in range(100):
+            answer = httpx.get(url, headers={"authorization": "Bearer admin-key-test"}, timeout=60)
+            if answer.json()["used"] == used:
+                break
+            time.sleep(0.05)
+    assert answer.json()["used"] == used
+
+
 @pytest.mark.parametrize("inline", ["auto", "call"])
 def test_the_cache_keeps_what_it_has_seen_as_the_client_gets_it(tmp_path, ask, inline):
     """The bridge translates, and seals names, behind its back; calls come back through it."""

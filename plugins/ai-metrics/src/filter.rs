@@ -7,7 +7,7 @@ use shared::facts::Fact;
 use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
 };
-use shared::host::{Capability, Map};
+use shared::host::Map;
 use shared::protocol::Endpoint;
 use shared::request::RequestBody;
 
@@ -91,7 +91,7 @@ impl Filter for MetricsFilter {
         }
         self.seen.status = head.status;
         self.seen.stream = head.kind.is_stream();
-        self.form = form(cx);
+        self.form = cx.answer_form();
         self.seen.watch = answer::Watch::new(self.seen.asked.profile.schema);
         if !(200..300).contains(&head.status) {
             return Interest::Ignore;
@@ -148,19 +148,5 @@ impl Filter for MetricsFilter {
             self.metrics.voted(cx.host, &vote);
         }
         self.metrics.finished(cx, &self.seen, outcome);
-    }
-}
-
-/// The client's API, or that of the provider where its answer is seen as it was sent.
-fn form(cx: &mut Cx<'_>) -> Option<Endpoint> {
-    if cx.host.can(Capability::SharedProperties) {
-        return cx.endpoint;
-    }
-    match cx.facts.of_others(cx.host, Fact::Form).as_deref() {
-        Some("openai") => Some(Endpoint::OpenAiChat),
-        Some("openai_responses") => Some(Endpoint::OpenAiResponses),
-        Some("anthropic") => Some(Endpoint::AnthropicMessages),
-        Some("gemini") => Some(Endpoint::Gemini),
-        _ => cx.endpoint,
     }
 }

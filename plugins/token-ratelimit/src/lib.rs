@@ -19,6 +19,7 @@ pub mod headers;
 pub mod holt_winters;
 pub mod learned;
 pub mod limiter;
+pub mod reported;
 pub mod rule;
 pub mod store;
 mod tell;
