@@ -109,10 +109,11 @@ test-e2e: aigw ## The examples in real Envoy; those for APISIX in the emulated o
 	@cargo build --quiet --locked $(NATIVE) --bin emulated-apisix --bin rls
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup test-harness/e2e
 
-test-apisix: wasm mock ## The end-to-end tests on the emulated APISIX [TESTS=file ...]
+test-apisix: wasm mock ## The end-to-end tests on the emulated APISIX: separate plugins and bundle [TESTS=file ...]
 	@cargo build --quiet --locked $(NATIVE) --bin emulated-apisix
 	@test-harness/setup.sh test
-	EXAMPLES=apisix/bundle.yaml $(PYTHON) -m pytest -q -k "apisix" $(or $(TESTS),test-harness/e2e)
+	EXAMPLES="apisix/full-chain.yaml apisix/bundle.yaml" $(PYTHON) -m pytest -q -n 2 --dist loadgroup -k "apisix" \
+	    $(or $(TESTS),test-harness/e2e)
 
 conformance: ## Compare with recorded pairs of other gateways VECTORS=folder [CASE=name]
 	@$(if $(VECTORS),,echo 'give the folder of the recorded pairs: make conformance VECTORS=/path' >&2; exit 2)

@@ -3,8 +3,8 @@
 //! In the bundle facts live in memory. Between separate plugins they travel together as one property,
 //! [`PROPERTY`], which neither client nor provider can see or set: each call of the proxy costs as much
 //! as some thousand instructions. A host without shared properties (APISIX) carries those of the request
-//! in one variable, [`VARIABLE`], if its configuration declares it; without it every plugin knows only
-//! what it has found out itself.
+//! in one variable, [`VARIABLE`], if its configuration declares it: to the next plugin, and to all of them
+//! when the answer comes. Without it every plugin knows only what it has found out itself.
 
 mod text;
 
@@ -105,11 +105,15 @@ pub enum Fact {
     Prepared,
     /// What a user thinks of an answer, as a JSON object: `provider`, `model`, `variant`, `score`.
     Feedback,
+    /// Where plugins before ai-proxy see an answer as the provider has sent it (APISIX): the provider's
+    /// protocol if it is not the client's, or `sealed` if names in it are changed; absent if the client
+    /// gets the same.
+    Form,
 }
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Fact; 33] = [
+    pub const ALL: [Fact; 34] = [
         Fact::RequestedModel,
         Fact::Targets,
         Fact::Provider,
@@ -143,6 +147,7 @@ impl Fact {
         Fact::Error,
         Fact::Prepared,
         Fact::Feedback,
+        Fact::Form,
     ];
 
     /// Whether only ai-proxy states it.
@@ -158,6 +163,7 @@ impl Fact {
                     | Fact::Key
                     | Fact::Route
                     | Fact::Feedback
+                    | Fact::Form
             )
     }
 
@@ -216,6 +222,7 @@ impl Fact {
             Fact::Error => "error",
             Fact::Prepared => "prepared",
             Fact::Feedback => "feedback",
+            Fact::Form => "form",
         }
     }
 
@@ -275,7 +282,6 @@ pub struct Facts {
     heard: String,
     /// Whether that is what the proxy has now: no other module runs while a callback lasts.
     heard_now: bool,
-    kept: bool,
     own: bool,
     here: Staters,
     alone: bool,
@@ -301,6 +307,11 @@ impl Facts {
         }
         self.hear(host);
         stated(&self.heard, fact.name()).map(str::to_owned)
+    }
+
+    /// A fact, if a plugin of another module stated it.
+    pub fn of_others(&mut self, host: &dyn Host, fact: Fact) -> Option<String> {
+        if self.known.contains_key(&fact) { None } else { self.get(host, fact) }
     }
 
     /// Whether what a request says may be sent to a service in this region: one that does not say where
@@ -348,8 +359,15 @@ impl Facts {
     /// The answer is there. What another module has found out about it meanwhile (on Envoy the
     /// upstream role is one of its own) holds, not what was assumed before.
     pub(crate) fn answered(&mut self, host: &dyn Host) {
-        if host.can(Capability::SharedProperties) && !self.own {
+        if self.own {
+            return;
+        }
+        if host.can(Capability::SharedProperties) {
             self.known.retain(|fact, _| !fact.is_of_answer());
+        } else {
+            // What the plugins after this one have said; at the end of the exchange it is too late to ask.
+            self.heard_now = false;
+            self.hear(host);
         }
     }
 
@@ -362,9 +380,10 @@ impl Facts {
         }
     }
 
-    /// What comes after this plugin is no plugin of the suite: nothing is handed on.
-    pub fn keep(&mut self) {
-        self.kept = true;
+    /// Whether what ai-proxy counts of an answer is heard before the exchange is over. On APISIX another
+    /// module's comes too late, unless it has made the call.
+    pub fn hears_counts(&self, host: &dyn Host) -> bool {
+        self.own || host.can(Capability::SharedProperties)
     }
 
     /// All of ai-proxy is in this module: what it has not stated here has been stated nowhere.
@@ -372,9 +391,10 @@ impl Facts {
         self.own = true;
     }
 
-    /// Hands the facts of a request on to the next plugin of the chain, on hosts that need it done.
+    /// Hands the facts of a request on, on hosts that need it done: to the next plugin of the chain, and to
+    /// all of them when the answer comes.
     pub(crate) fn hand_on(&mut self, host: &dyn Host) {
-        if !self.kept && !host.can(Capability::SharedProperties) {
+        if !self.alone && !host.can(Capability::SharedProperties) {
             // Not declared: then nobody asks.
             self.tell_all(host, VARIABLE);
         }
@@ -519,6 +539,28 @@ mod tests {
         host.put_body(Body::Request, b"{}");
         first.request_body(&host, 2, true);
         assert_eq!(stated(&property(), "provider"), Some("b"));
+    }
+
+    #[test]
+    fn where_properties_are_not_shared_all_hear_of_it_when_the_answer_comes() {
+        let mut host = ScriptHost::post("/v1/chat/completions");
+        host.cannot.insert(Capability::SharedProperties);
+        let (mut first, mut second) = (Facts::default(), Facts::default());
+        first.begin(&host);
+        first.set(&host, Fact::Consumer, "anna");
+        first.hand_on(&host);
+        second.begin(&host);
+        assert_eq!(second.get(&host, Fact::Consumer).as_deref(), Some("anna"));
+        second.set(&host, Fact::Provider, "a");
+        second.set(&host, Fact::Form, "anthropic");
+        second.hand_on(&host);
+        assert_eq!(first.get(&host, Fact::Provider), None);
+        first.answered(&host);
+        assert_eq!(first.get(&host, Fact::Provider).as_deref(), Some("a"));
+        assert_eq!(first.get(&host, Fact::Consumer).as_deref(), Some("anna"));
+        // Who has said it knows better than to take it for another's.
+        assert_eq!(first.of_others(&host, Fact::Form).as_deref(), Some("anthropic"));
+        assert_eq!(second.of_others(&host, Fact::Form), None);
     }
 
     #[test]

@@ -140,6 +140,8 @@ pub struct Cx<'a> {
     /// Which API the client speaks; `None` if the path is of none that is known.
     pub endpoint: Option<Endpoint>,
     pub(crate) body_wanted: bool,
+    /// A filter of this module makes the call itself where the proxy cannot change the request's body.
+    pub(crate) calls: bool,
     pub(crate) answer_rewritten: bool,
     /// A filter answers the request itself once its body is there.
     pub(crate) taken: bool,
@@ -172,6 +174,7 @@ impl<'a> Cx<'a> {
             facts,
             endpoint,
             body_wanted: false,
+            calls: false,
             answer_rewritten: false,
             taken: false,
             held: Held::No,
@@ -180,6 +183,26 @@ impl<'a> Cx<'a> {
             place: 0,
             asks: Vec::new(),
         }
+    }
+
+    /// The API whose form an answer has where it is seen here: the client's, or that of the provider where it
+    /// has not been translated yet ([`Fact::Form`](crate::facts::Fact::Form)).
+    pub fn answer_form(&mut self) -> Option<Endpoint> {
+        if self.facts.hears_counts(self.host) {
+            return self.endpoint;
+        }
+        match self.facts.of_others(self.host, crate::facts::Fact::Form).as_deref() {
+            Some("openai") => Some(Endpoint::OpenAiChat),
+            Some("openai_responses") => Some(Endpoint::OpenAiResponses),
+            Some("anthropic") => Some(Endpoint::AnthropicMessages),
+            Some("gemini") => Some(Endpoint::Gemini),
+            _ => self.endpoint,
+        }
+    }
+
+    /// Whether a change of the request's body gets to the provider.
+    pub fn can_change_request(&self) -> bool {
+        self.calls || self.host.can(crate::host::Capability::RewriteRequestBody)
     }
 
     /// Asks for the request's body; in [`Filter::request_head`] only.

@@ -27,6 +27,17 @@ pub struct Need {
     pub otherwise: ConfigError,
 }
 
+impl Need {
+    /// What is configured at `path` needs it.
+    pub fn new(
+        capability: Capability,
+        path: impl Into<String>,
+        otherwise: impl Into<String>,
+    ) -> Need {
+        Need { capability, otherwise: ConfigError::new(path, otherwise) }
+    }
+}
+
 /// A configured plugin. A reload makes a new one, and exchanges under way keep the old.
 pub trait Plugin {
     /// Settings of its exchanges.
@@ -46,14 +57,9 @@ pub trait Plugin {
     }
 
     /// How often [`tick`](Plugin::tick) is wanted; never unless said. A host without
-    /// [`Capability::Tick`](crate::host::Capability::Tick) refuses a plugin that cannot do without.
+    /// [`Capability::Tick`] makes none: what cannot do without is among the [`needs`](Plugin::needs).
     fn tick_period(&self) -> Option<Duration> {
         None
-    }
-
-    /// Whether it cannot do without its ticks.
-    fn needs_tick(&self) -> bool {
-        self.tick_period().is_some()
     }
 
     /// What is to be done outside of requests: fetching, reporting. Also called once as soon as the

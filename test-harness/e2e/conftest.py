@@ -50,8 +50,9 @@ class Gateway:
         self.control.post(f"{self.stack.mock_url('openai')}/_mock/reset").raise_for_status()
 
 
-# `make test-apisix` gives another.
-EXAMPLES = os.environ.get("EXAMPLES", "full-chain.yaml bundle.yaml").split()
+# Those in real Envoy, and those on the emulated APISIX; `make test-apisix` gives the latter alone.
+EXAMPLES = os.environ.get(
+    "EXAMPLES", "full-chain.yaml bundle.yaml apisix/full-chain.yaml apisix/bundle.yaml").split()
 
 
 # A wrapper, because xdist reads the groups before any other hook of ours could write them.
@@ -61,8 +62,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         parameters = getattr(item, "callspec", None)
         values = [str(value) for value in parameters.params.values()] if parameters else []
-        reason = any(value.startswith("apisix/") for value in values) \
-            and cannot(f"{item.path.name}::{item.name}")
+        example = next((value for value in values if value.startswith("apisix/")), None)
+        reason = example and cannot(example, f"{item.path.name}::{item.name}")
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
         item.add_marker(pytest.mark.xdist_group(together(item, values)))
@@ -79,6 +80,11 @@ def together(item, values):
     # What is about APISIX's examples shares the emulator, with the modules that it has compiled.
     stem = "apisix" if item.path.stem.startswith("test_apisix_") else item.path.stem
     return next((value for value in values if value in EXAMPLES), stem)
+
+
+def separate(example):
+    """Whether an example has the plugins one by one, each with its own configuration."""
+    return example.endswith("full-chain.yaml")
 
 
 @pytest.fixture(scope="session", params=EXAMPLES)

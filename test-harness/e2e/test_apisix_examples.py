@@ -1,5 +1,6 @@
 """Every file of apisix-examples, loaded as it is shipped, does on the emulated APISIX what it says."""
 
+import base64
 import http.server
 import json
 import os
@@ -7,13 +8,16 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx
 import jsonschema
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import otlp
 from conftest import Gateway
 from gateway.apisix import EXAMPLES
 from gateway.config import PROVIDERS, ROOT
@@ -34,7 +38,7 @@ def example(tmp_path_factory):
     def start(name, **options):
         if name not in running:
             # As shipped: of other tests' gateways the cache is off.
-            options.setdefault("cache", name == "bundle.yaml")
+            options.setdefault("cache", name in ("bundle.yaml", "full-chain.yaml"))
             stack = Stack(f"apisix/{name}", directory=tmp_path_factory.mktemp("apisix"), **options)
             running[name] = Gateway(stack.start())
         running[name].reset()
@@ -69,8 +73,10 @@ def test_its_conf_is_of_the_schema(plugin, conf, route):
     # Who is trusted to name the consumer must be there.
     if "apisix_consumer" in json.dumps(conf):
         assert AUTH_PLUGINS & set(route["plugins"])
-    # And a bridge that is declared has its functions.
-    declared = '"bridge": true' in json.dumps(conf)
+    # And a bridge that one of its plugins declares has its functions.
+    declared = '"bridge": true' in " ".join(
+        settings["conf"] if isinstance(settings["conf"], str) else json.dumps(settings["conf"])
+        for name, settings in route["plugins"].items() if name.startswith("wasm-"))
     bridges = {"serverless-pre-function", "serverless-post-function"} <= set(route["plugins"])
     assert declared == (bridges or "ai-body-bridge" in route["plugins"])
 
@@ -89,6 +95,11 @@ def test_each_file_starts(example, name):
     gateway = example(name)
     answer = httpx.get(gateway.stack.base_url.replace("/v1", "/nothing/here"), timeout=60)
     assert answer.status_code in (401, 404)
+
+
+def base64url(data):
+    """As in tokens."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def text_of(stream):
@@ -144,6 +155,100 @@ def test_the_bundle_does_all_of_it(example, ask):
     assert gateway.post(ask("best", "my key is AKIAQX7ZPLM4TR9NWKD2")).status_code == 400
 
 
+def test_the_separate_plugins_tell_each_other_of_a_request_and_its_answer(tmp_path, ask):
+    def edit(text):
+        return text.replace('"site": {', '"access_log": { "enabled": true }, "site": {')
+
+    with Stack("apisix/full-chain.yaml", directory=tmp_path, edit=edit, cache=True) as stack:
+        gateway = Gateway(stack)
+        # Through the bridge, translated: the cache has not seen what the client got.
+        chat = gateway.client({"text": "one two three", "split": {"every": 7}}).chat.completions
+        whole = chat.create(**ask("fast"))
+        assert whole.choices[0].message.content == "one two three"
+        assert text_of(chat.create(**ask("fast", "secret-prompt: streamed"), stream=True)) == "one two three"
+        assert gateway.post(ask("fast"), {"text": "one two"}).headers["x-ai-cache"] == "miss"
+        # By ai-proxy's own call.
+        called = gateway.post(ask("best"), {"text": "yes", "on": {"openai": {"status": 503}}})
+        assert (called.headers["x-ai-provider"], called.headers["x-ai-cache"]) == ("anthropic", "miss")
+        again = gateway.post(ask("best"))
+        assert again.headers["x-ai-cache"] == "hit-exact" and again.json() == called.json()
+        # Answered by plugins before ai-proxy.
+        as_intern = {"authorization": f"Bearer {INTERN_KEY}"}
+        assert gateway.post(ask("best"), headers=as_intern).status_code == 403
+        assert gateway.post(ask("best", "my key is AKIAQX7ZPLM4TR9NWKD2")).status_code == 400
+        # The last line is written when the client has its answer.
+        for _ in range(100):
+            lines = [json.loads(line[line.index("{"):]) for line in stack.log.splitlines()
+                     if line.startswith("wasm-ai-metrics: {")]
+            if len(lines) == 7:
+                break
+            time.sleep(0.05)
+    # ai-metrics is the first, and hears what all others have said.
+    names = ("status", "consumer", "provider", "model", "cache", "guard", "error_type")
+    bridged = (200, "demo", "anthropic", "claude-haiku-4-5", "miss", "pass", None)
+    assert [tuple(line.get(name) for name in names) for line in lines] == [
+        bridged, bridged, bridged,
+        (200, "demo", "anthropic", "claude-sonnet-4-5", "miss", "pass", None),
+        (200, "demo", "none", "claude-sonnet-4-5", "hit-exact", "pass", None),
+        (403, "intern", "none", "best", None, None, "permission"),
+        (400, "demo", "none", "best", None, "block", "invalid_request"),
+    ]
+    assert lines[3]["attempts"] == ["openai", "anthropic"]
+    usage = whole.usage
+    assert (lines[0]["prompt_tokens"], lines[0]["completion_tokens"], lines[0]["estimated"]) == (
+        usage.prompt_tokens, usage.completion_tokens, False)
+    assert lines[1]["completion_tokens"] > 0 and not lines[1]["estimated"]
+
+
+def test_ai_auth_by_itself_asks_for_the_number_of_tokens_that_it_cannot_add(example, ask):
+    gateway = example("full-chain.yaml")
+    as_intern = {"authorization": f"Bearer {INTERN_KEY}"}
+    answer = gateway.post(ask("gpt-4o"), headers=as_intern)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (403, "max_tokens")
+    assert "say for how many" in answer.json()["error"]["message"]
+    assert gateway.received() == []
+    assert gateway.post(ask("gpt-4o", max_completion_tokens=4000), headers=as_intern).status_code == 200
+
+
+def test_token_ratelimit_charges_what_providers_say_whichever_way_the_answer_comes(tmp_path, ask):
+    def edit(text):
+        return text.replace('"rules": [', f'"rules": [{json.dumps({**TOKENS, "limit": 1_000_000, "window": "day"})},')
+
+    used = 0
+    # One worker, which knows all.
+    with Stack("apisix/full-chain.yaml", directory=tmp_path, edit=edit, cache=True) as stack:
+        chat = Gateway(stack).client({"text": "a word of which nobody knows how many tokens it has"}).chat.completions
+        # Passed, bridged, called.
+        for number, model in enumerate(("gpt-4o", "claude-haiku-4-5", "o4-mini", "gemini-2.5-flash", "best")):
+            body = ask(model, f"secret-prompt: question {number}")
+            used += chat.create(**body).usage.total_tokens
+            body["messages"][0]["content"] += " as a stream"
+            chunks = list(chat.create(**body, stream=True, stream_options={"include_usage": True}))
+            used += chunks[-1].usage.total_tokens
+        url = stack.base_url.removesuffix("/v1") + "/_ai/limits?rule=tokens&key="
+        for _ in range(100):
+            answer = httpx.get(url, headers={"authorization": "Bearer admin-key-test"}, timeout=60)
+            if answer.json()["used"] == used:
+                break
+            time.sleep(0.05)
+    assert answer.json()["used"] == used
+
+
+@pytest.mark.parametrize("inline", ["auto", "call"])
+def test_the_cache_keeps_what_it_has_seen_as_the_client_gets_it(tmp_path, ask, inline):
+    """The bridge translates, and seals names, behind its back; calls come back through it."""
+    def edit(text):
+        return text.replace('"bridge": true,', f'"bridge": true, "inline": "{inline}",')
+
+    with Stack("apisix/full-chain.yaml", directory=tmp_path, edit=edit, cache=True) as stack:
+        gateway = Gateway(stack)
+        verdicts = [gateway.post(ask("fast")).headers["x-ai-cache"] for _ in range(2)]
+        client = gateway.client()
+        names = [client.responses.create(model="o4-mini", input="secret-prompt: keep this").id for _ in range(2)]
+    assert verdicts == ["miss", "hit-exact" if inline == "call" else "miss"]
+    assert all("-gw-" in name for name in names) and (names[0] == names[1]) == (inline == "call")
+
+
 def test_callout_fails_over_and_masks(example, ask):
     gateway = example("callout.yaml")
     script = {"text": "To [EMAIL_1]", "on": {"openai": {"status": 503}}}
@@ -155,6 +260,21 @@ def test_callout_fails_over_and_masks(example, ask):
     chat = gateway.client(script).chat.completions
     stream = chat.create(**ask("best", "Please write to anna@example.com"), stream=True)
     assert text_of(stream) == "To anna@example.com"
+
+
+def test_a_stream_that_a_limit_cuts_is_fetched_where_it_cannot_be_changed(tmp_path, ask):
+    def edit(text):
+        document = yaml.safe_load(text)
+        conf = document["routes"][0]["plugins"]["wasm-ai-gateway"]["conf"]
+        conf["ai-proxy"]["inline"] = "auto"
+        conf["token-ratelimit"] = {"rules": [{**TOKENS, "algorithm": "fixed_window", "cut": True}]}
+        return yaml.safe_dump(document, sort_keys=False) + "#END"
+
+    with Stack("apisix/pass-through.yaml", directory=tmp_path, edit=edit) as stack:
+        client = Gateway(stack).client({"tokens": 1000})
+        chunks = list(client.chat.completions.create(**ask("gpt-4o", max_completion_tokens=10), stream=True))
+    assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "length"
+    assert len(text_of(chunks).split()) < 200
 
 
 def test_pass_through_touches_no_byte(example):
@@ -187,6 +307,44 @@ def test_ai_auth_by_itself_decides_who_may_ask(example, ask):
     assert gateway.post(ask("gpt-4o"), headers=as_intern).status_code == 403
     assert gateway.post(ask("gpt-4o"), headers={"authorization": "Bearer x"}).status_code == 401
     assert not any(CLIENT_KEY in json.dumps(r["headers"]) for r in gateway.received("openai"))
+
+
+def test_ai_auth_fetches_the_keys_of_tokens_when_one_needs_them(tmp_path, ask):
+    key = Ed25519PrivateKey.generate()
+    asked = []
+
+    class Issuer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            public = {"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": base64url(key.public_key().public_bytes_raw())}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"keys": [public]}).encode())
+
+        def log_message(self, *_):
+            pass
+
+    def token(**claims):
+        parts = [base64url(json.dumps(part).encode()) for part in (
+            {"alg": "EdDSA", "kid": "1"}, {"iss": "issuer", "sub": "demo", "exp": int(time.time()) + 60, **claims})]
+        return ".".join([*parts, base64url(key.sign(".".join(parts).encode()))])
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        fetch = {"upstream": f"127.0.0.1:{server.server_port}", "scheme": "http", "path": "/keys"}
+
+        def edit(text):
+            document = yaml.safe_load(text)
+            document["routes"][0]["plugins"]["wasm-ai-auth"]["conf"]["jwt"] = [
+                {"issuer": "issuer", "algorithms": ["EdDSA"], "jwks_url": fetch}]
+            return yaml.safe_dump(document, sort_keys=False) + "#END"
+
+        with Stack("apisix/ai-auth.yaml", directory=tmp_path, edit=edit) as stack:
+            gateway = Gateway(stack)
+            statuses = [gateway.post(ask("gpt-4o"), headers={"authorization": f"Bearer {each}"}).status_code
+                        for each in (token(), token(), token(exp=1), token()[:-4] + "AAAA")]
+        server.shutdown()
+    assert (statuses, asked) == ([200, 200, 401, 401], ["/keys"])
 
 
 def test_prompt_guard_by_itself_refuses(example, ask):
@@ -242,6 +400,24 @@ def test_ai_metrics_by_itself_feeds_apisixs_own(example, ask):
         assert f"llm_completion_tokens={usage.completion_tokens}" in line, lines
 
 
+def test_requests_make_the_exports_of_ai_metrics(tmp_path, ask):
+    receiver = otlp.Receiver()
+
+    def edit(text):
+        document = yaml.safe_load(text)
+        document["routes"][0]["plugins"]["wasm-ai-metrics"]["conf"]["otlp"] = {
+            "upstream": f"127.0.0.1:{receiver.port}", "on_requests": True, "period_ms": 100}
+        return yaml.safe_dump(document, sort_keys=False) + "#END"
+
+    with Stack("apisix/ai-metrics.yaml", directory=tmp_path, edit=edit) as stack:
+        gateway = Gateway(stack)
+        for _ in range(3):
+            assert gateway.post(ask("gpt-4o"), {"text": "one two"}).status_code == 200
+            time.sleep(0.2)
+    receiver.close()
+    assert receiver.problems == [] and receiver.total("ai.requests") >= 1
+
+
 def test_key_auth_names_the_consumer_and_traffic_split_follows_the_choice(example, ask):
     gateway = example("key-auth.yaml")
 
@@ -287,39 +463,90 @@ def test_the_real_providers_are_reached_under_their_own_names(tmp_path, ask):
         assert answer.headers["x-ai-provider"] == "anthropic"
 
 
+NO_TIMER = "this proxy has no timer"
+NO_BODIES = "this proxy cannot change bodies, so nothing can be masked here; write `block` or `flag`"
+WEBDIS = {"upstream": "webdis:7379", "scheme": "http"}
+TOKENS = {"name": "tokens", "unit": "total_tokens", "limit": 100, "window": "minute"}
+MODEL = {"provider": "anthropic", "model": "claude-haiku-4-5"}
+
+# Of an example's plugin, what is configured besides, and what is said of it.
 REFUSED = {
-    "prompt-guard.yaml": [
-        ("EMAIL: flag", "EMAIL: mask", "pii: this proxy cannot change bodies"),
-        ("injection: { action: block }", "answers: { deny: [forbidden] }",
-         "answers: this proxy cannot change answers"),
+    ("ai-metrics.yaml", "wasm-ai-metrics"): [
+        ({"otlp": {"upstream": "127.0.0.1:4318"}},
+         f"otlp: {NO_TIMER} by which exports could be made; set `on_requests: true`"),
+        ({"report": {"admin_key": "any"}}, f"report: {NO_TIMER}"),
     ],
-    "pass-through.yaml": [
-        ("inline: pass", "inline: rewrite, role: route", "role: this proxy has no upstream filters"),
-        ("ai-proxy:\n            inline: pass",
-         "prompt-guard: { pii: { entities: { EMAIL: mask } } }\n          ai-proxy:\n"
-         "            inline: pass", "prompt-guard.pii: this proxy cannot change bodies"),
+    ("prompt-guard.yaml", "wasm-prompt-guard"): [
+        ({"pii": {"entities": {"SECRET": "block", "EMAIL": "mask"}}}, f"pii.entities.EMAIL: {NO_BODIES}"),
+        ({"pii": {"entities": {"SECRET": "block"}, "preset": "pci_dss"}}, f"pii.preset: {NO_BODIES}"),
+        ({"pii": {"custom": {"TICKET": "TCK-[0-9]{6}"}}}, f"pii.custom.TICKET: {NO_BODIES}"),
+        ({"answers": {"deny": ["forbidden"]}}, "answers: this proxy cannot change answers"),
+        ({"moderation": {"service": "openai", "upstream": "127.0.0.1:1", "api_key": "k", "answers": True}},
+         "moderation.answers: this proxy cannot make an answer wait"),
     ],
-    "ai-metrics.yaml": [
-        ("site: { region: eu }", "otlp: { upstream: \"127.0.0.1:4318\" }",
-         "works outside of requests"),
+    ("semantic-cache-client.yaml", "wasm-semantic-cache-client"): [
+        ({"redis": {"service": WEBDIS}}, f"redis: {NO_TIMER}"),
+        ({"semantic": {"embedder": {"kind": "ollama", "service": {"upstream": "ollama:11434"}, "model": "any"},
+                       "store": {"kind": "qdrant", "service": {"upstream": "qdrant:6333"}}}},
+         f"semantic.store: {NO_TIMER}"),
+        ({"stale_if_error": 60}, "stale_if_error: this proxy cannot hold a failure back"),
+    ],
+    ("token-ratelimit.yaml", "wasm-token-ratelimit"): [
+        ({"store": {"redis": WEBDIS}}, f"store.redis: {NO_TIMER}"),
+        ({"store": {"rls": {"upstream": "limiter"}}}, "store.rls: this proxy makes no calls of gRPC"),
+        ({"webhook": {"upstream": "alerts:80"}}, f"webhook: {NO_TIMER}"),
+        ({"rules": [TOKENS, {**TOKENS, "name": "cuts", "cut": True}]},
+         "rules[1].cut: this proxy cannot change answers, so that none can be ended here; leave it out, or use"),
+    ],
+    ("ai-proxy.yaml", "wasm-ai-proxy"): [
+        ({"role": "route"}, "role: this proxy has no upstream filters; leave `role` out"),
+        ({"bridge": False, "inline": "rewrite"}, "inline: on this proxy bodies can only be changed by the body bridge"),
+        ({"routes": [{"name": "copied", "targets": [MODEL, MODEL], "shadow": {"targets": [1]}}]},
+         f"routes[0].shadow: {NO_TIMER}"),
+        ({"routes": [{"name": "busy", "targets": [
+            {**MODEL, "endpoints": [{"metrics": {"url": "http://127.0.0.1:8000/metrics"}}]}]}]},
+         f"routes[0].targets[0].endpoints[0].metrics: {NO_TIMER}"),
+        ({"store": {"url": "http://webdis:7379"}}, f"store: {NO_TIMER}"),
+        ({"carbon": {"sources": [{"region": "eu", "url": "http://127.0.0.1:1/now", "pointer": "/now"}]}},
+         f"carbon.sources: {NO_TIMER}"),
+    ],
+    # In the bundle the section is named.
+    ("pass-through.yaml", "wasm-ai-gateway"): [
+        ({"prompt-guard": {"pii": {"entities": {"EMAIL": "mask"}}}},
+         f"prompt-guard.pii.entities.EMAIL: {NO_BODIES}"),
+        ({"semantic-cache-client": {"stale_if_error": 60}}, "semantic-cache-client.stale_if_error: this proxy cannot"),
     ],
 }
 
 
-@pytest.mark.parametrize(("name", "old", "new", "message"), [
-    pytest.param(name, *case, id=f"{name}-{case[2]}")
-    for name, cases in REFUSED.items() for case in cases])
-def test_what_cannot_be_done_is_refused_and_said(tmp_path, ask, name, old, new, message):
+@pytest.mark.parametrize(("name", "plugin", "more", "message"), [
+    pytest.param(*where, *case, id=f"{where[0]}-{case[1]}") for where, cases in REFUSED.items() for case in cases])
+def test_what_cannot_be_done_is_refused_and_said(tmp_path, ask, name, plugin, more, message):
     def edit(text):
-        assert old in text
-        new_text = new.replace(", role:", "\n            role:")
-        return text.replace(old, new_text)
+        document = yaml.safe_load(text)
+        document["routes"][0]["plugins"][plugin]["conf"].update(more)
+        return yaml.safe_dump(document, sort_keys=False) + "#END"
 
-    with Stack(f"apisix/{name}", directory=tmp_path, edit=edit) as stack:
+    with Stack(f"apisix/{name}", directory=tmp_path, edit=edit, mock=False) as stack:
         gateway = Gateway(stack)
-        for _ in range(3):
+        for _ in range(2):
             assert gateway.post(ask("gpt-4o")).status_code == 503
-        assert "configuration refused: " in stack.log and message in stack.log, stack.log
+        assert f"configuration refused: {message}" in stack.log, stack.log
+
+
+def test_what_masks_nothing_is_not_refused(tmp_path, ask):
+    """Kinds of one's own are masked unless something else is said of them."""
+    def edit(text):
+        document = yaml.safe_load(text)
+        document["routes"][0]["plugins"]["wasm-prompt-guard"]["conf"]["pii"] = {
+            "custom": {"TICKET": "TCK-[0-9]{6}"}, "preset": "pci_dss",
+            "entities": {"TICKET": "block", "CREDIT_CARD": "flag", "CN_BANKCARD": "flag", "IBAN": "allow"}}
+        return yaml.safe_dump(document, sort_keys=False) + "#END"
+
+    with Stack("apisix/prompt-guard.yaml", directory=tmp_path, edit=edit) as stack:
+        gateway = Gateway(stack)
+        assert gateway.post(ask("gpt-4o")).status_code == 200
+        assert gateway.post(ask("gpt-4o", "what of TCK-123456?")).status_code == 400
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -374,6 +601,7 @@ def test_the_page_has_what_cannot_be_run():
 
 def test_what_cannot_be_run_is_a_test_of_the_suite():
     folder = ROOT / "test-harness/e2e"
-    for name in REASONS:
-        file, test = name.split("::")
-        assert f"def {test.split('[')[0]}(" in (folder / file).read_text()
+    for reasons in REASONS.values():
+        for name in reasons:
+            file, test = name.split("::")
+            assert f"def {test.split('[')[0]}(" in (folder / file).read_text()

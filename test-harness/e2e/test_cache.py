@@ -58,121 +58,91 @@ def test_who_asks_for_a_stream_gets_one_whichever_way_it_came(gateway, ask):
     assert len(gateway.received("openai")) == 2
 
 
-def test_official_clients_take_what_is_replayed(gateway):
-    root = gateway.stack.base_url.removesuffix("/v1")
-    claude = anthropic.Anthropic(base_url=root, api_key=CLIENT_KEY, max_retries=0)
-    message = {"model": "claude-haiku-4-5", "max_tokens": 50,
-               "messages": [{"role": "user", "content": "secret-prompt: hello"}]}
-    whole = claude.messages.create(**message).content[0].text
-    with claude.messages.stream(**message) as stream:
-        assert stream.get_final_message().content[0].text == whole
-    assert len(gateway.received("anthropic")) == 1
+class Apis:
+    """The same question by each official client: what it is told, whole or as a stream."""
 
-    openai = gateway.client()
-    question = {"model": "gpt-4o", "input": "secret-prompt: hello"}
-    whole = openai.responses.create(**question).output_text
-    with openai.responses.stream(**question) as stream:
-        for _ in stream:
-            pass
-        assert stream.get_final_response().output_text == whole
-    assert len(gateway.received("openai")) == 1
+    def __init__(self, gateway):
+        root = gateway.stack.base_url.removesuffix("/v1")
+        self.openai = gateway.client()
+        self.claude = anthropic.Anthropic(base_url=root, api_key=CLIENT_KEY, max_retries=0)
+        self.google = genai.Client(api_key=CLIENT_KEY, http_options={"base_url": root})
 
-    old = {"model": "gpt-4o", "prompt": "secret-prompt: hello"}
-    whole = openai.completions.create(**old).choices[0].text
-    chunks = list(openai.completions.create(**old, stream=True))
-    assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == whole != ""
-    assert len(gateway.received("openai")) == 2
-
-    google = genai.Client(api_key=CLIENT_KEY, http_options={"base_url": root})
-    question = {"model": "gemini-2.5-flash", "contents": "secret-prompt: hello"}
-    whole = google.models.generate_content(**question).text
-    pieces = [piece.text or "" for piece in google.models.generate_content_stream(**question)]
-    assert "".join(pieces) == whole
-    assert len(gateway.received("gemini")) == 1
-
-
-def test_official_clients_take_what_came_through_another_api(gateway):
-    root = gateway.stack.base_url.removesuffix("/v1")
-    chat = gateway.client()
-    claude = anthropic.Anthropic(base_url=root, api_key=CLIENT_KEY, max_retries=0)
-    google = genai.Client(api_key=CLIENT_KEY, http_options={"base_url": root})
-    usual = {"model": "gpt-4o"}
-
-    def by_chat(text, stream):
-        asked = {**usual, "max_tokens": 50, "messages": [{"role": "system", "content": "Be brief."},
-                                                         {"role": "user", "content": text}]}
+    def chat(self, model, text, stream):
+        asked = {"model": model, "max_tokens": 50, "messages": [{"role": "system", "content": "Be brief."},
+                                                                {"role": "user", "content": text}]}
         if not stream:
-            return chat.chat.completions.create(**asked).choices[0].message.content
-        with chat.chat.completions.stream(**asked) as events:
+            return self.openai.chat.completions.create(**asked).choices[0].message.content
+        with self.openai.chat.completions.stream(**asked) as events:
             return events.get_final_completion().choices[0].message.content
 
-    def by_responses(text, stream):
-        asked = {**usual, "max_output_tokens": 50, "instructions": "Be brief.", "input": text}
+    def completions(self, model, text, stream):
+        asked = {"model": model, "prompt": text}
         if not stream:
-            return chat.responses.create(**asked).output_text
-        with chat.responses.stream(**asked) as events:
-            return "".join(event.delta for event in events
-                           if event.type == "response.output_text.delta")
+            return self.openai.completions.create(**asked).choices[0].text
+        chunks = self.openai.completions.create(**asked, stream=True)
+        return "".join(chunk.choices[0].text for chunk in chunks if chunk.choices)
 
-    def by_messages(text, stream):
-        asked = {**usual, "max_tokens": 50, "system": "Be brief.",
+    def responses(self, model, text, stream):
+        asked = {"model": model, "max_output_tokens": 50, "instructions": "Be brief.", "input": text}
+        if not stream:
+            answer = self.openai.responses.create(**asked)
+        else:
+            with self.openai.responses.stream(**asked) as events:
+                said = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+                answer = events.get_final_response()
+            assert answer.output_text == said
+        assert answer.status == "completed"
+        return answer.output_text
+
+    def messages(self, model, text, stream):
+        asked = {"model": model, "max_tokens": 50, "system": "Be brief.",
                  "messages": [{"role": "user", "content": text}]}
         if not stream:
-            return claude.messages.create(**asked).content[0].text
-        with claude.messages.stream(**asked) as events:
-            return events.get_final_message().content[0].text
+            answer = self.claude.messages.create(**asked)
+        else:
+            with self.claude.messages.stream(**asked) as events:
+                answer = events.get_final_message()
+        assert answer.stop_reason == "end_turn" and answer.usage.output_tokens > 0
+        return answer.content[0].text
 
-    def by_gemini(text, stream):
-        asked = {"model": "gpt-4o", "contents": text,
+    def gemini(self, model, text, stream):
+        asked = {"model": model, "contents": text,
                  "config": {"max_output_tokens": 50, "system_instruction": "Be brief."}}
         if not stream:
-            return google.models.generate_content(**asked).text
-        return "".join(piece.text or "" for piece in google.models.generate_content_stream(**asked))
+            return self.google.models.generate_content(**asked).text
+        return "".join(piece.text or "" for piece in self.google.models.generate_content_stream(**asked))
 
-    apis = [by_chat, by_responses, by_messages, by_gemini]
-    for number, first in enumerate(apis):
-        text = f"secret-prompt: question {number}"
-        answer = first(text, stream=number % 2 == 0)
-        assert answer
-        for api in apis:
-            assert [api(text, stream) for stream in (False, True)] == [answer, answer]
+
+# Each with a model of a provider that speaks it, or that it is translated for.
+OWN = {"chat": "gpt-4o", "completions": "gpt-4o", "responses": "gpt-4o", "messages": "claude-haiku-4-5",
+       "gemini": "gemini-2.5-flash"}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("api", OWN)
+def test_official_clients_take_what_is_replayed(gateway, api, streamed):
+    """Whichever way it came first."""
+    ask = getattr(Apis(gateway), api)
+    first = ask(OWN[api], "secret-prompt: hello", stream=streamed)
+    assert first
+    assert [ask(OWN[api], "secret-prompt: hello", stream=stream) for stream in (False, True)] == [first, first]
+    assert len(gateway.received()) == 1
+
+
+# As many came first whole as as a stream.
+@pytest.mark.parametrize(("first", "streamed"), [
+    ("chat", True), ("responses", False), ("messages", True), ("gemini", False)],
+    ids=["chat-stream", "responses-whole", "messages-stream", "gemini-whole"])
+def test_official_clients_take_what_came_through_another_api(gateway, first, streamed):
+    apis = Apis(gateway)
+    text = f"secret-prompt: question of {first}"
+    answer = getattr(apis, first)("gpt-4o", text, stream=streamed)
+    assert answer
+    for api in ("chat", "responses", "messages", "gemini"):
+        told = [getattr(apis, api)("gpt-4o", text, stream=stream) for stream in (False, True)]
+        assert told == [answer, answer], api
     # Whoever asked first, the provider was asked once.
-    assert len(gateway.received()) == len(apis)
-
-
-def test_official_clients_take_whole_what_came_as_a_stream(gateway):
-    root = gateway.stack.base_url.removesuffix("/v1")
-    claude = anthropic.Anthropic(base_url=root, api_key=CLIENT_KEY, max_retries=0)
-    message = {"model": "claude-haiku-4-5", "max_tokens": 50,
-               "messages": [{"role": "user", "content": "secret-prompt: streamed"}]}
-    with claude.messages.stream(**message) as stream:
-        first = stream.get_final_message()
-    again = claude.messages.create(**message)
-    assert again.content[0].text == first.content[0].text != ""
-    assert (again.stop_reason, again.usage.output_tokens) == ("end_turn", first.usage.output_tokens)
-    assert len(gateway.received("anthropic")) == 1
-
-    openai = gateway.client()
-    question = {"model": "gpt-4o", "input": "secret-prompt: streamed"}
-    with openai.responses.stream(**question) as stream:
-        for _ in stream:
-            pass
-        first = stream.get_final_response()
-    again = openai.responses.create(**question)
-    assert again.output_text == first.output_text != "" and again.status == "completed"
-    assert len(gateway.received("openai")) == 1
-
-    old = {"model": "gpt-4o", "prompt": "secret-prompt: streamed"}
-    chunks = list(openai.completions.create(**old, stream=True))
-    text = "".join(chunk.choices[0].text for chunk in chunks if chunk.choices)
-    assert openai.completions.create(**old).choices[0].text == text != ""
-    assert len(gateway.received("openai")) == 2
-
-    google = genai.Client(api_key=CLIENT_KEY, http_options={"base_url": root})
-    question = {"model": "gemini-2.5-flash", "contents": "secret-prompt: streamed"}
-    pieces = [piece.text or "" for piece in google.models.generate_content_stream(**question)]
-    assert google.models.generate_content(**question).text == "".join(pieces) != ""
-    assert len(gateway.received("gemini")) == 1
+    assert len(gateway.received()) == 1
 
 
 def test_a_hundred_equal_requests_are_one_for_the_provider(gateway, ask):

@@ -57,7 +57,7 @@ def test_a_stored_answer_is_gone_on_with_by_its_maker(gateway, stream):
     sent = gateway.received("openai")[-1]["body"]["previous_response_id"]
     assert first.id.startswith(sent) and sent != first.id
     with pytest.raises(openai.NotFoundError):
-        bert.responses.create(model="gpt-4o", input="and?", previous_response_id=first.id)
+        bert.responses.create(model="gpt-4o", input="and?", max_output_tokens=99, previous_response_id=first.id)
     # Nobody else has it; the question alone would be another question.
     with pytest.raises(openai.BadRequestError) as refused:
         anna.responses.create(model="claude-haiku-4-5", input="x", previous_response_id=first.id)

@@ -40,7 +40,7 @@ def test_the_example_lets_nobody_be_anonymous(gateway, ask):
 
 
 def test_a_consumer_gets_no_more_than_it_may(gateway, ask):
-    assert with_key(gateway, ask("gpt-4o"), INTERN_KEY).status_code == 200
+    assert with_key(gateway, ask("gpt-4o", max_completion_tokens=4000), INTERN_KEY).status_code == 200
     sent = gateway.received("openai")[-1]
     assert sent["body"]["max_completion_tokens"] == 4000
     assert INTERN_KEY not in json.dumps(sent["headers"])
@@ -48,6 +48,11 @@ def test_a_consumer_gets_no_more_than_it_may(gateway, ask):
     assert answer.status_code == 403 and answer.json()["error"]["param"] == "model"
     answer = with_key(gateway, ask("gpt-4o", max_tokens=5000), INTERN_KEY)
     assert answer.status_code == 403 and answer.json()["error"]["param"] == "max_tokens"
+
+
+def test_who_does_not_say_how_many_tokens_gets_as_many_as_it_may(gateway, ask):
+    assert with_key(gateway, ask("gpt-4o"), INTERN_KEY).status_code == 200
+    assert gateway.received("openai")[-1]["body"]["max_completion_tokens"] == 4000
 
 
 @pytest.mark.parametrize("hidden", [

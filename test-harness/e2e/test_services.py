@@ -5,6 +5,7 @@ import json
 import pytest
 
 import two_servers
+from conftest import separate
 from gateway.stack import KEYS
 
 SERVICE = {"name": "ranking", "paths": ["/rank/v2/rerank"], "strip_prefix": "/rank", "model": "/model",
@@ -28,7 +29,7 @@ def servers():
 def gateway(configured, example, servers):
     def edit(text):
         text = text.replace('"models": [\n', f'"services": [{json.dumps(SERVICE)}], "models": [\n', 1)
-        if example == "full-chain.yaml":
+        if separate(example):
             # In the bundle ai-proxy's are enough.
             for section in ('"pii": {', '"rules": ['):
                 text = text.replace(section, f'"services": ["/rank/*"], {section}', 1)

@@ -19,7 +19,7 @@ from . import certificates, config, doors
 MOCK = config.ROOT / "target" / "debug" / "mock-llm"
 # The mode of the cache in an example.
 CACHE_ON = re.compile(r'("semantic-cache-client": \{\s+|dist/semantic-cache-client\.wasm[\s\S]{0,400}?'
-                      r'value: \|\s+\{\s+)"mode": "enforce"')
+                      r'value: \|\s+\{\s+|wasm-semantic-cache-client:[\s\S]{0,200}?conf: \|\s+\{\s+)"mode": "enforce"')
 KEYS = {
     "OPENAI_API_KEY": "sk-openai-test",
     "ANTHROPIC_API_KEY": "sk-ant-test",

@@ -78,6 +78,11 @@ impl Asked {
         Asked { model, ..Asked::default() }
     }
 
+    /// Whether nothing was said of how many tokens it asks for, and there is a place to say it.
+    pub fn can_be_limited(&self) -> bool {
+        self.insert.is_some()
+    }
+
     /// Asks for at most so many tokens, where nothing was said of it.
     pub fn limit_tokens(&self, body: &mut RequestBody, most: u64) {
         let Some((at, before, after)) = self.insert else { return };

@@ -138,6 +138,14 @@ impl AuthFilter {
                     let message = format!("this key may ask for at most {most} tokens");
                     return Err(denied("max_tokens", &message).with("max_tokens"));
                 }
+                _ if !asked.can_be_limited() => {}
+                _ if !cx.can_change_request() => {
+                    let message = format!(
+                        "this key may ask for at most {most} tokens; say for how many, as it cannot \
+                         be added here"
+                    );
+                    return Err(denied("max_tokens", &message).with("max_tokens"));
+                }
                 _ if self.auth.mode == Mode::Enforce => asked.limit_tokens(body, most),
                 _ => {}
             }

@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use shared::host::script::ScriptHost;
-use shared::host::{Body, CallId, Map};
+use shared::host::{Body, CallId, Capability, Map};
 use shared::plugin::Plugin;
 use shared::testing::{called, chat_host, exchange_of, plugin, send, sent};
 
@@ -239,6 +239,37 @@ fn keys_are_fetched_when_a_request_needs_them_and_on_the_tick() {
     auth.tick(&ticking);
     auth.called(&ticking, CallId(2), shared::filter::CallReply { body: b"{}".to_vec(), ..reply });
     assert!(ask(&auth, &es(&claims(), "e")));
+}
+
+#[test]
+fn without_a_timer_requests_fetch_keys_again() {
+    let auth = fetching();
+    assert!(auth.needs().is_empty());
+    let fetched = |seconds: u64, status: u16, keys: Value| {
+        let mut waiting = host(&es(&changed("exp", (NOW + 3600).into()), "e"));
+        waiting.cannot.insert(Capability::Tick);
+        waiting.now_nanos.set(waiting.now_nanos.get() + seconds * 1_000_000_000);
+        waiting.put_body(Body::Request, BODY.as_bytes());
+        let mut exchange = exchange_of(&auth);
+        exchange.request_headers(&waiting, false);
+        if waiting.calls.borrow().is_empty() {
+            return (false, waiting.sent.borrow().is_none());
+        }
+        (true, called(&mut exchange, &waiting, 1, status, &json!({"keys": keys}).to_string()))
+    };
+    assert_eq!(fetched(0, 200, json!([ec_key()])), (true, true));
+    assert_eq!(fetched(200, 200, json!([])), (false, true), "they are fresh");
+    assert_eq!(
+        fetched(301, 503, json!([])),
+        (true, true),
+        "the old ones hold if there are no others"
+    );
+    assert_eq!(fetched(305, 200, json!([])), (false, true), "the issuer is not asked all the time");
+    assert_eq!(
+        fetched(312, 200, json!([ed_key()])),
+        (true, false),
+        "a key that is gone is not taken"
+    );
 }
 
 #[test]

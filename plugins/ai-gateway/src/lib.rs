@@ -43,6 +43,7 @@ impl AiGateway {
         let mut needs = within("ai-proxy", ai_proxy.needs());
         // Where the proxy cannot change a body, ai-proxy makes the call with a body of its own.
         let calls = !ai_proxy.only_passes();
+        settings.calls = calls;
         let mut plugins: Vec<Rc<dyn Plugin>> = Vec::new();
         macro_rules! add {
             ($section:expr, $name:literal, $plugin:path $(, $stater:ident)?) => {
@@ -111,10 +112,6 @@ impl Plugin for AiGateway {
     /// The shortest of theirs. Each looks for itself whether something is due.
     fn tick_period(&self) -> Option<Duration> {
         self.plugins.iter().filter_map(|plugin| plugin.tick_period()).min()
-    }
-
-    fn needs_tick(&self) -> bool {
-        self.plugins.iter().any(|plugin| plugin.needs_tick())
     }
 
     fn tick(&self, host: &dyn Host) {

@@ -23,13 +23,15 @@ use crate::{admin, answer, nginx};
 pub(crate) struct MetricsFilter {
     metrics: Rc<Metrics>,
     seen: Seen,
+    /// The API whose form its answer has.
+    form: Option<Endpoint>,
     /// Whether it is counted: it has begun, and is none of our own endpoints.
     counted: bool,
 }
 
 impl MetricsFilter {
     pub(crate) fn new(metrics: Rc<Metrics>) -> MetricsFilter {
-        MetricsFilter { metrics, seen: Seen::default(), counted: false }
+        MetricsFilter { metrics, seen: Seen::default(), form: None, counted: false }
     }
 
     fn in_flight(&self, cx: &Cx<'_>, by: i64) {
@@ -89,6 +91,7 @@ impl Filter for MetricsFilter {
         }
         self.seen.status = head.status;
         self.seen.stream = head.kind.is_stream();
+        self.form = cx.answer_form();
         self.seen.watch = answer::Watch::new(self.seen.asked.profile.schema);
         if !(200..300).contains(&head.status) {
             return Interest::Ignore;
@@ -112,7 +115,7 @@ impl Filter for MetricsFilter {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
-        self.seen.watch.event(self.seen.endpoint, event.data, cx.host.now_nanos());
+        self.seen.watch.event(self.form, event.data, cx.host.now_nanos());
         out.send(cx, event);
     }
 
@@ -127,7 +130,7 @@ impl Filter for MetricsFilter {
         body: &[u8],
     ) -> Option<Vec<u8>> {
         if let Ok(text) = std::str::from_utf8(body) {
-            self.seen.watch.body(self.seen.endpoint, text);
+            self.seen.watch.body(self.form, text);
         }
         nginx::state(cx, &self.seen);
         None

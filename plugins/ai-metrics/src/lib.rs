@@ -35,7 +35,7 @@ use shared::config::{ConfigError, Mode, parse};
 use shared::exchange::Settings;
 use shared::filter::{CallReply, Filter};
 use shared::host::{CallId, Host};
-use shared::plugin::{Plugin, Setup};
+use shared::plugin::{Need, Plugin, Setup};
 
 use metrics::Metrics;
 
@@ -72,12 +72,12 @@ impl Plugin for AiMetrics {
         vec![Box::new(self.metrics.filter())]
     }
 
-    fn tick_period(&self) -> Option<Duration> {
-        (self.metrics.mode != Mode::Off).then_some(PERIOD)
+    fn needs(&self) -> Vec<Need> {
+        if self.metrics.mode == Mode::Off { Vec::new() } else { self.metrics.needs() }
     }
 
-    fn needs_tick(&self) -> bool {
-        self.metrics.needs_tick()
+    fn tick_period(&self) -> Option<Duration> {
+        (self.metrics.mode != Mode::Off).then_some(PERIOD)
     }
 
     fn tick(&self, host: &dyn Host) {

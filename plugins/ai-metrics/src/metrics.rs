@@ -7,7 +7,8 @@ use serde::Deserialize;
 use shared::config::{ConfigError, Mode};
 use shared::exchange::{Limits, Settings};
 use shared::filter::{CallReply, Cx, Outcome};
-use shared::host::{Call, CallId, Host};
+use shared::host::{Call, CallId, Capability, Host};
+use shared::plugin::Need;
 
 use crate::access_log::AccessLog;
 use crate::config::{Config, Inputs};
@@ -72,8 +73,20 @@ impl Metrics {
         crate::filter::MetricsFilter::new(Rc::clone(self))
     }
 
-    pub(crate) fn needs_tick(&self) -> bool {
-        self.otlp.is_some() || self.report.enabled()
+    /// What the proxy has to be able to do for this.
+    pub(crate) fn needs(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        if self.otlp.as_ref().is_some_and(|otlp| !otlp.exports_on_requests()) {
+            let message = "this proxy has no timer by which exports could be made; set `on_requests: true`, \
+                           and requests make them";
+            needs.push(Need::new(Capability::Tick, "otlp", message));
+        }
+        if self.report.enabled() {
+            let message = "this proxy has no timer by which its workers could add up what they have seen; \
+                           leave it out, and read the proxy's own metrics of models";
+            needs.push(Need::new(Capability::Tick, "report", message));
+        }
+        needs
     }
 
     pub(crate) fn trace_ratio(&self) -> Option<f64> {

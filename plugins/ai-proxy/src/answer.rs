@@ -176,6 +176,15 @@ impl Answer {
         Answer { sealing, ..self }
     }
 
+    /// The form that it has before it is made the client's: its protocol if that is another, `sealed` if
+    /// only names in it are changed.
+    pub fn form_before(&self) -> Option<&'static str> {
+        match self.form {
+            Form::Same { .. } => self.sealing.is_some().then_some("sealed"),
+            Form::Translated { .. } | Form::Document(_) => Some(self.protocol.name()),
+        }
+    }
+
     /// The head has come: sets what the client is to know, and says what is wanted of the body.
     pub fn head(&mut self, head: &mut ResponseHead<'_>) -> Interest {
         self.kind = head.kind;

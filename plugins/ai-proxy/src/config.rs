@@ -317,6 +317,18 @@ impl Protocol {
         Protocol::Cohere,
     ];
 
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Openai => "openai",
+            Protocol::OpenaiResponses => "openai_responses",
+            Protocol::Anthropic => "anthropic",
+            Protocol::Gemini => "gemini",
+            Protocol::Bedrock => "bedrock",
+            Protocol::Cohere => "cohere",
+        }
+    }
+
     /// Whether a client of this protocol needs no translation.
     pub fn is_that_of(self, client: Client) -> bool {
         match self {

@@ -4,7 +4,7 @@ use shared::small_map::SmallMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shared::config::{ConfigError, Mode, Secrets};
+use shared::config::{Mode, Secrets};
 use shared::errors::{ApiError, ErrorKind};
 use shared::exchange::{Limits, Settings};
 use shared::host::{Capability, Host};
@@ -27,6 +27,7 @@ use crate::shadow::Shadows;
 mod choose;
 mod compile;
 mod names;
+mod timed;
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub struct Gateway {
     pub objects: Option<Rc<Objects>>,
     /// How long a call of the plugin's own may take.
     pub call_timeout: Duration,
+    /// What works outside of requests.
+    timed: Vec<Need>,
     limits: Limits,
     providers: Vec<Provider>,
     service_paths: Services,
@@ -131,15 +134,14 @@ impl Gateway {
         }
         if self.role != Role::Inline {
             let message = "this proxy has no upstream filters; leave `role` out";
-            let otherwise = ConfigError::new("role", message);
-            needs.push(Need { capability: Capability::Clusters, otherwise });
+            needs.push(Need::new(Capability::Clusters, "role", message));
         }
         if self.inline == Inline::Rewrite {
             let message = "on this proxy bodies can only be changed by the body bridge: give the route \
                            its two functions and set `bridge: true`, or write `call`";
-            let otherwise = ConfigError::new("inline", message);
-            needs.push(Need { capability: Capability::RewriteRequestBody, otherwise });
+            needs.push(Need::new(Capability::RewriteRequestBody, "inline", message));
         }
+        needs.extend(self.timed.iter().cloned());
         needs
     }
 

@@ -53,6 +53,8 @@ pub struct Policy {
     last_messages: Option<u32>,
     scanner: Scanner,
     treatments: SmallMap<Entity, Treatment>,
+    /// What asks for values to be changed, if anything does.
+    masked_by: Option<String>,
     custom: Vec<(String, Expression, Treatment)>,
     hash_key: Option<Secret>,
     allow_patterns: Vec<Expression>,
@@ -92,6 +94,7 @@ impl Policy {
             return Err(ConfigError::new("pii.hash_key", "is needed for `hash`"));
         }
         treatments.retain(|_, treatment| *treatment != Treatment::Allow);
+        let masked_by = masked_by(&config, &treatments);
         let entities: Entities = treatments.keys().copied().collect();
         let mut custom = Vec::new();
         for (name, pattern) in &config.pii.custom {
@@ -130,6 +133,7 @@ impl Policy {
             last_messages: config.injection.last_messages,
             scanner: Scanner::new(entities),
             treatments,
+            masked_by,
             custom,
             hash_key: config.pii.hash_key,
             allow_patterns: Expression::list(&config.lists.allow_patterns, "lists.allow_patterns")?,
@@ -153,26 +157,21 @@ impl Policy {
         if self.mode != Mode::Enforce {
             return needs;
         }
-        let changes = |treatment: &Treatment| {
-            matches!(treatment, Treatment::Mask | Treatment::Replace | Treatment::Hash)
-        };
-        if self.treatments.values().any(changes) || !self.custom.is_empty() {
+        if let Some(path) = &self.masked_by {
             let message = "this proxy cannot change bodies, so nothing can be masked here; write `block` \
-                           or `flag`, or use ai-gateway, which has this plugin as its section `prompt-guard`";
-            let otherwise = ConfigError::new("pii", message);
-            needs.push(Need { capability: Capability::RewriteRequestBody, otherwise });
+                           or `flag` in `pii.entities`, or use ai-gateway, which has this plugin as its \
+                           section `prompt-guard`";
+            needs.push(Need::new(Capability::RewriteRequestBody, path.as_str(), message));
         }
         if self.answers.is_some() {
             let message = "this proxy cannot change answers, so none can be ended here; leave it out, or \
                            use ai-gateway, which has this plugin as its section `prompt-guard`";
-            let otherwise = ConfigError::new("answers", message);
-            needs.push(Need { capability: Capability::RewriteResponseBody, otherwise });
+            needs.push(Need::new(Capability::RewriteResponseBody, "answers", message));
         }
         if self.judges_answers() {
             let message = "this proxy cannot make an answer wait, so none can be judged; leave it out, and \
                            look at answers here, with the section `answers`";
-            let otherwise = ConfigError::new("moderation.answers", message);
-            needs.push(Need { capability: Capability::HoldResponse, otherwise });
+            needs.push(Need::new(Capability::HoldResponse, "moderation.answers", message));
         }
         needs
     }
@@ -363,6 +362,21 @@ fn covers(preset: Preset) -> Vec<Entity> {
             E::Passport,
         ],
     }
+}
+
+/// The first place that asks for values to be changed.
+fn masked_by(config: &Config, treatments: &SmallMap<Entity, Treatment>) -> Option<String> {
+    let changes = |treatment: &Treatment| {
+        matches!(treatment, Treatment::Mask | Treatment::Replace | Treatment::Hash)
+    };
+    let config::Pii { entities, custom, .. } = &config.pii;
+    let named = entities.iter().find(|(_, treatment)| changes(treatment));
+    let named = named.map(|(name, _)| format!("pii.entities.{name}"));
+    // What is not named follows the preset, or is masked if it is a kind of one's own.
+    let own = || custom.keys().find(|name| !entities.contains_key(*name));
+    let own = || own().map(|name| format!("pii.custom.{name}"));
+    let preset = || treatments.values().any(changes).then(|| "pii.preset".to_owned());
+    named.or_else(own).or_else(preset)
 }
 
 /// The kinds that a map names.

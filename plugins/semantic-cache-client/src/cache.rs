@@ -3,7 +3,8 @@
 use std::cell::Cell;
 
 use shared::config::{ConfigError, Mode};
-use shared::host::Host;
+use shared::host::{Capability, Host};
+use shared::plugin::Need;
 
 use crate::config::Config;
 use crate::key::Names;
@@ -75,13 +76,34 @@ impl Cache {
         self.policy.mode == Mode::Enforce
     }
 
+    /// What the proxy has to be able to do for this.
+    pub fn needs(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        for (path, is_there) in
+            [("redis", self.redis.is_some()), ("semantic.store", self.stores_vectors())]
+        {
+            if is_there {
+                let message = "this proxy has no timer, and what is written there is written outside of \
+                               requests; leave it out: each worker keeps answers in its memory";
+                needs.push(Need::new(Capability::Tick, path, message));
+            }
+        }
+        if self.policy.stale_if_error > 0 {
+            let message = "this proxy cannot hold a failure back to put an old answer in its place; leave \
+                           it out";
+            needs.push(Need::new(Capability::HoldResponse, "stale_if_error", message));
+        }
+        needs
+    }
+
     /// Whether anything is to be sent outside of requests.
     pub fn sends(&self) -> bool {
-        let remote = matches!(
-            self.semantic.as_ref().map(|semantic| &semantic.vectors),
-            Some(Vectors::Remote(_))
-        );
-        remote || self.redis.is_some()
+        self.stores_vectors() || self.redis.is_some()
+    }
+
+    fn stores_vectors(&self) -> bool {
+        let vectors = self.semantic.as_ref().map(|semantic| &semantic.vectors);
+        matches!(vectors, Some(Vectors::Remote(_)))
     }
 
     /// Adds a vector of a request of this epoch.

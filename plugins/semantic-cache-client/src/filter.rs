@@ -226,6 +226,12 @@ impl Filter for CacheFilter {
         };
         head.headers.set("x-ai-cache", Verdict::Miss.name());
         head.headers.set("x-ai-cache-id", &ask.hex);
+        // What is seen here is not what the client gets.
+        let changed = !cx.host.can(Capability::SharedProperties)
+            && cx.facts.of_others(cx.host, Fact::Form).is_some();
+        if changed {
+            return Interest::Ignore;
+        }
         if head.status == 200 {
             self.answer = match head.kind {
                 BodyKind::EventStream => Answer::Stream(Assembly::new(ask.endpoint), 0),

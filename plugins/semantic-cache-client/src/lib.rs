@@ -39,7 +39,7 @@ use shared::config::{ConfigError, Mode, parse};
 use shared::exchange::Settings;
 use shared::filter::{CallReply, Filter};
 use shared::host::{CallId, Host};
-use shared::plugin::{Plugin, Setup};
+use shared::plugin::{Need, Plugin, Setup};
 
 use cache::Cache;
 
@@ -79,6 +79,10 @@ impl Plugin for SemanticCache {
         vec![Box::new(filter::CacheFilter::new(Rc::clone(&self.cache)))]
     }
 
+    fn needs(&self) -> Vec<Need> {
+        if self.cache.policy.mode == Mode::Off { Vec::new() } else { self.cache.needs() }
+    }
+
     fn started(&self, host: &dyn Host) {
         if self.cache.policy.mode != Mode::Off {
             self.cache.prepare(host);
@@ -88,10 +92,6 @@ impl Plugin for SemanticCache {
     fn tick_period(&self) -> Option<Duration> {
         let period = if self.cache.sends() { TICK } else { COUNTS };
         (self.cache.policy.mode != Mode::Off).then_some(period)
-    }
-
-    fn needs_tick(&self) -> bool {
-        self.cache.policy.mode != Mode::Off && self.cache.sends()
     }
 
     fn tick(&self, host: &dyn Host) {

@@ -160,6 +160,9 @@ impl LimitFilter {
             Ok(admitted) => self.admitted = admitted,
             Err(full) => return self.refuse(cx, full),
         }
+        if self.limiter.any_cuts(&self.admitted) {
+            cx.rewrite_answer();
+        }
         self.open = true;
         let exhausted = &self.admitted.exhausted;
         if !exhausted.is_empty() && self.limiter.mode == Mode::Enforce {

@@ -17,6 +17,7 @@ use crate::ask::Ask;
 use crate::check::{Pending, line};
 use crate::cut::Cut;
 use crate::limiter::Limiter;
+use crate::reported::Reported;
 use crate::{admin, headers};
 
 /// One request's part.
@@ -39,6 +40,8 @@ pub(crate) struct LimitFilter {
     /// The answer as far as it was seen.
     written: tokens::Counter,
     events: texts::Events,
+    /// What it tells of its tokens, where nobody else does in time.
+    reported: Option<Reported>,
     /// How to end it, where a rule may do so.
     cut: Option<Cut>,
     /// It was ended.
@@ -64,6 +67,7 @@ impl LimitFilter {
             status: 0,
             written: tokens::Counter::default(),
             events: texts::Events::default(),
+            reported: None,
             cut: None,
             ended: false,
             forecasts: Vec::new(),
@@ -74,6 +78,7 @@ impl LimitFilter {
     /// What was really used.
     fn used(&self, cx: &mut Cx<'_>, outcome: Outcome, served: bool) -> Usage {
         let stated = cx.facts.usage(cx.host);
+        let stated = stated.or_else(|| self.reported.as_ref()?.usage());
         let failed = self.status >= 400 || (self.status == 0 && !served);
         match stated {
             Some(usage) if outcome == Outcome::Complete => usage,
@@ -182,6 +187,10 @@ impl Filter for LimitFilter {
             return Interest::Ignore;
         }
         self.status = head.status;
+        // What a service counts only ai-proxy knows to find.
+        if cx.endpoint != Some(Endpoint::Generic) && !cx.facts.hears_counts(cx.host) {
+            self.reported = Some(Reported::new(cx.answer_form()));
+        }
         if self.limiter.headers {
             let rules = self.admitted.held.iter();
             // A rate limit service may not say where a key stands.
@@ -224,6 +233,9 @@ impl Filter for LimitFilter {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
+        if let Some(reported) = &mut self.reported {
+            reported.read(event.data);
+        }
         let (found, _) = self.events.read(event.data);
         for text in found.iter().filter(|text| !text.again) {
             self.written.add_escaped(inner(text.raw.get()));
@@ -263,6 +275,9 @@ impl Filter for LimitFilter {
         body: &[u8],
     ) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(body).unwrap_or_default();
+        if let Some(reported) = &mut self.reported {
+            reported.read(text);
+        }
         for text in texts::answer(text).unwrap_or_default() {
             self.written.add_escaped(inner(text.raw.get()));
         }

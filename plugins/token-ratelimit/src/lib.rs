@@ -19,6 +19,7 @@ pub mod headers;
 pub mod holt_winters;
 pub mod learned;
 pub mod limiter;
+pub mod reported;
 pub mod rule;
 pub mod store;
 mod tell;
@@ -32,11 +33,10 @@ use std::time::Duration;
 use shared::config::{ConfigError, Mode, parse};
 use shared::exchange::Settings;
 use shared::filter::{CallReply, Filter};
-use shared::host::{CallId, Capability, Host};
+use shared::host::{CallId, Host};
 use shared::plugin::{Need, Plugin, Setup};
 
 use limiter::Limiter;
-use store::Store;
 
 /// The configured plugin.
 #[derive(Debug)]
@@ -69,13 +69,7 @@ impl Plugin for TokenRatelimit {
     }
 
     fn needs(&self) -> Vec<Need> {
-        let rls = matches!(self.limiter.store, Store::Rls(_));
-        let message = "this proxy makes no calls of gRPC; use `local` or `redis`";
-        let need = || Need {
-            capability: Capability::Clusters,
-            otherwise: ConfigError::new("store.rls", message),
-        };
-        rls.then(need).into_iter().collect()
+        if self.limiter.mode == Mode::Off { Vec::new() } else { self.limiter.needs() }
     }
 
     fn started(&self, host: &dyn Host) {

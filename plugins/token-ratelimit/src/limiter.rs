@@ -8,6 +8,7 @@ use shared::config::{ConfigError, Mode, Secrets};
 use shared::exchange::{Limits, Settings};
 use shared::filter::CallReply;
 use shared::host::{CallId, Capability, Host, MetricId, MetricKind};
+use shared::plugin::Need;
 use shared::price::Prices;
 use shared::services::Services;
 use shared::usage::Usage;
@@ -139,6 +140,36 @@ impl Limiter {
     /// Settings of its exchanges.
     pub fn settings(&self) -> Settings {
         self.settings.clone()
+    }
+
+    /// What the proxy has to be able to do for this.
+    pub fn needs(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        match &self.store {
+            Store::Local => {}
+            Store::Redis(redis) if redis.tick_period().is_none() => {}
+            Store::Redis(_) => {
+                let message = "this proxy has no timer by which the end of requests could be told; set \
+                               `on_requests: true`, and the next request tells it";
+                needs.push(Need::new(Capability::Tick, "store.redis", message));
+            }
+            Store::Rls(_) => {
+                let message = "this proxy makes no calls of gRPC; use `local` or `redis`";
+                needs.push(Need::new(Capability::Clusters, "store.rls", message));
+            }
+        }
+        if self.alerts.is_some() {
+            let message = "this proxy has no timer by which it could be called; leave it out: answers warn \
+                           in the header `x-ai-budget`";
+            needs.push(Need::new(Capability::Tick, "webhook", message));
+        }
+        for index in (0..self.rules.len()).filter(|index| self.cuts(*index)) {
+            let message = "this proxy cannot change answers, so that none can be ended here; leave it out, \
+                           or use ai-gateway, which has this plugin as its section `token-ratelimit`";
+            let path = format!("rules[{index}].cut");
+            needs.push(Need::new(Capability::RewriteResponseBody, path, message));
+        }
+        needs
     }
 
     /// What a request will probably use: its prompt, and as many tokens as it asks for or as answers of

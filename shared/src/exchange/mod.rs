@@ -59,6 +59,8 @@ pub struct Settings {
     /// Apache APISIX: the route has the two functions of the body bridge, so that bodies can be changed.
     /// That the proxy declares their variables does not say that this route reads them.
     pub bridge: bool,
+    /// A filter of the module makes the call itself where the proxy cannot change the request's body.
+    pub calls: bool,
     /// Paths that are served besides those of the client APIs.
     pub services: Services,
     /// Plugins besides ai-proxy that see every request of this module first, and so state their facts in
@@ -179,6 +181,7 @@ impl Exchange {
             facts: &mut self.facts,
             endpoint: self.endpoint,
             body_wanted: self.body_wanted,
+            calls: self.settings.calls,
             held: std::mem::take(&mut self.held),
             answer_rewritten: self.answer_rewritten,
             taken: false,

@@ -260,6 +260,7 @@ impl Exchange {
         let reply = self.with_cx(host, |chain, cx| outward(filter, chain, cx, reply, limit));
         self.state = State::Answered;
         self.answered = reply.body.len();
+        self.facts.hand_on(host);
         if let Err(error) = host.respond(reply.status, &reply.headers, &reply.body) {
             log::error!("the answer could not be sent: {error}");
         }

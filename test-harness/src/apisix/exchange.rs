@@ -1,6 +1,5 @@
 //! One request on its way: the route's plugins in order, the upstream, the answer in pieces.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +72,7 @@ enum Asked {
     /// To this upstream, with this request.
     Send { upstream: Upstream, headers: Headers, variables: Variables, body: Vec<u8> },
     /// Answered here; the exchange of this place gave the answer itself.
-    Answer { page: Page, by: Option<usize> },
+    Answer { page: Page, by: Option<usize>, variables: Variables },
 }
 
 /// Runs a request. How it ended, unless the client has left.
@@ -95,7 +94,7 @@ pub(super) fn run(
         }
     }
     match asked {
-        Asked::Answer { page, by } => local(route, open, to, page, by),
+        Asked::Answer { page, by, variables } => local(route, open, to, page, by, variables),
         Asked::Send { upstream, headers, variables, body } => {
             let set = |name: &str| variables.get(name).filter(|value| !value.is_empty());
             let path = set("upstream_uri").map(|path| String::from_utf8_lossy(path).into_owned());
@@ -115,12 +114,12 @@ pub(super) fn run(
                 wait: Duration::from_millis(upstream.read_timeout_ms),
             };
             match client::send(&shared.connect_to, &outgoing) {
-                Ok((head, body)) => answer(route, open, to, head, body),
+                Ok((head, body)) => answer(route, open, to, head, body, variables),
                 Err(NoAnswer::Broken) => {
-                    local(route, open, to, nginx::page(502, "Bad Gateway"), None)
+                    local(route, open, to, nginx::page(502, "Bad Gateway"), None, variables)
                 }
                 Err(NoAnswer::Late) => {
-                    local(route, open, to, nginx::page(504, "Gateway Time-out"), None)
+                    local(route, open, to, nginx::page(504, "Gateway Time-out"), None, variables)
                 }
             }
         }
@@ -148,7 +147,7 @@ fn request(
                     r#"{"message":"Invalid API key in request"}"#
                 };
                 let Some(consumer) = shared.site.keys.get(&key) else {
-                    return Asked::Answer { page: nginx::json(401, message), by: None };
+                    return Asked::Answer { page: nginx::json(401, message), by: None, variables };
                 };
                 if *hidden {
                     headers.remove(header);
@@ -168,7 +167,10 @@ fn request(
                         headers = next;
                         variables.extend(set);
                     }
-                    Err(page) => return Asked::Answer { page, by: Some(place) },
+                    Err((page, set)) => {
+                        variables.extend(set);
+                        return Asked::Answer { page, by: Some(place), variables };
+                    }
                 }
             }
             Plugin::BridgesRequests => {
@@ -194,12 +196,12 @@ fn request(
         Some(upstream) => Asked::Send { upstream, headers, variables, body },
         None => {
             let page = nginx::json(502, r#"{"error_msg":"502 Bad Gateway: no upstream"}"#);
-            Asked::Answer { page, by: None }
+            Asked::Answer { page, by: None, variables }
         }
     }
 }
 
-/// The request phase of one Wasm plugin: headers and variables as it leaves them, or its answer.
+/// The request phase of one Wasm plugin: headers, or its answer, and variables as it leaves them.
 fn wasm(
     shared: &Arc<Shared>,
     open: &Open,
@@ -207,7 +209,7 @@ fn wasm(
     received: &Received,
     headers: Headers,
     variables: &Variables,
-) -> Result<(Headers, BTreeMap<String, Vec<u8>>), Page> {
+) -> Result<(Headers, Variables), (Page, Variables)> {
     let given: Vec<_> = received.given.iter().map(|(n, v)| (*n, v.clone())).collect();
     let before = variables.clone();
     let empty = received.body.is_empty();
@@ -230,12 +232,13 @@ fn wasm(
     }
     open.with(id, |exchange| {
         let reply = exchange.client_response();
+        let variables = exchange.properties().into_iter().collect();
         if reply.local_reply.is_some() {
             let body = reply.body();
-            return Err(Page { headers: reply.message.headers, body });
+            return Err((Page { headers: reply.message.headers, body }, variables));
         }
         let sent = exchange.upstream_request().expect("a request is let go or answered");
-        Ok((sent.headers, exchange.properties().into_iter().collect()))
+        Ok((sent.headers, variables))
     })
 }
 
@@ -282,12 +285,13 @@ fn local(
     to: &mut ToClient,
     page: Page,
     by: Option<usize>,
+    mut variables: Variables,
 ) -> Result<Finish, Left> {
     let mut headers = page.headers;
     let began = open.ids.clone();
     for (place, id) in began.iter().enumerate() {
         if by != Some(place) {
-            headers = head_through(open, *id, headers);
+            headers = head_through(open, *id, headers, &mut variables);
         }
     }
     // The exchange that answered has seen its own answer already.
@@ -308,11 +312,12 @@ fn answer(
     to: &mut ToClient,
     head: Headers,
     mut body: Body,
+    mut variables: Variables,
 ) -> Result<Finish, Left> {
     let ids = open.ids.clone();
     let mut headers = head;
     for id in &ids {
-        headers = head_through(open, *id, headers);
+        headers = head_through(open, *id, headers, &mut variables);
     }
     to.head(&headers)?;
     loop {
@@ -328,11 +333,19 @@ fn answer(
     }
 }
 
-fn head_through(open: &Open, id: u64, headers: Headers) -> Headers {
-    open.with(id, move |exchange| {
+/// Shows the head of an answer to a plugin: headers as it leaves them. Variables are the request's, whoever
+/// has set them.
+fn head_through(open: &Open, id: u64, headers: Headers, variables: &mut Variables) -> Headers {
+    let before = variables.clone();
+    let (headers, after) = open.with(id, move |exchange| {
+        for (name, value) in &before {
+            exchange.set_property(&[name], value);
+        }
         exchange.response_to_unseen_request(headers, false);
-        exchange.client_response().message.headers
-    })
+        (exchange.client_response().message.headers, exchange.properties())
+    });
+    variables.extend(after);
+    headers
 }
 
 /// Shows a piece of an answer to every plugin; what goes out.

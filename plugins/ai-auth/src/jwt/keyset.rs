@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use shared::filter::CallReply;
-use shared::host::{Call, CallId, Host};
+use shared::host::{Call, CallId, Capability, Host};
 
 use super::verify::{MAX_KEYS, Named};
 use crate::config::{Fetch, Jwks};
@@ -70,6 +70,11 @@ impl KeySet {
         }
         self.asked.set(now);
         Some(call(fetch))
+    }
+
+    /// Whether it is time to fetch it, which no timer will do.
+    pub(super) fn is_due(&self, host: &dyn Host) -> bool {
+        !host.can(Capability::Tick) && host.now_nanos() >= self.next.get()
     }
 
     /// Fetches it if it is time.

@@ -189,7 +189,7 @@ impl Issuer {
         let asymmetric = token.algorithm != Algorithm::Hs256;
         if asymmetric
             && self.keys.is_fetched()
-            && !self.keys.has(kid)
+            && (!self.keys.has(kid) || self.keys.is_due(host))
             && let Some(call) = self.keys.wanted(host)
         {
             return Checked::NeedsKeys(Box::new(call));

@@ -142,6 +142,11 @@ impl Exporter {
         }
     }
 
+    /// Whether requests make exports where there is no timer.
+    pub fn exports_on_requests(&self) -> bool {
+        self.config.on_requests
+    }
+
     /// An export that a request is to make, on a host without a timer.
     pub fn due_on_request(&self, host: &dyn Host, series: &SeriesTable) -> Option<Call> {
         if !self.config.on_requests || host.can(Capability::Tick) || self.on_request.get().is_some()

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
+use shared::facts::Fact;
 use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, Reply, ReplyHeaders,
     ResponseHead,
@@ -126,7 +127,13 @@ impl InlineFilter {
                 address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
                 let answer = Answer::new(cx.host, provider, model, &asked, &attempt, passthrough);
                 let sealing = sealing(&gateway, cx, provider, &asked, &attempt);
-                self.answer = Some(answer.sealed(sealing).counted(gateway.service(&asked)));
+                let answer = answer.sealed(sealing).counted(gateway.service(&asked));
+                if !cx.host.can(Capability::SharedProperties)
+                    && let Some(form) = answer.form_before()
+                {
+                    cx.facts.set(cx.host, Fact::Form, form);
+                }
+                self.answer = Some(answer);
                 Ok(Flow::Continue)
             }
         }
@@ -306,7 +313,6 @@ fn retriable(status: Option<u16>) -> bool {
 
 impl Filter for InlineFilter {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
-        cx.facts.keep();
         cx.facts.own();
         head(&self.gateway, cx)
     }

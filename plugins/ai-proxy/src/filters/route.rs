@@ -110,7 +110,6 @@ const ENDPOINT_HEADER: &str = "x-gateway-destination-endpoint";
 
 impl Filter for Route {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
-        cx.facts.keep();
         head(&self.gateway, cx)
     }
 

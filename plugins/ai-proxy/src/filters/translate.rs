@@ -209,7 +209,6 @@ fn misplaced(provider: &str) -> ApiError {
 
 impl Filter for Translate {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
-        cx.facts.keep();
         if self.gateway.mode == Mode::Enforce {
             cx.read_body();
         }

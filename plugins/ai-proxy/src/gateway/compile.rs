@@ -8,7 +8,7 @@ use shared::exchange::Limits;
 use shared::services::Services;
 use shared::small_map::SmallMap;
 
-use super::Gateway;
+use super::{Gateway, timed};
 use crate::config::{Config, Model, Role};
 use crate::feedback::Feedback;
 use crate::messages;
@@ -22,6 +22,7 @@ impl Gateway {
     /// Checks a configuration. `vm_config` is the role's name, or empty.
     pub fn new(config: Config, vm_config: &[u8]) -> Result<Gateway, ConfigError> {
         let role = role(config.role, vm_config)?;
+        let timed = timed::needs(&config);
         let mut providers = Vec::new();
         for (index, provider) in config.providers.into_iter().enumerate() {
             let path = format!("providers[{index}]");
@@ -45,6 +46,7 @@ impl Gateway {
             services: Vec::new(),
             objects: Objects::new(&config.object_secret)?.map(Rc::new),
             call_timeout: Duration::from_millis(config.call_timeout_ms.clamp(1, 3_600_000)),
+            timed,
             limits: Limits {
                 request: config.max_request_bytes,
                 response: config.max_response_bytes,

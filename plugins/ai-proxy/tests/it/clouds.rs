@@ -12,7 +12,7 @@ use shared::eventstream::{self, Value as HeaderValue};
 use shared::exchange::Exchange;
 use shared::filter::CallReply;
 use shared::host::script::ScriptHost;
-use shared::host::{Body, CallId, Map};
+use shared::host::{Body, CallId, Capability, Map};
 use shared::plugin::{Plugin, Setup};
 
 fn config() -> String {
@@ -135,6 +135,13 @@ fn vertex_gets_a_token_that_is_fetched_outside_of_requests() {
     assert!(!send(&mut exchange(&plugin), &host, &ask("gemini", "")));
     assert_eq!(sent(&host).0, 503);
     assert!(plugin.tick_period().is_some());
+    let needs = plugin.needs();
+    let timed = needs.iter().filter(|need| need.capability == Capability::Tick);
+    let places: Vec<_> = timed.map(|need| need.otherwise.path.as_str()).collect();
+    assert!(
+        places.len() == 2 && places.iter().all(|path| path.ends_with("].google")),
+        "{places:?}"
+    );
     plugin.tick(&host);
     // One for each provider, and none more while they are under way.
     plugin.tick(&host);

@@ -173,15 +173,8 @@ fn check_needs(plugin: &dyn Plugin) -> Result<(), ConfigError> {
 const FIRST_TICK: Duration = Duration::from_millis(10);
 
 fn begin_to_tick(plugin: &dyn Plugin) -> Result<(), &'static str> {
-    if plugin.tick_period().is_none() {
+    if plugin.tick_period().is_none() || !WasmHost::default().can(Capability::Tick) {
         return Ok(());
-    }
-    let host = WasmHost::default();
-    if !host.can(Capability::Tick) && !plugin.needs_tick() {
-        return Ok(());
-    }
-    if !host.can(Capability::Tick) {
-        return Err("something in it works outside of requests, for which this proxy has no timer");
     }
     ffi::set_tick_period(millis(FIRST_TICK)).map_err(|_| "the proxy's timer could not be set")
 }

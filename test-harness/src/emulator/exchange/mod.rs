@@ -216,7 +216,12 @@ impl Exchange {
     pub fn set_property(&self, path: &[&str], value: impl AsRef<[u8]>) -> &Self {
         let (path, value) = (path.join("\0"), value.as_ref().to_vec());
         self.drive(|inner, id| {
-            inner.stream(id).given.insert(path.into_bytes(), value);
+            let stream = inner.stream(id);
+            // nginx has one variable of a name, whoever sets it.
+            if let Some(own) = stream.nginx.variables.get_mut(&path) {
+                own.clone_from(&value);
+            }
+            stream.given.insert(path.into_bytes(), value);
         });
         self
     }
