@@ -19,10 +19,11 @@ const ANSWER: &str = include_str!("../bench/src/bodies/chat.answer.json");
 /// The key whose hash is among the policies.
 const KEY: &str =
     "sk-aigw-demo-1dd2346586293333043183b40f80b27aa1d4cd64bf55439e564d08f493bfbdf4c897dccb";
-/// Exchanges before the one that is counted: the first makes what all later ones find.
-const BEFORE: usize = 2;
+/// Exchanges before the one that is counted: the first makes what all later ones find, and what was written in
+/// the last two seconds is not yet relied on.
+const BEFORE: usize = 3;
 /// Between two exchanges, in nanoseconds.
-const APART: u64 = 1_000_000;
+const APART: u64 = 4_000_000_000;
 /// Events of a streamed answer.
 pub const EVENTS: usize = 100;
 

@@ -28,8 +28,11 @@ impl GuardFilter {
     pub(crate) fn judge(&self, texts: &[Text<'_>], findings: &Findings) -> Result<Action, Refusal> {
         let refuse = |rule: &str, message: &str| Err(refusal(rule, message));
         let limits = &self.policy.limits;
-        let turns = texts.iter().filter(|text| text.role == Role::User).map(|text| text.message);
-        let turns = turns.collect::<std::collections::BTreeSet<_>>().len();
+        let (mut turns, mut last) = (0_usize, None);
+        for text in texts.iter().filter(|text| text.role == Role::User) {
+            turns =
+                turns.saturating_add(usize::from(last.replace(text.message) != Some(text.message)));
+        }
         if limits.max_turns.is_some_and(|most| turns > usize::try_from(most).unwrap_or(usize::MAX))
         {
             return refuse(

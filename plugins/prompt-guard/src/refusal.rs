@@ -6,10 +6,9 @@
 //! <https://docs.anthropic.com/en/docs/build-with-claude/streaming>,
 //! <https://ai.google.dev/api/generate-content#FinishReason>.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 use shared::protocol::{Endpoint, Vendor};
+use shared::small_map::SmallMap;
 
 use crate::mask::restore::Sent;
 
@@ -22,7 +21,7 @@ pub(crate) struct Begun {
     /// The first event: ids, the model.
     first: Option<String>,
     /// The numbers of its choices.
-    choices: BTreeSet<u64>,
+    choices: SmallMap<u64, ()>,
     /// Anthropic's block that has begun and not ended.
     block: Option<u64>,
     /// The number of the last event of Responses.
@@ -53,7 +52,8 @@ impl Begun {
             Some("content_block_stop") => self.block = None,
             _ => {
                 let choices = value.get("choices").and_then(Value::as_array);
-                self.choices.extend(choices.into_iter().flatten().filter_map(index));
+                let numbers = choices.into_iter().flatten().filter_map(index);
+                self.choices.extend(numbers.map(|number| (number, ())));
             }
         }
     }
@@ -107,7 +107,8 @@ impl Begun {
     }
 
     fn choices(&self, first: &Map<String, Value>, completions: bool) -> Sent {
-        let numbers: BTreeSet<u64> = self.choices.iter().copied().chain([0]).collect();
+        let mut numbers = self.choices.clone();
+        numbers.insert(0, ());
         let choice = |index: &u64| match completions {
             true => json!({"index": index, "text": "", "logprobs": null,
                            "finish_reason": "content_filter"}),
@@ -115,7 +116,7 @@ impl Begun {
         };
         let object = if completions { "text_completion" } else { "chat.completion.chunk" };
         let mut event = json!({"id": "guard", "object": object, "created": 0, "model": "",
-            "choices": numbers.iter().map(choice).collect::<Vec<_>>()});
+            "choices": numbers.keys().map(choice).collect::<Vec<_>>()});
         copy(first, &["id", "created", "model", "system_fingerprint"], &mut event);
         sent(None, event)
     }

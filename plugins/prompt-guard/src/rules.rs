@@ -1,10 +1,10 @@
 //! Sets of words and expressions: each hit counts so much, and from a threshold on something happens.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use shared::config::ConfigError;
+use shared::small_map::SmallMap;
 
 use crate::config::{Action, RuleSet};
 use crate::expression::Expression;
@@ -43,12 +43,12 @@ pub struct Hit {
 
 /// Which words and patterns of which sets have been found.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Count(BTreeSet<(usize, usize)>);
+pub struct Count(SmallMap<(usize, usize), ()>);
 
 impl Count {
     /// Counts a hit of the set of this number; true if with this one there are enough.
     pub fn add(&mut self, number: usize, rules: &Rules, hit: usize) -> bool {
-        self.0.insert((number, hit)) && self.of(number) == rules.enough
+        self.0.insert((number, hit), ()).is_none() && self.of(number) == rules.enough
     }
 
     /// Whether a set has as many hits as it needs.
@@ -57,7 +57,7 @@ impl Count {
     }
 
     fn of(&self, number: usize) -> usize {
-        self.0.range((number, 0)..=(number, usize::MAX)).count()
+        self.0.keys().filter(|(set, _)| *set == number).count()
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn request(
         held: Held::default(),
         versions: Default::default(),
     };
-    let attempt = Attempt::new(&circumstances, configured, None, model, &asked, text);
+    let attempt = Attempt::new(&circumstances, configured, None, model, &asked, text.into());
     let mut attempt = attempt.map_err(|error| error.message)?;
     let sent = attempt.take_body(text.as_bytes());
     serde_json::from_slice(&sent).map_err(|error| format!("no JSON was written: {error}"))

@@ -5,7 +5,6 @@
 
 use crate::small_map::SmallMap;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ type Caller = (u32, Rc<RefCell<Stream>>);
 #[derive(Default)]
 pub(super) struct Waiting {
     /// By context id; removed when the stream ends.
-    streams: RefCell<BTreeMap<u32, Rc<RefCell<Stream>>>>,
+    streams: RefCell<SmallMap<u32, Rc<RefCell<Stream>>>>,
     /// Calls that were made while one was woken: their answers come to the root context.
     calls: RefCell<SmallMap<u32, Caller>>,
 }
