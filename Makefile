@@ -31,8 +31,8 @@ wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	@mkdir -p dist
 	@# Side by side: the last step of each module has work for one core only.
 	@$(MAKE) --no-print-directory -j2 wasm-fast wasm-small
-	@OPTIMIZE=$(PROFILE) test-harness/optimize.sh -Oz $(call built,small/wasm32-wasip1/$(PROFILE),ai-gateway $(filter $(SMALL),$(PLUGINS))) \
-	    -O3 $(call built,wasm32-wasip1/$(FAST_PROFILE),$(FAST))
+	@OPTIMIZE=$(PROFILE) test-harness/optimize.sh small $(call built,small/wasm32-wasip1/$(PROFILE),ai-gateway $(filter $(SMALL),$(PLUGINS))) \
+	    fast $(call built,wasm32-wasip1/$(FAST_PROFILE),$(FAST))
 	@for plugin in $(PLUGINS) ai-gateway; do \
 	    install -m 644 target/$$(echo $$plugin | tr - _).wasm dist/$$plugin.wasm || exit 1; \
 	done
@@ -134,7 +134,7 @@ bench-idle: wasm ## What idle streams cost in memory, over HTTP/2 [STREAMS=10000
 bench-translate: ## What translating costs, in Wasm instructions and native time
 	@test-harness/setup.sh build
 	@$(WASM_SMALL) -p bench --lib
-	@test-harness/optimize.sh -Oz target/wasm32-wasip1/$(PROFILE)/bench.wasm target/bench.wasm
+	@test-harness/optimize.sh small target/wasm32-wasip1/$(PROFILE)/bench.wasm target/bench.wasm
 	@cargo run --quiet --locked -p test-harness --bin count-fuel -- target/bench.wasm
 	@cargo run --quiet --release --locked -p bench
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes modules smaller or faster with Binaryen's wasm-opt, all at once: `optimize.sh -Oz|-O3 <in.wasm> <out.wasm> ...`. One
+# Makes modules smaller or faster with Binaryen's wasm-opt, all at once: `optimize.sh small|fast <in.wasm> <out.wasm> ...`. One
 # that has not changed since the last time is left as it is. Without Node.js and without a wasm-opt on
 # PATH modules are taken as they were compiled, which works as well and is an eighth larger.
 set -eu
@@ -51,11 +51,11 @@ mkdir -p dist
 echo "${OPTIMIZE:-release}, $(rustc --version), $([ -n "$optimizer" ] && "$optimizer" --version || echo no wasm-opt)" > dist/built-as
 
 jobs=
-level=-Oz
+level=-O3
 while [ $# -ge 2 ]; do
     case "$1" in
-        -Oz) level="--merge-similar-functions -Oz" && shift && continue ;;
-        -O3) level=-O3 && shift && continue ;;
+        small) level="--merge-similar-functions -O3" && shift && continue ;;
+        fast) level=-O3 && shift && continue ;;
     esac
     optimize "$1" "$2" &
     jobs="$jobs $!"

@@ -1,5 +1,7 @@
 //! A document of which the ends are known is read as one of which nothing is known.
 
+#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+
 use proptest::prelude::*;
 use serde_json::{Value, value::RawValue};
 use shared::json::{Document, fields, parse};

@@ -200,7 +200,7 @@ mod tests {
             " {{\"a\":[1,[],{{\"b\":{LONG_TEXT:?}}}],\"c\":\"short\",\"d\":{{\"e\":{{}}}}}} "
         );
         let ends = Ends::of(&text);
-        let of = |(at, end): &Span| text[*at as usize..*end as usize].to_owned();
+        let of = |(at, end): &Span| text.get(*at as usize..*end as usize).unwrap().to_owned();
         let known: Vec<String> = ends.0.iter().map(of).collect();
         assert_eq!(known.len(), 4, "{known:?}");
         assert_eq!(known[0], text.trim());
