@@ -62,7 +62,7 @@ pub fn prepare(
         return Ok(());
     }
     // What is wrong with it is told where it is read.
-    let Ok(members) = fields(text) else { return Ok(()) };
+    let Ok(members) = body.document().fields() else { return Ok(()) };
     let wanted = members.iter().find(|(key, _)| key == TEMPLATE).filter(|_| names_one);
     let filled = match wanted {
         Some((_, value)) => Some(fill(templates, value.get())?),

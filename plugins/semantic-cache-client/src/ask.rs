@@ -11,7 +11,7 @@ use shared::host::Map;
 use shared::json::{Document, JsonStr};
 use shared::protocol::{Endpoint, GooglePath};
 use shared::request::RequestBody;
-use shared::texts::{self, Kind, Role};
+use shared::texts::{Kind, Role};
 
 use crate::bypass::{Bypass, cacheable, refuse_by_facts};
 use crate::canonical::Canonical;
@@ -102,9 +102,9 @@ impl Ask {
         recent: &Recent,
         cx: &mut Cx<'_>,
         control: &Control,
-        body: &RequestBody,
+        request: &RequestBody,
     ) -> Result<Rc<Ask>, Bypass> {
-        let text = body.text();
+        let text = request.text();
         let endpoint = cacheable(cx.endpoint).ok_or(Bypass::Endpoint)?;
         if control.no_store {
             return Err(Bypass::NoStore);
@@ -140,7 +140,7 @@ impl Ask {
         if let Some(known) = recent.get(given.bytes(), text.as_bytes()) {
             return Ok(known);
         }
-        let document = body.document();
+        let document = request.document();
         let mut body = Body::read(document).ok_or(Bypass::Unreadable)?;
         if endpoint == Endpoint::Gemini {
             let google = GooglePath::of(&path).ok_or(Bypass::Unreadable)?;
@@ -170,7 +170,7 @@ impl Ask {
                     && !form.media
                     && cx.facts.allow_region(cx.host, &semantic.region) =>
             {
-                question(document, &semantic.languages, semantic.max_question)
+                question(request, &semantic.languages, semantic.max_question)
             }
             _ => None,
         };
@@ -385,11 +385,11 @@ fn plain(json: &str) -> String {
 /// The question that a request ends with, and where it stands: the only text of the last message, said
 /// by the user, in a language that the embedder knows.
 fn question<'t>(
-    body: Document<'t>,
+    request: &'t RequestBody,
     languages: &[crate::config::Language],
     longest: usize,
 ) -> Option<(String, &'t str)> {
-    let found = texts::request(body).ok()?.texts;
+    let found = request.said().ok()?.texts;
     let conversation =
         || found.iter().filter(|t| matches!(t.role, Role::User | Role::Assistant | Role::Tool));
     let last = conversation().map(|text| text.message).max()?;
