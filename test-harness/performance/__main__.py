@@ -30,6 +30,7 @@ def main():
         memory = {proxy.variant.name: proxy.memory() for proxy in bench.proxies}
         starts = {proxy.variant.name: proxy.start_cpu for proxy in bench.proxies}
     OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "rounds.json").write_text(json.dumps(results) + "\n")
     about = {"date": time.strftime("%Y-%m-%d %H:%M"), "machine": machine(), "quick": quick,
              "commit": commit(), "load_average": os.getloadavg()[0]}
     summary = report.summary(about, results, memory, starts)

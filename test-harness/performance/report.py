@@ -36,7 +36,8 @@ def case(rounds):
                 pairs = [(one[what][part], by[what][part]) for one, by in zip(seen, plain)]
                 if all(None not in pair for pair in pairs):
                     row[f"added_{what}_{part}"] = spread([ours - base for ours, base in pairs])
-        if plain[0]["tokens"]:
+        # Who answers without the provider sends no tokens one by one.
+        if all(one["tokens"] for one in (*plain, *seen)):
             row["added_cpu_us_per_token"] = spread([
                 (one["cpu_us"] - by["cpu_us"]) * one["requests"] / one["tokens"]
                 for one, by in zip(seen, plain)])

@@ -106,7 +106,7 @@ impl Values {
             }
             column.asked = Some(now);
         }
-        let key = format!("ai-metrics.label.{}", label.name());
+        let key = format!("ai-metrics.label.1.{}", label.name());
         for _ in 0..TRIES {
             let shared = host.shared(&key);
             let (bytes, version) = shared.map_or((Vec::new(), 0), |s| (s.value, s.version));

@@ -23,7 +23,7 @@ use detector::{Change, Detector, Settings};
 use signals::{MODEL, MOST_SIGNALS, ROUTE, Signal};
 
 /// Where the names of all subjects are.
-const SUBJECTS: &str = "ai-metrics.drift";
+const SUBJECTS: &str = "ai-metrics.drift.1";
 
 /// How often a state that others change meanwhile is tried to be changed.
 const TRIES: usize = 8;

@@ -34,7 +34,7 @@ impl Repeats {
             let mut local = self.local.borrow_mut();
             return self.add(local.entry(list).or_default(), hash);
         }
-        let key = format!("ai-metrics.repeats.{list}");
+        let key = format!("ai-metrics.repeats.1.{list}");
         let shared = host.shared(&key);
         let (mut hashes, version) = shared.map_or((Vec::new(), 0), |s| (s.value, s.version));
         let seen = self.add(&mut hashes, hash);

@@ -106,7 +106,7 @@ struct Shown<'a> {
 }
 
 fn key(slot: u32) -> String {
-    format!("ai-metrics.report.{slot}")
+    format!("ai-metrics.report.1.{slot}")
 }
 
 fn read(bytes: &[u8]) -> Option<Slot> {
