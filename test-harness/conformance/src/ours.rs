@@ -2,7 +2,6 @@
 
 use ai_proxy::asked::{Asked, Operation};
 use ai_proxy::attempt::{Attempt, Circumstances};
-use ai_proxy::config::Protocol;
 use ai_proxy::gateway::Gateway;
 use ai_proxy::objects::request::Held;
 use ai_proxy::presets;
@@ -64,14 +63,7 @@ pub(crate) fn request(
 pub(crate) fn configure(provider: Provider) -> Result<(Gateway, Configured), String> {
     let given = json!({
         "name": "provider",
-        "protocol": match provider.protocol {
-            Protocol::Openai => "openai",
-            Protocol::OpenaiResponses => "openai_responses",
-            Protocol::Anthropic => "anthropic",
-            Protocol::Gemini => "gemini",
-            Protocol::Bedrock => "bedrock",
-            Protocol::Cohere => "cohere",
-        },
+        "protocol": provider.protocol.name(),
         "base_url": "https://provider.example",
         "auth": "host",
     });

@@ -211,7 +211,7 @@ fn documentation() -> String {
                 preset.name,
                 preset.title,
                 preset.docs,
-                protocol(preset.protocol),
+                preset.protocol.name(),
                 preset.base_url,
                 auth(preset.auth),
                 names_of_services(preset).join(", "),
@@ -221,17 +221,6 @@ fn documentation() -> String {
         }
     }
     out
-}
-
-fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Openai => "openai",
-        Protocol::OpenaiResponses => "openai_responses",
-        Protocol::Anthropic => "anthropic",
-        Protocol::Gemini => "gemini",
-        Protocol::Bedrock => "bedrock",
-        Protocol::Cohere => "cohere",
-    }
 }
 
 fn auth(auth: Auth) -> String {
