@@ -1,4 +1,4 @@
-//! The module's memory does not grow with the number of streams it has seen.
+//! The module over many streams: its memory does not grow with their number, and their times are the proxy's.
 //!
 //! `SOAK=200000 cargo test --release -p test-harness --features built --test emulated ai_metrics_memory:: -- --nocapture` (or `make
 //! soak-metrics`) is the long version, whose result stands in `docs/ai-metrics.md`.
@@ -89,4 +89,21 @@ fn memory_stays_flat_however_many_streams_there_were() {
     println!("{count:>7} streams: {:>5} KiB", memory >> 10);
     assert!(after_a_third > 0 && memory == after_a_third, "{after_a_third} bytes became {memory}");
     assert!(memory < 8 << 20, "{memory}");
+}
+
+#[test]
+fn time_goes_on_from_one_callback_to_the_next() {
+    let module = module("ai-metrics");
+    let vm = Vm::start(&module, Options::envoy()).unwrap();
+    let root = vm.configure_now(CONFIG).unwrap();
+    stream(&vm, root, 1);
+    vm.tick(root);
+    let samples = |name: &str| {
+        let metrics = vm.metrics();
+        let found = metrics.iter().filter(|(known, _)| known.starts_with(name));
+        found.flat_map(|(_, metric)| metric.samples.clone()).collect::<Vec<_>>()
+    };
+    // The first event came after 10 ms, the last after 80.
+    assert_eq!(samples("gen_ai_server_time_to_first_token_milliseconds"), [10]);
+    assert_eq!(samples("gen_ai_client_operation_duration_milliseconds"), [80]);
 }
