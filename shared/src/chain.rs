@@ -3,6 +3,7 @@
 //! Knows nothing of phases or buffers; that is [`Exchange`](crate::exchange::Exchange)'s part. A
 //! plugin that stands alone is a chain of one.
 
+use crate::answer::AnswerBody;
 use crate::filter::{
     CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead, Verdict,
 };
@@ -124,20 +125,24 @@ impl Chain {
         head: &mut ResponseHead<'_>,
         body: &[u8],
     ) -> Option<Vec<u8>> {
-        let mut changed: Option<Vec<u8>> = None;
         // What one of them wants of the answer is not for those that want nothing.
         let ignoring = std::mem::take(&mut self.ignoring);
-        for (index, filter) in self.below(below).iter_mut().enumerate().rev() {
-            if ignoring.contains(&index) {
-                continue;
-            }
-            let now = changed.as_deref().unwrap_or(body);
-            cx.place = index;
-            if let Some(next) = filter.answer(cx, head, now) {
-                changed = Some(next);
+        let mut filters = self.below(below).iter_mut().enumerate().rev();
+        let mut changed: Option<Vec<u8>> = None;
+        loop {
+            let now = AnswerBody::new(changed.as_deref().unwrap_or(body));
+            let next = filters.find_map(|(index, filter)| {
+                if ignoring.contains(&index) {
+                    return None;
+                }
+                cx.place = index;
+                filter.answer(cx, head, &now)
+            });
+            match next {
+                Some(next) => changed = Some(next),
+                None => return changed,
             }
         }
-        changed
     }
 
     /// Tells the filter of this index what came of a call about the answer; what it sends is appended.

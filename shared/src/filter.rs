@@ -4,6 +4,7 @@
 //! answers, and says what should happen. Framing, buffering, holding and calls are the business of
 //! [`Exchange`](crate::exchange::Exchange).
 
+use crate::answer::AnswerBody;
 use crate::errors::ApiError;
 use crate::facts::Facts;
 use crate::host::{Call, Host};
@@ -55,7 +56,7 @@ pub trait Filter {
         &mut self,
         _cx: &mut Cx<'_>,
         _head: &mut ResponseHead<'_>,
-        _body: &[u8],
+        _body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
         None
     }

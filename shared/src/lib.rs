@@ -8,6 +8,7 @@
 extern crate self as shared;
 
 pub mod admin;
+pub mod answer;
 pub mod audit;
 pub mod chain;
 pub mod client;
@@ -18,6 +19,7 @@ pub mod exchange;
 pub mod facts;
 pub mod filter;
 pub mod follow;
+mod found;
 pub mod frames;
 pub mod host;
 pub mod hours;

@@ -1,10 +1,10 @@
 //! The request's body as filters see and change it.
 
-use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 
-use crate::json::{self, BadJson, Document, Ends};
-use crate::texts::{self, At, Said};
+use crate::found::{self, Found};
+use crate::json::{BadJson, Document};
+use crate::texts::{self, Said};
 
 /// A request body: what came, and what the filters made of it.
 #[derive(Debug)]
@@ -17,14 +17,6 @@ pub struct RequestBody {
     changed: bool,
     /// What is found out about it as it stands, once somebody asks.
     found: Found,
-}
-
-#[derive(Debug, Default)]
-struct Found {
-    ends: OnceCell<Ends>,
-    /// Where its texts stand.
-    texts: OnceCell<Vec<(Range<usize>, At)>>,
-    attachments: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -72,8 +64,7 @@ impl RequestBody {
 
     /// Its text to be read as JSON; looked through once for all who read it, as long as it stays as it is.
     pub fn document(&self) -> Document<'_> {
-        let text = self.text();
-        Document::new(text, self.found.ends.get_or_init(|| Ends::of(text)))
+        self.found.document(self.text())
     }
 
     /// What it says, see [`texts::request`]; read once for all who ask, as long as it stays as it is.
@@ -81,19 +72,7 @@ impl RequestBody {
     /// # Errors
     /// If it is no JSON.
     pub fn said(&self) -> Result<Said<'_>, BadJson> {
-        let text = self.text();
-        if let Some(known) = self.found.texts.get() {
-            let of = |(range, at): &(Range<usize>, At)| {
-                Some(at.text(json::known(text.get(range.clone())?)?))
-            };
-            let texts = known.iter().filter_map(of).collect();
-            return Ok(Said { texts, attachments: self.found.attachments.get() });
-        }
-        let said = texts::request(self.document())?;
-        let place = |text: &texts::Text<'_>| Some((self.range_of(text.raw.get())?, At::of(text)));
-        let _ = self.found.texts.set(said.texts.iter().filter_map(place).collect());
-        self.found.attachments.set(said.attachments);
-        Ok(said)
+        self.found.said(self.text(), texts::request)
     }
 
     /// Replaces some ranges of [`bytes`](Self::bytes), which must be in order and not overlap; one
@@ -149,9 +128,7 @@ impl RequestBody {
 
     /// Where `part`, which was borrowed from [`text`](Self::text), stands in it.
     pub fn range_of(&self, part: &str) -> Option<Range<usize>> {
-        let start = (part.as_ptr() as usize).checked_sub(self.text().as_ptr() as usize)?;
-        let end = start.checked_add(part.len())?;
-        (end <= self.text().len()).then_some(start..end)
+        found::range_of(self.text(), part)
     }
 
     /// The change to make to the host's copy.

@@ -142,12 +142,12 @@ pub fn request(body: Document<'_>) -> Result<Said<'_>, BadJson> {
     Ok(Said { texts: walk.texts, attachments: walk.attachments })
 }
 
-/// The strings of a whole answer.
-pub fn answer(body: &str) -> Result<Vec<Text<'_>>, BadJson> {
-    let mut walk = Walk::of(Document::from(body));
+/// What a whole answer says.
+pub fn answer(body: Document<'_>) -> Result<Said<'_>, BadJson> {
+    let mut walk = Walk::of(body);
     walk.at.role = Role::Assistant;
     walk.answer(walk.whole)?;
-    Ok(walk.texts)
+    Ok(Said { texts: walk.texts, attachments: walk.attachments })
 }
 
 /// The strings of one event of a streamed answer. What is no JSON (`[DONE]`) has none.

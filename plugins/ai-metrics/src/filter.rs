@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use shared::answer::AnswerBody;
 use shared::config::Mode;
 use shared::facts::Fact;
 use shared::filter::{
@@ -127,10 +128,10 @@ impl Filter for MetricsFilter {
         &mut self,
         cx: &mut Cx<'_>,
         _head: &mut ResponseHead<'_>,
-        body: &[u8],
+        body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
-        if let Ok(text) = std::str::from_utf8(body) {
-            self.seen.watch.body(self.form, text);
+        if body.text().is_some() {
+            self.seen.watch.body(self.form, body.document_in_one_go());
         }
         nginx::state(cx, &self.seen);
         None

@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
+use shared::answer::AnswerBody;
 use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Interest, ResponseHead};
 use shared::host::Host;
+use shared::json;
 use shared::protocol::Vendor;
 use shared::usage::{Report, Usage};
 
@@ -281,16 +283,16 @@ impl Answer {
     }
 
     /// The whole body has come; `Some` replaces it.
-    pub fn body(&mut self, head: &mut ResponseHead<'_>, body: &[u8]) -> Option<Vec<u8>> {
+    pub fn body(&mut self, head: &mut ResponseHead<'_>, body: &AnswerBody<'_>) -> Option<Vec<u8>> {
+        let text = body.text().unwrap_or_default();
         if !(200..300).contains(&self.status) {
-            return (!self.error_passes).then(|| self.error(head, body));
+            return (!self.error_passes).then(|| self.error(head, text));
         }
-        let text = std::str::from_utf8(body).unwrap_or_default();
         let translated = match &self.form {
             Form::Same { .. } => {
-                self.observe(text);
+                self.observe(body.document_in_one_go());
                 if self.client.is_some() && may_be_filtered(text) {
-                    let read = provider::read(self.protocol, text);
+                    let read = provider::read(self.protocol, body.document_in_one_go());
                     self.filtered = read.is_ok_and(|response| is_filtered(&response));
                 }
                 if let Some(sealing) = &self.sealing {
@@ -299,7 +301,7 @@ impl Answer {
                 return self.array.then(|| format!("[{text}]").into_bytes());
             }
             Form::Translated { context, .. } => {
-                provider::read(self.protocol, text).map(|response| {
+                provider::read(self.protocol, body.document_in_one_go()).map(|response| {
                     self.filtered = is_filtered(&response);
                     let client = self.client.unwrap_or(Client::OpenAiChat);
                     self.lost = lost::answer(client, &response);
@@ -330,7 +332,7 @@ impl Answer {
         }
     }
 
-    fn error(&self, head: &mut ResponseHead<'_>, body: &[u8]) -> Vec<u8> {
+    fn error(&self, head: &mut ResponseHead<'_>, text: &str) -> Vec<u8> {
         let name = &self.provider;
         if self.refused_our_key() {
             // Its words may quote the key.
@@ -338,7 +340,6 @@ impl Answer {
             let message = format!("provider `{name}` refused the gateway's key");
             return self.fail(head, &ApiError::new(ErrorKind::BadGateway, message));
         }
-        let text = std::str::from_utf8(body).unwrap_or_default();
         let told = match self.form {
             Form::Translated { .. } | Form::Document(_) => {
                 provider::read_error(self.protocol, text)
@@ -359,10 +360,10 @@ impl Answer {
     }
 
     /// Reads the token counts of an answer that passes as it is.
-    fn observe(&mut self, text: &str) {
+    fn observe(&mut self, said: json::Document<'_>) {
         match &mut self.counts {
-            Some((service, usage)) => *usage = service.usage(text).or(*usage),
-            None => provider::observe(self.protocol, text, &mut self.report),
+            Some((service, usage)) => *usage = service.usage(said).or(*usage),
+            None => provider::observe(self.protocol, said, &mut self.report),
         }
     }
 

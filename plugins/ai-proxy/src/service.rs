@@ -5,7 +5,10 @@ use shared::small_map::SmallMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use shared::config::{ConfigError, Setting};
+use shared::json::{Document, deserialize};
+use shared::pick::pointed;
 use shared::services::Services;
 use shared::usage::Usage;
 
@@ -101,11 +104,10 @@ impl Compiled {
     }
 
     /// The model that a request names.
-    pub fn model(&self, body: &str) -> Option<String> {
+    pub fn model<'a>(&self, body: impl Into<Document<'a>>) -> Option<String> {
         let Some(pointer) = &self.model else { return Some(self.name.clone()) };
-        let body: Value = serde_json::from_str(body).ok()?;
-        let model = body.pointer(pointer)?.as_str()?;
-        (!model.is_empty()).then(|| model.to_owned())
+        let model: String = deserialize(pointed(body, pointer)?.get()).ok()?;
+        (!model.is_empty()).then_some(model)
     }
 
     /// The pointer to the model, for error messages.
@@ -119,15 +121,12 @@ impl Compiled {
     }
 
     /// What an answer, or an event of a streamed one, says was used; none if it says nothing.
-    pub fn usage(&self, text: &str) -> Option<Usage> {
-        if self.usage.is_empty() {
-            return None;
-        }
-        let answer: Value = serde_json::from_str(text).ok()?;
+    pub fn usage<'a>(&self, answer: impl Into<Document<'a>>) -> Option<Usage> {
+        let answer = answer.into();
         let mut usage = Usage::default();
         let mut any = false;
         for (count, pointer) in &self.usage {
-            if let Some(number) = answer.pointer(pointer).and_then(number) {
+            if let Some(number) = pointed(answer, pointer).and_then(number) {
                 *count.of(&mut usage) = number;
                 any = true;
             }
@@ -158,8 +157,8 @@ impl Count {
     }
 }
 
-fn number(value: &Value) -> Option<u64> {
-    match value {
+fn number(value: &RawValue) -> Option<u64> {
+    match deserialize(value.get()).ok()? {
         Value::Number(number) => number.as_u64().or_else(|| {
             // Saturates.
             let number = number.as_f64().filter(|number| *number >= 0.0)?;

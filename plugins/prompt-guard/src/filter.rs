@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use shared::answer::AnswerBody;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
@@ -315,7 +316,7 @@ impl Filter for GuardFilter {
         &mut self,
         cx: &mut Cx<'_>,
         head: &mut ResponseHead<'_>,
-        body: &[u8],
+        body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
         let new = self.whole(cx, head, body);
         self.judge_whole(cx, head, new)

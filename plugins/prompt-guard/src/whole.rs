@@ -1,6 +1,7 @@
 //! Answers that come as a whole: documents, lists of events, plain text.
 
 use serde_json::value::RawValue;
+use shared::answer::AnswerBody;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::filter::{BodyKind, Cx, ResponseHead};
@@ -61,9 +62,9 @@ impl GuardFilter {
         &mut self,
         cx: &mut Cx<'_>,
         head: &mut ResponseHead<'_>,
-        body: &[u8],
+        body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
-        let readable = std::str::from_utf8(body).ok().filter(|_| self.form != Form::Unreadable);
+        let readable = body.text().filter(|_| self.form != Form::Unreadable);
         let Some(text) = readable else {
             let looks = self.watches() || self.judging.is_some();
             if !looks || self.policy.uninspected == Uninspected::Allow {
@@ -74,12 +75,12 @@ impl GuardFilter {
         };
         let list: Option<Vec<&RawValue>> = Some(text)
             .filter(|text| self.form == Form::Json && text.starts_with('['))
-            .and_then(|text| serde_json::from_str(text).ok());
+            .and_then(|_| body.document().read());
         let new = match (self.form, &list) {
             (_, Some(list)) => self.list(cx, list),
             (Form::Text, _) => self.stream.whole(&self.masks, text, false),
             (Form::Lines, _) => self.lines(text),
-            _ => texts::answer(text).ok().and_then(|found| self.texts(text, &found)),
+            _ => body.texts().ok().and_then(|found| self.texts(text, &found)),
         };
         let ends = self.stream.seen().end.clone();
         self.judged(cx);

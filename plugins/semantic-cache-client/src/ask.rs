@@ -13,6 +13,7 @@ use shared::protocol::{Endpoint, GooglePath};
 use shared::request::RequestBody;
 use shared::texts::{Kind, Role};
 
+use crate::answer::Wanted;
 use crate::bypass::{Bypass, cacheable, refuse_by_facts};
 use crate::canonical::Canonical;
 use crate::config::Scope;
@@ -96,6 +97,11 @@ struct Body<'a> {
 }
 
 impl Ask {
+    /// What is expected of its answer.
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted { tools: self.tools }
+    }
+
     /// Reads a request, unless the same came before.
     pub fn read(
         policy: &Policy,

@@ -4,6 +4,7 @@ mod places;
 
 use std::rc::Rc;
 
+use shared::answer::AnswerBody;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::filter::{
@@ -13,12 +14,12 @@ use shared::host::Capability;
 use shared::request::RequestBody;
 
 use crate::admin;
-use crate::answer::Assembly;
+use crate::answer::{self, Assembly};
 use crate::ask::Ask;
 use crate::bypass::{Bypass, cacheable};
 use crate::cache::{Cache, seconds};
 use crate::control::Control;
-use crate::keep::{self, Answer, Purpose};
+use crate::keep::{self, Answer, Purpose, Why};
 use crate::lookup::Lookup;
 use crate::policy::Life;
 use crate::record::Entry;
@@ -273,7 +274,7 @@ impl Filter for CacheFilter {
         &mut self,
         cx: &mut Cx<'_>,
         head: &mut ResponseHead<'_>,
-        body: &[u8],
+        body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
         if self.serves_stale {
             let entry = self.stale.take()?;
@@ -289,8 +290,8 @@ impl Filter for CacheFilter {
             return Some(reply.body);
         }
         if matches!(self.answer, Answer::Expected) {
-            self.answer = if body.len() <= self.cache.policy.max_entry_bytes {
-                Answer::Whole(body.to_vec())
+            self.answer = if body.bytes().len() <= self.cache.policy.max_entry_bytes {
+                Answer::Whole(self.ask.as_ref().map_or(Err("incomplete"), |ask| whole(ask, body)))
             } else {
                 self.cache.meters.count(cx.host, "ai_cache_dropped_total|what=too_large", 1);
                 Answer::Nothing
@@ -325,4 +326,12 @@ impl Filter for CacheFilter {
         // After a client that left the next fetches it; only one that cannot be kept is not worth waiting for.
         self.release(cx, unkept);
     }
+}
+
+/// An answer that came whole, if it is one that may be kept.
+fn whole(ask: &Ask, body: &AnswerBody<'_>) -> Result<Vec<u8>, Why> {
+    if !answer::good(ask.endpoint, body.document(), ask.wanted()) {
+        return Err("unfinished");
+    }
+    Ok(body.bytes().to_vec())
 }

@@ -1,11 +1,10 @@
 //! Keeping an answer once its request is over and what prompt-guard says of it is known.
 
-use serde_json::Value;
 use shared::facts::Fact;
 use shared::filter::Cx;
 use shared::host::Host;
 
-use crate::answer::{self, Assembly, Wanted};
+use crate::answer::{self, Assembly};
 use crate::ask::Ask;
 use crate::cache::{Cache, seconds};
 use crate::key::Key;
@@ -22,14 +21,14 @@ pub(crate) enum Answer {
     Nothing,
     /// It comes whole.
     Expected,
-    /// It came whole.
-    Whole(Vec<u8>),
+    /// It came whole; if it is one that may be kept.
+    Whole(Result<Vec<u8>, Why>),
     /// It comes as a stream; bytes so far.
     Stream(Assembly, usize),
 }
 
 /// Why an answer is not kept; for metrics.
-type Why = &'static str;
+pub(crate) type Why = &'static str;
 
 /// What an answer is kept for.
 pub(crate) struct Purpose<'a> {
@@ -101,25 +100,19 @@ fn entry(
         return Err("error");
     }
     let usage = cx.facts.usage(cx.host);
-    let wanted = Wanted { tools: ask.tools };
     let body = match answer {
         Answer::Nothing | Answer::Expected => return Err("incomplete"),
-        Answer::Whole(bytes) => {
-            let value: Value = shared::json::from_bytes(&bytes).map_err(|_| "malformed")?;
-            if !answer::good(ask.endpoint, &value, wanted) {
-                return Err("unfinished");
-            }
-            bytes
-        }
+        Answer::Whole(kept) => kept?,
         Answer::Stream(assembly, _) => {
             let mut value = assembly.finish().ok_or("incomplete")?;
-            if !answer::good(ask.endpoint, &value, wanted) {
-                return Err("unfinished");
-            }
             if let Some(usage) = &usage {
                 answer::add_usage(ask.endpoint, &mut value, usage);
             }
-            serde_json::to_vec(&value).map_err(|_| "malformed")?
+            let text = shared::json::text_of(&value);
+            if !answer::good(ask.endpoint, &text, ask.wanted()) {
+                return Err("unfinished");
+            }
+            text.into_bytes()
         }
     };
     if body.len() > cache.policy.max_entry_bytes {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use serde_json::value::RawValue;
+use shared::answer::AnswerBody;
 use shared::facts::Fact;
 use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
@@ -272,13 +273,12 @@ impl Filter for LimitFilter {
         &mut self,
         _cx: &mut Cx<'_>,
         _head: &mut ResponseHead<'_>,
-        body: &[u8],
+        body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
-        let text = std::str::from_utf8(body).unwrap_or_default();
         if let Some(reported) = &mut self.reported {
-            reported.read(text);
+            reported.read(body.document_in_one_go());
         }
-        for text in texts::answer(text).unwrap_or_default() {
+        for text in body.texts().unwrap_or_default() {
             self.written.add_escaped(inner(text.raw.get()));
         }
         None

@@ -1,7 +1,7 @@
 //! The tokens that an answer itself tells of, where ai-proxy's count of them comes too late.
 
 use serde_json::value::RawValue;
-use shared::json::parse;
+use shared::json::{Document, parse};
 use shared::pick::at;
 use shared::protocol::Endpoint;
 use shared::usage::{Report, Usage};
@@ -20,9 +20,10 @@ impl Reported {
     }
 
     /// Reads an event or a whole answer.
-    pub fn read(&mut self, text: &str) {
+    pub fn read<'a>(&mut self, said: impl Into<Document<'a>>) {
+        let said = said.into();
         // Most events have none.
-        if !text.contains("usage") {
+        if !said.text().contains("usage") {
             return;
         }
         let places: &[&[&str]] = match self.form {
@@ -31,7 +32,7 @@ impl Reported {
             Some(Endpoint::Gemini) => &[&["usageMetadata"]],
             _ => &[&["usage"]],
         };
-        let found = places.iter().find_map(|keys| at(text, keys)).map(RawValue::get);
+        let found = places.iter().find_map(|keys| at(said, keys)).map(RawValue::get);
         let Some(found) = found else { return };
         let report = &mut self.report;
         // What cannot be read tells nothing.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
+use crate::answer::AnswerBody;
 use crate::errors::{ApiError, ErrorKind};
 use crate::filter::{Event, Flow, Out, Reply, ResponseHead};
 use crate::host::script::ScriptHost;
@@ -89,9 +90,14 @@ impl Filter for Probe {
         }
     }
 
-    fn answer(&mut self, _: &mut Cx<'_>, _: &mut ResponseHead<'_>, body: &[u8]) -> Option<Vec<u8>> {
-        self.note(&format!("answer {}", String::from_utf8_lossy(body)));
-        (self.name == "upper").then(|| body.to_ascii_uppercase())
+    fn answer(
+        &mut self,
+        _: &mut Cx<'_>,
+        _: &mut ResponseHead<'_>,
+        body: &AnswerBody<'_>,
+    ) -> Option<Vec<u8>> {
+        self.note(&format!("answer {}", String::from_utf8_lossy(body.bytes())));
+        (self.name == "upper").then(|| body.bytes().to_ascii_uppercase())
     }
 
     fn done(&mut self, _: &mut Cx<'_>, outcome: Outcome) {

@@ -156,7 +156,8 @@ impl<'a> Document<'a> {
         self.parse::<Fields<'a>>().map(|Fields(fields)| fields)
     }
 
-    fn reader(self) -> Reader<'a> {
+    /// What reads it from its beginning.
+    pub fn reader(self) -> Reader<'a> {
         Reader::knowing(self.text, Known { from: self.from, spans: self.spans })
     }
 }

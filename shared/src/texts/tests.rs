@@ -119,18 +119,18 @@ fn answers_say_which_of_several_they_are() {
     let chat = r#"{"choices":[{"index":1,"message":{"role":"assistant","content":"b",
         "tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"}}]}}]}"#;
     assert_eq!(
-        shown(&answer(chat).unwrap()),
+        shown(&answer(chat.into()).unwrap().texts),
         [r#"Assistant Text 1.0: "b""#, r#"Assistant Arguments 1.0: "{}""#]
     );
     let messages = r#"{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}"#;
     assert_eq!(
-        shown(&answer(messages).unwrap()),
+        shown(&answer(messages.into()).unwrap().texts),
         [r#"Assistant Text 0.0: "a""#, r#"Assistant Text 0.1: "b""#]
     );
     let gemini =
         r#"{"candidates":[{"content":{"parts":[{"text":"t","thought":true},{"text":"a"}]}}]}"#;
     assert_eq!(
-        shown(&answer(gemini).unwrap()),
+        shown(&answer(gemini.into()).unwrap().texts),
         [r#"Assistant Thinking 0.0: "t""#, r#"Assistant Text 0.0: "a""#]
     );
 }

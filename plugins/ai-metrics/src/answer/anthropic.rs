@@ -1,19 +1,20 @@
 //! Anthropic Messages.
 
+use shared::json::{Document, Reader};
 use shared::protocol::anthropic::Usage;
 
 use super::{Finish, Watch};
-use crate::scan::Scan;
+use crate::scan::{Next, array, document, object, some};
 
-pub(super) fn event(watch: &mut Watch, text: &str) {
-    let _ = Scan::new(text).object(&mut |scan, key| match key {
+pub(super) fn event(watch: &mut Watch, event: Document<'_>) {
+    let _ = document(event, &mut |scan, key| match &*key {
         "type" => {
-            match scan.value()? {
+            match scan.raw()?.get() {
                 "\"error\"" => watch.failed = true,
                 "\"message_stop\"" => watch.ended = true,
                 _ => {}
             }
-            Some(())
+            Ok(())
         }
         "delta" | "content_block" => block(watch, scan),
         "message" => message(watch, scan),
@@ -22,46 +23,46 @@ pub(super) fn event(watch: &mut Watch, text: &str) {
     });
 }
 
-pub(super) fn body(watch: &mut Watch, text: &str) {
-    let _ = message(watch, &mut Scan::new(text));
+pub(super) fn body(watch: &mut Watch, body: Document<'_>) {
+    let _ = message(watch, &mut body.reader());
 }
 
-fn message<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+fn message<'a>(watch: &mut Watch, scan: &mut Reader<'a>) -> Next {
     let mut reason = None;
-    scan.object(&mut |scan, key| match key {
-        "content" => scan.array(&mut |scan| block(watch, scan)),
+    object(scan, &mut |scan, key| match &*key {
+        "content" => array(scan, &mut |scan| block(watch, scan)),
         "stop_reason" => {
-            reason = scan.some()?;
-            Some(())
+            reason = some(scan)?;
+            Ok(())
         }
         "usage" => usage(watch, scan),
         _ => scan.skip(),
     })?;
     watch.stopped(reason.map(finish));
-    Some(())
+    Ok(())
 }
 
 /// A block of a message, or a piece of one.
-fn block<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+fn block<'a>(watch: &mut Watch, scan: &mut Reader<'a>) -> Next {
     let (mut call, mut input, mut reason) = (false, None, None);
-    scan.object(&mut |scan, key| match key {
+    object(scan, &mut |scan, key| match &*key {
         "type" => {
-            call = scan.value()? == "\"tool_use\"";
-            Some(())
+            call = scan.raw()?.get() == "\"tool_use\"";
+            Ok(())
         }
         "text" => watch.write(scan, true),
         "thinking" => watch.write(scan, false),
         "partial_json" => {
-            watch.called(scan.some()?);
-            Some(())
+            watch.called(some(scan)?);
+            Ok(())
         }
         "input" => {
-            input = scan.some()?;
-            Some(())
+            input = some(scan)?;
+            Ok(())
         }
         "stop_reason" => {
-            reason = scan.some()?;
-            Some(())
+            reason = some(scan)?;
+            Ok(())
         }
         _ => scan.skip(),
     })?;
@@ -70,15 +71,15 @@ fn block<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
         watch.called(input);
     }
     watch.stopped(reason.map(finish));
-    Some(())
+    Ok(())
 }
 
-fn usage<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
-    let usage = scan.some()?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
+fn usage<'a>(watch: &mut Watch, scan: &mut Reader<'a>) -> Next {
+    let usage = some(scan)?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
     if let Some(usage) = usage {
         watch.report.anthropic(&usage);
     }
-    Some(())
+    Ok(())
 }
 
 fn finish(reason: &str) -> Finish {

@@ -1,37 +1,38 @@
 //! Chat Completions and Completions: a chunk and a whole answer differ in one member's name.
 //! Embeddings have the same counts.
 
+use shared::json::{Document, Reader};
 use shared::protocol::openai_chat::Usage;
 
 use super::{Finish, Watch};
-use crate::scan::Scan;
+use crate::scan::{Next, array, document, object, piece, some};
 
-pub(super) fn body(watch: &mut Watch, text: &str) {
-    let _ = Scan::new(text).object(&mut |scan, key| match key {
-        "choices" => scan.array(&mut |scan| choice(watch, scan)),
+pub(super) fn body(watch: &mut Watch, body: Document<'_>) {
+    let _ = document(body, &mut |scan, key| match &*key {
+        "choices" => array(scan, &mut |scan| choice(watch, scan)),
         "usage" => {
-            let usage = scan.some()?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
+            let usage = some(scan)?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
             if let Some(usage) = usage {
                 watch.report.openai_chat(&usage);
             }
-            Some(())
+            Ok(())
         }
         "error" => {
-            watch.failed |= scan.some()?.is_some();
-            Some(())
+            watch.failed |= some(scan)?.is_some();
+            Ok(())
         }
         _ => scan.skip(),
     });
 }
 
-fn choice<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+fn choice<'a>(watch: &mut Watch, scan: &mut Reader<'a>) -> Next {
     let mut reason = None;
-    scan.object(&mut |scan, key| match key {
+    object(scan, &mut |scan, key| match &*key {
         "delta" | "message" => message(watch, scan),
         "text" => watch.write(scan, true),
         "finish_reason" => {
-            reason = scan.some()?;
-            Some(())
+            reason = some(scan)?;
+            Ok(())
         }
         _ => scan.skip(),
     })?;
@@ -45,42 +46,42 @@ fn choice<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
         });
         watch.ended = true;
     }
-    Some(())
+    Ok(())
 }
 
-fn message<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+fn message<'a>(watch: &mut Watch, scan: &mut Reader<'a>) -> Next {
     // Some send a thought under both names.
     let mut thought = false;
-    scan.object(&mut |scan, key| match key {
+    object(scan, &mut |scan, key| match &*key {
         "content" => watch.write(scan, true),
-        "reasoning_content" | "reasoning" => match scan.piece()? {
+        "reasoning_content" | "reasoning" => match piece(scan)? {
             Some(piece) if !std::mem::replace(&mut thought, true) => {
                 watch.wrote(piece, false);
-                Some(())
+                Ok(())
             }
-            _ => Some(()),
+            _ => Ok(()),
         },
         "refusal" => {
-            if let Some(piece) = scan.piece()? {
+            if let Some(piece) = piece(scan)? {
                 watch.refusal = true;
                 watch.wrote(piece, false);
             }
-            Some(())
+            Ok(())
         }
-        "tool_calls" => scan.array(&mut |scan| {
+        "tool_calls" => array(scan, &mut |scan| {
             let mut arguments = None;
-            scan.object(&mut |scan, key| match key {
-                "function" => scan.object(&mut |scan, key| match key {
+            object(scan, &mut |scan, key| match &*key {
+                "function" => object(scan, &mut |scan, key| match &*key {
                     "arguments" => {
-                        arguments = scan.some()?;
-                        Some(())
+                        arguments = some(scan)?;
+                        Ok(())
                     }
                     _ => scan.skip(),
                 }),
                 _ => scan.skip(),
             })?;
             watch.called(arguments);
-            Some(())
+            Ok(())
         }),
         _ => scan.skip(),
     })

@@ -1,54 +1,55 @@
 //! Gemini: an event and a whole answer have one form.
 
+use shared::json::{Document, Reader};
 use shared::protocol::gemini::Usage;
 
 use super::{Finish, Watch};
-use crate::scan::Scan;
+use crate::scan::{Next, array, object, piece, some};
 
-pub(super) fn body(watch: &mut Watch, text: &str) {
-    let mut scan = Scan::new(text);
+pub(super) fn body(watch: &mut Watch, body: Document<'_>) {
+    let scan = &mut body.reader();
     // A list is what a stream without `alt=sse` is.
     let _ = match scan.peek() {
-        Some(b'[') => scan.array(&mut |scan| one(watch, scan)),
-        _ => one(watch, &mut scan),
+        Some(b'[') => array(scan, &mut |scan| one(watch, scan)),
+        _ => one(watch, scan),
     };
 }
 
-fn one<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
-    scan.object(&mut |scan, key| match key {
-        "candidates" => scan.array(&mut |scan| candidate(watch, scan)),
-        "promptFeedback" => scan.object(&mut |scan, key| {
-            if scan.some()?.is_some() && key == "blockReason" {
+fn one<'a>(watch: &mut Watch, scan: &mut Reader<'a>) -> Next {
+    object(scan, &mut |scan, key| match &*key {
+        "candidates" => array(scan, &mut |scan| candidate(watch, scan)),
+        "promptFeedback" => object(scan, &mut |scan, key| {
+            if some(scan)?.is_some() && key == "blockReason" {
                 watch.finished(Finish::ContentFilter);
                 watch.ended = true;
             }
-            Some(())
+            Ok(())
         }),
         "usageMetadata" => {
-            let usage = scan.some()?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
+            let usage = some(scan)?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
             if let Some(usage) = usage {
                 watch.report.gemini(&usage);
             }
-            Some(())
+            Ok(())
         }
         "error" => {
-            watch.failed |= scan.some()?.is_some();
-            Some(())
+            watch.failed |= some(scan)?.is_some();
+            Ok(())
         }
         _ => scan.skip(),
     })
 }
 
-fn candidate<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+fn candidate<'a>(watch: &mut Watch, scan: &mut Reader<'a>) -> Next {
     let mut reason = None;
-    scan.object(&mut |scan, key| match key {
-        "content" => scan.object(&mut |scan, key| match key {
-            "parts" => scan.array(&mut |scan| part(watch, scan)),
+    object(scan, &mut |scan, key| match &*key {
+        "content" => object(scan, &mut |scan, key| match &*key {
+            "parts" => array(scan, &mut |scan| part(watch, scan)),
             _ => scan.skip(),
         }),
         "finishReason" => {
-            reason = scan.some()?;
-            Some(())
+            reason = some(scan)?;
+            Ok(())
         }
         _ => scan.skip(),
     })?;
@@ -67,34 +68,34 @@ fn candidate<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
         });
         watch.ended = true;
     }
-    Some(())
+    Ok(())
 }
 
-fn part<'a>(watch: &mut Watch, scan: &mut Scan<'a>) -> Option<()> {
+fn part<'a>(watch: &mut Watch, scan: &mut Reader<'a>) -> Next {
     let (mut text, mut thought) = (None, false);
-    scan.object(&mut |scan, key| match key {
+    object(scan, &mut |scan, key| match &*key {
         "text" => {
-            text = scan.piece()?;
-            Some(())
+            text = piece(scan)?;
+            Ok(())
         }
         "thought" => {
-            thought = scan.value()? == "true";
-            Some(())
+            thought = scan.raw()?.get() == "true";
+            Ok(())
         }
         "functionCall" => {
             let mut arguments = None;
-            scan.object(&mut |scan, key| {
-                let value = scan.some()?;
+            object(scan, &mut |scan, key| {
+                let value = some(scan)?;
                 arguments = if key == "args" { value } else { arguments };
-                Some(())
+                Ok(())
             })?;
             watch.called(arguments);
-            Some(())
+            Ok(())
         }
         _ => scan.skip(),
     })?;
     if let Some(text) = text {
         watch.wrote(text, !thought);
     }
-    Some(())
+    Ok(())
 }

@@ -6,11 +6,11 @@ mod gemini;
 mod responses;
 
 use shared::follow::{Follow, Said};
-use shared::json::JsonStr;
+use shared::json::{Document, JsonStr, Reader};
 use shared::protocol::{Endpoint, Vendor};
 use shared::usage::{Report, Usage};
 
-use crate::scan::{Piece, Scan};
+use crate::scan::{self, Next, Piece};
 use crate::tokens;
 
 /// Most bytes of an answer that are kept to see whether it is JSON, where JSON was asked for.
@@ -93,7 +93,7 @@ impl Watch {
         self.events = self.events.saturating_add(1);
         let before = (self.ascii, self.other);
         match self.follow.next(data) {
-            Some((answer, text)) => self.wrote(Piece::plain(text), answer),
+            Some((answer, text)) => self.wrote(Piece::of(text), answer),
             None => self.read(endpoint, data),
         }
         if (self.ascii, self.other) != before {
@@ -106,18 +106,18 @@ impl Watch {
     fn read(&mut self, endpoint: Option<Endpoint>, data: &str) {
         self.said = Said::Nothing;
         match endpoint {
-            Some(Endpoint::AnthropicMessages) => anthropic::event(self, data),
-            Some(Endpoint::OpenAiResponses) => responses::event(self, data),
-            Some(Endpoint::Gemini) => gemini::body(self, data),
+            Some(Endpoint::AnthropicMessages) => anthropic::event(self, data.into()),
+            Some(Endpoint::OpenAiResponses) => responses::event(self, data.into()),
+            Some(Endpoint::Gemini) => gemini::body(self, data.into()),
             _ if data == "[DONE]" => self.ended = true,
-            _ => chat::body(self, data),
+            _ => chat::body(self, data.into()),
         }
         // What else an event says, its counts or its end, is noted once: the next says the same.
         self.follow.learn_said(data, self.said);
     }
 
     /// The whole answer.
-    pub fn body(&mut self, endpoint: Option<Endpoint>, body: &str) {
+    pub fn body(&mut self, endpoint: Option<Endpoint>, body: Document<'_>) {
         match endpoint {
             Some(Endpoint::AnthropicMessages) => anthropic::body(self, body),
             Some(Endpoint::OpenAiResponses) => responses::body(self, body),
@@ -154,11 +154,11 @@ impl Watch {
     }
 
     /// A piece of what the model wrote, if one comes next.
-    fn write(&mut self, scan: &mut Scan<'_>, answer: bool) -> Option<()> {
-        if let Some(piece) = scan.piece()? {
+    fn write(&mut self, reader: &mut Reader<'_>, answer: bool) -> Next {
+        if let Some(piece) = scan::piece(reader)? {
             self.wrote(piece, answer);
         }
-        Some(())
+        Ok(())
     }
 
     /// A piece of what the model wrote.

@@ -1,37 +1,37 @@
 //! OpenAI Responses.
 
+use shared::json::{Document, Reader};
 use shared::protocol::openai_responses::Usage;
 
 use super::{Finish, Watch};
-use crate::scan::Scan;
+use crate::scan::{Next, Piece, array, document, object, piece, some};
 
-pub(super) fn event(watch: &mut Watch, text: &str) {
-    let (mut kind, mut delta, mut raw, mut call, mut response) = ("", None, None, false, None);
-    let whole = Scan::new(text).object(&mut |scan, key| match key {
+pub(super) fn event(watch: &mut Watch, event: Document<'_>) {
+    let (mut kind, mut delta, mut call, mut response) = ("", None, false, None);
+    let whole = document(event, &mut |scan, key| match &*key {
         "type" => {
-            kind = scan.value()?.trim_matches('"');
-            Some(())
+            kind = scan.raw()?.get().trim_matches('"');
+            Ok(())
         }
         "delta" => {
-            raw = scan.clone().some()?;
-            delta = scan.piece()?;
-            Some(())
+            delta = some(scan)?;
+            Ok(())
         }
-        "item" => scan.object(&mut |scan, key| {
-            let value = scan.value()?;
+        "item" => object(scan, &mut |scan, key| {
+            let value = scan.raw()?.get();
             call |= key == "type" && is_call(value);
-            Some(())
+            Ok(())
         }),
         "response" => {
-            response = scan.some()?;
-            Some(())
+            response = some(scan)?;
+            Ok(())
         }
         _ => scan.skip(),
     });
-    if whole.is_none() {
+    if whole.is_err() {
         return;
     }
-    match (kind, delta) {
+    match (kind, delta.and_then(Piece::of_string)) {
         ("error", _) => watch.failed = true,
         ("response.output_text.delta", Some(delta)) => watch.wrote(delta, true),
         ("response.refusal.delta", Some(delta)) => {
@@ -39,14 +39,14 @@ pub(super) fn event(watch: &mut Watch, text: &str) {
             watch.wrote(delta, false);
         }
         ("response.function_call_arguments.delta" | "response.custom_tool_call_input.delta", _) => {
-            watch.called(raw);
+            watch.called(delta);
         }
         (_, Some(delta)) if kind.starts_with("response.reasoning") => watch.wrote(delta, false),
         ("response.completed" | "response.incomplete" | "response.failed", _) => {
             watch.ended = true;
             // Its output has been seen piece by piece.
             if let Some(response) = response {
-                read(watch, response, false);
+                read(watch, response.into(), false);
             }
         }
         _ => {}
@@ -56,30 +56,30 @@ pub(super) fn event(watch: &mut Watch, text: &str) {
     }
 }
 
-pub(super) fn body(watch: &mut Watch, text: &str) {
-    read(watch, text, true);
+pub(super) fn body(watch: &mut Watch, body: Document<'_>) {
+    read(watch, body, true);
 }
 
 /// A response; its output is counted only if that is asked for.
-fn read(watch: &mut Watch, text: &str, count: bool) {
+fn read(watch: &mut Watch, body: Document<'_>, count: bool) {
     let (mut status, mut reason) = (None, None);
-    let _ = Scan::new(text).object(&mut |scan, key| match key {
+    let _ = document(body, &mut |scan, key| match &*key {
         "status" => {
-            status = scan.some()?;
-            Some(())
+            status = some(scan)?;
+            Ok(())
         }
-        "incomplete_details" => scan.object(&mut |scan, key| {
-            let value = scan.some()?;
+        "incomplete_details" => object(scan, &mut |scan, key| {
+            let value = some(scan)?;
             reason = if key == "reason" { value } else { reason };
-            Some(())
+            Ok(())
         }),
-        "output" => scan.array(&mut |scan| item(watch, scan, count)),
+        "output" => array(scan, &mut |scan| item(watch, scan, count)),
         "usage" => {
-            let usage = scan.some()?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
+            let usage = some(scan)?.and_then(|usage| shared::json::parse::<Usage<'_>>(usage).ok());
             if let Some(usage) = usage {
                 watch.report.openai_responses(&usage);
             }
-            Some(())
+            Ok(())
         }
         _ => scan.skip(),
     });
@@ -96,40 +96,40 @@ fn read(watch: &mut Watch, text: &str, count: bool) {
     }
 }
 
-fn item<'a>(watch: &mut Watch, scan: &mut Scan<'a>, count: bool) -> Option<()> {
+fn item<'a>(watch: &mut Watch, scan: &mut Reader<'a>, count: bool) -> Next {
     let (mut call, mut arguments) = (false, None);
-    scan.object(&mut |scan, key| match key {
+    object(scan, &mut |scan, key| match &*key {
         "type" => {
-            call = is_call(scan.value()?);
-            Some(())
+            call = is_call(scan.raw()?.get());
+            Ok(())
         }
         "content" | "summary" => {
             let answer = key == "content";
-            scan.array(&mut |scan| {
-                scan.object(&mut |scan, key| {
-                    if !matches!(key, "text" | "refusal") {
+            array(scan, &mut |scan| {
+                object(scan, &mut |scan, key| {
+                    if !matches!(&*key, "text" | "refusal") {
                         return scan.skip();
                     }
-                    if let Some(piece) = scan.piece()? {
+                    if let Some(piece) = piece(scan)? {
                         watch.refusal |= key == "refusal";
                         if count {
                             watch.wrote(piece, answer);
                         }
                     }
-                    Some(())
+                    Ok(())
                 })
             })
         }
         "arguments" | "input" => {
-            arguments = scan.some()?.or(arguments);
-            Some(())
+            arguments = some(scan)?.or(arguments);
+            Ok(())
         }
         _ => scan.skip(),
     })?;
     if call {
         watch.called(arguments.filter(|_| count));
     }
-    Some(())
+    Ok(())
 }
 
 fn is_call(kind: &str) -> bool {

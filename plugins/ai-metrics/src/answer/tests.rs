@@ -156,7 +156,7 @@ fn whole_answers_of_every_api() {
         ),
     ] {
         let mut watch = Watch::new(false);
-        watch.body(Some(endpoint), body);
+        watch.body(Some(endpoint), body.into());
         assert_eq!((counts(&watch), watch.finish), (Some((1, 2)), Some(finish)), "{body}");
         assert_eq!((watch.tool_call, watch.refusal), (tool, refusal), "{body}");
     }
@@ -179,7 +179,8 @@ fn answers_that_should_be_json_are_checked() {
         assert_eq!(watch.is_json(), valid);
     }
     let mut unasked = Watch::new(false);
-    unasked.body(Some(Endpoint::OpenAiChat), r#"{"choices":[{"message":{"content":"{}"}}]}"#);
+    unasked
+        .body(Some(Endpoint::OpenAiChat), r#"{"choices":[{"message":{"content":"{}"}}]}"#.into());
     assert_eq!(unasked.is_json(), None);
 }
 

@@ -43,7 +43,7 @@ impl Answer {
                     return false;
                 }
                 *unfinished = *unfinished && !provider::is_last(self.protocol, data);
-                self.observe(data);
+                self.observe(data.into());
                 self.begin(name, data);
                 if let Some(data) = self.sealing.as_ref().and_then(|sealing| sealing.event(data)) {
                     send(name, &data);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use shared::facts::Fact;
 use shared::filter::Cx;
 use shared::host::{Call, Capability};
+use shared::json::Document;
 use shared::request::RequestBody;
 
 use super::circumstances;
@@ -41,8 +42,8 @@ impl Compared {
     }
 
     /// The answer as a whole.
-    pub(super) fn whole(&mut self, body: &[u8]) {
-        self.watch.whole(std::str::from_utf8(body).unwrap_or_default());
+    pub(super) fn whole(&mut self, body: Document<'_>) {
+        self.watch.whole(body);
     }
 
     /// It is over: adds it to what the copies are compared with.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use shared::answer::AnswerBody;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
@@ -214,7 +215,8 @@ impl InlineFilter {
         } else if interest == Interest::Ignore {
             reply.body
         } else {
-            answer.body(&mut head, &reply.body).unwrap_or(reply.body)
+            let changed = answer.body(&mut head, &AnswerBody::new(&reply.body));
+            changed.unwrap_or(reply.body)
         };
         state_usage(&self.gateway, cx, answer);
         Reply { status: headers.status, headers: headers.list, body }
@@ -385,7 +387,7 @@ impl Filter for InlineFilter {
         &mut self,
         cx: &mut Cx<'_>,
         head: &mut ResponseHead<'_>,
-        body: &[u8],
+        body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
         if let Some(trial) = &mut self.trial {
             trial.state(cx, self.status, None);

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use shared::answer::AnswerBody;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::exchange::CLUSTER_HEADER;
@@ -162,10 +163,10 @@ impl Filter for Route {
         &mut self,
         cx: &mut Cx<'_>,
         head: &mut ResponseHead<'_>,
-        body: &[u8],
+        body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
         if let Some(compared) = self.compared.as_mut().filter(|_| head.status < 300) {
-            compared.whole(body);
+            compared.whole(body.document_in_one_go());
             return None;
         }
         let error = proxy_error(head.status);

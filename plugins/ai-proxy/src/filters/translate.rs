@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use shared::answer::AnswerBody;
 use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
@@ -272,7 +273,7 @@ impl Filter for Translate {
         &mut self,
         cx: &mut Cx<'_>,
         head: &mut ResponseHead<'_>,
-        body: &[u8],
+        body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
         self.state(cx, self.status);
         let answer = self.answer.as_mut()?;
@@ -280,7 +281,7 @@ impl Filter for Translate {
         state_usage(&self.gateway, cx, answer);
         let failure = match (200..300).contains(&self.status) {
             true => answer.filtered().then_some(Failure::ContentFilter),
-            false => failure::of_error(self.status, std::str::from_utf8(body).unwrap_or_default()),
+            false => failure::of_error(self.status, body.text().unwrap_or_default()),
         };
         if failure.is_some_and(|failure| self.divert(cx, failure)) {
             head.set_status(DIVERTED);

@@ -1,6 +1,7 @@
 //! What of an answer is compared with another.
 
 use serde_json::Value;
+use shared::json::Document;
 use shared::usage::Usage;
 
 use super::schema::is_valid;
@@ -34,7 +35,7 @@ impl Summary {
     /// That of a whole answer in this protocol.
     pub fn of(protocol: Protocol, status: u16, body: &str, schema: Option<&Value>) -> Summary {
         let mut watch = Watch::new(protocol);
-        watch.whole(body);
+        watch.whole(body.into());
         watch.finish(status, schema)
     }
 
@@ -161,7 +162,7 @@ impl Watch {
     }
 
     /// A whole answer.
-    pub fn whole(&mut self, body: &str) {
+    pub fn whole(&mut self, body: Document<'_>) {
         let Ok(response) = provider::read(self.protocol, body) else { return };
         self.tokens = response.usage;
         let Some(Choice { parts, stop, .. }) = response.choices.into_iter().next() else { return };

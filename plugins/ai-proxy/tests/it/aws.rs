@@ -302,7 +302,7 @@ proptest! {
                     prop_assert!(serde_json::from_str::<Value>(&out).is_ok(), "{}", out);
                 }
                 provider::read_error(protocol, &text);
-                provider::observe(protocol, &text, &mut Default::default());
+                provider::observe(protocol, text.as_str().into(), &mut Default::default());
             }
         }
     }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::make::{Json, json, put};
+use super::node::Node;
 use super::{
     Events, Object, State, Step, Wanted, append, list, list_mut, object_mut, pieces, string,
 };
@@ -83,24 +84,21 @@ fn message_delta(state: &mut State, mut event: Object) -> Option<()> {
     Some(())
 }
 
-pub(super) fn good(answer: &Object, wanted: Wanted) -> bool {
-    let blocks = list(answer, "content");
-    let kinds = || blocks.iter().filter_map(Value::as_object).map(|block| string(block, "type"));
-    let said = blocks
-        .iter()
-        .filter_map(Value::as_object)
-        .any(|block| !string(block, "text").is_empty() || string(block, "type") == "tool_use");
-    let known = kinds().all(|kind| match kind {
-        "text" | "thinking" | "redacted_thinking" => true,
-        "tool_use" => wanted.tools,
-        _ => false,
-    });
-    let ended = match string(answer, "stop_reason") {
+pub(super) fn good(answer: &Node<'_>, wanted: Wanted) -> bool {
+    let mut said = false;
+    for block in answer.list("content") {
+        match block.text("type").as_str() {
+            "text" => said |= !block.text("text").is_empty(),
+            "thinking" | "redacted_thinking" => {}
+            "tool_use" if wanted.tools => said = true,
+            _ => return false,
+        }
+    }
+    said && match answer.text("stop_reason").as_str() {
         "end_turn" | "stop_sequence" => true,
         "tool_use" => wanted.tools,
         _ => false,
-    };
-    ended && said && known
+    }
 }
 
 pub(super) fn events(answer: &Object, out: &mut Events) {

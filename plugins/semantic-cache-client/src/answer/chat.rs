@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::make::{Json, json, put};
+use super::node::Node;
 use super::{
     Events, Object, State, Step, Wanted, append, extend, indexed, list, list_mut, object_mut,
     pieces, string,
@@ -126,21 +127,18 @@ pub(super) fn finish(answer: &mut Object) {
     }
 }
 
-pub(super) fn good(answer: &Object, wanted: Wanted) -> bool {
-    let choices = list(answer, "choices");
-    !choices.is_empty()
-        && choices.iter().filter_map(Value::as_object).all(|choice| {
-            let Some(message) = choice.get("message").and_then(Value::as_object) else {
-                return false;
-            };
-            let finished = match string(choice, "finish_reason") {
-                "stop" => !string(message, "content").is_empty(),
-                "tool_calls" | "function_call" => wanted.tools,
-                _ => false,
-            };
-            finished
-                && message.get("refusal").is_none_or(|refusal| refusal.is_null() || refusal == "")
-        })
+pub(super) fn good(answer: &Node<'_>, wanted: Wanted) -> bool {
+    let choices = answer.list("choices");
+    let whole = |choice: &Node<'_>| {
+        let Some(message) = choice.object("message") else { return false };
+        let finished = match choice.text("finish_reason").as_str() {
+            "stop" => !message.text("content").is_empty(),
+            "tool_calls" | "function_call" => wanted.tools,
+            _ => false,
+        };
+        finished && !message.says("refusal")
+    };
+    !choices.is_empty() && choices.iter().all(whole)
 }
 
 pub(super) fn events(answer: &Object, include_usage: bool, out: &mut Events) {

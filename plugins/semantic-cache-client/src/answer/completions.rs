@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::make::{Json, json, put};
+use super::node::Node;
 use super::{
     Events, Object, State, Step, append, extend, indexed, list, list_mut, object_mut, pieces,
     string,
@@ -68,12 +69,10 @@ pub(super) fn finish(answer: &mut Object) {
     }
 }
 
-pub(super) fn good(answer: &Object) -> bool {
-    let choices = list(answer, "choices");
-    !choices.is_empty()
-        && choices.iter().filter_map(Value::as_object).all(|choice| {
-            string(choice, "finish_reason") == "stop" && !string(choice, "text").is_empty()
-        })
+pub(super) fn good(answer: &Node<'_>) -> bool {
+    let choices = answer.list("choices");
+    let whole = |choice: &Node<'_>| choice.text("finish_reason") == "stop" && choice.says("text");
+    !choices.is_empty() && choices.iter().all(whole)
 }
 
 pub(super) fn events(answer: &Object, include_usage: bool, out: &mut Events) {

@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use super::make::{Json, json, put};
+use super::node::Node;
 use super::{
     Events, Object, State, Step, Wanted, append, indexed, list, list_mut, object_mut, pieces,
-    string,
 };
 
 /// Adds an event.
@@ -86,23 +86,19 @@ fn part(parts: &mut Vec<Value>, part: Value) {
     parts.push(part);
 }
 
-pub(super) fn good(answer: &Object, wanted: Wanted) -> bool {
-    let candidates = list(answer, "candidates");
+pub(super) fn good(answer: &Node<'_>, wanted: Wanted) -> bool {
+    let candidates = answer.list("candidates");
     let blocked =
-        answer.get("promptFeedback").is_some_and(|feedback| feedback.get("blockReason").is_some());
-    !candidates.is_empty()
-        && !blocked
-        && candidates.iter().filter_map(Value::as_object).all(|candidate| {
-            let parts = candidate.get("content").and_then(Value::as_object);
-            let parts = parts.map_or(&[][..], |content| list(content, "parts"));
-            let said = parts.iter().any(|part| {
-                let text = part.get("text").and_then(Value::as_str).unwrap_or_default();
-                !text.is_empty() && part.get("thought").is_none()
-                    || part.get("functionCall").is_some() && wanted.tools
-            });
-            let calls = parts.iter().any(|part| part.get("functionCall").is_some());
-            string(candidate, "finishReason") == "STOP" && said && (wanted.tools || !calls)
-        })
+        answer.object("promptFeedback").is_some_and(|feedback| feedback.has("blockReason"));
+    let whole = |candidate: &Node<'_>| {
+        let content = candidate.object("content");
+        let parts = content.map(|content| content.list("parts")).unwrap_or_default();
+        let calls = parts.iter().any(|part| part.has("functionCall"));
+        let said = parts.iter().any(|part| !part.text("text").is_empty() && !part.has("thought"));
+        let allowed = wanted.tools || !calls;
+        candidate.text("finishReason") == "STOP" && (said || calls) && allowed
+    };
+    !candidates.is_empty() && !blocked && candidates.iter().all(whole)
 }
 
 pub(super) fn events(answer: &Object, out: &mut Events) {

@@ -9,12 +9,15 @@ mod chat;
 mod completions;
 mod gemini;
 mod make;
+mod node;
 mod piece;
 mod responses;
 
 use make::{Json, json, put};
+use node::Node;
 use serde_json::{Map, Value};
 use shared::follow::Follow;
+use shared::json::Document;
 use shared::protocol::Endpoint;
 use shared::sse;
 use shared::usage::Usage;
@@ -150,17 +153,17 @@ impl Assembly {
 
 /// Whether a whole answer is one that may be kept: it ended by itself, refused nothing and says
 /// something.
-pub fn good(endpoint: Endpoint, answer: &Value, wanted: Wanted) -> bool {
-    let Some(answer) = answer.as_object() else { return false };
-    if answer.get("error").is_some_and(|error| !error.is_null()) {
+pub fn good<'a>(endpoint: Endpoint, answer: impl Into<Document<'a>>, wanted: Wanted) -> bool {
+    let Some(answer) = Node::of(answer.into()) else { return false };
+    if answer.member("error").is_some_and(|error| error.get() != "null") {
         return false;
     }
     match endpoint {
-        Endpoint::OpenAiChat => chat::good(answer, wanted),
-        Endpoint::OpenAiCompletions => completions::good(answer),
-        Endpoint::OpenAiResponses => responses::good(answer, wanted),
-        Endpoint::AnthropicMessages => anthropic::good(answer, wanted),
-        Endpoint::Gemini => gemini::good(answer, wanted),
+        Endpoint::OpenAiChat => chat::good(&answer, wanted),
+        Endpoint::OpenAiCompletions => completions::good(&answer),
+        Endpoint::OpenAiResponses => responses::good(&answer, wanted),
+        Endpoint::AnthropicMessages => anthropic::good(&answer, wanted),
+        Endpoint::Gemini => gemini::good(&answer, wanted),
         _ => false,
     }
 }

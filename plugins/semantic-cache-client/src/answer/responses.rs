@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::make::{Json, json, put};
+use super::node::Node;
 use super::{Events, Object, State, Step, Wanted, list, pieces, string};
 
 /// Adds an event.
@@ -21,26 +22,25 @@ pub(super) fn add(state: &mut State, mut event: Object) -> Step {
     }
 }
 
-pub(super) fn good(answer: &Object, wanted: Wanted) -> bool {
-    let output = list(answer, "output");
-    let items = || output.iter().filter_map(Value::as_object);
-    let said = items().any(|item| match string(item, "type") {
-        "message" => list(item, "content")
-            .iter()
-            .filter_map(Value::as_object)
-            .any(|part| string(part, "type") == "output_text" && !string(part, "text").is_empty()),
-        kind => kind.ends_with("_call") && wanted.tools,
-    });
-    let refused = items().any(|item| {
-        list(item, "content").iter().any(|part| part.get("type") == Some(&"refusal".into()))
-    });
-    // Of other items nobody knows which events stand for them.
-    let known = items().all(|item| match string(item, "type") {
-        "message" | "reasoning" => true,
-        "function_call" => wanted.tools,
-        _ => false,
-    });
-    string(answer, "status") == "completed" && said && known && !refused
+pub(super) fn good(answer: &Node<'_>, wanted: Wanted) -> bool {
+    let mut said = false;
+    for item in answer.list("output") {
+        let kind = item.text("type");
+        // Of other items nobody knows which events stand for them.
+        match kind.as_str() {
+            "message" | "reasoning" => {}
+            "function_call" if wanted.tools => said = true,
+            _ => return false,
+        }
+        for part in item.list("content") {
+            match part.text("type").as_str() {
+                "refusal" => return false,
+                "output_text" => said |= kind == "message" && !part.text("text").is_empty(),
+                _ => {}
+            }
+        }
+    }
+    said && answer.text("status") == "completed"
 }
 
 /// Sends events, each with its number.

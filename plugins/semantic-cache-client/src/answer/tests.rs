@@ -57,7 +57,7 @@ fn chat() {
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     });
     assert_eq!(answer, expected);
-    assert!(good(Endpoint::OpenAiChat, &answer, PLAIN));
+    assert!(good(Endpoint::OpenAiChat, &answer.to_string(), PLAIN));
     assert_eq!(again(Endpoint::OpenAiChat, &answer), answer);
     // Cut off before its end, or with anything after it.
     assert_eq!(assemble(Endpoint::OpenAiChat, &events[..6]), None);
@@ -79,8 +79,8 @@ fn chat_with_tools_and_several_choices() {
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     });
     assert_eq!(again(Endpoint::OpenAiChat, &answer), answer);
-    assert!(good(Endpoint::OpenAiChat, &answer, TOOLS));
-    assert!(!good(Endpoint::OpenAiChat, &answer, PLAIN));
+    assert!(good(Endpoint::OpenAiChat, &answer.to_string(), TOOLS));
+    assert!(!good(Endpoint::OpenAiChat, &answer.to_string(), PLAIN));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn completions() {
         "choices": [{"index": 0, "text": LONG, "finish_reason": "stop", "logprobs": null}],
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     });
-    assert!(good(Endpoint::OpenAiCompletions, &answer, PLAIN));
+    assert!(good(Endpoint::OpenAiCompletions, &answer.to_string(), PLAIN));
     assert_eq!(again(Endpoint::OpenAiCompletions, &answer), answer);
 }
 
@@ -117,8 +117,8 @@ fn messages() {
         "stop_reason": "tool_use", "stop_sequence": null,
         "usage": {"input_tokens": 3, "output_tokens": 9}
     });
-    assert!(good(Endpoint::AnthropicMessages, &answer, TOOLS));
-    assert!(!good(Endpoint::AnthropicMessages, &answer, PLAIN));
+    assert!(good(Endpoint::AnthropicMessages, &answer.to_string(), TOOLS));
+    assert!(!good(Endpoint::AnthropicMessages, &answer.to_string(), PLAIN));
     assert_eq!(again(Endpoint::AnthropicMessages, &answer), answer);
     // A block that does not end its JSON.
     let events = [
@@ -142,8 +142,8 @@ fn responses() {
         ],
         "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
     });
-    assert!(good(Endpoint::OpenAiResponses, &answer, TOOLS));
-    assert!(!good(Endpoint::OpenAiResponses, &answer, PLAIN));
+    assert!(good(Endpoint::OpenAiResponses, &answer.to_string(), TOOLS));
+    assert!(!good(Endpoint::OpenAiResponses, &answer.to_string(), PLAIN));
     assert_eq!(again(Endpoint::OpenAiResponses, &answer), answer);
     let stream = stream(Endpoint::OpenAiResponses, answer.to_string().as_bytes(), true).unwrap();
     let events: Vec<Value> =
@@ -166,7 +166,7 @@ fn gemini() {
             {"text": "I think", "thought": true}, {"text": LONG}]}}],
         "usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 2}, "modelVersion": "g", "responseId": "r"
     });
-    assert!(good(Endpoint::Gemini, &answer, PLAIN));
+    assert!(good(Endpoint::Gemini, &answer.to_string(), PLAIN));
     assert_eq!(again(Endpoint::Gemini, &answer), answer);
 }
 
@@ -200,7 +200,7 @@ fn what_is_cut_refused_or_empty_is_not_good() {
         (Endpoint::Gemini, json!({"promptFeedback": {"blockReason": "SAFETY"}})),
     ];
     for (endpoint, answer) in bad {
-        assert!(!good(endpoint, &answer, TOOLS), "{endpoint:?} {answer}");
+        assert!(!good(endpoint, &answer.to_string(), TOOLS), "{endpoint:?} {answer}");
     }
 }
 

@@ -11,7 +11,7 @@ pub mod openai_responses;
 
 use std::fmt::Debug;
 
-use shared::json::BadJson;
+use shared::json::{BadJson, Document};
 use shared::usage::Report;
 
 use super::ir::{Delta, Request, Response, Unsupported};
@@ -62,14 +62,18 @@ pub fn write(
 }
 
 /// Reads a whole answer.
-pub fn read(protocol: Protocol, text: &str) -> Result<Response<'_>, BadJson> {
+pub fn read<'a>(
+    protocol: Protocol,
+    answer: impl Into<Document<'a>>,
+) -> Result<Response<'a>, BadJson> {
+    let answer = answer.into();
     match protocol {
-        Protocol::Openai => openai_chat::read(text),
-        Protocol::Anthropic => anthropic::read(text),
-        Protocol::OpenaiResponses => openai_responses::read(text),
-        Protocol::Gemini => gemini::read(text),
-        Protocol::Bedrock => bedrock::read(text),
-        Protocol::Cohere => cohere::read(text),
+        Protocol::Openai => openai_chat::read(answer),
+        Protocol::Anthropic => anthropic::read(answer),
+        Protocol::OpenaiResponses => openai_responses::read(answer),
+        Protocol::Gemini => gemini::read(answer),
+        Protocol::Bedrock => bedrock::read(answer),
+        Protocol::Cohere => cohere::read(answer),
     }
 }
 
@@ -86,14 +90,14 @@ pub fn read_error(protocol: Protocol, text: &str) -> Option<(String, String)> {
 }
 
 /// Reads no more than the token counts, of a whole answer or of an event that passes as it is.
-pub fn observe(protocol: Protocol, text: &str, report: &mut Report) {
+pub fn observe(protocol: Protocol, said: Document<'_>, report: &mut Report) {
     match protocol {
-        Protocol::Openai => openai_chat::observe(text, report),
-        Protocol::OpenaiResponses => openai_responses::observe(text, report),
-        Protocol::Anthropic => anthropic::observe(text, report),
-        Protocol::Gemini => gemini::observe(text, report),
-        Protocol::Bedrock => bedrock::observe(text, report),
-        Protocol::Cohere => cohere::observe(text, report),
+        Protocol::Openai => openai_chat::observe(said, report),
+        Protocol::OpenaiResponses => openai_responses::observe(said, report),
+        Protocol::Anthropic => anthropic::observe(said, report),
+        Protocol::Gemini => gemini::observe(said, report),
+        Protocol::Bedrock => bedrock::observe(said, report),
+        Protocol::Cohere => cohere::observe(said, report),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads a whole answer.
 
-use shared::json::{BadJson, JsonStr, parse};
+use shared::json::{BadJson, Document, JsonStr, parse};
 use shared::protocol::anthropic::{Block, Event, Response as ApiResponse};
 use shared::usage::Report;
 
@@ -9,8 +9,8 @@ use crate::translate::ir::{Arguments, Body, Choice, Response};
 use crate::translate::lost::{self, Lost};
 
 /// Reads the answer. Blocks of tools that the provider runs itself are left out.
-pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
-    let api: ApiResponse<'_> = parse(text)?;
+pub fn read(answer: Document<'_>) -> Result<Response<'_>, BadJson> {
+    let api: ApiResponse<'_> = answer.parse()?;
     let Some(content) = api.content else {
         return Err(BadJson { path: "content".into(), message: "is missing".into() });
     };
@@ -54,12 +54,12 @@ fn read_block(block: Block<'_>) -> Option<Body<'_>> {
 }
 
 /// Reads the token counts, of a whole answer or of an event.
-pub fn observe(text: &str, report: &mut Report) {
+pub fn observe(said: Document<'_>, report: &mut Report) {
     // Most events have none, and are not looked into.
-    if !text.contains("\"usage\"") {
+    if !said.text().contains("\"usage\"") {
         return;
     }
-    let Ok(Event { message, usage, .. }) = parse(text) else { return };
+    let Ok(Event { message, usage, .. }) = said.parse() else { return };
     let started = message.and_then(|message| message.usage);
     [started, usage].iter().flatten().for_each(|usage| report.anthropic(usage));
 }

@@ -1,6 +1,6 @@
 //! Reads a whole answer.
 
-use shared::json::{BadJson, JsonStr, parse};
+use shared::json::{BadJson, Document, JsonStr, parse};
 use shared::protocol::bedrock::{Block, Error, Event, Image, Response as ApiResponse};
 use shared::usage::Report;
 
@@ -9,8 +9,8 @@ use crate::translate::ir::{Arguments, Body, Choice, Response, Source};
 use crate::translate::lost::Lost;
 
 /// Reads the answer. Calls of tools that the provider runs itself, and their results, are left out.
-pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
-    let api: ApiResponse<'_> = parse(text)?;
+pub fn read(answer: Document<'_>) -> Result<Response<'_>, BadJson> {
+    let api: ApiResponse<'_> = answer.parse()?;
     let message = api.output.and_then(|output| output.message);
     let Some(content) = message.and_then(|message| message.content) else {
         let path = "output.message.content".into();
@@ -88,10 +88,10 @@ fn read_image(image: Image<'_>) -> Option<Body<'_>> {
 }
 
 /// Reads the token counts, of a whole answer or of an event.
-pub fn observe(text: &str, report: &mut Report) {
+pub fn observe(said: Document<'_>, report: &mut Report) {
     // Most events have none, and are not looked into.
-    if text.contains("\"usage\"")
-        && let Ok(Event { usage: Some(usage), .. }) = parse(text)
+    if said.text().contains("\"usage\"")
+        && let Ok(Event { usage: Some(usage), .. }) = said.parse()
     {
         report.bedrock(&usage);
     }

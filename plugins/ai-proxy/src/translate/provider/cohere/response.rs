@@ -1,6 +1,6 @@
 //! Reads a whole answer.
 
-use shared::json::{BadJson, JsonStr, parse};
+use shared::json::{BadJson, Document, JsonStr, parse};
 use shared::protocol::cohere::{
     Delta, Error, Event, Logprob as ApiLogprob, Message, Part, Response as ApiResponse, ToolCall,
 };
@@ -11,8 +11,8 @@ use crate::translate::ir::{Arguments, Body, Choice, Logprob, Response};
 use crate::translate::lost::{self, Lost};
 
 /// Reads the answer. Citations are left out.
-pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
-    let api: ApiResponse<'_> = parse(text)?;
+pub fn read(answer: Document<'_>) -> Result<Response<'_>, BadJson> {
+    let api: ApiResponse<'_> = answer.parse()?;
     let Some(message) = api.message else {
         return Err(BadJson { path: "message".into(), message: "is missing".into() });
     };
@@ -68,14 +68,14 @@ pub(super) fn read_logprob(logprob: ApiLogprob<'_>) -> Option<Logprob<'_>> {
 }
 
 /// Reads the token counts, of a whole answer or of an event.
-pub fn observe(text: &str, report: &mut Report) {
+pub fn observe(said: Document<'_>, report: &mut Report) {
     // Most events have none, and are not looked into.
-    if !text.contains("\"usage\"") {
+    if !said.text().contains("\"usage\"") {
         return;
     }
-    if let Ok(ApiResponse { usage: Some(usage), .. }) = parse(text) {
+    if let Ok(ApiResponse { usage: Some(usage), .. }) = said.parse() {
         report.cohere(&usage);
-    } else if let Ok(Event { delta: Some(Delta { usage: Some(usage), .. }), .. }) = parse(text) {
+    } else if let Ok(Event { delta: Some(Delta { usage: Some(usage), .. }), .. }) = said.parse() {
         report.cohere(&usage);
     }
 }

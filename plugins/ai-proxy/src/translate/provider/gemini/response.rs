@@ -1,6 +1,6 @@
 //! Reads a whole answer.
 
-use shared::json::{BadJson, JsonStr, parse};
+use shared::json::{BadJson, Document, JsonStr, parse};
 use shared::protocol::gemini::{
     Blob, Candidate, Error, FileData, LogprobsResult, Part as ApiPart, Response as ApiResponse,
 };
@@ -15,13 +15,13 @@ use crate::translate::signature::{self, Origin};
 const MAX_ID: usize = 24;
 
 /// Reads the answer. Parts of tools that Google runs itself are left out.
-pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
-    let api: ApiResponse<'_> = parse(text)?;
+pub fn read(answer: Document<'_>) -> Result<Response<'_>, BadJson> {
+    let api: ApiResponse<'_> = answer.parse()?;
     let mut report = Report::default();
     if let Some(usage) = &api.usage_metadata {
         report.gemini(usage);
     }
-    let mut ids = Ids::new(api.response_id.as_ref(), text);
+    let mut ids = Ids::new(api.response_id.as_ref(), answer.text());
     let mut choices = Vec::new();
     let mut dropped = Lost::default();
     for (index, candidate) in api.candidates.into_iter().flatten().enumerate() {
@@ -208,9 +208,9 @@ fn hash(text: &str) -> u64 {
 }
 
 /// Reads the token counts, of a whole answer or of an event.
-pub fn observe(text: &str, report: &mut Report) {
-    if text.contains("\"usageMetadata\"")
-        && let Ok(ApiResponse { usage_metadata: Some(usage), .. }) = parse(text)
+pub fn observe(said: Document<'_>, report: &mut Report) {
+    if said.text().contains("\"usageMetadata\"")
+        && let Ok(ApiResponse { usage_metadata: Some(usage), .. }) = said.parse()
     {
         report.gemini(&usage);
     }

@@ -1,6 +1,6 @@
 //! Reads a whole answer.
 
-use shared::json::{BadJson, JsonStr, parse};
+use shared::json::{BadJson, Document, JsonStr, parse};
 use shared::protocol::content::Form;
 use shared::protocol::openai_chat::{
     Choice as ApiChoice, Error, Logprobs, Message, Part as ApiPart, Response as ApiResponse,
@@ -13,8 +13,8 @@ use crate::translate::ir::{Arguments, Body, Choice, Logprob, Part, Response, Sto
 use crate::translate::lost::{self, Lost};
 
 /// Reads the answer.
-pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
-    let api: ApiResponse<'_> = parse(text)?;
+pub fn read(answer: Document<'_>) -> Result<Response<'_>, BadJson> {
+    let api: ApiResponse<'_> = answer.parse()?;
     let mut report = Report::default();
     if let Some(usage) = &api.usage {
         report.openai_chat(usage);
@@ -99,10 +99,10 @@ fn read_call(index: usize, call: ToolCall<'_>) -> Option<Part<'_>> {
 }
 
 /// Reads the token counts, of a whole answer or of an event.
-pub fn observe(text: &str, report: &mut Report) {
+pub fn observe(said: Document<'_>, report: &mut Report) {
     // Most events have none, and are not looked into.
-    if text.contains("\"usage\"")
-        && let Ok(ApiResponse { usage: Some(usage), .. }) = parse(text)
+    if said.text().contains("\"usage\"")
+        && let Ok(ApiResponse { usage: Some(usage), .. }) = said.parse()
     {
         report.openai_chat(&usage);
     }

@@ -1,7 +1,7 @@
 //! Reads a whole answer.
 
 use serde_json::value::RawValue;
-use shared::json::{BadJson, JsonStr, parse};
+use shared::json::{BadJson, Document, JsonStr, parse};
 use shared::protocol::openai_chat::{Logprob as ApiLogprob, Logprobs};
 use shared::protocol::openai_responses::{Error, Event, Item, Part as ApiPart, Response as Api};
 use shared::usage::Report;
@@ -13,8 +13,8 @@ use crate::translate::provider::openai_chat;
 use crate::translate::signature::{self, Origin};
 
 /// Reads the answer. Items of tools that the provider runs itself are left out.
-pub fn read(text: &str) -> Result<Response<'_>, BadJson> {
-    let mut api: Api<'_> = parse(text)?;
+pub fn read(answer: Document<'_>) -> Result<Response<'_>, BadJson> {
+    let mut api: Api<'_> = answer.parse()?;
     if !matches!(
         api.status.as_ref().map(JsonStr::decode).as_deref(),
         None | Some("completed" | "incomplete")
@@ -150,12 +150,12 @@ pub(super) fn string(raw: Option<&RawValue>) -> Option<JsonStr<'_>> {
 }
 
 /// Reads the token counts, of a whole answer or of an event.
-pub fn observe(text: &str, report: &mut Report) {
+pub fn observe(said: Document<'_>, report: &mut Report) {
     // Most events have none, and are not looked into.
-    if !text.contains("\"usage\"") {
+    if !said.text().contains("\"usage\"") {
         return;
     }
-    let Ok(event) = parse::<Event<'_>>(text) else { return };
+    let Ok(event) = said.parse::<Event<'_>>() else { return };
     let response = event.response.and_then(|response| response.usage);
     [response, event.usage].iter().flatten().for_each(|usage| report.openai_responses(usage));
 }

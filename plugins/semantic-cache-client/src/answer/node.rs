@@ -1,0 +1,59 @@
+//! What is looked at of an answer to tell whether it may be kept.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+use shared::json::{Document, JsonStr, Read};
+
+/// An object of a document. Of members that are there twice the last counts.
+#[derive(Debug)]
+pub(super) struct Node<'a> {
+    document: Document<'a>,
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'a> Node<'a> {
+    /// If it is an object.
+    pub(super) fn of(document: Document<'a>) -> Option<Node<'a>> {
+        Some(Node { document, members: document.fields().ok()? })
+    }
+
+    /// A member, be it `null`.
+    #[inline(never)]
+    pub(super) fn member(&self, key: &str) -> Option<&'a RawValue> {
+        self.members.iter().rfind(|(name, _)| name == key).map(|(_, value)| *value)
+    }
+
+    /// Whether a member is there, be it `null`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.member(key).is_some()
+    }
+
+    /// Whether a member says something: it is there, not `null` and no empty text.
+    pub(super) fn says(&self, key: &str) -> bool {
+        self.member(key).is_some_and(|value| !matches!(value.get(), "null" | "\"\""))
+    }
+
+    /// A text that is there, empty if there is none.
+    #[inline(never)]
+    pub(super) fn text(&self, key: &str) -> String {
+        let text = self.read::<JsonStr<'_>>(key);
+        text.map(|text| text.decode().into_owned()).unwrap_or_default()
+    }
+
+    /// An object.
+    pub(super) fn object(&self, key: &str) -> Option<Node<'a>> {
+        Node::of(self.document.value(self.member(key)?))
+    }
+
+    /// The objects of a list, none if there is none.
+    #[inline(never)]
+    pub(super) fn list(&self, key: &str) -> Vec<Node<'a>> {
+        let items = self.read::<Vec<&RawValue>>(key).unwrap_or_default();
+        items.into_iter().filter_map(|item| Node::of(self.document.value(item))).collect()
+    }
+
+    fn read<T: Read<'a>>(&self, key: &str) -> Option<T> {
+        self.document.value(self.member(key)?).read()
+    }
+}
