@@ -10,7 +10,6 @@ mod text;
 
 use crate::host::{Capability, Host, Map};
 use crate::json;
-use crate::small_map::SmallMap;
 use crate::usage::Usage;
 
 pub use text::{all, state, stated};
@@ -271,11 +270,35 @@ impl Staters {
     }
 }
 
+/// What each fact is, if it is known.
+#[derive(Debug)]
+struct Known([Option<String>; Fact::ALL.len()]);
+
+impl Default for Known {
+    fn default() -> Known {
+        Known([const { None }; Fact::ALL.len()])
+    }
+}
+
+impl Known {
+    fn get(&self, fact: Fact) -> Option<&String> {
+        self.0.get(fact as usize)?.as_ref()
+    }
+
+    fn set(&mut self, fact: Fact, value: Option<String>) {
+        if let Some(place) = self.0.get_mut(fact as usize) {
+            *place = value;
+        }
+    }
+}
+
 /// The facts of one exchange.
 #[derive(Debug, Default)]
 pub struct Facts {
     /// What was stated in this module.
-    known: SmallMap<Fact, String>,
+    known: Known,
+    /// [`Fact::Usage`], if it was stated in this module: most exchanges read it several times.
+    usage: Option<Usage>,
     /// Of these, what other modules have not been told yet.
     untold: Vec<Fact>,
     /// What other modules have said, and been told by this one.
@@ -297,7 +320,7 @@ impl Facts {
 
     /// A fact, if some plugin stated it.
     pub fn get(&mut self, host: &dyn Host, fact: Fact) -> Option<String> {
-        if let Some(value) = self.known.get(&fact) {
+        if let Some(value) = self.known.get(fact) {
             return Some(value.clone());
         }
         let here = fact.stated_by().is_some_and(|stater| self.here.has(stater));
@@ -311,7 +334,7 @@ impl Facts {
 
     /// A fact, if a plugin of another module stated it.
     pub fn of_others(&mut self, host: &dyn Host, fact: Fact) -> Option<String> {
-        if self.known.contains_key(&fact) { None } else { self.get(host, fact) }
+        if self.known.get(fact).is_some() { None } else { self.get(host, fact) }
     }
 
     /// Whether what a request says may be sent to a service in this region: one that does not say where
@@ -323,19 +346,33 @@ impl Facts {
 
     /// [`Fact::Usage`], read; `None` if nobody has stated it.
     pub fn usage(&mut self, host: &dyn Host) -> Option<Usage> {
+        if self.usage.is_some() {
+            return self.usage;
+        }
         json::parse(&self.get(host, Fact::Usage)?).ok()
+    }
+
+    /// States [`Fact::Usage`].
+    pub fn set_usage(&mut self, usage: Usage) {
+        if self.usage.replace(usage) != Some(usage) {
+            self.is_untold(Fact::Usage);
+        }
     }
 
     /// States a fact.
     pub fn set(&mut self, host: &dyn Host, fact: Fact, value: impl Into<String>) {
         let value = value.into();
-        if self.known.get(&fact) == Some(&value) {
+        if self.known.get(fact) == Some(&value) {
             return;
         }
         if fact == Fact::Cluster && host.can(Capability::SharedProperties) {
             let _ = host.set_property(&[CLUSTER], value.as_bytes());
         }
-        self.known.insert(fact, value);
+        self.known.set(fact, Some(value));
+        self.is_untold(fact);
+    }
+
+    fn is_untold(&mut self, fact: Fact) {
         if !self.untold.contains(&fact) {
             self.untold.push(fact);
         }
@@ -363,7 +400,10 @@ impl Facts {
             return;
         }
         if host.can(Capability::SharedProperties) {
-            self.known.retain(|fact, _| !fact.is_of_answer());
+            self.usage = None;
+            for fact in Fact::ALL.into_iter().filter(|fact| fact.is_of_answer()) {
+                self.known.set(fact, None);
+            }
         } else {
             // What the plugins after this one have said; at the end of the exchange it is too late to ask.
             self.heard_now = false;
@@ -421,8 +461,13 @@ impl Facts {
             }
         }
         for fact in untold {
-            if let Some(value) = self.known.get(&fact) {
-                state(&mut text, fact.name(), value);
+            match (fact, &self.usage) {
+                (Fact::Usage, Some(usage)) => state(&mut text, fact.name(), &usage.json()),
+                _ => {
+                    if let Some(value) = self.known.get(fact) {
+                        state(&mut text, fact.name(), value);
+                    }
+                }
             }
         }
         if to == PROPERTY || text.len() <= MAX_VARIABLE {

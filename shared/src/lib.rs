@@ -8,6 +8,8 @@
 extern crate self as shared;
 
 pub mod admin;
+#[cfg(any(target_os = "wasi", test))]
+mod allocator;
 pub mod answer;
 pub mod audit;
 pub mod chain;
@@ -42,6 +44,7 @@ pub mod sort;
 pub mod sse;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;
 pub mod texts;
 pub mod time;
 pub mod tokens;

@@ -8,6 +8,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use shared::config::Secret;
+use shared::text::hex;
 
 /// A SHA-256 or HMAC-SHA-256.
 pub type Digest = [u8; 32];
@@ -37,16 +38,14 @@ pub fn is_id(id: &str) -> bool {
 /// A new key with this id, of 32 random bytes.
 pub fn mint(prefix: &str, id: &str, random: &[u8; 32]) -> String {
     let mut key = format!("{prefix}-{id}-");
-    for byte in random {
-        key.push_str(&format!("{byte:02x}"));
-    }
+    key.push_str(&hex(random));
     let check = check(&key);
     key + &check
 }
 
 fn check(body: &str) -> String {
     let digest = Sha256::digest(body.as_bytes());
-    digest.iter().take(CHECK / 2).map(|byte| format!("{byte:02x}")).collect()
+    hex(digest.get(..CHECK / 2).unwrap_or_default())
 }
 
 /// What is compared of a key.
@@ -66,8 +65,7 @@ pub fn digest(pepper: Option<&Secret>, key: &str) -> Digest {
 /// How a hash is written in a configuration.
 pub fn written(pepper: Option<&Secret>, key: &str) -> String {
     let name = if pepper.is_some() { "hmac-sha256" } else { "sha256" };
-    let hex: String = digest(pepper, key).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{name}:{hex}")
+    [name, ":", &hex(&digest(pepper, key))].concat()
 }
 
 /// Reads a hash as [`written`]; the error says what is wrong.

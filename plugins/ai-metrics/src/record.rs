@@ -1,9 +1,10 @@
 //! One request that is over: all that is told of it, by metrics, log, spans, report and drift.
 
-use serde_json::{Map as Object, Value};
 use shared::facts::{Fact, Facts};
 use shared::filter::Outcome;
 use shared::host::{Capability, Host};
+use shared::json::{JsonStr, parse};
+use shared::pick::at;
 use shared::protocol::Endpoint;
 use shared::usage::Usage;
 
@@ -128,15 +129,16 @@ impl Record {
         let provider = provider.or_else(|| text(host, &["xds", "cluster_name"]));
         let from_cache = cache.starts_with("hit") || cache == "stale";
         let answered = proxied || from_cache;
-        let mut of = |there: bool, name| if there { fact(name) } else { String::new() };
+        let stated = if answered && seen.status < 400 { facts.usage(host) } else { None };
+        let mut of = |there: bool, name| match there {
+            true => facts.get(host, name).unwrap_or_default(),
+            false => String::new(),
+        };
         let attempts = list(&of(proxied, Fact::Attempts));
         let requested = Some(asked_model).filter(|model| !model.is_empty());
         let requested = requested.or_else(|| seen.asked.model.clone());
         let model = Some(of(answered, Fact::Model)).filter(|model| !model.is_empty());
         let ended = Ended::of(host, seen, outcome);
-        let stated = of(answered && seen.status < 400, Fact::Usage);
-        let stated = Some(stated).filter(|stated| !stated.is_empty());
-        let stated = stated.and_then(|stated| shared::json::parse(&stated).ok());
         let counted = Counted::of(seen, stated, || of(true, Fact::Estimate), ended.whole);
         let provider = provider.unwrap_or_else(|| NONE.into());
         let model = model.or_else(|| requested.clone()).unwrap_or_else(|| NONE.into());
@@ -342,10 +344,8 @@ fn tag(tags: &str, name: &str) -> String {
     if tags.is_empty() {
         return String::new();
     }
-    let Ok(tags) = serde_json::from_str::<Object<String, Value>>(tags) else {
-        return String::new();
-    };
-    tags.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    let value = at(tags, &[name]).and_then(|value| parse::<JsonStr<'_>>(value.get()).ok());
+    value.map(|value| value.decode().into_owned()).unwrap_or_default()
 }
 
 /// A text that the proxy knows of a request.

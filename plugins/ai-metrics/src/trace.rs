@@ -1,6 +1,7 @@
 //! W3C trace context, <https://www.w3.org/TR/trace-context/>.
 
 use shared::host::{Host, Map};
+use shared::text::hex;
 
 /// The header that carries it.
 pub const HEADER: &str = "traceparent";
@@ -33,7 +34,8 @@ impl Trace {
 
     /// The header for whoever comes next.
     pub fn header(&self) -> String {
-        format!("00-{:032x}-{:016x}-{:02x}", self.trace, self.span, u8::from(self.sampled))
+        let [trace, span] = [hex(&self.trace.to_be_bytes()), hex(&self.span.to_be_bytes())];
+        ["00-", &trace, "-", &span, if self.sampled { "-01" } else { "-00" }].concat()
     }
 }
 

@@ -46,6 +46,9 @@ impl Overrides {
 
     /// The changes to `text`, a JSON object, in order. Empty if it is none.
     pub fn edits(&self, text: &str) -> Vec<Edit> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let Some(members) = members(text) else { return Vec::new() };
         let gone = |m: &Member| self.remove.contains(&m.name) && !self.set.contains_key(&m.name);
         let last_kept = members.iter().rposition(|member| !gone(member));

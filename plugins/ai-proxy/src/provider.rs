@@ -14,6 +14,7 @@ use crate::overrides::Overrides;
 use crate::presets::{self, Auth, Paths, Preset, Quirks};
 use shared::percent;
 use shared::sigv4::Signer;
+use shared::text;
 
 /// Headers that the proxy or the protocol sets.
 const RESERVED_HEADERS: [&str; 6] = [
@@ -141,7 +142,7 @@ impl Provider {
         let both = [query, self.query.as_str()];
         let both: Vec<_> = both.into_iter().filter(|query| !query.is_empty()).collect();
         let mark = if both.is_empty() { "" } else { "?" };
-        format!("{base}{path}{mark}{}", both.join("&"))
+        text!(base, path, mark, both.join("&"))
     }
 }
 

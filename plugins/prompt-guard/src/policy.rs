@@ -9,6 +9,7 @@ use shared::exchange::{Limits, Settings};
 use shared::host::Capability;
 use shared::plugin::Need;
 use shared::services::Services;
+use shared::text::hex;
 use shared::texts::{Role, Text};
 
 use crate::answers::{Answers, HOLD_PII};
@@ -304,7 +305,7 @@ impl Policy {
             return String::new();
         };
         hmac.update(text.as_bytes());
-        hmac.finalize().into_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex(hmac.finalize().into_bytes().get(..8).unwrap_or_default())
     }
 
     /// What a text is called in the audit line.

@@ -2,7 +2,7 @@
 
 use shared::facts::Fact;
 use shared::filter::{Cx, Reply};
-use shared::write::JsonWriter;
+use shared::usage::Usage;
 
 use crate::answer;
 use crate::ask::Ask;
@@ -55,15 +55,11 @@ impl Verdict {
 
 /// States and counts what an answer from the cache stands for.
 pub(crate) fn saved(meters: &Meters, cx: &mut Cx<'_>, head: &Head) {
-    // As `Usage` is written; what is not named is none.
-    let mut usage = JsonWriter::with_capacity(64);
-    usage.open('{');
-    usage.key("prompt_tokens");
-    usage.value(head.prompt_tokens);
-    usage.key("completion_tokens");
-    usage.value(head.completion_tokens);
-    usage.close('}');
-    cx.facts.set(cx.host, Fact::Usage, usage.finish());
+    cx.facts.set_usage(Usage {
+        prompt_tokens: head.prompt_tokens,
+        completion_tokens: head.completion_tokens,
+        ..Usage::default()
+    });
     if !head.model.is_empty() {
         cx.facts.set(cx.host, Fact::Model, head.model.clone());
     }

@@ -1,5 +1,7 @@
 //! What a request asks of the counts, and what they say.
 
+use shared::text;
+
 use crate::terms::{Kind, Receipt, Standing, Terms};
 
 /// One rule's part in a request.
@@ -75,5 +77,5 @@ pub fn count(rule: &str, terms: &Terms, key: &str) -> String {
         Kind::Bucket { .. } => 'b',
         Kind::Places => 'c',
     };
-    format!("{kind}:{rule}:{key}")
+    text!(kind, ":", rule, ":", key)
 }

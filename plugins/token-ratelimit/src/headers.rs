@@ -4,6 +4,8 @@
 //! (<https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers>), and the fields of
 //! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>.
 
+use shared::text;
+
 use crate::config::Unit;
 use crate::rule::Rule;
 use crate::terms::Standing;
@@ -29,18 +31,18 @@ pub fn of<'a>(all: impl Iterator<Item = (&'a Rule, Standing)>) -> Vec<(String, S
             *slot = Some(standing);
         }
         let (name, window) = (&rule.name, rule.window_seconds);
-        policies.push(format!("\"{name}\";q={};w={window}", standing.limit));
-        limits.push(format!("\"{name}\";r={};t={}", standing.remaining(), standing.reset));
+        policies.push(text!('"', name, "\";q=", standing.limit, ";w=", window));
+        limits.push(text!('"', name, "\";r=", standing.remaining(), ";t=", standing.reset));
     }
     let mut headers = Vec::new();
     for (kind, standing) in [("tokens", tokens), ("requests", requests)] {
         let Some(standing) = standing else { continue };
         for (what, value) in [
-            ("limit", standing.limit.to_string()),
-            ("remaining", standing.remaining().to_string()),
+            ("limit", text!(standing.limit)),
+            ("remaining", text!(standing.remaining())),
             ("reset", duration(standing.reset)),
         ] {
-            headers.push((format!("x-ratelimit-{what}-{kind}"), value));
+            headers.push((text!("x-ratelimit-", what, "-", kind), value));
         }
     }
     if !policies.is_empty() {
@@ -59,8 +61,8 @@ fn share(standing: &Standing) -> f64 {
 fn duration(seconds: u64) -> String {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes) {
-        (0, 0) => format!("{rest}s"),
-        (0, _) => format!("{minutes}m{rest}s"),
-        _ => format!("{hours}h{minutes}m{rest}s"),
+        (0, 0) => text!(rest, "s"),
+        (0, _) => text!(minutes, "m", rest, "s"),
+        _ => text!(hours, "h", minutes, "m", rest, "s"),
     }
 }

@@ -35,13 +35,16 @@ impl Learned {
     /// Who has answered when a model was asked for.
     pub fn answered(&self, asked: &str, provider: &str, model: &str) {
         let mut answering = self.answering.borrow_mut();
-        if !answering.contains_key(asked) && answering.len() >= MAX_MODELS {
-            return;
-        }
-        let known = answering.entry(asked.to_owned()).or_default();
+        let room = answering.len() < MAX_MODELS;
         let is = |(p, m): &(String, String)| p == provider && m == model;
-        if known.len() < MAX_ANSWERING && !known.iter().any(is) {
-            known.push((provider.to_owned(), model.to_owned()));
+        match answering.get_mut(asked) {
+            Some(known) if known.len() >= MAX_ANSWERING || known.iter().any(is) => {}
+            Some(known) => known.push((provider.to_owned(), model.to_owned())),
+            None if !room => {}
+            None => {
+                let first = vec![(provider.to_owned(), model.to_owned())];
+                answering.insert(asked.to_owned(), first);
+            }
         }
     }
 
@@ -55,10 +58,12 @@ impl Learned {
     pub fn add(&self, model: &str, route: &str, tokens: u64) {
         let model = place(model, route);
         let mut models = self.models.borrow_mut();
-        if !models.contains_key(&model) && models.len() >= MAX_MODELS {
-            return;
-        }
-        let quantile = models.entry(model).or_default();
+        let room = models.len() < MAX_MODELS;
+        let quantile = match models.get_mut(&model) {
+            Some(quantile) => quantile,
+            None if room => models.entry(model).or_default(),
+            None => return,
+        };
         let tokens = tokens as f64;
         if quantile.count == 0 {
             quantile.value = tokens;
@@ -86,7 +91,7 @@ impl Learned {
 }
 
 fn place(model: &str, route: &str) -> String {
-    format!("{model}\n{route}")
+    [model, "\n", route].concat()
 }
 
 #[cfg(test)]

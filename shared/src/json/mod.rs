@@ -49,7 +49,7 @@ impl<'a> JsonStr<'a> {
 
     /// A string of what stands between the quotes of one; `None` if that is not well-formed.
     pub fn from_escaped(escaped: &str) -> Option<JsonStr<'static>> {
-        let raw = RawValue::from_string(format!("\"{escaped}\"")).ok()?;
+        let raw = RawValue::from_string(["\"", escaped, "\""].concat()).ok()?;
         Some(JsonStr::Owned(raw))
     }
 
@@ -76,12 +76,9 @@ impl<'a> JsonStr<'a> {
     /// JSON but no character, becomes U+FFFD.
     pub fn decode(&self) -> Cow<'_, str> {
         let escaped = self.escaped();
-        if memchr::memchr(b'\\', escaped.as_bytes()).is_none() {
-            return Cow::Borrowed(escaped);
-        }
-        match serde_json::from_str::<String>(self.quoted()) {
-            Ok(text) => Cow::Owned(text),
-            Err(_) => Cow::Owned(decode_lossy(escaped)),
+        match memchr::memchr(b'\\', escaped.as_bytes()) {
+            None => Cow::Borrowed(escaped),
+            Some(first) => Cow::Owned(decode(escaped, first)),
         }
     }
 }
@@ -236,12 +233,14 @@ fn redact(message: &str) -> String {
     }
 }
 
-fn decode_lossy(escaped: &str) -> String {
+/// What a string says whose first escape begins at `first`.
+fn decode(escaped: &str, first: usize) -> String {
     let mut out = String::with_capacity(escaped.len());
-    let mut rest = escaped;
-    while let Some((before, after)) = rest.split_once('\\') {
+    let (mut rest, mut next) = (escaped, Some(first));
+    while let Some((before, after)) = next.and_then(|at| rest.split_at_checked(at)) {
         out.push_str(before);
-        rest = decode_escape(after, &mut out);
+        rest = decode_escape(after.get(1..).unwrap_or_default(), &mut out);
+        next = memchr::memchr(b'\\', rest.as_bytes());
     }
     out.push_str(rest);
     out

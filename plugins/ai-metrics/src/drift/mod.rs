@@ -14,6 +14,7 @@ use std::cell::{Cell, RefCell};
 use serde_json::json;
 use shared::config::ConfigError;
 use shared::host::{Capability, Host};
+use shared::text;
 
 use crate::config;
 use crate::names;
@@ -105,12 +106,12 @@ impl Drift {
             return;
         }
         if record.served() && (record.confirmed() || record.status >= 500) {
-            let subject = format!("model:{}/{}", record.provider, record.model);
+            let subject = text!("model:", record.provider, "/", record.model);
             self.note(host, series, &subject, &MODEL, record);
         }
         if record.profile.known && record.status < 400 {
             let route = if record.route == NONE { record.operation } else { &record.route };
-            self.note(host, series, &format!("route:{route}"), &ROUTE, record);
+            self.note(host, series, &text!("route:", route), &ROUTE, record);
         }
         if self.waiting.get() >= MOST_WAITING || !host.can(Capability::Tick) {
             self.look(host, series);

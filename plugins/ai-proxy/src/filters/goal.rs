@@ -3,6 +3,7 @@
 
 use shared::facts::Fact;
 use shared::filter::Cx;
+use shared::text;
 
 use crate::routing::config::Failure;
 
@@ -40,9 +41,9 @@ impl Goal {
     }
 
     fn line(&self) -> String {
-        let mut line = format!("{}={}", self.provider, self.model);
+        let mut line = text!(self.provider, "=", self.model);
         if let Some((rule, target)) = self.numbers {
-            line.push_str(&format!("\t{rule}.{target}"));
+            line.push_str(&text!("\t", rule, ".", target));
         }
         if !self.only_after.is_empty() {
             let names: Vec<_> = self.only_after.iter().map(|failure| failure.name()).collect();

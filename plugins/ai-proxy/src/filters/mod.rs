@@ -18,6 +18,7 @@ use shared::host::{Capability, Map};
 use shared::protocol::Endpoint;
 use shared::protocol::endpoint::tail;
 use shared::request::RequestBody;
+use shared::text;
 
 use crate::admin;
 use crate::answer::{Answer, printable};
@@ -403,7 +404,7 @@ fn prompt_tokens(cx: &mut Cx<'_>, text: &str) -> u64 {
 /// States who is being asked, and where.
 fn attempting(cx: &mut Cx<'_>, provider: &str, model: &str, region: Option<&str>) {
     let before = cx.facts.get(cx.host, Fact::Attempts).filter(|before| !before.is_empty());
-    let attempts = before.map_or_else(|| provider.to_owned(), |b| format!("{b},{provider}"));
+    let attempts = before.map_or_else(|| provider.to_owned(), |b| text!(b, ",", provider));
     cx.facts.set(cx.host, Fact::Attempts, attempts);
     cx.facts.set(cx.host, Fact::Provider, provider);
     cx.facts.set(cx.host, Fact::Model, model);
@@ -415,12 +416,11 @@ fn attempting(cx: &mut Cx<'_>, provider: &str, model: &str, region: Option<&str>
 
 /// States what the answer has cost.
 fn state_usage(gateway: &Gateway, cx: &mut Cx<'_>, answer: &Answer) {
-    if let (Some(provider), Some(usage)) = (gateway.provider(answer.provider()), answer.usage()) {
+    let Some(usage) = answer.usage() else { return };
+    if let Some(provider) = gateway.provider(answer.provider()) {
         spend(cx, provider, answer.key(), 0, usage.completion_tokens);
     }
-    if let Some(json) = answer.usage().and_then(|usage| serde_json::to_string(&usage).ok()) {
-        cx.facts.set(cx.host, Fact::Usage, json);
-    }
+    cx.facts.set_usage(usage);
 }
 
 /// Sends an event of a provider on in the client's form.

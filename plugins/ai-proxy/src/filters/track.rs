@@ -5,6 +5,7 @@
 
 use shared::facts::Fact;
 use shared::filter::{Cx, Outcome};
+use shared::text;
 
 use crate::gateway::{Choice, Gateway};
 use crate::routing::health;
@@ -136,7 +137,7 @@ impl Trial {
             },
         };
         let line = line.write();
-        let all = if before.is_empty() { line } else { format!("{before}\n{line}") };
+        let all = if before.is_empty() { line } else { text!(before, "\n", line) };
         cx.facts.set(cx.host, Fact::Outcomes, all);
     }
 }
@@ -156,14 +157,19 @@ impl Line {
     fn write(&self) -> String {
         let or_dash = |value: Option<u64>| value.map_or("-".into(), |value| value.to_string());
         let target = self.target.and_then(|target| u64::try_from(target).ok());
-        format!(
-            "{} {} {} {} {} {}",
+        let of = |nanos: Option<u64>, unit| or_dash(nanos.map(|nanos| nanos / unit));
+        text!(
             self.place,
-            self.outcome.status,
-            or_dash(self.outcome.first.map(|nanos| nanos / 1000)),
-            or_dash(self.outcome.retry_after.map(|nanos| nanos / 1_000_000_000)),
+            ' ',
+            u64::from(self.outcome.status),
+            ' ',
+            of(self.outcome.first, 1_000),
+            ' ',
+            of(self.outcome.retry_after, 1_000_000_000),
+            ' ',
             or_dash(target),
-            self.started / 1000,
+            ' ',
+            self.started / 1_000,
         )
     }
 

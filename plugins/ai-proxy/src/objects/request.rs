@@ -1,7 +1,7 @@
 //! The objects that a request names: whether they are the client's own, and what the provider calls
 //! them.
 
-use memchr::memmem;
+use memchr::{memchr_iter, memchr3_iter};
 use shared::errors::{ApiError, ErrorKind};
 use shared::json::JsonStr;
 use shared::percent;
@@ -172,6 +172,14 @@ impl Seen<'_> {
     }
 }
 
+/// Whether a sign stands in a text, the letter at this place being the first such one of it.
+fn is_in(sign: &str, text: &[u8], at: usize) -> bool {
+    let letter = text.get(at).copied().unwrap_or_default();
+    let before = sign.bytes().position(|byte| byte == letter);
+    let rest = before.and_then(|before| text.get(at.checked_sub(before)?..));
+    rest.is_some_and(|rest| rest.starts_with(sign.as_bytes()))
+}
+
 /// What a client is told of an object that is not its own.
 pub fn unknown(param: &str) -> ApiError {
     let message = format!(
@@ -193,6 +201,8 @@ struct Places {
     own: &'static [&'static str],
     /// One of these is in every text that names an object, unless with escapes.
     signs: &'static [&'static str],
+    /// Each sign has one of these letters, which few texts have.
+    letters: [u8; 3],
 }
 
 const OPENAI: Places = Places {
@@ -202,6 +212,7 @@ const OPENAI: Places = Places {
               themselves",
     own: &["parameters", "schema", "metadata", "arguments"],
     signs: &["file_id", "previous_response_id", "conversation", "item_reference"],
+    letters: *b"_v_",
 };
 
 const ANTHROPIC: Places = Places {
@@ -210,6 +221,7 @@ const ANTHROPIC: Places = Places {
     instead: "",
     own: &["input", "input_schema", "schema", "metadata"],
     signs: &["file_id"],
+    letters: *b"___",
 };
 
 const GOOGLE: Places = Places {
@@ -218,6 +230,7 @@ const GOOGLE: Places = Places {
     instead: "files of the provider's own store cannot be reached here; send the data itself",
     own: &["args", "response", "parameters", "parametersJsonSchema", "schema", "responseSchema"],
     signs: &["achedContent", "ached_content", GOOGLE_FILES],
+    letters: *b"C_v",
 };
 
 /// Stands in the address of a file that Gemini's API keeps.
@@ -234,8 +247,10 @@ impl Places {
 
     /// Whether the text is worth a walk. A name may be hidden by escapes.
     fn may_be_in(&self, text: &str) -> bool {
-        let has = |sign: &&str| memmem::find(text.as_bytes(), sign.as_bytes()).is_some();
-        self.signs.iter().any(has) || has(&"\\u")
+        let text = text.as_bytes();
+        let [a, b, c] = self.letters;
+        memchr3_iter(a, b, c, text).any(|at| self.signs.iter().any(|sign| is_in(sign, text, at)))
+            || memchr_iter(b'\\', text).any(|at| text.get(at + 1) == Some(&b'u'))
     }
 
     /// The member that names what has no known owner, if this string does.

@@ -64,12 +64,7 @@ fn the_model_may_stand_in_the_body() {
     assert_eq!(host.text(Map::Request, ":path").unwrap(), "/pages");
     assert_eq!(host.text(Map::Request, "authorization"), None, "the proxy brings the credentials");
     answer(&mut gateway, &host, 200, "application/json", r#"{"usage":{"pages":3,"s":0.2}}"#);
-    assert_eq!(
-        usage(&host),
-        json!({"prompt_tokens": 0, "completion_tokens": 0, "cached_tokens": 0,
-        "cache_creation_tokens": 0, "reasoning_tokens": 0, "prompt_audio_tokens": 0,
-        "completion_audio_tokens": 0, "seconds": 1, "pages": 3})
-    );
+    assert_eq!(usage(&host), json!({"seconds": 1, "pages": 3}));
 
     let host = post("/ocr/pages");
     let mut gateway = exchange(CONFIG, "inline");

@@ -5,7 +5,8 @@
 //! <https://cloud.tencent.com/document/api/1124/51878>.
 
 use shared::host::Call;
-use shared::sigv4::{Signable, canonical_request, encode, hex, hmac, sha256};
+use shared::sigv4::{Signable, canonical_request, encode, hmac, sha256};
+use shared::text::hex;
 use shared::time;
 
 /// Adds the headers that Alibaba Cloud asks for.

@@ -87,14 +87,14 @@ fn message_delta(state: &mut State, mut event: Object) -> Option<()> {
 pub(super) fn good(answer: &Node<'_>, wanted: Wanted) -> bool {
     let mut said = false;
     for block in answer.list("content") {
-        match block.text("type").as_str() {
-            "text" => said |= !block.text("text").is_empty(),
+        match &*block.text("type") {
+            "text" => said |= block.has_text("text"),
             "thinking" | "redacted_thinking" => {}
             "tool_use" if wanted.tools => said = true,
             _ => return false,
         }
     }
-    said && match answer.text("stop_reason").as_str() {
+    said && match &*answer.text("stop_reason") {
         "end_turn" | "stop_sequence" => true,
         "tool_use" => wanted.tools,
         _ => false,

@@ -131,8 +131,8 @@ pub(super) fn good(answer: &Node<'_>, wanted: Wanted) -> bool {
     let choices = answer.list("choices");
     let whole = |choice: &Node<'_>| {
         let Some(message) = choice.object("message") else { return false };
-        let finished = match choice.text("finish_reason").as_str() {
-            "stop" => !message.text("content").is_empty(),
+        let finished = match &*choice.text("finish_reason") {
+            "stop" => message.has_text("content"),
             "tool_calls" | "function_call" => wanted.tools,
             _ => false,
         };

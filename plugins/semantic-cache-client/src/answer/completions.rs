@@ -71,7 +71,8 @@ pub(super) fn finish(answer: &mut Object) {
 
 pub(super) fn good(answer: &Node<'_>) -> bool {
     let choices = answer.list("choices");
-    let whole = |choice: &Node<'_>| choice.text("finish_reason") == "stop" && choice.says("text");
+    let whole =
+        |choice: &Node<'_>| choice.text("finish_reason") == "stop" && choice.has_text("text");
     !choices.is_empty() && choices.iter().all(whole)
 }
 

@@ -94,7 +94,7 @@ pub(super) fn good(answer: &Node<'_>, wanted: Wanted) -> bool {
         let content = candidate.object("content");
         let parts = content.map(|content| content.list("parts")).unwrap_or_default();
         let calls = parts.iter().any(|part| part.has("functionCall"));
-        let said = parts.iter().any(|part| !part.text("text").is_empty() && !part.has("thought"));
+        let said = parts.iter().any(|part| part.has_text("text") && !part.has("thought"));
         let allowed = wanted.tools || !calls;
         candidate.text("finishReason") == "STOP" && (said || calls) && allowed
     };

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
-use shared::json::{Document, JsonStr, Read};
+use shared::json::{Document, JsonStr, Read, parse};
 
 /// An object of a document. Of members that are there twice the last counts.
 #[derive(Debug)]
@@ -34,11 +34,23 @@ impl<'a> Node<'a> {
         self.member(key).is_some_and(|value| !matches!(value.get(), "null" | "\"\""))
     }
 
+    /// Whether a text is there, and not empty.
+    pub(super) fn has_text(&self, key: &str) -> bool {
+        self.member(key).is_some_and(|value| value.get().starts_with('"') && value.get() != "\"\"")
+    }
+
     /// A text that is there, empty if there is none.
     #[inline(never)]
-    pub(super) fn text(&self, key: &str) -> String {
-        let text = self.read::<JsonStr<'_>>(key);
-        text.map(|text| text.decode().into_owned()).unwrap_or_default()
+    pub(super) fn text(&self, key: &str) -> Cow<'a, str> {
+        let value = self.member(key).map(RawValue::get).unwrap_or_default();
+        match value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(text) if text.contains('\\') => match parse::<JsonStr<'_>>(value) {
+                Ok(text) => Cow::Owned(text.decode().into_owned()),
+                Err(_) => Cow::Borrowed(""),
+            },
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Borrowed(""),
+        }
     }
 
     /// An object.

@@ -27,15 +27,15 @@ pub(super) fn good(answer: &Node<'_>, wanted: Wanted) -> bool {
     for item in answer.list("output") {
         let kind = item.text("type");
         // Of other items nobody knows which events stand for them.
-        match kind.as_str() {
+        match &*kind {
             "message" | "reasoning" => {}
             "function_call" if wanted.tools => said = true,
             _ => return false,
         }
         for part in item.list("content") {
-            match part.text("type").as_str() {
+            match &*part.text("type") {
                 "refusal" => return false,
-                "output_text" => said |= kind == "message" && !part.text("text").is_empty(),
+                "output_text" => said |= kind == "message" && part.has_text("text"),
                 _ => {}
             }
         }

@@ -6,6 +6,7 @@
 //! used the longest; its share of `max_bytes` bounds it too.
 
 use shared::host::Host;
+use shared::text;
 
 use super::index::{Claim, Index, PLACES, Slot, short};
 use super::memory::Memory;
@@ -363,11 +364,11 @@ fn seconds(now: u64) -> u32 {
 }
 
 fn index_name(set: u64) -> String {
-    format!("{FORM}.i.{set}")
+    text!(FORM, ".i.", set)
 }
 
 fn place_name(set: u64, place: usize) -> String {
-    format!("{FORM}.b.{set}.{place}")
+    text!(FORM, ".b.", set, ".", place)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use shared::host::{Capability, Host, HostError};
+use shared::text;
 
 use super::entries::{self, Entry};
 use crate::account::{Account, LEASE};
@@ -248,7 +249,7 @@ impl Local {
 }
 
 fn name(value: u64) -> String {
-    format!("{FORM}.{value}")
+    text!(FORM, ".", value)
 }
 
 /// Forgets what does not matter any more, and if that is not enough what will matter the shortest time;

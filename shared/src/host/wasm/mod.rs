@@ -13,6 +13,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use crate::allocator::Allocator;
 use crate::exchange::CLUSTER_HEADER;
 use crate::facts::CLUSTER;
 pub use context::start;
@@ -24,6 +25,9 @@ use super::{
     Body, Call, CallId, Capability, GRPC, GRPC_UPSTREAM, Host, HostError, Map, MetricId,
     MetricKind, Shared,
 };
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator::new();
 
 /// `on_vm_start` has run. Only Envoy calls it, and always before the first configuration.
 static VM_STARTED: AtomicBool = AtomicBool::new(false);
@@ -438,16 +442,18 @@ impl Host for WasmHost {
     }
 
     fn now_nanos(&self) -> u64 {
-        if self.now.get() == 0 {
-            self.now.set(self.clock_nanos());
+        match self.now.get() {
+            0 => self.clock_nanos(),
+            now => now,
         }
-        self.now.get()
     }
 
     fn clock_nanos(&self) -> u64 {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         // Until the year 2554.
-        since.map_or(0, |d| d.as_secs() * 1_000_000_000 + u64::from(d.subsec_nanos()))
+        let now = since.map_or(0, |d| d.as_secs() * 1_000_000_000 + u64::from(d.subsec_nanos()));
+        self.now.set(now);
+        now
     }
 
     fn random(&self) -> u64 {

@@ -11,6 +11,7 @@ use shared::protocol::openai_chat::{
     InputAudio, Message, NamedChoice, Part as ApiPart, Request as ApiRequest, ResponseFormat,
     StreamOptions, ThinkingBlock, Tool as ApiTool, ToolCall,
 };
+use shared::text;
 
 use crate::translate::client::bad::{bad, invalid};
 use crate::translate::client::left::{left, left_out};
@@ -48,14 +49,14 @@ pub fn read<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>> {
         ..Request::default()
     };
     for (index, message) in api.messages.unwrap_or_default().into_iter().enumerate() {
-        read_message(&mut request, message, &format!("messages[{index}]"))?;
+        read_message(&mut request, message, &text!("messages[", index, "]"))?;
     }
     if request.turns.is_empty() {
         let message = "give at least one user or assistant message with content";
         return Err(invalid("messages", message));
     }
     for (index, tool) in api.tools.unwrap_or_default().into_iter().enumerate() {
-        let tool = read_tool(&mut request.dropped, tool, &format!("tools[{index}]"))?;
+        let tool = read_tool(&mut request.dropped, tool, &text!("tools[", index, "]"))?;
         request.tools.push(tool);
     }
     if let Some(choice) = api.tool_choice {
@@ -171,7 +172,7 @@ fn read_assistant<'a>(
         parts.push(Body::Refusal(refusal).into());
     }
     for (index, call) in message.tool_calls.unwrap_or_default().into_iter().enumerate() {
-        let path = format!("{path}.tool_calls[{index}]");
+        let path = text!(path, ".tool_calls[", index, "]");
         parts.push(read_call(dropped, call, &path)?.into());
     }
     Ok(parts)
@@ -207,7 +208,7 @@ fn texts<'a>(
 ) -> Result<Vec<Part<'a>>> {
     let parts = contents(dropped, content, cache_control, path)?;
     if parts.iter().any(|part| !matches!(part.body, Body::Text(_))) {
-        let path = format!("{path}.content");
+        let path = text!(path, ".content");
         return Err(invalid(&path, "instructions can only be text with this provider"));
     }
     Ok(parts)
@@ -220,13 +221,13 @@ fn contents<'a>(
     path: &str,
 ) -> Result<Vec<Part<'a>>> {
     let Some(content) = content else { return Ok(Vec::new()) };
-    let path = format!("{path}.content");
+    let path = text!(path, ".content");
     let mut parts = match content.form().map_err(|error| bad(&path, &error))? {
         Form::Text(text) => vec![Body::Text(text).into()],
         Form::Parts(parts) => {
             let parts = parts.into_iter().enumerate();
             parts
-                .map(|(i, part)| read_part(dropped, part, &format!("{path}[{i}]")))
+                .map(|(i, part)| read_part(dropped, part, &text!(path, "[", i, "]")))
                 .collect::<Result<_>>()?
         }
     };
@@ -395,8 +396,8 @@ pub(in crate::translate::client) fn read_mode<'a>(
 }
 
 fn read_stop(stop: &RawValue) -> Result<Vec<JsonStr<'_>>> {
-    if let Ok(one) = parse::<JsonStr<'_>>(stop.get()) {
-        return Ok(vec![one]);
+    if stop.get().starts_with('"') {
+        return parse(stop.get()).map(|one| vec![one]).map_err(|error| bad("stop", &error));
     }
     parse(stop.get()).map_err(|error| bad("stop", &error))
 }
