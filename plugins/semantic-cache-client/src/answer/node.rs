@@ -69,3 +69,28 @@ impl<'a> Node<'a> {
         self.document.value(self.member(key)?).read()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_what_they_say() {
+        let text =
+            r#"{"a":"first","a":"st\u006fp","e":"","n":null,"l":[1,{"x":"y"},"z"],"o":{"i":[]}}"#;
+        let node = Node::of(text.into()).unwrap();
+        assert_eq!(node.text("a"), "stop", "the last of two, its escapes decoded");
+        for absent in ["e", "n", "l", "none"] {
+            assert_eq!(node.text(absent), "", "{absent}");
+            assert!(!node.has_text(absent), "{absent}");
+        }
+        assert!(node.has("n") && !node.has("none"));
+        assert!(node.says("a") && node.says("l") && !node.says("n") && !node.says("e"));
+        let objects = node.list("l");
+        assert_eq!(objects.len(), 1);
+        assert_eq!(objects[0].text("x"), "y");
+        assert!(node.object("o").is_some_and(|inner| inner.list("i").is_empty()));
+        assert!(node.object("l").is_none() && node.list("o").is_empty());
+        assert!(Node::of("[]".into()).is_none() && Node::of("{".into()).is_none());
+    }
+}

@@ -4,12 +4,34 @@
 use std::rc::Rc;
 
 use semantic_cache_client::configure;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::exchange::Exchange;
 use shared::host::script::ScriptHost;
 use shared::host::{Body, Map};
 use shared::plugin::Plugin;
 use shared::testing::{answer, chat_host, exchange_of, plugin, send, sent};
+
+/// A chat with this question.
+pub(crate) fn question(text: &str) -> Value {
+    json!({"model": "gpt-4o", "messages": [{"role": "user", "content": text}]})
+}
+
+/// An answer of this text.
+pub(crate) fn reply(text: &str) -> Value {
+    json!({
+        "id": "c1", "object": "chat.completion", "created": 1, "model": "gpt-4o",
+        "choices": [{"index": 0, "finish_reason": "stop", "logprobs": null,
+                     "message": {"role": "assistant", "content": text, "refusal": null}}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    })
+}
+
+/// The same with another member.
+pub(crate) fn with(body: &Value, key: &str, value: Value) -> Value {
+    let mut body = body.clone();
+    body[key] = value;
+    body
+}
 
 /// A gateway with one worker, whose requests come one after the other.
 pub(crate) struct Gateway {
