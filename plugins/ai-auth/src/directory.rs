@@ -80,7 +80,7 @@ pub struct Directory {
     pepper: Option<Secret>,
     by_name: HashMap<String, Rc<Consumer>>,
     by_id: HashMap<String, Key>,
-    /// Keys of another form, brought along from elsewhere. Found by what only the key gives.
+    /// The keys' ids, found by what only the key gives: some are of another form, brought along from elsewhere.
     by_digest: HashMap<Digest, String>,
     groups: HashMap<String, Access>,
 }
@@ -164,9 +164,10 @@ impl Directory {
         [&consumer.access].into_iter().chain(groups).collect()
     }
 
-    /// The id of a presented key: written in it, or known of it.
+    /// The id of a presented key: known of it, or written in it. One that is known needs no check.
     pub fn id_of<'a>(&'a self, key: &'a str, digest: &Digest) -> Option<&'a str> {
-        key::id(&self.prefix, key).or_else(|| self.by_digest.get(digest).map(String::as_str))
+        let known = self.by_digest.get(digest).map(String::as_str);
+        known.or_else(|| key::id(&self.prefix, key))
     }
 
     /// A key by its id.
