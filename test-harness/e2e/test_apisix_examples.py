@@ -3,31 +3,20 @@
 import base64
 import http.server
 import json
-import os
 import re
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import httpx
-import jsonschema
 import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import otlp
 from conftest import Gateway
-from gateway.apisix import EXAMPLES
-from gateway.config import PROVIDERS, ROOT
+from gateway.apisix import FILES
+from gateway.config import PROVIDERS
 from gateway.stack import CLIENT_KEY, INTERN_KEY, Stack
-from not_on_apisix import REASONS, table
-
-FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml")
-               if path.name not in ("config.yaml", "kubernetes.yaml"))
-AUTH_PLUGINS = {"key-auth", "basic-auth", "jwt-auth", "hmac-auth", "ldap-auth", "openid-connect",
-                "jwe-decrypt", "wolf-rbac", "authz-casdoor", "multi-auth"}
 
 
 @pytest.fixture(scope="module")
@@ -48,46 +37,6 @@ def example(tmp_path_factory):
     for gateway in running.values():
         gateway.stack.stop()
         assert "secret-prompt" not in gateway.stack.log
-
-
-def routes(name):
-    """The routes of a file, each with its plugins."""
-    return yaml.safe_load((EXAMPLES / name).read_text())["routes"]
-
-
-def configurations():
-    """Every plugin's conf in the files."""
-    for name in FILES:
-        for route in routes(name):
-            for plugin, settings in route["plugins"].items():
-                if plugin.startswith("wasm-"):
-                    yield pytest.param(plugin.removeprefix("wasm-"), settings["conf"], route,
-                                       id=f"{name}-{plugin}")
-
-
-@pytest.mark.parametrize(("plugin", "conf", "route"), list(configurations()))
-def test_its_conf_is_of_the_schema(plugin, conf, route):
-    conf = json.loads(conf) if isinstance(conf, str) else conf
-    schema = json.loads((ROOT / f"docs/schema/{plugin}.json").read_text())
-    jsonschema.validate(conf, schema)
-    # Who is trusted to name the consumer must be there.
-    if "apisix_consumer" in json.dumps(conf):
-        assert AUTH_PLUGINS & set(route["plugins"])
-    # And a bridge that one of its plugins declares has its functions.
-    declared = '"bridge": true' in " ".join(
-        settings["conf"] if isinstance(settings["conf"], str) else json.dumps(settings["conf"])
-        for name, settings in route["plugins"].items() if name.startswith("wasm-"))
-    bridges = {"serverless-pre-function", "serverless-post-function"} <= set(route["plugins"])
-    assert declared == (bridges or "ai-body-bridge" in route["plugins"])
-
-
-def test_each_plugin_has_an_example():
-    registered = {plugin["name"] for plugin in
-                  yaml.safe_load((EXAMPLES / "config.yaml").read_text())["wasm"]["plugins"]}
-    used = {plugin for name in FILES for route in routes(name) for plugin in route["plugins"]}
-    assert registered <= used
-    for plugin in registered:
-        assert f"{plugin.removeprefix('wasm-')}" in (ROOT / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -461,147 +410,3 @@ def test_the_real_providers_are_reached_under_their_own_names(tmp_path, ask):
             assert sent["host"] == f"api.{provider}.com"
         answer = gateway.post(ask("best"), {"on": {"openai": {"status": 500}}})
         assert answer.headers["x-ai-provider"] == "anthropic"
-
-
-NO_TIMER = "this proxy has no timer"
-NO_BODIES = "this proxy cannot change bodies, so nothing can be masked here; write `block` or `flag`"
-WEBDIS = {"upstream": "webdis:7379", "scheme": "http"}
-TOKENS = {"name": "tokens", "unit": "total_tokens", "limit": 100, "window": "minute"}
-MODEL = {"provider": "anthropic", "model": "claude-haiku-4-5"}
-
-# Of an example's plugin, what is configured besides, and what is said of it.
-REFUSED = {
-    ("ai-metrics.yaml", "wasm-ai-metrics"): [
-        ({"otlp": {"upstream": "127.0.0.1:4318"}},
-         f"otlp: {NO_TIMER} by which exports could be made; set `on_requests: true`"),
-        ({"report": {"admin_key": "any"}}, f"report: {NO_TIMER}"),
-    ],
-    ("prompt-guard.yaml", "wasm-prompt-guard"): [
-        ({"pii": {"entities": {"SECRET": "block", "EMAIL": "mask"}}}, f"pii.entities.EMAIL: {NO_BODIES}"),
-        ({"pii": {"entities": {"SECRET": "block"}, "preset": "pci_dss"}}, f"pii.preset: {NO_BODIES}"),
-        ({"pii": {"custom": {"TICKET": "TCK-[0-9]{6}"}}}, f"pii.custom.TICKET: {NO_BODIES}"),
-        ({"answers": {"deny": ["forbidden"]}}, "answers: this proxy cannot change answers"),
-        ({"moderation": {"service": "openai", "upstream": "127.0.0.1:1", "api_key": "k", "answers": True}},
-         "moderation.answers: this proxy cannot make an answer wait"),
-    ],
-    ("semantic-cache-client.yaml", "wasm-semantic-cache-client"): [
-        ({"redis": {"service": WEBDIS}}, f"redis: {NO_TIMER}"),
-        ({"semantic": {"embedder": {"kind": "ollama", "service": {"upstream": "ollama:11434"}, "model": "any"},
-                       "store": {"kind": "qdrant", "service": {"upstream": "qdrant:6333"}}}},
-         f"semantic.store: {NO_TIMER}"),
-        ({"stale_if_error": 60}, "stale_if_error: this proxy cannot hold a failure back"),
-    ],
-    ("token-ratelimit.yaml", "wasm-token-ratelimit"): [
-        ({"store": {"redis": WEBDIS}}, f"store.redis: {NO_TIMER}"),
-        ({"store": {"rls": {"upstream": "limiter"}}}, "store.rls: this proxy makes no calls of gRPC"),
-        ({"webhook": {"upstream": "alerts:80"}}, f"webhook: {NO_TIMER}"),
-        ({"rules": [TOKENS, {**TOKENS, "name": "cuts", "cut": True}]},
-         "rules[1].cut: this proxy cannot change answers, so that none can be ended here; leave it out, or use"),
-    ],
-    ("ai-proxy.yaml", "wasm-ai-proxy"): [
-        ({"role": "route"}, "role: this proxy has no upstream filters; leave `role` out"),
-        ({"bridge": False, "inline": "rewrite"}, "inline: on this proxy bodies can only be changed by the body bridge"),
-        ({"routes": [{"name": "copied", "targets": [MODEL, MODEL], "shadow": {"targets": [1]}}]},
-         f"routes[0].shadow: {NO_TIMER}"),
-        ({"routes": [{"name": "busy", "targets": [
-            {**MODEL, "endpoints": [{"metrics": {"url": "http://127.0.0.1:8000/metrics"}}]}]}]},
-         f"routes[0].targets[0].endpoints[0].metrics: {NO_TIMER}"),
-        ({"store": {"url": "http://webdis:7379"}}, f"store: {NO_TIMER}"),
-        ({"carbon": {"sources": [{"region": "eu", "url": "http://127.0.0.1:1/now", "pointer": "/now"}]}},
-         f"carbon.sources: {NO_TIMER}"),
-    ],
-    # In the bundle the section is named.
-    ("pass-through.yaml", "wasm-ai-gateway"): [
-        ({"prompt-guard": {"pii": {"entities": {"EMAIL": "mask"}}}},
-         f"prompt-guard.pii.entities.EMAIL: {NO_BODIES}"),
-        ({"semantic-cache-client": {"stale_if_error": 60}}, "semantic-cache-client.stale_if_error: this proxy cannot"),
-    ],
-}
-
-
-@pytest.mark.parametrize(("name", "plugin", "more", "message"), [
-    pytest.param(*where, *case, id=f"{where[0]}-{case[1]}") for where, cases in REFUSED.items() for case in cases])
-def test_what_cannot_be_done_is_refused_and_said(tmp_path, ask, name, plugin, more, message):
-    def edit(text):
-        document = yaml.safe_load(text)
-        document["routes"][0]["plugins"][plugin]["conf"].update(more)
-        return yaml.safe_dump(document, sort_keys=False) + "#END"
-
-    with Stack(f"apisix/{name}", directory=tmp_path, edit=edit, mock=False) as stack:
-        gateway = Gateway(stack)
-        for _ in range(2):
-            assert gateway.post(ask("gpt-4o")).status_code == 503
-        assert f"configuration refused: {message}" in stack.log, stack.log
-
-
-def test_what_masks_nothing_is_not_refused(tmp_path, ask):
-    """Kinds of one's own are masked unless something else is said of them."""
-    def edit(text):
-        document = yaml.safe_load(text)
-        document["routes"][0]["plugins"]["wasm-prompt-guard"]["conf"]["pii"] = {
-            "custom": {"TICKET": "TCK-[0-9]{6}"}, "preset": "pci_dss",
-            "entities": {"TICKET": "block", "CREDIT_CARD": "flag", "CN_BANKCARD": "flag", "IBAN": "allow"}}
-        return yaml.safe_dump(document, sort_keys=False) + "#END"
-
-    with Stack("apisix/prompt-guard.yaml", directory=tmp_path, edit=edit) as stack:
-        gateway = Gateway(stack)
-        assert gateway.post(ask("gpt-4o")).status_code == 200
-        assert gateway.post(ask("gpt-4o", "what of TCK-123456?")).status_code == 400
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_the_admin_api_gets_what_the_file_has(name):
-    got = {}
-
-    class Api(http.server.BaseHTTPRequestHandler):
-        def do_PUT(self):
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            assert self.headers["x-api-key"] == "admin"
-            got.setdefault(self.path.split("/")[3], []).append(body)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Api) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        subprocess.run([EXAMPLES / "admin-api.sh", name, f"http://127.0.0.1:{server.server_port}"],
-                       env={**os.environ, "ADMIN_KEY": "admin", "PATH": path}, check=True)
-        server.shutdown()
-    whole = yaml.safe_load((EXAMPLES / name).read_text())
-    for items in whole.values():
-        for item in items:
-            item.pop("id", None)
-    assert got == whole
-
-
-def test_the_manifests_have_the_same_as_the_file():
-    plugins, route = yaml.safe_load_all((EXAMPLES / "kubernetes.yaml").read_text())
-    assert route["spec"]["http"][0]["plugin_config_name"] == plugins["metadata"]["name"]
-    found = {plugin["name"]: plugin["config"] for plugin in plugins["spec"]["plugins"]}
-    conf = found.pop("wasm-ai-gateway")["conf"]
-    schema = json.loads((ROOT / "docs/schema/ai-gateway.json").read_text())
-    jsonschema.validate(conf, schema)
-    bridge = routes("bridge.yaml")[0]["plugins"]
-    assert found == {name: bridge[name] for name in found} and len(found) == 2
-
-
-def test_the_page_has_what_cannot_be_run():
-    page = ROOT / "docs/apisix.md"
-    text = page.read_text()
-    begin, end = "<!-- reasons -->\n", "\n<!-- end of reasons -->"
-    before, rest = text.split(begin)
-    whole = before + begin + table() + end + rest.split(end.strip())[1]
-    if os.environ.get("UPDATE"):
-        page.write_text(whole)
-    assert page.read_text() == whole, "run this test with UPDATE=1"
-
-
-def test_what_cannot_be_run_is_a_test_of_the_suite():
-    folder = ROOT / "test-harness/e2e"
-    for reasons in REASONS.values():
-        for name in reasons:
-            file, test = name.split("::")
-            assert f"def {test.split('[')[0]}(" in (folder / file).read_text()

@@ -15,6 +15,9 @@ from . import config
 from .stack import CACHE_ON, DidNotStart, Stack, start, stop, wait_for
 
 EXAMPLES = config.ROOT / "apisix-examples"
+# Those with routes.
+FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml")
+               if path.name not in ("config.yaml", "kubernetes.yaml"))
 EMULATOR = config.ROOT / "target" / "debug" / "emulated-apisix"
 # The port that config.yaml is written with.
 LISTENER = 9080
