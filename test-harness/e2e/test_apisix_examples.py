@@ -18,6 +18,8 @@ from gateway.apisix import FILES
 from gateway.config import PROVIDERS
 from gateway.stack import CLIENT_KEY, INTERN_KEY, Stack
 
+TOKENS = {"name": "tokens", "unit": "total_tokens", "limit": 100, "window": "minute"}
+
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
