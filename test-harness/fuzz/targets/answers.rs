@@ -11,7 +11,7 @@ use shared::usage::Report;
 fuzz_target!(|text: &str| {
     for protocol in Protocol::ALL {
         let mut report = Report::default();
-        provider::observe(protocol, text, &mut report);
+        provider::observe(protocol, text.into(), &mut report);
         let _ = (report.usage(), provider::is_last(protocol, text));
         let _ = provider::read_error(protocol, text);
         match provider::read(protocol, text) {
