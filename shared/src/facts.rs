@@ -297,7 +297,7 @@ impl Known {
 pub struct Facts {
     /// What was stated in this module.
     known: Known,
-    /// [`Fact::Usage`], if it was stated in this module: most exchanges read it several times.
+    /// [`Fact::Usage`] instead, if it was stated in this module: most exchanges read it several times.
     usage: Option<Usage>,
     /// Of these, what other modules have not been told yet.
     untold: Vec<Fact>,
@@ -322,6 +322,9 @@ impl Facts {
     pub fn get(&mut self, host: &dyn Host, fact: Fact) -> Option<String> {
         if let Some(value) = self.known.get(fact) {
             return Some(value.clone());
+        }
+        if let (Fact::Usage, Some(usage)) = (fact, self.usage) {
+            return Some(usage.json());
         }
         let here = fact.stated_by().is_some_and(|stater| self.here.has(stater));
         let proxys = self.own && fact.is_of_proxy();
@@ -359,7 +362,7 @@ impl Facts {
         }
     }
 
-    /// States a fact.
+    /// States a fact; [`Fact::Usage`] by [`set_usage`](Self::set_usage).
     pub fn set(&mut self, host: &dyn Host, fact: Fact, value: impl Into<String>) {
         let value = value.into();
         if self.known.get(fact) == Some(&value) {
@@ -606,6 +609,34 @@ mod tests {
         // Who has said it knows better than to take it for another's.
         assert_eq!(first.of_others(&host, Fact::Form).as_deref(), Some("anthropic"));
         assert_eq!(second.of_others(&host, Fact::Form), None);
+    }
+
+    #[test]
+    fn each_fact_has_a_place_of_its_own() {
+        for (place, fact) in Fact::ALL.into_iter().enumerate() {
+            assert_eq!(fact as usize, place, "{fact:?}");
+        }
+    }
+
+    #[test]
+    fn token_counts_are_told_and_read_like_all_else() {
+        let host = ScriptHost::post("/v1/chat/completions");
+        let usage = Usage { prompt_tokens: 7, cached_tokens: 2, ..Usage::default() };
+        let mut facts = Facts::default();
+        assert_eq!((facts.usage(&host), facts.get(&host, Fact::Usage)), (None, None));
+        facts.set_usage(usage);
+        facts.tell(&host);
+        let text = r#"{"prompt_tokens":7,"cached_tokens":2}"#;
+        let mut others = Facts::default();
+        for known in [&mut facts, &mut others] {
+            assert_eq!(known.usage(&host), Some(usage));
+            assert_eq!(known.get(&host, Fact::Usage).as_deref(), Some(text));
+        }
+        // Those of an attempt before do not hold.
+        let _ = host.set_property(&[PROPERTY], b"");
+        facts.ask_anew(&host);
+        facts.answered(&host);
+        assert_eq!(facts.usage(&host), None);
     }
 
     #[test]

@@ -24,9 +24,12 @@ fn lead<'a>(from: Document<'a>, keys: &[&str]) -> Option<&'a RawValue> {
 /// last counts.
 pub fn pointed<'a>(from: impl Into<Document<'a>>, pointer: &str) -> Option<&'a RawValue> {
     let mut at = from.into();
-    let mut value: &RawValue = at.parse().ok()?;
+    if pointer.is_empty() {
+        return at.parse().ok();
+    }
+    let mut value = None;
     for token in pointer.split('/').skip(1) {
-        let next: Option<&RawValue> = if value.get().starts_with('[') {
+        let next: Option<&RawValue> = if at.text().trim_start().starts_with('[') {
             let items: Vec<&RawValue> = at.parse().ok()?;
             // As RFC 6901 writes numbers.
             let number = token == "0" || token.starts_with(|first| matches!(first, '1'..='9'));
@@ -36,10 +39,10 @@ pub fn pointed<'a>(from: impl Into<Document<'a>>, pointer: &str) -> Option<&'a R
             let members = at.fields().ok()?;
             members.into_iter().rfind(|(name, _)| *name == key).map(|(_, value)| value)
         };
-        value = next?;
-        at = at.value(value);
+        at = at.value(next?);
+        value = next;
     }
-    Some(value)
+    value
 }
 
 /// The values of these keys of an object, in one pass; `None` for one that is not there or null.

@@ -24,8 +24,7 @@ COUNTS = ("By itself token-ratelimit reads the tokens of an answer, but not what
 ANSWERS = ("By itself prompt-guard changes no answer: `answers` is refused at configure time. The bundle ends "
            "answers and masks in them.")
 
-# Files about Envoy's own configuration. test_apisix_examples.py and the
-# files beside it are their counterpart.
+# Files about Envoy's own configuration; those about APISIX's are test_apisix_*.py.
 ENVOYS = {"test_config.py", "test_examples.py"}
 
 # The test's id (file::test, and parameters if they matter), and the reason.

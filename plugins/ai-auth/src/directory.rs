@@ -164,10 +164,16 @@ impl Directory {
         [&consumer.access].into_iter().chain(groups).collect()
     }
 
-    /// The id of a presented key: known of it, or written in it. One that is known needs no check.
+    /// The id of a presented key: written in it, or known of it.
     pub fn id_of<'a>(&'a self, key: &'a str, digest: &Digest) -> Option<&'a str> {
-        let known = self.by_digest.get(digest).map(String::as_str);
-        known.or_else(|| key::id(&self.prefix, key))
+        // Of one that has the hash of this id's key nothing else need be checked.
+        let written = key::written_id(&self.prefix, key);
+        let known =
+            |id: &&str| self.by_id.get(*id).is_some_and(|known| key::same(&known.digest, digest));
+        written
+            .filter(known)
+            .or_else(|| key::id(&self.prefix, key))
+            .or_else(|| self.by_digest.get(digest).map(String::as_str))
     }
 
     /// A key by its id.

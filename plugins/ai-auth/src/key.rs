@@ -21,12 +21,16 @@ pub const MAX_KEY: usize = 512;
 
 /// The id of a key of our own form; `None` if it is not one.
 pub fn id<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
+    let id = written_id(prefix, key)?;
+    let (body, check) = key.split_at_checked(key.len().checked_sub(CHECK)?)?;
+    (check == self::check(body)).then_some(id)
+}
+
+/// The id that stands in a key, whose check may be wrong.
+pub fn written_id<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
     let rest = key.strip_prefix(prefix)?.strip_prefix('-')?;
     let (id, secret) = rest.rsplit_once('-')?;
-    let end = secret.len().checked_sub(CHECK)?;
-    let (_, check) = secret.split_at_checked(end)?;
-    let body = key.get(..key.len().checked_sub(CHECK)?)?;
-    (is_id(id) && check == self::check(body)).then_some(id)
+    (is_id(id) && secret.len() >= CHECK).then_some(id)
 }
 
 /// Whether a text may be a key's id. It becomes part of a path and of a Redis key.

@@ -72,6 +72,19 @@ fn a_key_tells_who_asks_and_goes_no_further() {
 }
 
 #[test]
+fn the_id_in_a_key_says_whose_it_is_though_another_entry_has_its_hash() {
+    let copy = json!({"id": "zz", "hash": key::written(None, &key_of("a1"))});
+    let first = json!({"name": "carol", "keys": [entry("a1")]});
+    let last = json!({"name": "dave", "keys": [copy]});
+    for consumers in [[first.clone(), last.clone()], [last, first]] {
+        let auth = with(json!({ "consumers": consumers }));
+        let host = with_key("a1");
+        assert!(ask(&auth, &host, BODY));
+        assert_eq!(fact(&host, "consumer").as_deref(), Some("carol"));
+    }
+}
+
+#[test]
 fn every_refusal_of_a_key_looks_the_same() {
     let auth = with(json!({}));
     let mut wrong = key_of("a1");

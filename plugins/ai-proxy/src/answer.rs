@@ -290,7 +290,11 @@ impl Answer {
         }
         let translated = match &self.form {
             Form::Same { .. } => {
-                self.observe(body.document_in_one_go());
+                // Each of a service's counts is looked up by itself.
+                self.observe(match &self.counts {
+                    Some(_) => body.document(),
+                    None => body.document_in_one_go(),
+                });
                 if self.client.is_some() && may_be_filtered(text) {
                     let read = provider::read(self.protocol, body.document_in_one_go());
                     self.filtered = read.is_ok_and(|response| is_filtered(&response));

@@ -261,3 +261,21 @@ impl Places {
         found.map(|(foreign, _)| *foreign)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_worth_a_walk_just_if_a_sign_stands_in_it() {
+        for places in [&OPENAI, &ANTHROPIC, &GOOGLE] {
+            let signs = places.signs.iter().copied().chain(["\\u"]);
+            for (sign, blanks) in signs.flat_map(|sign| (0..20).map(move |blanks| (sign, blanks))) {
+                let before = "_Cv\\".repeat(blanks % 4) + &"x".repeat(blanks);
+                assert!(places.may_be_in(&format!("{before}{sign}")), "{before}{sign}");
+                let cut = sign.get(..sign.len() - 1).unwrap();
+                assert!(!places.may_be_in(&format!("{before}{cut}.")), "{before}{cut}");
+            }
+        }
+    }
+}
