@@ -5,17 +5,18 @@ PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 # `make wasm PROFILE=quick` while developing: built in a fraction of the time, larger and slower.
 PROFILE := release
 # A module is sent to many proxies and compiled by each. What would be larger than it may (1.5 MB, the bundle 3) is
-# built small: half of the usual inlining makes it an eighth smaller, and a request a tenth dearer. The others are
-# built for speed.
+# built small: less of the usual inlining makes it an eighth smaller, and a request a tenth dearer. The others are
+# built for speed. Last, the functions that requests pass are put next to each other (test-harness/layout).
 SMALL := ai-proxy
 FAST := $(filter-out $(SMALL),$(PLUGINS))
 FAST_PROFILE := $(if $(filter release,$(PROFILE)),fast,$(PROFILE))
-# Where a module says what went wrong in itself, it does not say where it was built.
+# Where a module says what went wrong in itself, it does not say where it was built. Functions have names that tell
+# instances for different types apart, for `make layout`.
 SOURCES := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/
-flags = --config 'target.wasm32-wasip1.rustflags=["--remap-path-prefix=$(SOURCES)="$(1)]'
+flags = --config 'target.wasm32-wasip1.rustflags=["--remap-path-prefix=$(SOURCES)=","-Csymbol-mangling-version=v0"$(1)]'
 WASM := cargo build --quiet --locked --target wasm32-wasip1
 WASM_FAST := $(WASM) $(flags) --profile $(FAST_PROFILE)
-WASM_SMALL := $(WASM) $(call flags,$(comma)"-Cllvm-args=-inline-threshold=10") --profile $(PROFILE)
+WASM_SMALL := $(WASM) $(call flags,$(comma)"-Cllvm-args=-inline-threshold=15") --profile $(PROFILE)
 
 # No target is a file.
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)
@@ -33,9 +34,8 @@ wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	@$(MAKE) --no-print-directory -j2 wasm-fast wasm-small
 	@OPTIMIZE=$(PROFILE) test-harness/optimize.sh small $(call built,small/wasm32-wasip1/$(PROFILE),ai-gateway $(filter $(SMALL),$(PLUGINS))) \
 	    fast $(call built,wasm32-wasip1/$(FAST_PROFILE),$(FAST))
-	@for plugin in $(PLUGINS) ai-gateway; do \
-	    install -m 644 target/$$(echo $$plugin | tr - _).wasm dist/$$plugin.wasm || exit 1; \
-	done
+	@cargo run --quiet --locked -p layout -- test-harness/layout/order.txt \
+	    $(foreach plugin,$(PLUGINS) ai-gateway,target/$(subst -,_,$(plugin)).wasm dist/$(plugin).wasm)
 	@cd dist && wc -c *.wasm | sed '$$d' | awk '{ printf "dist/%-20s %7.0f KB\n", $$2, $$1 / 1000 }'
 
 # A module as it was compiled, and as it is made smaller or faster.
@@ -88,7 +88,7 @@ test: ## Set up and run every test
 	@$(MAKE) --no-print-directory mock test-native test-wasm test-emulator test-e2e fuzz
 
 # One choice of packages, so that what one target has built the next need not build again.
-NATIVE := $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm rls conformance aigw test-harness) \
+NATIVE := $(addprefix -p ,shared $(PLUGINS) ai-gateway mock-llm rls conformance aigw layout test-harness) \
     --features shared/testing,ai-gateway/schema
 EMULATED := $(NATIVE) --features test-harness/built --test emulated
 
@@ -101,6 +101,10 @@ test-wasm: ## The shared crate's tests as wasm, in Node
 
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked $(EMULATED)
+
+layout: wasm ## Write the list of functions that modules have first (test-harness/layout/order.txt) anew, and build by it
+	@cargo run --quiet --locked -p test-harness --bin record-layout -- target
+	@$(MAKE) --no-print-directory wasm
 
 fuel-baseline: wasm ## Write the counts of instructions that test-emulator compares with (test-harness/fuel.json) anew
 	UPDATE=1 cargo test --quiet --locked $(EMULATED) built::

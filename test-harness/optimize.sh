@@ -37,7 +37,7 @@ optimize() {
     cmp -s "$1" "$2.in" && [ -f "$2" ] && return
     if [ "${OPTIMIZE:-}" != quick ] && [ -n "$optimizer" ]; then
         # No other features than those that modules are compiled with.
-        "$optimizer" --strip-debug $level --enable-bulk-memory --enable-simd --enable-nontrapping-float-to-int --enable-sign-ext \
+        "$optimizer" -g --strip-dwarf $level --enable-bulk-memory --enable-simd --enable-nontrapping-float-to-int --enable-sign-ext \
             --enable-mutable-globals --enable-multivalue --enable-reference-types "$1" -o "$2.new"
         mv "$2.new" "$2"
     else

@@ -121,12 +121,7 @@ impl Scenario {
     /// # Panics
     /// If an exchange goes wrong.
     pub fn cost(&self, module: &Module) -> Result<Cost, LoadError> {
-        let (vm, root) = self.start(module)?;
-        for number in 0..BEFORE {
-            self.exchange(&vm, root, number);
-            vm.advance(APART);
-        }
-        vm.clear_trace();
+        let (vm, root) = self.warm(module)?;
         let fuel = self.exchange(&vm, root, BEFORE);
         let calls = vm.host_calls().into_iter().map(|call| Call {
             function: call.name,
@@ -139,6 +134,40 @@ impl Scenario {
         let before = vm.fuel();
         vm.tick(root);
         Ok(Cost { fuel, calls, tick: vm.fuel() - before })
+    }
+
+    /// The functions that an exchange and a tick after it call, in the order of their first calls, by their place
+    /// in the module, which [`layout::traced`] must have changed and which has `functions` of its own.
+    ///
+    /// # Errors
+    /// If the plugin does not start, with what it said.
+    ///
+    /// # Panics
+    /// If an exchange goes wrong.
+    pub fn called(&self, module: &Module, functions: usize) -> Result<Vec<usize>, LoadError> {
+        let (vm, root) = self.warm(module)?;
+        vm.set_global(layout::CLOCK, 0);
+        for function in 0..functions {
+            vm.set_global(&layout::tracer(function), 0);
+        }
+        self.exchange(&vm, root, BEFORE);
+        vm.tick(root);
+        let when = |function| vm.global(&layout::tracer(function)).filter(|when| *when > 0);
+        let mut called: Vec<_> =
+            (0..functions).filter_map(|function| Some((when(function)?, function))).collect();
+        called.sort_unstable();
+        Ok(called.into_iter().map(|(_, function)| function).collect())
+    }
+
+    /// A plugin that has had some exchanges and is to have the one that counts, `BEFORE`.
+    fn warm(&self, module: &Module) -> Result<(Vm, RootContext), LoadError> {
+        let (vm, root) = self.start(module)?;
+        for number in 0..BEFORE {
+            self.exchange(&vm, root, number);
+            vm.advance(APART);
+        }
+        vm.clear_trace();
+        Ok((vm, root))
     }
 
     /// A started plugin, for [`Scenario::exchange`].

@@ -42,7 +42,7 @@ impl GuardFilter {
 
     fn test(&mut self, text: &str) -> Result<Value, String> {
         const EXPECTED: &str = "give a request as a client would send it, or `{\"text\": \"...\"}`";
-        let body: Value = serde_json::from_str(text).map_err(|_| EXPECTED.to_owned())?;
+        let body = shared::json::tree(text).map_err(|_| EXPECTED.to_owned())?;
         let asked = match body.get("text") {
             Some(Value::String(text)) => {
                 shared::json::text_of(&json!({"messages": [{"role": "user", "content": text}]}))

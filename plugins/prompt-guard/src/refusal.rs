@@ -46,7 +46,7 @@ impl Begun {
         if !blocks && number_after(data, "\"index\":").is_none_or(|index| index == 0) {
             return;
         }
-        let Ok(value) = serde_json::from_str::<Value>(data) else { return };
+        let Ok(value) = shared::json::tree(data) else { return };
         match value.get("type").and_then(Value::as_str) {
             Some("content_block_start") => self.block = index(&value),
             Some("content_block_stop") => self.block = None,
@@ -60,8 +60,7 @@ impl Begun {
 
     /// The events that end the stream, after `said` bytes of text.
     pub(crate) fn end(&self, endpoint: Option<Endpoint>, said: usize) -> Vec<Sent> {
-        let first = self.first.as_deref().and_then(|first| serde_json::from_str(first).ok());
-        let first: Map<String, Value> = first.unwrap_or_default();
+        let first = self.first.as_deref().and_then(shared::json::object).unwrap_or_default();
         match endpoint.map(Endpoint::vendor) {
             Some(Vendor::Anthropic) => self.anthropic(said),
             Some(Vendor::Google) => {
@@ -124,7 +123,7 @@ impl Begun {
 
 /// An event without what says that its answer is finished: that is said by [`Begun::end`].
 pub(crate) fn unfinished(data: &str) -> String {
-    let Ok(mut value) = serde_json::from_str::<Value>(data) else { return data.to_owned() };
+    let Ok(mut value) = shared::json::tree(data) else { return data.to_owned() };
     for (list, key) in [("choices", "finish_reason"), ("candidates", "finishReason")] {
         let answers = value.get_mut(list).and_then(Value::as_array_mut);
         for answer in answers.into_iter().flatten().filter_map(Value::as_object_mut) {

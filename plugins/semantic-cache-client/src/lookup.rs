@@ -104,7 +104,7 @@ impl Lookup {
                         failed(cache, host, "vectors")
                     };
                 };
-                let answer = shared::json::from_bytes(body).unwrap_or_default();
+                let answer = shared::json::tree_of(body).unwrap_or_default();
                 let query = self.query(cache, host);
                 match query.and_then(|query| vectors.api.found(&query, &answer)) {
                     Some(near) => self.sift(cache, host, semantic, near),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde_json::{Map as Object, Value};
+use serde_json::Value;
 use shared::client;
 use shared::facts::Fact;
 use shared::filter::Cx;
@@ -124,7 +124,7 @@ impl Ask<'_, '_> {
         } else {
             pick::at(self.body, &["metadata", name])
         };
-        let text = found.map(|value| serde_json::from_str::<Value>(value.get()));
+        let text = found.map(|value| shared::json::tree(value.get()));
         match text {
             Some(Ok(Value::String(text))) => text,
             Some(Ok(Value::Number(number))) => number.to_string(),
@@ -137,6 +137,6 @@ fn member(object: &str, name: &str) -> String {
     if object.is_empty() {
         return String::new();
     }
-    let object = serde_json::from_str::<Object<String, Value>>(object).unwrap_or_default();
+    let object = shared::json::object(object).unwrap_or_default();
     object.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

@@ -28,7 +28,7 @@ impl Cut {
         match endpoint {
             Some(Endpoint::OpenAiChat | Endpoint::OpenAiCompletions) => {
                 if self.chunk.is_empty()
-                    && let Ok(Value::Object(mut chunk)) = serde_json::from_str(data)
+                    && let Some(mut chunk) = shared::json::object(data)
                 {
                     for own in ["choices", "usage", "obfuscation"] {
                         chunk.remove(own);
@@ -60,7 +60,7 @@ impl Cut {
                 if self.response.is_none()
                     && let Some(response) = response.filter(|raw| raw.get().len() <= MAX_KEPT)
                 {
-                    self.response = serde_json::from_str(response.get()).ok();
+                    self.response = shared::json::tree(response.get()).ok();
                 }
             }
             _ => {}

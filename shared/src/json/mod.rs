@@ -11,6 +11,7 @@ use serde::de::{Deserialize, IgnoredAny};
 use serde::ser::{Serialize, Serializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::place;
 
@@ -171,6 +172,29 @@ fn why(reader: Reader<'_>) -> BadJson {
 /// The same with a type of serde's.
 pub fn deserialize<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadJson> {
     serde_json::from_str(text).map_err(|error| located(text, &error))
+}
+
+/// Reads a document into serde_json's tree. Each crate that asks serde_json for one itself brings all of its reader
+/// once more into a bundle.
+///
+/// # Errors
+/// If it is no JSON.
+#[inline(never)]
+pub fn tree(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+/// The same of bytes; nothing if they are no JSON.
+pub fn tree_of(bytes: &[u8]) -> Option<Value> {
+    tree(std::str::from_utf8(bytes).ok()?).ok()
+}
+
+/// Reads a document whose value is an object; nothing if it is none.
+pub fn object(text: &str) -> Option<Map<String, Value>> {
+    match tree(text) {
+        Ok(Value::Object(object)) => Some(object),
+        _ => None,
+    }
 }
 
 /// Reads a document of bytes with serde, as [`serde_json::from_slice`] does; but serde_json's reader of

@@ -46,6 +46,16 @@ impl Inner {
         self.store.data_mut().streams.get_mut(&id).expect("the exchange is not finished")
     }
 
+    pub(crate) fn global(&mut self, name: &str) -> Option<i32> {
+        self.instance.get_global(&mut self.store, name)?.get(&mut self.store).i32()
+    }
+
+    pub(crate) fn set_global(&mut self, name: &str, value: i32) -> bool {
+        self.instance
+            .get_global(&mut self.store, name)
+            .is_some_and(|global| global.set(&mut self.store, Val::I32(value)).is_ok())
+    }
+
     pub(crate) fn add_root(&mut self, configuration: Vec<u8>) -> RootContext {
         let state = self.state_mut();
         let id = state.free_context();

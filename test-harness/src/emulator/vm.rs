@@ -193,6 +193,16 @@ impl Vm {
         inner.state().memory.map_or(0, |m| m.data_size(&inner.store))
     }
 
+    /// What an exported global of 32 bits has in it.
+    pub fn global(&self, name: &str) -> Option<i32> {
+        self.inner.borrow_mut().global(name)
+    }
+
+    /// Changes an exported global of 32 bits; false if the module has none of that name that can be changed.
+    pub fn set_global(&self, name: &str, value: i32) -> bool {
+        self.inner.borrow_mut().set_global(name, value)
+    }
+
     /// True after a trap.
     pub fn is_dead(&self) -> bool {
         self.inner.borrow().dead

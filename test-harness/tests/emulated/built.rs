@@ -1,16 +1,20 @@
 //! The plugins as they were built: what they import, and how many instructions an exchange takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use crate::support::{built, dist, module};
 use serde::{Deserialize, Serialize};
+use test_harness::called::{LIST, Traced};
 use test_harness::cost;
 use test_harness::emulator::imports;
 
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuel.json");
 /// More than the baseline by so many percent is too much.
 const ROOM: u64 = 3;
+
+/// Of the functions that an exchange calls so many percent must be in the list that modules are laid out by.
+const LISTED: usize = 90;
 
 /// Instructions by scenario, of modules that were built in one way.
 #[derive(Serialize, Deserialize)]
@@ -30,10 +34,40 @@ fn every_built_plugin_imports_only_what_both_hosts_offer() {
     }
 }
 
+/// How the modules were built. Other optimizers and compilers make other instructions of the same code.
+fn built_as() -> String {
+    let built_as = std::fs::read_to_string(dist().join("built-as")).unwrap_or_default();
+    built_as.trim().to_owned()
+}
+
+#[test]
+fn the_functions_that_the_bundle_passes_are_those_that_it_has_first() {
+    if !built_as().starts_with("release") {
+        println!("not compared: built as {:?}", built_as());
+        return;
+    }
+    let listed = std::fs::read_to_string(LIST).unwrap();
+    let listed: HashSet<&str> = listed.lines().collect();
+    let named = dist().join("../target/ai_gateway.wasm");
+    let bundle = Traced::from_file(&named).unwrap();
+    for scenario in cost::scenarios().iter().filter(|scenario| scenario.module == "ai-gateway") {
+        let called = bundle.called_in(scenario).unwrap();
+        let known = called.iter().filter(|name| listed.contains(*name)).count();
+        println!("{}: {known} of {} functions listed", scenario.name, called.len());
+        assert!(called.len() > 100, "{}: {called:?}", scenario.name);
+        assert!(
+            known * 100 >= called.len() * LISTED,
+            "{}: only {known} of the {} functions that it calls are among those that modules have first: run \
+             `make layout` and commit the file",
+            scenario.name,
+            called.len(),
+        );
+    }
+}
+
 #[test]
 fn no_exchange_takes_more_instructions_than_the_baseline_says() {
-    let built_as = std::fs::read_to_string(dist().join("built-as")).unwrap_or_default();
-    let built_as = built_as.trim().to_owned();
+    let built_as = built_as();
     let update = std::env::var_os("UPDATE").is_some();
     let baseline: Baseline = match std::fs::read_to_string(BASELINE) {
         Ok(text) => serde_json::from_str(&text).unwrap(),
@@ -41,7 +75,6 @@ fn no_exchange_takes_more_instructions_than_the_baseline_says() {
         Err(error) => panic!("{BASELINE}: {error}"),
     };
     if !update && built_as != baseline.built_as {
-        // Other optimizers and compilers make other instructions of the same code.
         println!("not compared: built as {built_as:?}, the baseline as {:?}", baseline.built_as);
         return;
     }

@@ -183,7 +183,7 @@ fn schema_of(body: &str) -> Option<Value> {
     if !["schema", "Schema"].iter().any(|word| body.contains(word)) {
         return None;
     }
-    let mut body: Value = serde_json::from_str(body).ok()?;
+    let mut body = shared::json::tree(body).ok()?;
     let places = [
         "/response_format/json_schema/schema",
         "/text/format/schema",

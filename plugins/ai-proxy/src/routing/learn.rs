@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use shared::filter::CallReply;
 use shared::host::{CallId, Host};
 
@@ -70,7 +69,7 @@ impl Routing {
         match used {
             Use::Load(server) => server.tell(text.and_then(Load::read), now),
             Use::Carbon { region, pointer, max_age } => {
-                let json = text.and_then(|text| serde_json::from_str::<Value>(text).ok());
+                let json = text.and_then(|text| shared::json::tree(text).ok());
                 let value = json.as_ref().and_then(|json| json.pointer(pointer)?.as_f64());
                 match value.filter(|value| (0.0..1e5).contains(value)) {
                     Some(value) => self.grid.fetched(region, value, now.saturating_add(*max_age)),

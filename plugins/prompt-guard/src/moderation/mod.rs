@@ -213,6 +213,6 @@ impl Moderation {
         if reply.status != Some(200) || reply.body.len() > MAX_REPLY {
             return None;
         }
-        verdict::of(&self.config, &shared::json::from_bytes(&reply.body).ok()?)
+        verdict::of(&self.config, &shared::json::tree_of(&reply.body)?)
     }
 }

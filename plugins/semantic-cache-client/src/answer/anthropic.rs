@@ -68,7 +68,7 @@ fn stop(state: &mut State, event: &Object) -> Option<()> {
     let json = std::mem::take(state.pieces.get_mut(at)?);
     let block = list_mut(&mut state.answer, "content")?.get_mut(at)?.as_object_mut()?;
     if !json.is_empty() {
-        block.insert("input".into(), serde_json::from_str(&json).ok()?);
+        block.insert("input".into(), shared::json::tree(&json).ok()?);
     }
     Some(())
 }

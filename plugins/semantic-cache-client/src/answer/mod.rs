@@ -112,9 +112,9 @@ impl Assembly {
             Endpoint::OpenAiChat | Endpoint::OpenAiCompletions if data.trim() == "[DONE]" => {
                 Step::End
             }
-            endpoint => match serde_json::from_str::<Object>(data) {
-                Err(_) => Step::Odd,
-                Ok(event) => match endpoint {
+            endpoint => match shared::json::object(data) {
+                None => Step::Odd,
+                Some(event) => match endpoint {
                     Endpoint::OpenAiChat => chat::add(&mut self.state, event),
                     Endpoint::OpenAiCompletions => completions::add(&mut self.state, event),
                     Endpoint::OpenAiResponses => responses::add(&mut self.state, event),
@@ -188,7 +188,7 @@ pub fn add_usage(endpoint: Endpoint, answer: &mut Value, usage: &Usage) {
 
 /// The stream that stands for a whole answer; `None` if it is none.
 pub fn stream(endpoint: Endpoint, answer: &[u8], include_usage: bool) -> Option<Vec<u8>> {
-    let answer: Object = shared::json::from_bytes(answer).ok()?;
+    let answer = shared::json::object(std::str::from_utf8(answer).ok()?)?;
     let mut events = Events::default();
     match endpoint {
         Endpoint::OpenAiChat => chat::events(&answer, include_usage, &mut events),

@@ -8,7 +8,6 @@ mod ollama;
 mod openai;
 mod tei;
 
-use serde_json::Value;
 use shared::config::ConfigError;
 
 use crate::config::{Embedder, EmbedderKind};
@@ -70,7 +69,7 @@ impl Embedding {
 
     /// The vector in an answer, made to have the length 1.
     pub fn read(&self, body: &[u8]) -> Option<Vec<f32>> {
-        let answer: Value = shared::json::from_bytes(body).ok()?;
+        let answer = shared::json::tree_of(body)?;
         let place = match self.kind {
             EmbedderKind::Openai => openai::PLACE,
             EmbedderKind::Ollama => ollama::PLACE,

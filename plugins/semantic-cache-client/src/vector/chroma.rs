@@ -55,7 +55,7 @@ impl VectorStore for Chroma {
     }
 
     fn prepared(&self, _status: u16, body: &[u8]) -> bool {
-        let answer: Value = shared::json::from_bytes(body).unwrap_or_default();
+        let answer = shared::json::tree_of(body).unwrap_or_default();
         let id = answer.get("id").and_then(Value::as_str);
         // It goes into paths.
         let id = id.filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));

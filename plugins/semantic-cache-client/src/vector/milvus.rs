@@ -45,7 +45,7 @@ impl VectorStore for Milvus {
 
     fn done(&self, body: &[u8]) -> bool {
         // Of a mistake the status is 200 and the code is not 0.
-        let answer: Value = shared::json::from_bytes(body).unwrap_or_default();
+        let answer = shared::json::tree_of(body).unwrap_or_default();
         answer.get("code").and_then(Value::as_i64) == Some(0)
     }
 
