@@ -84,11 +84,21 @@ impl Known {
         let name = real(name).as_bytes();
         let bytes = &self.bytes;
         self.entries.retain(|entry| {
-            !bytes.get(entry.name.clone()).is_some_and(|known| known.eq_ignore_ascii_case(name))
+            entry.name.len() != name.len()
+                || !bytes
+                    .get(entry.name.clone())
+                    .is_some_and(|known| known.eq_ignore_ascii_case(name))
         });
     }
 
+    /// Most names differ in their length.
+    #[inline(always)]
     fn is(&self, entry: &Entry, name: &str) -> bool {
+        entry.name.len() == name.len() && self.same(entry, name)
+    }
+
+    #[inline(never)]
+    fn same(&self, entry: &Entry, name: &str) -> bool {
         let known = self.bytes.get(entry.name.clone());
         known.is_some_and(|known| known.eq_ignore_ascii_case(name.as_bytes()))
     }

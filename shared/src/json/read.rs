@@ -74,7 +74,16 @@ impl<'a> Reader<'a> {
     }
 
     /// The first byte of what comes next; it is not read yet.
+    #[inline(always)]
     pub fn peek(&mut self) -> Option<u8> {
+        match self.text.as_bytes().get(self.at) {
+            Some(byte) if *byte > b' ' => Some(*byte),
+            _ => self.peek_over_blanks(),
+        }
+    }
+
+    #[inline(never)]
+    fn peek_over_blanks(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         self.at = scan::blank(bytes, self.at);
         bytes.get(self.at).copied()

@@ -116,6 +116,13 @@ pub(super) fn word(lead: Lead, ascii: usize, capitals: usize, foreign: u64) -> u
     by_length(row, ascii, LONGER)
 }
 
+/// A space and so many small letters of ASCII; nothing if there are none.
+#[inline(always)]
+pub(super) fn spaced(count: usize) -> u64 {
+    let [_, space, _] = &LOWER;
+    if count == 0 { 0 } else { by_length(space, count, LONGER) }
+}
+
 /// Digits in a row.
 pub(super) fn digits(count: usize) -> u64 {
     count.div_ceil(3) as u64 * 1_000

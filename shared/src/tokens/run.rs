@@ -67,9 +67,7 @@ impl Run {
                         && matches!((byte, bytes.get(at + 1)), (b' ', Some(b'a'..=b'z'))) =>
                 {
                     self.whole += self.at_hand();
-                    self.begin(Mode::Word);
-                    self.lead = Lead::Space;
-                    at += 1;
+                    at = self.words(bytes, at);
                 }
                 Some(kind) => {
                     self.one(kind);
@@ -84,6 +82,24 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Words of small letters, each after one space, from the first's space on: where the last of them ends, which
+    /// is the piece at hand.
+    fn words(&mut self, bytes: &[u8], mut at: usize) -> usize {
+        let mut count = 0;
+        while let (Some(b' '), Some(b'a'..=b'z')) = (bytes.get(at), bytes.get(at + 1)) {
+            self.whole += costs::spaced(count);
+            at += 1;
+            let begun = at;
+            while let Some(b'a'..=b'z') = bytes.get(at) {
+                at += 1;
+            }
+            count = at - begun;
+        }
+        self.begin(Mode::Word);
+        (self.lead, self.count, self.flag) = (Lead::Space, count, true);
+        at
     }
 
     /// Thousandths of a token that the text would cost if it ended here.
@@ -225,6 +241,9 @@ mod tests {
             ("   ", vec!["   "]),
             ("a  .", vec!["a", " ", " ."]),
             ("世a", vec!["世a"]),
+            ("ab cd efg h", vec!["ab", " cd", " efg", " h"]),
+            ("ab cd  efg hI", vec!["ab", " cd", " ", " efg", " h", "I"]),
+            ("ab cd efg1 h", vec!["ab", " cd", " efg", "1", " h"]),
         ] {
             let sum: u64 = pieces.iter().map(|piece| cost(piece)).sum();
             assert_eq!(cost(text), sum, "{text:?}");
