@@ -1,8 +1,8 @@
 //! Where a module's functions are.
 //!
 //! A proxy compiles functions one after another, in the module's order, and of the bundle's 6,000 an exchange
-//! passes 1,000, which the linker strews over all of the code: twice as many pages of memory as their code has,
-//! and more than a processor remembers the addresses of. Put next to each other they take half as many.
+//! passes 1,000, which the linker strews over all of the code. Put next to each other they are in two thirds of the
+//! pages of memory, and an exchange takes less time (`docs/performance.md`).
 //!
 //! [`ordered`] does that with a list of names. [`traced`] makes a module that tells which functions were called,
 //! which is how the list is made (`make layout`).
