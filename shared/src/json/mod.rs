@@ -328,6 +328,16 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_is_of_any_document_and_an_object_of_objects_only() {
+        assert_eq!(tree("[1, null]").unwrap(), serde_json::json!([1, null]));
+        assert!(tree("[1,").is_err());
+        assert_eq!(tree_of(b"\"a\""), Some("a".into()));
+        assert_eq!((tree_of(b"\"a"), tree_of(b"\"\xff\"")), (None, None));
+        assert_eq!(object(r#"{"a":1}"#).map(|object| object.len()), Some(1));
+        assert_eq!((object("[]"), object("{")), (None, None));
+    }
+
+    #[test]
     fn a_string_is_copied_with_its_escapes() {
         let text = r#"{"messages":[{"content":"a\u00e9\n\"b\""}]}"#;
         let body: Body<'_> = parse(text).unwrap();
