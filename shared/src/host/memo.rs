@@ -84,10 +84,7 @@ impl Known {
         let name = real(name).as_bytes();
         let bytes = &self.bytes;
         self.entries.retain(|entry| {
-            entry.name.len() != name.len()
-                || !bytes
-                    .get(entry.name.clone())
-                    .is_some_and(|known| known.eq_ignore_ascii_case(name))
+            !bytes.get(entry.name.clone()).is_some_and(|known| known.eq_ignore_ascii_case(name))
         });
     }
 

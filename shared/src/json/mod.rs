@@ -197,6 +197,11 @@ pub fn object(text: &str) -> Option<Map<String, Value>> {
     }
 }
 
+/// The same of bytes.
+pub fn object_of(bytes: &[u8]) -> Option<Map<String, Value>> {
+    object(std::str::from_utf8(bytes).ok()?)
+}
+
 /// Reads a document of bytes with serde, as [`serde_json::from_slice`] does; but serde_json's reader of
 /// text is the only one that comes into a module.
 pub fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, serde_json::Error> {
@@ -335,6 +340,10 @@ mod tests {
         assert_eq!((tree_of(b"\"a"), tree_of(b"\"\xff\"")), (None, None));
         assert_eq!(object(r#"{"a":1}"#).map(|object| object.len()), Some(1));
         assert_eq!((object("[]"), object("{")), (None, None));
+        assert_eq!(
+            (object_of(b"{}").map(|object| object.len()), object_of(b"\xff")),
+            (Some(0), None)
+        );
     }
 
     #[test]

@@ -14,8 +14,8 @@ use super::{Functions, Invalid};
 /// The exported global that counts the functions that were called.
 pub const CLOCK: &str = "called";
 
-/// The exported global that tells as the how manieth the function with this index, imported ones not counted, was
-/// called for the first time; 0 if it was not.
+/// The exported global of the function with this index, imported ones not counted: 1 if it was the first of all that
+/// were called, 2 if the second, 0 if it was not called.
 #[must_use]
 pub fn tracer(function: usize) -> String {
     format!("{CLOCK} {function}")

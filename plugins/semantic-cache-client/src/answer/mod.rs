@@ -188,7 +188,7 @@ pub fn add_usage(endpoint: Endpoint, answer: &mut Value, usage: &Usage) {
 
 /// The stream that stands for a whole answer; `None` if it is none.
 pub fn stream(endpoint: Endpoint, answer: &[u8], include_usage: bool) -> Option<Vec<u8>> {
-    let answer = shared::json::object(std::str::from_utf8(answer).ok()?)?;
+    let answer = shared::json::object_of(answer)?;
     let mut events = Events::default();
     match endpoint {
         Endpoint::OpenAiChat => chat::events(&answer, include_usage, &mut events),

@@ -24,7 +24,7 @@ pub fn command<S: AsRef<str>>(words: &[S]) -> Request {
 
 /// The value of a command's answer, which is an object with the command's name.
 pub fn value(body: &[u8]) -> Option<Value> {
-    let answer = shared::json::object(std::str::from_utf8(body).ok()?)?;
+    let answer = shared::json::object_of(body)?;
     answer.into_iter().next().map(|(_, value)| value)
 }
 

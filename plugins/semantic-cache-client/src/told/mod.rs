@@ -51,7 +51,7 @@ pub(crate) fn tell(ask: &Ask, entry: Entry) -> Option<Entry> {
         return None;
     }
     let Entry { head, body } = entry;
-    let answer = shared::json::object(std::str::from_utf8(&body).ok()?)?;
+    let answer = shared::json::object_of(&body)?;
     let told = read(&head, &answer)?;
     let body = write(ask, &told)?.into_bytes();
     Some(Entry { head: Head { api: letter(ask.endpoint), ..head }, body })
