@@ -68,9 +68,9 @@ def ask(url, key=None, body=None, **options):
 
 def within(seconds, check):
     deadline = time.monotonic() + seconds
-    while not check() and time.monotonic() < deadline:
+    while not (held := check()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return check()
+    return held
 
 
 class Keys(http.server.BaseHTTPRequestHandler):

@@ -227,11 +227,11 @@ def state(stack, name, case):
 
 
 def until(seconds, check):
-    """Waits until it holds."""
+    """Waits until it holds; whether it did. It may not hold any more a moment later."""
     deadline = time.monotonic() + seconds
-    while not check() and time.monotonic() < deadline:
+    while not (held := check()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return check()
+    return held
 
 
 def idle(stack):
@@ -432,7 +432,7 @@ def test_what_was_used_and_foretold_outlives_redis_and_the_proxy(two, redis):
 
     def settled(seconds):
         """Waits until each answer of 5 tokens has been counted."""
-        return until(seconds, lambda: state(gateway, "foretold", "kept")["used"] == 5 * len(rests))
+        return until(seconds, lambda: state(gateway, "foretold", "kept").get("used") == 5 * len(rests))
 
     def rest():
         """What is foretold beside what was used, with one answer under way."""

@@ -86,6 +86,10 @@ impl Plugin for TokenRatelimit {
         self.limiter.tick(host);
     }
 
+    fn ended(&self, host: &dyn Host) {
+        self.limiter.ended(host);
+    }
+
     fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {
         self.limiter.called(host, call, &reply);
     }

@@ -363,23 +363,40 @@ impl Limiter {
 
     /// What is to be done outside of requests.
     pub fn tick(&self, host: &dyn Host) {
-        let waiting = match &self.store {
-            Store::Local => None,
+        let more = match &self.store {
+            Store::Local => 0,
             Store::Redis(redis) => {
                 redis.tick(host);
-                Some(redis.waiting())
+                redis.waiting()
             }
             Store::Rls(rls) => {
                 rls.tick(host, &self.rules);
-                Some(rls.waiting())
+                rls.waiting()
             }
         };
-        if let Some(waiting) = waiting {
-            let waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
-            self.gauge(host, "ai_limit_settlements_waiting", waiting);
-        }
+        self.wait(host, more);
         if let Some(alerts) = &self.alerts {
             alerts.tick(host);
+        }
+    }
+
+    /// No tick comes any more.
+    pub fn ended(&self, host: &dyn Host) {
+        let more = match &self.store {
+            Store::Local => 0,
+            Store::Redis(redis) => redis.ended(),
+            Store::Rls(rls) => rls.ended(),
+        };
+        self.wait(host, more);
+    }
+
+    /// So many more wait to be told to the store.
+    fn wait(&self, host: &dyn Host, more: i64) {
+        if more == 0 || !host.can(Capability::Metrics) {
+            return;
+        }
+        if let Some(id) = self.metric(host, MetricKind::Gauge, "ai_limit_settlements_waiting") {
+            let _ = host.add_metric(id, more);
         }
     }
 

@@ -103,6 +103,33 @@ fn a_service_without_refunds_is_asked_for_one_and_charged_afterwards() {
 }
 
 #[test]
+fn what_waits_is_told_of_all_workers_together_and_is_not_counted_when_it_is_lost() {
+    let waiting = |host: &ScriptHost| host.metric_value("ai_limit_settlements_waiting");
+    let host = chat_host();
+    // Each has a worker of its own.
+    let [one, other] =
+        ["gauge", "gauged"].map(|name| with(name, json!({}), json!([rule("a", json!({}))])));
+    for limits in [&one, &other] {
+        ask(limits, &host, &[OK], 40);
+        limits.tick(&host);
+    }
+    assert_eq!(waiting(&host), 2);
+    // The other has nothing new to tell, and what was told of it is still so.
+    other.tick(&host);
+    assert_eq!(waiting(&host), 2);
+    other.called(&host, CallId(4), CallReply::of_grpc(0, OK.into()));
+    other.tick(&host);
+    assert_eq!(waiting(&host), 1);
+    // Its successor tells what is left.
+    let successor = with("gauge", json!({}), json!([rule("a", json!({}))]));
+    one.ended(&host);
+    drop(one);
+    assert_eq!(waiting(&host), 1);
+    successor.ended(&host);
+    assert_eq!(waiting(&host), 0);
+}
+
+#[test]
 fn the_entries_of_all_rules_may_be_in_one_descriptor() {
     let rules = json!([rule("a", json!({})), rule("b", json!({"unit": "requests"}))]);
     let (limits, host) = (with("joined", json!({"one_descriptor": true}), rules), chat_host());

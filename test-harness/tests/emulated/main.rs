@@ -18,3 +18,4 @@ mod many_routes;
 mod prompt_guard;
 mod support;
 mod token_ratelimit;
+mod waiting;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use serde_json::json;
 use shared::host::CallId;
 
+use super::waiting::Told;
 use crate::terms::Terms;
 
 /// Most calls at once.
@@ -43,6 +44,8 @@ pub struct Flight {
 #[derive(Debug, Default)]
 pub struct Debts {
     waiting: RefCell<VecDeque<Debt>>,
+    /// As the proxy knows it.
+    pub told: Told,
     flights: RefCell<Vec<Flight>>,
     /// Not again before, nanoseconds.
     rest: Cell<u64>,

@@ -8,6 +8,7 @@ pub mod proto;
 pub mod queue;
 pub mod redis;
 pub mod rls;
+mod waiting;
 
 use shared::host::Host;
 

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use shared::host::{CallId, Host};
 
+use super::waiting::Told;
 use crate::terms::Terms;
 
 /// Most settlements of one batch.
@@ -44,6 +45,8 @@ pub struct Row {
 pub struct Queue {
     worker: RefCell<String>,
     waiting: RefCell<VecDeque<Settlement>>,
+    /// As the proxy knows it.
+    pub told: Told,
     /// The number of the batch under way, or of the last.
     number: Cell<u64>,
     /// How many of those that wait are in the batch that must be repeated as it is.

@@ -15,6 +15,7 @@ use shared::host::{Call, CallId, Capability, Host};
 
 use super::message::{Keys, escaped, model_of, over_of, row_of, short};
 use super::queue::{Queue, Settlement};
+use super::waiting::is_last;
 use super::{Fail, fail};
 use crate::claim::{Answer, Checked, Claim};
 use crate::config;
@@ -182,9 +183,14 @@ impl Redis {
         self.queue.push(settlement, self.max_queue)
     }
 
-    /// How many requests that are over wait to be told.
-    pub fn waiting(&self) -> usize {
-        self.queue.len()
+    /// How many more requests that are over wait to be told than the proxy knows of.
+    pub fn waiting(&self) -> i64 {
+        self.queue.told.change(self.queue.len())
+    }
+
+    /// As [`waiting`](Redis::waiting), when no tick comes any more: those of the last are lost.
+    pub fn ended(&self) -> i64 {
+        if is_last(&self.queue) { self.queue.told.change(0) } else { 0 }
     }
 
     /// Whether it was told of all that went on without its answer and is over.

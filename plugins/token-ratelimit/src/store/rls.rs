@@ -18,6 +18,7 @@ use shared::host::{Call, CallId, GRPC, GRPC_UPSTREAM, Host};
 use super::debts::{Debts, Flight};
 use super::proto::{self, Descriptor, Status};
 use super::queue::Settlement;
+use super::waiting::is_last;
 use super::{Fail, fail};
 use crate::account::Account;
 use crate::claim::{Answer, Checked, Claim, Mode};
@@ -264,9 +265,14 @@ impl Rls {
         self.debts.add(count, terms, more, self.max_queue)
     }
 
-    /// How much waits to be told, in counts.
-    pub fn waiting(&self) -> usize {
-        self.debts.len()
+    /// Of how many more counts something waits to be told than the proxy knows of.
+    pub fn waiting(&self) -> i64 {
+        self.debts.told.change(self.debts.len())
+    }
+
+    /// As [`waiting`](Rls::waiting), when no tick comes any more: those of the last are lost.
+    pub fn ended(&self) -> i64 {
+        if is_last(&self.debts) { self.debts.told.change(0) } else { 0 }
     }
 
     /// Tells what is over, if something is.

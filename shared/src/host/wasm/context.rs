@@ -9,7 +9,7 @@ use std::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action as SdkAction, ContextType};
 
-use super::waiting::{self, Waiting};
+use super::waiting::Waiting;
 use super::{Phase, VM_STARTED, WasmHost, ffi, logger};
 use crate::config::ConfigError;
 use crate::exchange::{Action, Exchange, Settings, read_reply};
@@ -137,11 +137,7 @@ impl RootContext for Root {
         self.waiting.tick(self.id);
         // The first comes at once, see `begin_to_tick`.
         let own = self.plugin.as_ref().and_then(|plugin| plugin.tick_period());
-        let period = match own {
-            _ if !self.waiting.is_empty() => waiting::PERIOD.min(own.unwrap_or(waiting::PERIOD)),
-            Some(period) => period,
-            None => Duration::ZERO,
-        };
+        let period = self.waiting.period(own);
         let _ = ffi::set_tick_period(u32::try_from(period.as_millis()).unwrap_or(u32::MAX));
         self.tick_plugin();
     }

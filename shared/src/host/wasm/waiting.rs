@@ -4,7 +4,7 @@
 //! milliseconds, and works on each of them under its own context.
 
 use crate::small_map::SmallMap;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{WasmHost, ffi};
 use crate::filter::CallReply;
 
 /// How often those that wait are asked.
-pub(super) const PERIOD: Duration = Duration::from_millis(5);
+const PERIOD: Duration = Duration::from_millis(5);
 
 /// The context that has made a call, and its exchange.
 type Caller = (u32, Rc<RefCell<Stream>>);
@@ -25,6 +25,8 @@ pub(super) struct Waiting {
     streams: RefCell<SmallMap<u32, Rc<RefCell<Stream>>>>,
     /// Calls that were made while one was woken: their answers come to the root context.
     calls: RefCell<SmallMap<u32, Caller>>,
+    /// Whether the timer runs as fast as they need it.
+    hurries: Cell<bool>,
 }
 
 impl Waiting {
@@ -33,7 +35,11 @@ impl Waiting {
         let waits = stream.try_borrow().is_ok_and(|stream| stream.exchange.waits());
         if !waits {
             self.streams.borrow_mut().remove(&id);
-        } else if self.streams.borrow_mut().insert(id, Rc::clone(stream)).is_none() {
+            return;
+        }
+        self.streams.borrow_mut().insert(id, Rc::clone(stream));
+        // To set a period begins it anew: if each did so, many that come one after another would put the tick off.
+        if !self.hurries.replace(true) {
             let _ = ffi::set_tick_period(super::context::millis(PERIOD));
         }
     }
@@ -46,6 +52,16 @@ impl Waiting {
 
     pub(super) fn is_empty(&self) -> bool {
         self.streams.borrow().is_empty()
+    }
+
+    /// The period until the next tick, where the plugin wants its `own`.
+    pub(super) fn period(&self, own: Option<Duration>) -> Duration {
+        self.hurries.set(!self.is_empty());
+        match own {
+            _ if self.hurries.get() => PERIOD.min(own.unwrap_or(PERIOD)),
+            Some(period) => period,
+            None => Duration::ZERO,
+        }
     }
 
     /// Asks all that wait. `root` is the context that the timer belongs to.
