@@ -6,6 +6,9 @@ from pathlib import Path
 from . import bodies, variants
 
 KB = 1024
+# Microseconds that the provider thinks about an answer; on average, or clients would ask all at once. Models take
+# far longer, but 16 clients would then ask too seldom to be measured.
+THINKS = 6000
 # Microseconds between two tokens of a stream: each comes by itself, as from a real provider.
 GAP = 2000
 
@@ -18,6 +21,7 @@ class Case:
     body: Path
     requests: int
     connections: int = 16
+    thinks: int = THINKS
     tokens: int = 0
     only: tuple = ()
     headers: dict = field(default_factory=dict)
@@ -34,13 +38,15 @@ def cases(directory, quick):
         path.write_text(bodies.request(size, stream))
         return path
 
-    def case(name, size=None, **options):
-        return Case(name, body(size), headers=dict(variants.HEADERS), **options)
+    def case(name, size=None, thinks=THINKS, **options):
+        headers = {**variants.HEADERS, "x-load": f"after_us={thinks}"}
+        return Case(name, body(size), thinks=thinks, headers=headers, **options)
 
-    def stream(tokens, **options):
-        headers = {**variants.HEADERS, "x-load": f"tokens={tokens} gap_us={GAP}"}
-        return Case(f"stream of {tokens}", body(None, True), tokens=tokens, headers=headers,
-                    **options)
+    def stream(tokens, connections=16, **options):
+        headers = {**variants.HEADERS, "x-load": f"after_us={THINKS} tokens={tokens} gap_us={GAP}"}
+        one = ", 1 connection" if connections == 1 else ""
+        return Case(f"stream of {tokens}{one}", body(None, True), tokens=tokens, headers=headers,
+                    connections=connections, **options)
 
     base = case("base", requests=2000 if quick else 4000)
     if quick:
@@ -48,13 +54,15 @@ def cases(directory, quick):
     longest = ("plain", "noop", "ai_proxy_translate", "chain", "bundle")
     return [
         base,
+        case("answers at once", thinks=0, requests=4000),
         case("1 KB", 1 * KB, requests=3000),
         case("16 KB", 16 * KB, requests=1500),
         case("256 KB", 256 * KB, requests=160),
         case("4 MB", 4096 * KB, requests=12, connections=4),
-        case("concurrency 1", requests=1500, connections=1),
+        case("concurrency 1", requests=400, connections=1),
         case("concurrency 128", requests=4000, connections=128),
         stream(20, requests=480),
+        stream(20, connections=1, requests=40),
         stream(500, requests=32),
         stream(5000, requests=16, only=longest),
     ]

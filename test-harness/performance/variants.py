@@ -26,13 +26,14 @@ ANSWER = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [{"index":
 @dataclass
 class Variant:
     """One way to run Envoy. `expect` is what every answer must hold. With `repeats` all requests are the
-    same, so that all but the first are answered from the cache."""
+    same, so that all but the first are answered from the cache. One that `answers` asks no provider."""
 
     name: str
     filters: list = field(default_factory=list)
     upstream: list = field(default_factory=list)
     expect: str = OPENAI
     repeats: bool = False
+    answers: bool = False
 
     @property
     def modules(self):
@@ -56,8 +57,8 @@ def variants():
     return [
         Variant("plain"),
         Variant("noop", [envoy.filter_of("noop", NOOP)]),
-        Variant("noop_that_answers", [envoy.filter_of("noop", NOOP, ANSWER)]),
-        Variant("cache_hit", [plugin("semantic-cache-client", CACHE)], repeats=True),
+        Variant("noop_that_answers", [envoy.filter_of("noop", NOOP, ANSWER)], answers=True),
+        Variant("cache_hit", [plugin("semantic-cache-client", CACHE)], repeats=True, answers=True),
         *(Variant(name.replace("-", "_"), [plugin(name, section)])
           for name, section in sections.items()),
         Variant("ai_proxy_passthrough", [plugin("ai-proxy", passthrough, "inline")]),

@@ -1,8 +1,8 @@
 //! The two ends of `make bench`.
 //!
-//! - `load serve ADDRESS`: a provider that answers at once, in OpenAI's or Anthropic's format by the
+//! - `load serve ADDRESS`: a provider that answers at once unless told otherwise, in OpenAI's or Anthropic's format by the
 //!   path. Header `x-load` asks for a stream: `tokens=500 gap_us=2000`, or `hold` for one that never
-//!   ends. HTTP/1.1 and, with prior knowledge, HTTP/2.
+//!   ends; `after_us=5000` for one that the provider thinks about for about so long. HTTP/1.1 and, with prior knowledge, HTTP/2.
 //! - `load run key=value...`: clients that ask again and again, see [`run::Options`]. Prints what they
 //!   saw as one line of JSON.
 //! - `load idle ADDRESS STREAMS BODY [HEADER...]`: opens streams over HTTP/2, says when each has begun, and
@@ -13,6 +13,7 @@ mod idle;
 mod mark;
 mod run;
 mod serve;
+mod think;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,9 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Local {
         tokio::task::spawn_local(future);
     }
 }
+
+/// How long the provider has thought, in microseconds: what is left of an answer's time is the proxy's.
+const TOOK: &str = "x-load-took";
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 

@@ -1,8 +1,8 @@
-//! Clients on kept-alive connections; each asks again as soon as it has its answer.
+//! Clients on kept-alive connections; each asks again as soon as it has its answer, or a pause later.
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -12,10 +12,12 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::{Error, mark};
+use crate::think::think;
+use crate::{Error, TOOK, mark};
 
 /// What is to be done: `to=127.0.0.1:10000 path=/v1/chat/completions body=FILE connections=16
-/// requests=4000 expect=TEXT header=name:value ...`. An answer that is not 200, or whose body does
+/// requests=4000 expect=TEXT pause_us=5000 header=name:value ...`. With a pause each client waits for about so long
+/// before it asks again. An answer that is not 200, or whose body does
 /// not hold `expect`, ends the run with an error. Where the body has [`NUMBER`], each request has another
 /// number in its place, so that no two are alike.
 #[derive(Debug)]
@@ -26,6 +28,7 @@ pub(crate) struct Options {
     connections: usize,
     requests: usize,
     expect: String,
+    pause: Duration,
     headers: Vec<(String, String)>,
 }
 
@@ -51,6 +54,7 @@ impl Options {
             connections: 1,
             requests: 1,
             expect: String::new(),
+            pause: Duration::ZERO,
             headers: Vec::new(),
         };
         for argument in arguments {
@@ -62,6 +66,7 @@ impl Options {
                 "connections" => options.connections = value.parse()?,
                 "requests" => options.requests = value.parse()?,
                 "expect" => options.expect = value.to_owned(),
+                "pause_us" => options.pause = Duration::from_micros(value.parse()?),
                 "header" => {
                     let (name, value) = value.split_once(':').ok_or("a header is name:value")?;
                     options.headers.push((name.to_owned(), value.trim().to_owned()));
@@ -84,7 +89,7 @@ impl Options {
     }
 }
 
-/// What was seen, in microseconds.
+/// What was seen, in microseconds, without the time for which the provider has thought.
 #[derive(Debug, Default)]
 struct Seen {
     /// From the question to the end of the answer.
@@ -138,6 +143,9 @@ async fn client(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::task::spawn_local(connection);
     while take(left) {
+        if !options.pause.is_zero() {
+            think(options.pause).await;
+        }
         let begun = Instant::now();
         let micros = || u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         sender.ready().await?;
@@ -145,13 +153,16 @@ async fn client(
         let request = options.request(mark::now() + *left.borrow() as u64)?;
         let response = sender.send_request(request).await?;
         let status = response.status();
+        let took = response.headers().get(TOOK).and_then(|took| took.to_str().ok()?.parse().ok());
+        let took: u64 = took.unwrap_or(0);
+        let ours = || micros().saturating_sub(took);
         let mut body = response.into_body();
         let mut text = Vec::new();
         let mut first = None;
         while let Some(frame) = body.frame().await {
             let frame = frame?;
             let Some(data) = frame.data_ref() else { continue };
-            first.get_or_insert_with(micros);
+            first.get_or_insert_with(ours);
             seen.borrow_mut().tokens.extend(mark::ages(data));
             text.extend_from_slice(data);
         }
@@ -161,7 +172,7 @@ async fn client(
         }
         let mut seen = seen.borrow_mut();
         seen.bytes += text.len() as u64;
-        seen.answers.push(micros());
+        seen.answers.push(ours());
         seen.first.extend(first);
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::answers::Format;
-use crate::{Error, Local};
+use crate::think::think;
+use crate::{Error, Local, TOOK};
 
 /// Listens until it is killed.
 pub(crate) async fn serve(address: &str) -> Result<(), Error> {
@@ -42,40 +43,53 @@ type Answer = BoxBody<Bytes, Infallible>;
 async fn answer(request: Request<Incoming>) -> Response<Answer> {
     let format = Format::of(request.uri().path());
     let asked = request.headers().get("x-load").and_then(|value| value.to_str().ok());
-    let asked = asked.map(Stream::of);
+    let asked = asked.map(Asked::of).unwrap_or_default();
     let mut body = request.into_body();
     while let Some(Ok(_)) = body.frame().await {}
-    let (body, content_type) = match asked {
-        Some(stream) => (stream.body(format), "text/event-stream"),
-        None => (Full::new(Bytes::from(format.whole())).boxed(), "application/json"),
+    let begun = Instant::now();
+    if !asked.after.is_zero() {
+        think(asked.after).await;
+    }
+    let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let (body, content_type) = match asked.streams() {
+        true => (asked.body(format), "text/event-stream"),
+        false => (Full::new(Bytes::from(format.whole())).boxed(), "application/json"),
     };
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(TOOK, took.into());
     response
 }
 
-/// A stream as it was asked for.
+/// An answer as it was asked for.
 #[derive(Clone, Copy, Debug, Default)]
-struct Stream {
+struct Asked {
+    /// How long the provider thinks.
+    after: Duration,
+    /// Of a stream; 0 if it is none.
     tokens: usize,
     gap: Duration,
     /// One token, and nothing after it.
     hold: bool,
 }
 
-impl Stream {
-    fn of(text: &str) -> Stream {
-        let mut stream = Stream::default();
+impl Asked {
+    fn of(text: &str) -> Asked {
+        let mut asked = Asked::default();
+        let micros = |text: &str| Duration::from_micros(text.parse().unwrap_or(0));
         for word in text.split_whitespace() {
             match word.split_once('=') {
-                Some(("tokens", count)) => stream.tokens = count.parse().unwrap_or(0),
-                Some(("gap_us", gap)) => {
-                    stream.gap = Duration::from_micros(gap.parse().unwrap_or(0));
-                }
-                _ => stream.hold = word == "hold",
+                Some(("after_us", after)) => asked.after = micros(after),
+                Some(("tokens", count)) => asked.tokens = count.parse().unwrap_or(0),
+                Some(("gap_us", gap)) => asked.gap = micros(gap),
+                _ => asked.hold = word == "hold",
             }
         }
-        stream
+        asked
+    }
+
+    fn streams(self) -> bool {
+        self.tokens > 0 || self.hold
     }
 
     fn body(self, format: Format) -> Answer {
