@@ -6,12 +6,13 @@ PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 PROFILE := release
 # A module is sent to many proxies and compiled by each. What would be larger than it may (1.5 MB, the bundle 3) is
 # built small: less of the usual inlining makes it an eighth smaller, and a request a tenth dearer. The others are
-# built for speed. Last, the functions that requests pass are put next to each other (test-harness/layout).
+# built for speed. Last, the code that requests pass is put next to each other (test-harness/layout); what they pass
+# is found by running the modules in the emulated Envoy.
 SMALL := ai-proxy
 FAST := $(filter-out $(SMALL),$(PLUGINS))
 FAST_PROFILE := $(if $(filter release,$(PROFILE)),fast,$(PROFILE))
-# Where a module says what went wrong in itself, it does not say where it was built. Functions have names that tell
-# instances for different types apart, for `make layout`.
+# Where a module says what went wrong in itself, it does not say where it was built. In `target` functions have names
+# that tell instances for different types apart, for profilers.
 SOURCES := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/
 flags = --config 'target.wasm32-wasip1.rustflags=["--remap-path-prefix=$(SOURCES)=","-Csymbol-mangling-version=v0"$(1)]'
 WASM := cargo build --quiet --locked --target wasm32-wasip1
@@ -34,8 +35,12 @@ wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	@$(MAKE) --no-print-directory -j2 wasm-fast wasm-small
 	@OPTIMIZE=$(PROFILE) test-harness/optimize.sh small $(call built,small/wasm32-wasip1/$(PROFILE),ai-gateway $(filter $(SMALL),$(PLUGINS))) \
 	    fast $(call built,wasm32-wasip1/$(FAST_PROFILE),$(FAST))
-	@cargo run --quiet --locked -p layout -- test-harness/layout/order.txt \
-	    $(foreach plugin,$(PLUGINS) ai-gateway,target/$(subst -,_,$(plugin)).wasm dist/$(plugin).wasm)
+ifeq ($(PROFILE),release)
+	@cargo build --quiet --locked $(NATIVE) --bin lay-out
+	@target/debug/lay-out $(foreach plugin,$(PLUGINS) ai-gateway,target/$(subst -,_,$(plugin)).wasm dist/$(plugin).wasm)
+else
+	@$(foreach plugin,$(PLUGINS) ai-gateway,cp target/$(subst -,_,$(plugin)).wasm dist/$(plugin).wasm &&) true
+endif
 	@cd dist && wc -c *.wasm | sed '$$d' | awk '{ printf "dist/%-20s %7.0f KB\n", $$2, $$1 / 1000 }'
 
 # A module as it was compiled, and as it is made smaller or faster.
@@ -101,10 +106,6 @@ test-wasm: ## The shared crate's tests as wasm, in Node
 
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked $(EMULATED)
-
-layout: wasm ## Write the list of functions that modules have first (test-harness/layout/order.txt) anew, and build by it
-	@cargo run --quiet --locked -p test-harness --bin record-layout -- target
-	@$(MAKE) --no-print-directory wasm
 
 fuel-baseline: wasm ## Write the counts of instructions that test-emulator compares with (test-harness/fuel.json) anew
 	UPDATE=1 cargo test --quiet --locked $(EMULATED) built::

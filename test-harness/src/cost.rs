@@ -122,7 +122,7 @@ impl Scenario {
     /// If an exchange goes wrong.
     pub fn cost(&self, module: &Module) -> Result<Cost, LoadError> {
         let (vm, root) = self.warm(module)?;
-        let fuel = self.exchange(&vm, root, BEFORE);
+        let fuel = self.next(&vm, root);
         let calls = vm.host_calls().into_iter().map(|call| Call {
             function: call.name,
             what: call.what,
@@ -136,31 +136,8 @@ impl Scenario {
         Ok(Cost { fuel, calls, tick: vm.fuel() - before })
     }
 
-    /// The functions that an exchange and a tick after it call, in the order of their first calls, by their place
-    /// in the module, which [`layout::traced`] must have changed and which has `functions` of its own.
-    ///
-    /// # Errors
-    /// If the plugin does not start, with what it said.
-    ///
-    /// # Panics
-    /// If an exchange goes wrong.
-    pub fn called(&self, module: &Module, functions: usize) -> Result<Vec<usize>, LoadError> {
-        let (vm, root) = self.warm(module)?;
-        vm.set_global(layout::CLOCK, 0);
-        for function in 0..functions {
-            vm.set_global(&layout::tracer(function), 0);
-        }
-        self.exchange(&vm, root, BEFORE);
-        vm.tick(root);
-        let when = |function| vm.global(&layout::tracer(function)).filter(|when| *when > 0);
-        let mut called: Vec<_> =
-            (0..functions).filter_map(|function| Some((when(function)?, function))).collect();
-        called.sort_unstable();
-        Ok(called.into_iter().map(|(_, function)| function).collect())
-    }
-
-    /// A plugin that has had some exchanges and is to have the one that counts, `BEFORE`.
-    fn warm(&self, module: &Module) -> Result<(Vm, RootContext), LoadError> {
+    /// A plugin that has had some exchanges; [`next`](Self::next) is the one that counts.
+    pub(crate) fn warm(&self, module: &Module) -> Result<(Vm, RootContext), LoadError> {
         let (vm, root) = self.start(module)?;
         for number in 0..BEFORE {
             self.exchange(&vm, root, number);
@@ -168,6 +145,11 @@ impl Scenario {
         }
         vm.clear_trace();
         Ok((vm, root))
+    }
+
+    /// The exchange after those of [`warm`](Self::warm).
+    pub(crate) fn next(&self, vm: &Vm, root: RootContext) -> u64 {
+        self.exchange(vm, root, BEFORE)
     }
 
     /// A started plugin, for [`Scenario::exchange`].

@@ -1,21 +1,20 @@
-//! Where a module's functions are.
+//! Where a module's code is.
 //!
-//! A proxy compiles functions one after another, in the module's order, and of the bundle's 6,000 an exchange
-//! passes 1,000, which the linker strews over all of the code. Put next to each other they are in two thirds of the
-//! pages of memory, and an exchange takes less time (`docs/performance.md`).
+//! Proxies compile functions one after another, in the module's order, and each with all of its branches in their
+//! order. Of the bundle's 6,000 functions an exchange calls 1,000, and of those it passes the smaller part, so that what
+//! it runs is strewn over all of the code, and a processor fetches the rest along with it. [`laid_out`] puts the
+//! functions that are called next to each other, and says of branches which way they go: V8 moves what is not passed
+//! out of the way (`docs/performance.md`).
 //!
-//! [`ordered`] does that with a list of names. [`traced`] makes a module that tells which functions were called,
-//! which is how the list is made (`make layout`).
+//! What is passed is found by running a module that [`traced`] has changed.
 
+mod hints;
 mod order;
 mod trace;
 
-use std::collections::HashMap;
+use wasmparser::{BinaryReaderError, Operator, Parser, Payload, TypeRef};
 
-use wasmparser::{BinaryReaderError, KnownCustom, Name, Parser, Payload, TypeRef};
-
-pub use order::ordered;
-pub use trace::{CLOCK, traced, tracer};
+pub use trace::{Passed, TRACE, traced};
 
 /// Why a module cannot be changed.
 #[derive(Debug)]
@@ -41,57 +40,86 @@ impl From<wasm_encoder::reencode::Error> for Invalid {
     }
 }
 
-/// The functions of a module that has their names.
-#[derive(Debug, Default)]
-pub struct Functions {
-    /// Functions that the proxy provides: their indices come first.
-    pub imported: u32,
-    /// The names of the module's own, as they are in the source: without what the compiler adds to
-    /// tell crates of one name apart, which changes with its version. Empty if unknown.
-    pub names: Vec<String>,
+/// The module with what was `passed` next to each other, and without its sections for tools, such as that of names.
+///
+/// # Errors
+/// If it is no module.
+pub fn laid_out(module: &[u8], passed: &Passed) -> Result<Vec<u8>, Invalid> {
+    let (module, order) = order::ordered(module, passed)?;
+    let branches: Vec<_> =
+        order.iter().map(|old| passed.branches.get(*old).map_or(&[][..], Vec::as_slice)).collect();
+    hints::hinted(&module, &branches)
 }
 
-impl Functions {
+/// What a module has of its own.
+#[derive(Debug, Default)]
+pub struct Shape {
+    /// Functions that the proxy provides: their indices come first.
+    pub imported: u32,
+    /// The branches of each function, in their order.
+    pub functions: Vec<Vec<Branch>>,
+}
+
+/// A branch that a hint can be given for; `br_table` has none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Branch {
+    /// Where it is, in bytes from the beginning of the function's body.
+    pub at: u32,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a branch is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// `if`: taken into what follows it.
+    If,
+    /// `br_if`: not taken into what follows it.
+    BrIf,
+}
+
+impl Shape {
     /// Reads a module.
     ///
     /// # Errors
     /// If it is none.
-    pub fn read(module: &[u8]) -> Result<Self, Invalid> {
-        let mut found = Self::default();
-        let mut names = HashMap::new();
+    pub fn of(module: &[u8]) -> Result<Self, Invalid> {
+        let mut shape = Self::default();
         for payload in Parser::new(0).parse_all(module) {
             match payload? {
                 Payload::ImportSection(imports) => {
                     for import in imports.into_imports() {
                         if matches!(import?.ty, TypeRef::Func(_)) {
-                            found.imported += 1;
+                            shape.imported += 1;
                         }
                     }
                 }
-                Payload::FunctionSection(section) => {
-                    found.names = vec![String::new(); section.count() as usize];
-                }
-                Payload::CustomSection(section) => {
-                    let KnownCustom::Name(subsections) = section.as_known() else { continue };
-                    for subsection in subsections {
-                        let Name::Function(map) = subsection? else { continue };
-                        for naming in map {
-                            let naming = naming?;
-                            names.insert(naming.index, plain(naming.name));
+                Payload::CodeSectionEntry(body) => {
+                    let mut branches = Vec::new();
+                    let mut operators = body.get_operators_reader()?;
+                    while !operators.eof() {
+                        let (operator, at) = operators.read_with_offset()?;
+                        if let Some(kind) = Kind::of(&operator) {
+                            let at = at.saturating_sub(body.range().start);
+                            branches
+                                .push(Branch { at: u32::try_from(at).unwrap_or(u32::MAX), kind });
                         }
                     }
+                    shape.functions.push(branches);
                 }
                 _ => {}
             }
         }
-        for (index, name) in (found.imported..).zip(&mut found.names) {
-            *name = names.remove(&index).unwrap_or_default();
-        }
-        Ok(found)
+        Ok(shape)
     }
 }
 
-/// A function's name without the hashes of its crates.
-fn plain(mangled: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(mangled))
+impl Kind {
+    fn of(operator: &Operator<'_>) -> Option<Self> {
+        match operator {
+            Operator::If { .. } => Some(Self::If),
+            Operator::BrIf { .. } => Some(Self::BrIf),
+            _ => None,
+        }
+    }
 }

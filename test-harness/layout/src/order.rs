@@ -9,42 +9,37 @@ use wasmparser::{
     CodeSectionReader, CustomSectionReader, FunctionBody, FunctionSectionReader, Parser,
 };
 
-use super::{Functions, Invalid};
+use super::{Invalid, Passed, Shape};
 
 /// Indices below take one byte where a function is called.
 const SHORT: usize = 128;
 
-/// The module with those of its functions first that are `listed`, in the list's order, then all others as they
-/// were. Names that it does not have are passed over; functions of one name stay together. Those whose index takes
-/// one byte stay before all of them: the optimizer chose them, as they are called from the most places, and the module
-/// would be larger otherwise. Its sections for tools, such as that of names, are left out.
+/// The module with the functions first that were called, in the order of their first calls, then all others as they
+/// were; and which function each place now has, imported ones not counted. Those whose index takes one byte stay
+/// before all of them: the optimizer chose them, as they are called from the most places, and the module would be larger
+/// otherwise. Its sections for tools, such as that of names, are left out.
 ///
 /// # Errors
 /// If it is no module.
-pub fn ordered<'a>(
-    module: &[u8],
-    listed: impl IntoIterator<Item = &'a str>,
-) -> Result<Vec<u8>, Invalid> {
-    let functions = Functions::read(module)?;
-    let places: HashMap<&str, usize> =
-        listed.into_iter().filter(|name| !name.is_empty()).zip(0..).collect();
-    let mut old: Vec<usize> = (0..functions.names.len()).collect();
-    let short = SHORT.saturating_sub(functions.imported as usize);
-    let place = |old: usize| {
-        let name = functions.names.get(old).filter(|_| old >= short)?;
-        places.get(name.as_str()).copied()
-    };
-    old.sort_by_key(|old| (*old >= short, place(*old).unwrap_or(usize::MAX)));
+pub(super) fn ordered(module: &[u8], passed: &Passed) -> Result<(Vec<u8>, Vec<usize>), Invalid> {
+    let shape = Shape::of(module)?;
+    let short = SHORT.saturating_sub(shape.imported as usize);
+    let places: HashMap<usize, usize> = passed.functions.iter().copied().zip(0..).collect();
+    let mut old: Vec<usize> = (0..shape.functions.len()).collect();
+    old.sort_by_key(|old| match *old < short {
+        true => (false, 0),
+        false => (true, places.get(old).copied().unwrap_or(usize::MAX)),
+    });
     let mut new = vec![0; old.len()];
-    for (index, old) in (functions.imported..).zip(&old) {
+    for (index, old) in (shape.imported..).zip(&old) {
         if let Some(new) = new.get_mut(*old) {
             *new = index;
         }
     }
-    let mut order = Order { imported: functions.imported, old, new };
+    let mut order = Order { imported: shape.imported, old, new };
     let mut out = Module::new();
     order.parse_core_module(&mut out, Parser::new(0), module)?;
-    Ok(out.finish())
+    Ok((out.finish(), order.old))
 }
 
 struct Order {

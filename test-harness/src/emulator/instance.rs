@@ -46,14 +46,9 @@ impl Inner {
         self.store.data_mut().streams.get_mut(&id).expect("the exchange is not finished")
     }
 
-    pub(crate) fn global(&mut self, name: &str) -> Option<i32> {
-        self.instance.get_global(&mut self.store, name)?.get(&mut self.store).i32()
-    }
-
-    pub(crate) fn set_global(&mut self, name: &str, value: i32) -> bool {
-        self.instance
-            .get_global(&mut self.store, name)
-            .is_some_and(|global| global.set(&mut self.store, Val::I32(value)).is_ok())
+    pub(crate) fn memory(&mut self, name: &str) -> Option<&mut [u8]> {
+        let memory = self.instance.get_memory(&mut self.store, name)?;
+        Some(memory.data_mut(&mut self.store))
     }
 
     pub(crate) fn add_root(&mut self, configuration: Vec<u8>) -> RootContext {

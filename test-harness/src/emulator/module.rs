@@ -72,9 +72,24 @@ impl Module {
         self.compiled.exports().map(|e| e.name().to_string()).collect()
     }
 
+    /// Compiles a module that [`layout::traced`] has changed: it has a second memory, as no host allows.
+    ///
+    /// # Errors
+    /// If the bytes are no valid module.
+    pub fn traced(bytes: &[u8]) -> Result<Self, LoadError> {
+        Self::with_memories("traced plugin", bytes, 2)
+    }
+
     fn compile(name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
+        Self::with_memories(name, bytes, 1)
+    }
+
+    fn with_memories(name: &str, bytes: &[u8], memories: u32) -> Result<Self, LoadError> {
         let compiled = wasmtime::Module::new(engine(), bytes)
             .map_err(|e| LoadError(format!("{name} is no valid module: {e:?}")))?;
+        if compiled.resources_required().num_memories > memories {
+            return Err(LoadError(format!("{name} is no valid module: multiple memories")));
+        }
         Ok(Self { compiled, name: name.to_string() })
     }
 }
@@ -88,7 +103,8 @@ pub(crate) fn engine() -> &'static Engine {
         config.cranelift_opt_level(OptLevel::None);
         // What the older wasmtime inside APISIX does not know.
         config.wasm_tail_call(false);
-        config.wasm_multi_memory(false);
+        // Nor does it know more than one memory; those have to be counted, as traced modules have two.
+        config.wasm_multi_memory(true);
         config.wasm_memory64(false);
         config.wasm_relaxed_simd(false);
         Engine::new(&config).expect("this engine configuration is valid")

@@ -193,14 +193,16 @@ impl Vm {
         inner.state().memory.map_or(0, |m| m.data_size(&inner.store))
     }
 
-    /// What an exported global of 32 bits has in it.
-    pub fn global(&self, name: &str) -> Option<i32> {
-        self.inner.borrow_mut().global(name)
+    /// What an exported memory has in it.
+    pub fn memory(&self, name: &str) -> Option<Vec<u8>> {
+        self.inner.borrow_mut().memory(name).map(|bytes| bytes.to_vec())
     }
 
-    /// Changes an exported global of 32 bits; false if the module has none of that name that can be changed.
-    pub fn set_global(&self, name: &str, value: i32) -> bool {
-        self.inner.borrow_mut().set_global(name, value)
+    /// Sets all of an exported memory to 0.
+    pub fn clear_memory(&self, name: &str) {
+        if let Some(bytes) = self.inner.borrow_mut().memory(name) {
+            bytes.fill(0);
+        }
     }
 
     /// True after a trap.
