@@ -15,7 +15,8 @@ FAST_PROFILE := $(if $(filter release,$(PROFILE)),fast,$(PROFILE))
 # that tell instances for different types apart, for profilers.
 SOURCES := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/
 flags = --config 'target.wasm32-wasip1.rustflags=["--remap-path-prefix=$(SOURCES)=","-Csymbol-mangling-version=v0"$(1)]'
-WASM := cargo build --quiet --locked --target wasm32-wasip1
+# Crates that are libraries as well are not optimized as a whole (`lto`) unless they are told to be a module only.
+WASM := cargo rustc --quiet --locked --target wasm32-wasip1 --lib --crate-type cdylib
 WASM_FAST := $(WASM) $(flags) --profile $(FAST_PROFILE)
 WASM_SMALL := $(WASM) $(call flags,$(comma)"-Cllvm-args=-inline-threshold=15") --profile $(PROFILE)
 
@@ -47,7 +48,7 @@ endif
 built = $(foreach file,$(subst -,_,$(2)),target/$(1)/$(file).wasm target/$(file).wasm)
 
 wasm-fast:
-	@$(if $(FAST),$(WASM_FAST) $(addprefix -p ,$(FAST)))
+	@$(foreach plugin,$(FAST),$(WASM_FAST) -p $(plugin) &&) true
 
 # The bundle by itself, because it links the plugins built without their entry points.
 wasm-small:
@@ -138,7 +139,7 @@ bench-idle: wasm ## What idle streams cost in memory, over HTTP/2 [STREAMS=10000
 
 bench-translate: ## What translating costs, in Wasm instructions and native time
 	@test-harness/setup.sh build
-	@$(WASM_SMALL) -p bench --lib
+	@$(WASM_SMALL) -p bench
 	@test-harness/optimize.sh small target/wasm32-wasip1/$(PROFILE)/bench.wasm target/bench.wasm
 	@cargo run --quiet --locked -p test-harness --bin count-fuel -- target/bench.wasm
 	@cargo run --quiet --release --locked -p bench
