@@ -3,15 +3,10 @@
 use wasm_encoder::{CustomSection, Encode, Module, RawSection};
 use wasmparser::{Parser, Payload};
 
-use super::{Invalid, Kind, Shape};
+use super::{Invalid, Shape};
 
 /// One in so many that goes the other way still makes a branch unlikely to go there.
 const FEW: u64 = 10;
-
-/// What follows a `br_if` that is likely not taken follows it without a hint as well.
-fn is_worth_it(kind: Kind, likely: bool) -> bool {
-    likely || kind == Kind::If
-}
 
 /// The module with the section `metadata.code.branch_hint`
 /// (<https://github.com/WebAssembly/branch-hinting/blob/main/proposals/branch-hinting/Overview.md>), whose hints those
@@ -24,9 +19,8 @@ pub(super) fn hinted(module: &[u8], passed: &[&[[u64; 2]]]) -> Result<Vec<u8>, I
     let mut functions = Vec::new();
     for ((index, branches), counts) in (shape.imported..).zip(&shape.functions).zip(passed) {
         let mut hints = Vec::new();
-        for (branch, counts) in branches.iter().zip(*counts) {
-            let likely = likely(*counts).filter(|likely| is_worth_it(branch.kind, *likely));
-            hints.extend(likely.map(|likely| (branch.at, likely)));
+        for (at, counts) in branches.iter().zip(*counts) {
+            hints.extend(likely(*counts).map(|likely| (*at, likely)));
         }
         if !hints.is_empty() {
             functions.push((index, hints));

@@ -56,26 +56,8 @@ pub fn laid_out(module: &[u8], passed: &Passed) -> Result<Vec<u8>, Invalid> {
 pub struct Shape {
     /// Functions that the proxy provides: their indices come first.
     pub imported: u32,
-    /// The branches of each function, in their order.
-    pub functions: Vec<Vec<Branch>>,
-}
-
-/// A branch that a hint can be given for; `br_table` has none.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Branch {
-    /// Where it is, in bytes from the beginning of the function's body.
-    pub at: u32,
-    /// What it is.
-    pub kind: Kind,
-}
-
-/// What a branch is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
-    /// `if`: taken into what follows it.
-    If,
-    /// `br_if`: not taken into what follows it.
-    BrIf,
+    /// Where each function has its branches, `if` and `br_if`: in bytes from the beginning of its body.
+    pub functions: Vec<Vec<u32>>,
 }
 
 impl Shape {
@@ -99,10 +81,9 @@ impl Shape {
                     let mut operators = body.get_operators_reader()?;
                     while !operators.eof() {
                         let (operator, at) = operators.read_with_offset()?;
-                        if let Some(kind) = Kind::of(&operator) {
+                        if is_branch(&operator) {
                             let at = at.saturating_sub(body.range().start);
-                            branches
-                                .push(Branch { at: u32::try_from(at).unwrap_or(u32::MAX), kind });
+                            branches.push(u32::try_from(at).unwrap_or(u32::MAX));
                         }
                     }
                     shape.functions.push(branches);
@@ -114,12 +95,7 @@ impl Shape {
     }
 }
 
-impl Kind {
-    fn of(operator: &Operator<'_>) -> Option<Self> {
-        match operator {
-            Operator::If { .. } => Some(Self::If),
-            Operator::BrIf { .. } => Some(Self::BrIf),
-            _ => None,
-        }
-    }
+/// Whether a hint can be given for it. `br_table` has none.
+fn is_branch(operator: &Operator<'_>) -> bool {
+    matches!(operator, Operator::If { .. } | Operator::BrIf { .. })
 }

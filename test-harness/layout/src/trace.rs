@@ -12,7 +12,7 @@ use wasmparser::{
     MemorySectionReader, Parser, Payload, TypeSectionReader,
 };
 
-use super::{Branch, Invalid, Kind, Shape};
+use super::{Invalid, Shape, is_branch};
 
 /// The exported memory, its second, that a traced module writes in; [`Passed::read`] reads it. Numbers of 32 bits:
 /// how many functions were called; of each function whether it was the first of those, the second ..., or 0; of each
@@ -44,8 +44,7 @@ impl Passed {
         }
         functions.sort_unstable();
         let mut number = || u64::from(numbers.next().unwrap_or(0));
-        let count =
-            |branches: &Vec<Branch>| branches.iter().map(|_| [number(), number()]).collect();
+        let count = |branches: &Vec<u32>| branches.iter().map(|_| [number(), number()]).collect();
         let branches = shape.functions.iter().map(count).collect();
         Self { functions: functions.into_iter().map(|(_, function)| function).collect(), branches }
     }
@@ -258,7 +257,7 @@ impl Reencode for Trace {
         self.function += 1;
         let mut instructions = body.get_operators_reader()?;
         while !instructions.eof() {
-            if Kind::of(&instructions.clone().read()?).is_some() {
+            if is_branch(&instructions.clone().read()?) {
                 function.instruction(&Instruction::I32Const(self.branch));
                 function.instruction(&Instruction::Call(self.enter + 1));
                 self.branch += 1;

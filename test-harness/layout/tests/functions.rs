@@ -223,8 +223,7 @@ fn branches_are_counted_and_hints_say_which_way_they_mostly_go() {
     let walked = vec![[999, 1], [1, 999], [1, 0]];
     assert_eq!(passed.branches, [vec![], walked, vec![[0, 0]]]);
     let after = laid_out(&module, &passed).unwrap();
-    // What follows the last is passed, as without a hint.
-    let expected = [(1, "if", false), (1, "br_if", true)];
+    let expected = [(1, "if", false), (1, "br_if", true), (1, "br_if", false)];
     assert_eq!(hints(&after), expected);
     let (mut store, instance) = begin(&after);
     assert_eq!(walk(&mut store, &instance, 1000), 1004);
@@ -235,7 +234,7 @@ fn branches_are_counted_and_hints_say_which_way_they_mostly_go() {
     passed.add(&again);
     assert_eq!(passed.branches[1], [[999, 1], [1, 999], [2, 0]]);
     passed.branches[1][1] = [2, 10];
-    let expected = [(1, "if", false), (2, "if", false)];
+    let expected = [(1, "if", false), (1, "br_if", false), (2, "if", false)];
     assert_eq!(hints(&laid_out(&module, &passed).unwrap()), expected);
 }
 
