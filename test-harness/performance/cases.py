@@ -59,10 +59,10 @@ def cases(directory, quick):
         case("16 KB", 16 * KB, requests=1500),
         case("256 KB", 256 * KB, requests=160),
         case("4 MB", 4096 * KB, requests=12, connections=4),
-        case("concurrency 1", requests=400, connections=1),
+        case("concurrency 1", requests=200, connections=1),
         case("concurrency 128", requests=4000, connections=128),
         stream(20, requests=480),
-        stream(20, connections=1, requests=40),
+        stream(20, connections=1, requests=25),
         stream(500, requests=32),
         stream(5000, requests=16, only=longest),
     ]
