@@ -23,6 +23,7 @@ class Case:
     connections: int = 16
     thinks: int = THINKS
     tokens: int = 0
+    begins: int = 0
     only: tuple = ()
     headers: dict = field(default_factory=dict)
 
@@ -45,8 +46,9 @@ def cases(directory, quick):
     def stream(tokens, connections=16, **options):
         headers = {**variants.HEADERS, "x-load": f"after_us={THINKS} tokens={tokens} gap_us={GAP}"}
         one = ", 1 connection" if connections == 1 else ""
-        return Case(f"stream of {tokens}{one}", body(None, True), tokens=tokens, headers=headers,
-                    connections=connections, **options)
+        # Streams that begin together would wait for each other.
+        return Case(f"stream of {tokens}{one}", body(None, True), tokens=tokens, begins=tokens * GAP,
+                    headers=headers, connections=connections, **options)
 
     base = case("base", requests=2000 if quick else 4000)
     if quick:

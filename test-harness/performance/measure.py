@@ -93,6 +93,7 @@ class Proxy:
             body.write_text(case.body.read_text().replace("00000000", "12345678"))
         options = [f"to=127.0.0.1:{self.port}", f"body={body}", f"requests={case.requests}",
                    f"connections={case.connections}", f"expect={self.variant.expect}",
+                   f"begin_us={case.begins}",
                    # Where no provider is asked, nobody thinks: then the clients wait for as long.
                    f"pause_us={case.thinks if self.variant.answers else 0}",
                    *(f"header={name}:{value}" for name, value in case.headers.items())]

@@ -341,10 +341,11 @@ pub fn headers(
     Ok(headers)
 }
 
-/// Takes away what is the client's own, and what an attempt before this one has set.
-pub fn strip(gateway: &Gateway, host: &dyn Host, keep_key: bool) {
-    let keys = CLIENT_HEADERS.into_iter().filter(|_| !keep_key);
-    for name in STRIPPED.into_iter().chain(keys).chain(gateway.provider_headers()) {
+/// Takes away what is the client's own, and what an attempt before this one has set; not what is to be kept or is
+/// set now.
+pub fn strip(gateway: &Gateway, host: &dyn Host, keep: impl Fn(&str) -> bool) {
+    let all = STRIPPED.into_iter().chain(CLIENT_HEADERS).chain(gateway.provider_headers());
+    for name in all.filter(|name| !keep(name)) {
         let _ = host.remove_header(Map::Request, name);
     }
 }
@@ -366,9 +367,10 @@ pub fn address(
     let now = host.now_nanos() / 1_000_000_000;
     let request = Unsigned { method: &method, path: &attempt.wire.path, body, now };
     let headers = headers(provider, attempt, client_key.as_deref(), request)?;
-    strip(gateway, host, false);
+    let is_set = |name: &str| headers.iter().any(|(set, _)| set.eq_ignore_ascii_case(name));
+    strip(gateway, host, is_set);
     // Those of the client, or of an attempt before this one.
-    for name in [VERSION_HEADER, BETA_HEADER] {
+    for name in [VERSION_HEADER, BETA_HEADER].into_iter().filter(|name| !is_set(name)) {
         let _ = host.remove_header(Map::Request, name);
     }
     if !host.can(Capability::Clusters) {

@@ -16,8 +16,8 @@ use crate::think::think;
 use crate::{Error, TOOK, mark};
 
 /// What is to be done: `to=127.0.0.1:10000 path=/v1/chat/completions body=FILE connections=16
-/// requests=4000 expect=TEXT pause_us=5000 header=name:value ...`. With a pause each client waits for about so long
-/// before it asks again. An answer that is not 200, or whose body does
+/// requests=4000 expect=TEXT begin_us=5000 pause_us=5000 header=name:value ...`. Each client waits for about `begin_us`
+/// before it asks for the first time, and for about `pause_us` before it asks at all. An answer that is not 200, or whose body does
 /// not hold `expect`, ends the run with an error. Where the body has [`NUMBER`], each request has another
 /// number in its place, so that no two are alike.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) struct Options {
     connections: usize,
     requests: usize,
     expect: String,
+    begin: Duration,
     pause: Duration,
     headers: Vec<(String, String)>,
 }
@@ -54,6 +55,7 @@ impl Options {
             connections: 1,
             requests: 1,
             expect: String::new(),
+            begin: Duration::ZERO,
             pause: Duration::ZERO,
             headers: Vec::new(),
         };
@@ -66,6 +68,7 @@ impl Options {
                 "connections" => options.connections = value.parse()?,
                 "requests" => options.requests = value.parse()?,
                 "expect" => options.expect = value.to_owned(),
+                "begin_us" => options.begin = Duration::from_micros(value.parse()?),
                 "pause_us" => options.pause = Duration::from_micros(value.parse()?),
                 "header" => {
                     let (name, value) = value.split_once(':').ok_or("a header is name:value")?;
@@ -142,6 +145,9 @@ async fn client(
     stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::task::spawn_local(connection);
+    if !options.begin.is_zero() {
+        think(options.begin).await;
+    }
     while take(left) {
         if !options.pause.is_zero() {
             think(options.pause).await;

@@ -16,6 +16,7 @@ use super::track::{Line, Track};
 use super::translate::DIVERTED;
 use super::{Told, asked_path, choose, estimated, head, invite, read, vote};
 use crate::attempt;
+use crate::auth::CLIENT_HEADERS;
 use crate::config::Key;
 use crate::gateway::Gateway;
 use crate::routing::{Decision, load};
@@ -50,7 +51,9 @@ impl Route {
             return Ok(Flow::Respond(Box::new(reply)));
         }
         // Should a cluster lack its filter, the client's key must still not reach the provider.
-        attempt::strip(&self.gateway, cx.host, choice.key == Key::Passthrough);
+        let keeps_key = choice.key == Key::Passthrough;
+        let keep = |name: &str| keeps_key && CLIENT_HEADERS.contains(&name);
+        attempt::strip(&self.gateway, cx.host, keep);
         self.track = Track::begin(&gateway, &choice, cx.host.now_nanos());
         if let Some(decision) = &choice.decision {
             limit(decision, asked.stream, cx.host);
