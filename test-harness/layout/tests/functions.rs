@@ -89,7 +89,8 @@ fn those_that_are_called_come_first_in_their_order_and_all_do_what_they_did() {
     let before = module();
     // `begin` is the first of its own.
     let mut passed = calling(&[291, 201, 6, 202, 9_999]);
-    passed.branches = vec![vec![[0, 5]]; FUNCTIONS + 1];
+    passed.branches = vec![Vec::new(); FUNCTIONS + 1];
+    passed.branches[291] = vec![[0, 5]];
     let after = laid_out(&before, &passed).unwrap();
     assert_eq!(hints(&after), [(128, "if", true)]);
     let (old, new) = (indices(&before), indices(&after));

@@ -241,4 +241,12 @@ fn the_clients_own_key_goes_on_only_where_the_model_says_so() {
     let host = ScriptHost::post("/v1/chat/completions");
     host.put(Map::Request, "content-type", "application/json");
     assert_eq!(refused(&host, &ask("yours", "")).0, 401);
+    // With two roles the first leaves it to the second, which sends it as the provider takes it.
+    let host = chat_host();
+    host.put(Map::Request, "authorization", "Bearer sk-own");
+    assert!(send(&mut exchange(CONFIG, "route"), &host, &ask("yours", "")));
+    assert_eq!(host.text(Map::Request, "authorization").unwrap(), "Bearer sk-own");
+    assert!(send(&mut exchange(CONFIG, "translate"), &host, &ask("yours", "")));
+    assert_eq!(host.text(Map::Request, "x-api-key").unwrap(), "sk-own");
+    assert_eq!(host.text(Map::Request, "authorization"), None);
 }
