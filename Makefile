@@ -34,8 +34,8 @@ wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	@mkdir -p dist
 	@# Side by side: the last step of each module has work for one core only.
 	@$(MAKE) --no-print-directory -j2 wasm-fast wasm-small
-	@OPTIMIZE=$(PROFILE) test-harness/optimize.sh small $(call built,small/wasm32-wasip1/$(PROFILE),ai-gateway $(filter $(SMALL),$(PLUGINS))) \
-	    fast $(call built,wasm32-wasip1/$(FAST_PROFILE),$(FAST))
+	@OPTIMIZE=$(PROFILE) test-harness/optimize.sh small $(call built,small/wasm32-wasip1/$(PROFILE),ai-gateway) \
+	    fast $(call built,small/wasm32-wasip1/$(PROFILE),$(filter $(SMALL),$(PLUGINS))) $(call built,wasm32-wasip1/$(FAST_PROFILE),$(FAST))
 ifeq ($(PROFILE),release)
 	@cargo build --quiet --locked $(NATIVE) --bin lay-out
 	@target/debug/lay-out $(foreach plugin,$(PLUGINS) ai-gateway,target/$(subst -,_,$(plugin)).wasm dist/$(plugin).wasm)

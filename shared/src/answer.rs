@@ -27,7 +27,7 @@ impl<'a> AnswerBody<'a> {
 
     /// The same as text; `None` if it is not UTF-8.
     pub fn text(&self) -> Option<&'a str> {
-        *self.text.get_or_init(|| std::str::from_utf8(self.bytes).ok())
+        *self.text.get_or_init(|| simdutf8::basic::from_utf8(self.bytes).ok())
     }
 
     /// Its text to be read as JSON, empty if it is none; looked through once for all who read it.

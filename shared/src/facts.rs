@@ -272,22 +272,39 @@ impl Staters {
 
 /// What each fact is, if it is known.
 #[derive(Debug)]
-struct Known([Option<String>; Fact::ALL.len()]);
+struct Known {
+    /// Of each fact the number of its place, from 1 on; 0 if it was never known.
+    numbers: [u8; Fact::ALL.len()],
+    places: Vec<Option<String>>,
+}
 
 impl Default for Known {
     fn default() -> Known {
-        Known([const { None }; Fact::ALL.len()])
+        Known { numbers: [0; Fact::ALL.len()], places: Vec::new() }
     }
 }
 
 impl Known {
     fn get(&self, fact: Fact) -> Option<&String> {
-        self.0.get(fact as usize)?.as_ref()
+        let number = usize::from(*self.numbers.get(fact as usize)?);
+        self.places.get(number.checked_sub(1)?)?.as_ref()
     }
 
-    fn set(&mut self, fact: Fact, value: Option<String>) {
-        if let Some(place) = self.0.get_mut(fact as usize) {
-            *place = value;
+    fn set(&mut self, fact: Fact, value: String) {
+        let Some(number) = self.numbers.get_mut(fact as usize) else { return };
+        match self.places.get_mut(usize::from(*number).wrapping_sub(1)) {
+            Some(place) => *place = Some(value),
+            None => {
+                self.places.push(Some(value));
+                *number = u8::try_from(self.places.len()).unwrap_or_default();
+            }
+        }
+    }
+
+    fn forget(&mut self, fact: Fact) {
+        let number = self.numbers.get(fact as usize).copied().unwrap_or_default();
+        if let Some(place) = self.places.get_mut(usize::from(number).wrapping_sub(1)) {
+            *place = None;
         }
     }
 }
@@ -371,7 +388,7 @@ impl Facts {
         if fact == Fact::Cluster && host.can(Capability::SharedProperties) {
             let _ = host.set_property(&[CLUSTER], value.as_bytes());
         }
-        self.known.set(fact, Some(value));
+        self.known.set(fact, value);
         self.is_untold(fact);
     }
 
@@ -404,9 +421,8 @@ impl Facts {
         }
         if host.can(Capability::SharedProperties) {
             self.usage = None;
-            for fact in Fact::ALL.into_iter().filter(|fact| fact.is_of_answer()) {
-                self.known.set(fact, None);
-            }
+            let of_answer = Fact::ALL.into_iter().filter(|fact| fact.is_of_answer());
+            of_answer.for_each(|fact| self.known.forget(fact));
         } else {
             // What the plugins after this one have said; at the end of the exchange it is too late to ask.
             self.heard_now = false;
@@ -458,9 +474,9 @@ impl Facts {
     fn tell_all(&mut self, host: &dyn Host, to: &str) {
         let untold = std::mem::take(&mut self.untold);
         let mut text = String::with_capacity(self.heard.len() + 256);
-        for (name, value) in all(&self.heard) {
+        for (name, _, written) in text::written(&self.heard) {
             if !untold.iter().any(|fact| fact.name() == name) {
-                state(&mut text, name, value);
+                text.push_str(written);
             }
         }
         for fact in untold {

@@ -408,6 +408,12 @@ impl BodyKind {
 
     /// Reads it off a `content-type`.
     pub fn of_content_type(content_type: &str) -> BodyKind {
+        // As nearly all write it.
+        match content_type {
+            "application/json" => return BodyKind::Json,
+            "text/event-stream" => return BodyKind::EventStream,
+            _ => {}
+        }
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case("text/event-stream") {
             BodyKind::EventStream

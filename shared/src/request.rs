@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::found::{self, Found};
 use crate::json::{BadJson, Document};
+use crate::text;
 use crate::texts::{self, Said};
 
 /// A request body: what came, and what the filters made of it.
@@ -30,7 +31,7 @@ impl RequestBody {
     /// Takes text that the client sent. Bytes that are not UTF-8 are given back: no JSON document has
     /// them, and two parsers may read them differently.
     pub fn new(bytes: Vec<u8>) -> Result<RequestBody, Vec<u8>> {
-        let text = String::from_utf8(bytes).map_err(std::string::FromUtf8Error::into_bytes)?;
+        let text = text::checked(bytes)?;
         let len = text.len();
         Ok(RequestBody::of(Content::Text(text), len))
     }
@@ -65,6 +66,12 @@ impl RequestBody {
     /// Its text to be read as JSON; looked through once for all who read it, as long as it stays as it is.
     pub fn document(&self) -> Document<'_> {
         self.found.document(self.text())
+    }
+
+    /// The same for who reads most of it and will not read it again: it is not looked through first, unless
+    /// somebody has done so.
+    pub fn document_in_one_go(&self) -> Document<'_> {
+        self.found.as_far_as_known(self.text())
     }
 
     /// What it says, see [`texts::request`]; read once for all who ask, as long as it stays as it is.

@@ -228,8 +228,7 @@ fn asked(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, Refusal> 
 }
 
 fn header(host: &dyn Host, name: &str) -> String {
-    let value = host.header(Map::Request, name).unwrap_or_default();
-    String::from_utf8_lossy(&value).into_owned()
+    host.header_text(Map::Request, name).unwrap_or_default()
 }
 
 fn denied(reason: &str, message: &str) -> Refusal {

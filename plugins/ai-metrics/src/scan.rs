@@ -6,6 +6,8 @@
 
 use shared::json::{Document, Member, Reader, Stop};
 
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
 /// Reading goes on, or stops.
 pub(crate) type Next = Result<(), Stop>;
 
@@ -28,14 +30,20 @@ impl<'a> Piece<'a> {
 
     /// What stands between quotes.
     pub(crate) fn of(escaped: &'a str) -> Piece<'a> {
-        let (mut ascii, mut other) = (escaped.len(), 0);
-        if !escaped.is_ascii() {
-            ascii = escaped.bytes().filter(u8::is_ascii).count();
-            // Each begins with a byte from here on.
-            other = escaped.bytes().filter(|byte| *byte >= 0xc0).count();
-        }
-        let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
-        Piece { escaped, ascii: number(ascii), other: number(other) }
+        let (mut beyond, mut other) = (0, 0);
+        let mut count = |eight: [u8; 8]| {
+            let eight = u64::from_le_bytes(eight);
+            // The highest bit of each byte, and of those that also have the second: a character begins with one.
+            beyond += u64::from((eight & HIGH).count_ones());
+            other += u64::from((eight & eight << 1 & HIGH).count_ones());
+        };
+        let (eights, rest) = escaped.as_bytes().as_chunks::<8>();
+        eights.iter().for_each(|eight| count(*eight));
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+        count(last);
+        let length = u64::try_from(escaped.len()).unwrap_or(u64::MAX);
+        Piece { escaped, ascii: length.saturating_sub(beyond), other }
     }
 }
 
@@ -76,9 +84,13 @@ mod tests {
 
     #[test]
     fn characters_are_counted_and_escapes_as_they_stand() {
-        for (text, ascii, other) in
-            [("", 0, 0), ("plain", 5, 0), (r"a\n\u00e9", 9, 0), ("é法x😀", 1, 3)]
-        {
+        for (text, ascii, other) in [
+            ("", 0, 0),
+            ("plain", 5, 0),
+            (r"a\n\u00e9", 9, 0),
+            ("é法x😀", 1, 3),
+            ("0123456é法 😀", 8, 3),
+        ] {
             let piece = Piece::of(text);
             assert_eq!((piece.ascii, piece.other), (ascii, other), "{text}");
         }

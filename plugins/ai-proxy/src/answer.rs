@@ -401,7 +401,13 @@ fn json_headers(head: &mut ResponseHead<'_>) {
     head.headers.remove("content-encoding");
 }
 
+/// Longest name in a header, in characters.
+const MOST_PRINTED: usize = 256;
+
 /// A header's value may not have just anything.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(256).collect()
+    if text.len() <= MOST_PRINTED && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return text.to_owned();
+    }
+    text.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(MOST_PRINTED).collect()
 }

@@ -197,10 +197,7 @@ pub fn check_head(cx: &Cx<'_>) -> Result<(), ApiError> {
     if method != "POST" {
         return Ok(());
     }
-    let header = |name| {
-        let value = cx.host.header(Map::Request, name).unwrap_or_default();
-        String::from_utf8_lossy(&value).into_owned()
-    };
+    let header = |name| cx.host.header_text(Map::Request, name).unwrap_or_default();
     let json = BodyKind::of_content_type(&header("content-type")) == BodyKind::Json;
     if operation.needs_model() && operation.wants_json() && !json {
         let message = "send the header `content-type: application/json`";
@@ -272,7 +269,7 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
 }
 
 fn read_json(asked: &mut Asked, body: &RequestBody) -> Result<(), ApiError> {
-    let head: Head<'_> = body.document().parse().map_err(|error| bad(&error))?;
+    let head: Head<'_> = body.document_in_one_go().parse().map_err(|error| bad(&error))?;
     if let Some(field) = lacking(asked.operation, &head) {
         return Err(missing(field));
     }
@@ -310,8 +307,7 @@ fn read_form(cx: &Cx<'_>, asked: &mut Asked, body: &RequestBody) -> Result<(), A
     if !asked.operation.needs_model() {
         return Ok(());
     }
-    let content_type = cx.host.header(Map::Request, "content-type").unwrap_or_default();
-    let content_type = String::from_utf8_lossy(&content_type);
+    let content_type = cx.host.header_text(Map::Request, "content-type").unwrap_or_default();
     let found = multipart::field(body.bytes(), &content_type, "model").map_err(|error| {
         ApiError::new(ErrorKind::InvalidRequest, format!("model: {error}")).param("model")
     })?;

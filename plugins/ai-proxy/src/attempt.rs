@@ -363,9 +363,7 @@ pub fn address(
     if passthrough && client_key.is_none() {
         return Err(auth::no_client_key());
     }
-    let method = host.method().unwrap_or_else(|| "POST".into());
-    let now = host.now_nanos() / 1_000_000_000;
-    let request = Unsigned { method: &method, path: &attempt.wire.path, body, now };
+    let request = Unsigned { host, method: None, path: &attempt.wire.path, body };
     let headers = headers(provider, attempt, client_key.as_deref(), request)?;
     let is_set = |name: &str| headers.iter().any(|(set, _)| set.eq_ignore_ascii_case(name));
     strip(gateway, host, is_set);

@@ -1,6 +1,6 @@
 //! A provider, checked and made ready.
 
-use shared::small_map::SmallMap;
+use std::borrow::Cow;
 
 use shared::config::ConfigError;
 
@@ -14,6 +14,7 @@ use crate::overrides::Overrides;
 use crate::presets::{self, Auth, Paths, Preset, Quirks};
 use shared::percent;
 use shared::sigv4::Signer;
+use shared::small_map::SmallMap;
 use shared::text;
 
 /// Headers that the proxy or the protocol sets.
@@ -137,12 +138,16 @@ impl Provider {
 
     /// A path below the provider's own, with its query.
     pub fn url(&self, path: &str, model: &str) -> String {
-        let base = self.base_url.path.replace("{model}", &percent::encode(model));
+        let own = &self.base_url.path;
+        let base = match own.contains('{') {
+            true => Cow::Owned(own.replace("{model}", &percent::encode(model))),
+            false => Cow::Borrowed(own.as_str()),
+        };
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let both = [query, self.query.as_str()];
         let both: Vec<_> = both.into_iter().filter(|query| !query.is_empty()).collect();
         let mark = if both.is_empty() { "" } else { "?" };
-        text!(base, path, mark, both.join("&"))
+        text!(&*base, path, mark, both.join("&"))
     }
 }
 

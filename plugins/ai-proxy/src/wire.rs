@@ -121,7 +121,7 @@ fn chat_path(
     stream: bool,
 ) -> String {
     let paths = &provider.paths;
-    let model = percent::encode(model);
+    let model = || percent::encode(model);
     match (protocol, provider.cloud) {
         (Protocol::Openai, _) if same && client == Client::OpenAiCompletions => {
             paths.completions.unwrap_or("/completions").to_owned()
@@ -131,19 +131,19 @@ fn chat_path(
         (Protocol::Anthropic, Cloud::Own) => "/v1/messages".to_owned(),
         (Protocol::Anthropic, Cloud::Vertex) => {
             let method = if stream { "streamRawPredict" } else { "rawPredict" };
-            format!("/models/{model}:{method}")
+            format!("/models/{}:{method}", model())
         }
         (Protocol::Anthropic, Cloud::Bedrock) => {
             let method = if stream { "invoke-with-response-stream" } else { "invoke" };
-            format!("/model/{model}/{method}")
+            format!("/model/{}/{method}", model())
         }
         (Protocol::Gemini, _) => {
             let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-            format!("/models/{model}:{method}")
+            format!("/models/{}:{method}", model())
         }
         (Protocol::Bedrock, _) => {
             let method = if stream { "converse-stream" } else { "converse" };
-            format!("/model/{model}/{method}")
+            format!("/model/{}/{method}", model())
         }
         (Protocol::Cohere, _) => "/v2/chat".to_owned(),
     }

@@ -137,8 +137,7 @@ fn has_texts(endpoint: Option<Endpoint>) -> bool {
 }
 
 fn header(host: &dyn Host, name: &str) -> String {
-    let value = host.header(Map::Request, name).unwrap_or_default();
-    String::from_utf8_lossy(&value).trim().to_ascii_lowercase()
+    host.header_text(Map::Request, name).unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 impl Filter for GuardFilter {

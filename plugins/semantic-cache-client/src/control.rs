@@ -95,8 +95,7 @@ impl Control {
 }
 
 fn header(host: &dyn Host, name: &str) -> Option<String> {
-    let value = host.header(Map::Request, name)?;
-    Some(String::from_utf8_lossy(&value).into_owned())
+    host.header_text(Map::Request, name)
 }
 
 #[cfg(test)]

@@ -76,10 +76,14 @@ impl LimitFilter {
         }
     }
 
+    /// What the provider has counted, if it has said so.
+    fn stated(&self, cx: &mut Cx<'_>) -> Option<Usage> {
+        cx.facts.usage(cx.host).or_else(|| self.reported.as_ref()?.usage())
+    }
+
     /// What was really used.
     fn used(&self, cx: &mut Cx<'_>, outcome: Outcome, served: bool) -> Usage {
-        let stated = cx.facts.usage(cx.host);
-        let stated = stated.or_else(|| self.reported.as_ref()?.usage());
+        let stated = self.stated(cx);
         let failed = self.status >= 400 || (self.status == 0 && !served);
         match stated {
             Some(usage) if outcome == Outcome::Complete => usage,
@@ -271,15 +275,18 @@ impl Filter for LimitFilter {
 
     fn answer(
         &mut self,
-        _cx: &mut Cx<'_>,
+        cx: &mut Cx<'_>,
         _head: &mut ResponseHead<'_>,
         body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
         if let Some(reported) = &mut self.reported {
             reported.read(body.document_in_one_go());
         }
-        for text in body.texts().unwrap_or_default() {
-            self.written.add_escaped(inner(text.raw.get()));
+        // All of it is there: what has been said of its tokens holds, whatever becomes of it.
+        if self.stated(cx).is_none() {
+            for text in body.texts().unwrap_or_default() {
+                self.written.add_escaped(inner(text.raw.get()));
+            }
         }
         None
     }

@@ -313,8 +313,7 @@ pub(super) struct HostHeaders<'a>(pub(super) &'a dyn Host);
 
 impl Headers for HostHeaders<'_> {
     fn get(&self, name: &str) -> Option<String> {
-        let value = self.0.header(Map::Response, name)?;
-        Some(String::from_utf8_lossy(&value).into_owned())
+        self.0.header_text(Map::Response, name)
     }
 
     fn set(&mut self, name: &str, value: &str) {

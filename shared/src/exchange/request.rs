@@ -113,8 +113,8 @@ impl Exchange {
     fn run_body(&mut self, host: &dyn Host, body: Vec<u8>) -> Action {
         self.state = State::Working;
         // Only forms and files may have other bytes than UTF-8's.
-        let content_type = host.header(Map::Request, "content-type").unwrap_or_default();
-        let body = match BodyKind::of_content_type(&String::from_utf8_lossy(&content_type)) {
+        let content_type = host.header_text(Map::Request, "content-type").unwrap_or_default();
+        let body = match BodyKind::of_content_type(&content_type) {
             BodyKind::Json => RequestBody::new(body),
             _ if content_type.is_empty() => RequestBody::new(body),
             _ => Ok(RequestBody::binary(body)),

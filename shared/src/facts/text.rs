@@ -1,8 +1,18 @@
 //! Facts as text: a fact is its name, `=`, the length of its value in bytes, `:` and the value; the next
 //! follows at once. A plugin of another version keeps those whose names it does not know.
 
+use crate::text::Part;
+
+/// Of a length in bytes.
+const MOST_DIGITS: usize = 10;
+
 /// The facts in a text, by their names; what is no fact ends it.
 pub fn all(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    written(text).map(|(name, value, _)| (name, value))
+}
+
+/// The same, with each fact as it is written.
+pub(super) fn written(text: &str) -> impl Iterator<Item = (&str, &str, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let bytes = rest.as_bytes();
@@ -18,7 +28,7 @@ pub fn all(text: &str) -> impl Iterator<Item = (&str, &str)> {
             return None;
         }
         let end = at.checked_add(1)?.checked_add(length)?;
-        let fact = (rest.get(..equals)?, rest.get(at + 1..end)?);
+        let fact = (rest.get(..equals)?, rest.get(at + 1..end)?, rest.get(..end)?);
         rest = rest.get(end..)?;
         Some(fact)
     })
@@ -31,17 +41,10 @@ pub fn stated<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 /// Appends a fact to a text.
 pub fn state(text: &mut String, name: &str, value: &str) {
+    text.reserve(name.len() + value.len() + "=:".len() + MOST_DIGITS);
     text.push_str(name);
     text.push('=');
-    let mut least = 1;
-    while value.len() / least >= 10 {
-        least *= 10;
-    }
-    while least > 0 {
-        let digit = u8::try_from(value.len() / least % 10).unwrap_or_default();
-        text.push(char::from(b'0' + digit));
-        least /= 10;
-    }
+    value.len().put(text);
     text.push(':');
     text.push_str(value);
 }

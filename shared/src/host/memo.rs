@@ -12,6 +12,8 @@ pub(crate) struct Known {
     /// Where the entries' names and values are.
     bytes: Vec<u8>,
     entries: Vec<Entry>,
+    /// The [`mark`]s of all names that are or were there. Most that are asked for are not.
+    marks: u64,
 }
 
 #[derive(Debug)]
@@ -46,63 +48,78 @@ impl Known {
             (at <= bytes.len()).then_some(range)
         };
         let mut entries = Vec::with_capacity(count);
+        let mut marks = 0;
         for index in 0..count {
             let sizes = 4 + 8 * index;
             let name = take(number(sizes)?)?;
+            marks |= mark(bytes.get(name.clone()).unwrap_or_default());
             entries.push(Entry { name, value: take(number(sizes + 4)?)? });
         }
-        Some(Known { bytes, entries })
+        Some(Known { bytes, entries, marks })
     }
 
     /// The first value of a header.
     pub(crate) fn get(&self, name: &str) -> Option<&[u8]> {
-        let name = real(name);
-        self.entries.iter().find(|entry| self.is(entry, name)).map(|entry| self.value(entry))
+        let name = real(name).as_bytes();
+        if self.marks & mark(name) == 0 {
+            return None;
+        }
+        let found = self.entries.iter().find(|entry| is(&self.bytes, entry, name))?;
+        Some(self.value(found))
     }
 
     /// Whether there is one such header, and of this value.
     pub(crate) fn is_just(&self, name: &str, value: &[u8]) -> bool {
-        let name = real(name);
-        let mut all = self.entries.iter().filter(|entry| self.is(entry, name));
+        let name = real(name).as_bytes();
+        let mut all = self.entries.iter().filter(|entry| is(&self.bytes, entry, name));
         all.next().is_some_and(|entry| self.value(entry) == value) && all.next().is_none()
     }
 
     /// The proxy has set a header.
     pub(crate) fn set(&mut self, name: &str, value: &[u8]) {
         self.remove(name);
+        let name = real(name).as_bytes();
+        self.marks |= mark(name);
         let mut put = |text: &[u8]| {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(text);
             start..self.bytes.len()
         };
-        let entry = Entry { name: put(real(name).as_bytes()), value: put(value) };
+        let entry = Entry { name: put(name), value: put(value) };
         self.entries.push(entry);
     }
 
     /// The proxy has removed a header.
     pub(crate) fn remove(&mut self, name: &str) {
         let name = real(name).as_bytes();
-        let bytes = &self.bytes;
-        self.entries.retain(|entry| {
-            !bytes.get(entry.name.clone()).is_some_and(|known| known.eq_ignore_ascii_case(name))
-        });
-    }
-
-    /// Most names differ in their length.
-    #[inline(always)]
-    fn is(&self, entry: &Entry, name: &str) -> bool {
-        entry.name.len() == name.len() && self.same(entry, name)
-    }
-
-    #[inline(never)]
-    fn same(&self, entry: &Entry, name: &str) -> bool {
-        let known = self.bytes.get(entry.name.clone());
-        known.is_some_and(|known| known.eq_ignore_ascii_case(name.as_bytes()))
+        if self.marks & mark(name) != 0 {
+            let bytes = &self.bytes;
+            self.entries.retain(|entry| !is(bytes, entry, name));
+        }
     }
 
     fn value(&self, entry: &Entry) -> &[u8] {
         self.bytes.get(entry.value.clone()).unwrap_or_default()
     }
+}
+
+/// One of 64 bits, which few names have in common: by their length and last letter.
+#[inline(always)]
+fn mark(name: &[u8]) -> u64 {
+    let last = name.last().map_or(0, u8::to_ascii_lowercase);
+    1 << ((usize::from(last) ^ (name.len() << 2)) % 64)
+}
+
+/// Most names differ in their length.
+#[inline(always)]
+fn is(bytes: &[u8], entry: &Entry, name: &[u8]) -> bool {
+    entry.name.len() == name.len() && same(bytes, entry, name)
+}
+
+#[inline(never)]
+fn same(bytes: &[u8], entry: &Entry, name: &[u8]) -> bool {
+    let known = bytes.get(entry.name.clone()).unwrap_or_default();
+    known == name || known.eq_ignore_ascii_case(name)
 }
 
 fn real(name: &str) -> &str {

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::text::lossy;
+
 #[cfg(any(test, target_os = "wasi"))]
 mod memo;
 #[cfg(any(test, feature = "testing"))]
@@ -158,6 +160,10 @@ pub trait Host {
     /// The same where no other header of this map will be asked for.
     fn only_header(&self, map: Map, name: &str) -> Option<Vec<u8>> {
         self.header(map, name)
+    }
+    /// The same as text, with U+FFFD for what is no UTF-8.
+    fn header_text(&self, map: Map, name: &str) -> Option<String> {
+        self.header(map, name).map(lossy)
     }
     /// Sets a header, whether or not it was there.
     fn set_header(&self, map: Map, name: &str, value: &str) -> Result<(), HostError>;

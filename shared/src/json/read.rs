@@ -90,6 +90,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads this byte if it comes next.
+    #[inline(always)]
     fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
@@ -305,11 +306,13 @@ impl<'a> Reader<'a> {
         let mut seen = 0u64;
         self.object(&mut |reader, key| {
             let Some((_, field)) = keys.iter().find(|(name, _)| *name == key) else {
-                let value = reader.raw()?;
-                if let Some(rest) = &mut rest {
-                    rest.push((key, value));
-                }
-                return Ok(());
+                return match &mut rest {
+                    Some(rest) => {
+                        rest.push((key, reader.raw()?));
+                        Ok(())
+                    }
+                    None => reader.skip(),
+                };
             };
             let bit = 1u64.checked_shl(u32::from(*field)).unwrap_or(0);
             if seen & bit != 0 {

@@ -159,8 +159,8 @@ impl Endpoint {
 /// What follows the version in a path of OpenAI's: of `/openai/v1/files/x?y` it is `/files/x?y`.
 pub fn tail(path: &str) -> Option<&str> {
     let end = path.find(['?', '#']).unwrap_or(path.len());
-    let plain = path.get(..end)?;
-    let at = ["/v1/", "/v2/"].into_iter().filter_map(|version| plain.find(version)).min()?;
+    let mut places = path.as_bytes().get(..end)?.windows("/v1/".len());
+    let at = places.position(|place| matches!(place, [b'/', b'v', b'1' | b'2', b'/']))?;
     path.get(at + "/v1".len()..)
 }
 
@@ -185,8 +185,10 @@ impl<'a> GooglePath<'a> {
     /// Reads a path (its query may follow).
     pub fn of(path: &'a str) -> Option<GooglePath<'a>> {
         let path = path.split(['?', '#']).next().unwrap_or_default();
-        let (before, rest) = match path.rsplit_once("/models/") {
-            Some((before, rest)) => (before, rest),
+        const MODELS: &[u8; 8] = b"/models/";
+        let found = path.as_bytes().windows(MODELS.len()).rposition(|place| place == MODELS);
+        let (before, rest) = match found {
+            Some(at) => (path.get(..at)?, path.get(at + MODELS.len()..)?),
             None => (path.strip_suffix("/models")?, ""),
         };
         let version = ["/v1beta", "/v1alpha", "/v1beta1"];

@@ -6,13 +6,13 @@ use crate::translate::ir::{Choice, Response, StopReason};
 /// which every answer of OpenAI's has, does not count.
 pub(super) fn may_be_filtered(text: &str) -> bool {
     memchr::memchr_iter(b'"', text.as_bytes()).any(|quote| {
-        let string = text.get(quote + 1..).unwrap_or_default();
-        match string.as_bytes().first() {
-            Some(b'c') => string.starts_with("content_filter"),
-            Some(b'S') => string.starts_with("SAFETY"),
-            Some(b'b') => string.starts_with("blockReason"),
-            Some(b'P') => string.starts_with("PROHIBITED"),
-            Some(b'r') => string.strip_prefix("refusal\"").is_some_and(|rest| {
+        let string = || text.get(quote + 1..).unwrap_or_default();
+        match text.as_bytes().get(quote + 1) {
+            Some(b'c') => string().starts_with("content_filter"),
+            Some(b'S') => string().starts_with("SAFETY"),
+            Some(b'b') => string().starts_with("blockReason"),
+            Some(b'P') => string().starts_with("PROHIBITED"),
+            Some(b'r') => string().strip_prefix("refusal\"").is_some_and(|rest| {
                 let value = rest.trim_start().strip_prefix(':').map(str::trim_start);
                 !value.is_some_and(|value| value.starts_with("null"))
             }),

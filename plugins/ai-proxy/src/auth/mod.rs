@@ -3,6 +3,8 @@
 pub mod access;
 pub mod google;
 
+use std::borrow::Cow;
+
 use shared::errors::{ApiError, ErrorKind};
 use shared::host::{Host, Map};
 
@@ -14,16 +16,23 @@ use shared::sigv4::Signable;
 pub const CLIENT_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
 /// A request that is ready but for its credentials.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Unsigned<'a> {
-    /// `POST` ...
-    pub method: &'a str,
+    /// Knows the time and, as long as no other is given, the method.
+    pub host: &'a dyn Host,
+    /// `POST` ..., if it is not that of the client's request.
+    pub method: Option<&'static str>,
     /// Path and query, as they are sent.
     pub path: &'a str,
     /// The body.
     pub body: &'a [u8],
+}
+
+impl Unsigned<'_> {
     /// Seconds since the Unix epoch.
-    pub now: u64,
+    fn now(&self) -> u64 {
+        self.host.now_nanos() / 1_000_000_000
+    }
 }
 
 /// The headers that show who asks: with the provider's key of this number, or with the client's own
@@ -39,7 +48,7 @@ pub fn headers(
     let key = match (client_key.or(own), &provider.google) {
         (Some(key), _) => key,
         (None, Some(access)) => {
-            token = access.token(request.now).ok_or_else(|| no_token(&provider.name))?;
+            token = access.token(request.now()).ok_or_else(|| no_token(&provider.name))?;
             token.as_str()
         }
         (None, None) => return Ok(sign(provider, request)),
@@ -56,13 +65,15 @@ pub fn headers(
 /// Amazon's signature, if the provider has credentials for it.
 fn sign(provider: &Provider, request: Unsigned<'_>) -> Vec<(String, String)> {
     let Some(signer) = &provider.signer else { return Vec::new() };
+    let sent = || request.host.method().unwrap_or_else(|| "POST".into());
+    let method = request.method.map_or_else(|| Cow::Owned(sent()), Cow::Borrowed);
     let signable = Signable {
-        method: request.method,
+        method: &method,
         host: &provider.base_url.authority,
         path: request.path,
         headers: &[],
         body: request.body,
-        now: request.now,
+        now: request.now(),
     };
     let headers = signer.headers(&signable).into_iter();
     headers.map(|(name, value)| (name.to_owned(), value)).collect()

@@ -143,8 +143,8 @@ fn copy(
         return None;
     }
     let body = attempt.take_body(body.as_bytes());
-    let now = cx.host.now_nanos() / 1_000_000_000;
-    let unsigned = Unsigned { method: "POST", path: &attempt.wire.path, body: &body, now };
+    let (host, path) = (cx.host, &attempt.wire.path);
+    let unsigned = Unsigned { host, method: Some("POST"), path, body: &body };
     let mut headers = headers(provider, &attempt, None, unsigned).ok()?;
     headers.push(("content-type".into(), "application/json".into()));
     headers.push(("accept-encoding".into(), "identity".into()));

@@ -102,8 +102,14 @@ impl InlineFilter {
         let several = targets.len() > 1;
         let circumstances = circumstances(&gateway, cx);
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
-        let mut attempt =
-            Attempt::new(&circumstances, provider, changes, model, &asked, body.document())?;
+        let mut attempt = Attempt::new(
+            &circumstances,
+            provider,
+            changes,
+            model,
+            &asked,
+            body.document_in_one_go(),
+        )?;
         let changed = body.change().is_some() || cx.answer_is_rewritten();
         match way(gateway.inline, cx.host, &attempt, several && !asked.stream, changed) {
             Inline::Call => {
@@ -260,9 +266,7 @@ fn call(
         return Err(auth::no_client_key());
     }
     let body = attempt.take_body(&calls.body);
-    let method = host.method().unwrap_or_else(|| "POST".into());
-    let now = host.now_nanos() / 1_000_000_000;
-    let request = Unsigned { method: &method, path: &attempt.wire.path, body: &body, now };
+    let request = Unsigned { host, method: None, path: &attempt.wire.path, body: &body };
     let mut headers = headers(provider, attempt, client_key.as_deref(), request)?;
     let content_type = host.header(Map::Request, "content-type");
     let content_type = content_type.and_then(|value| String::from_utf8(value).ok());
@@ -274,7 +278,7 @@ fn call(
         upstream: cluster.unwrap_or(address),
         scheme: provider.base_url.scheme.into(),
         authority: provider.base_url.authority.clone(),
-        method,
+        method: host.method().unwrap_or_else(|| "POST".into()),
         path: attempt.wire.path.clone(),
         headers,
         body,

@@ -62,8 +62,14 @@ impl Translate {
         check_objects(&asked, passthrough)?;
         let circumstances = circumstances(&gateway, cx);
         let changes = numbers.and_then(|(rule, target)| gateway.changes(rule, target));
-        let mut attempt =
-            Attempt::new(&circumstances, provider, changes, &model, &asked, body.document())?;
+        let mut attempt = Attempt::new(
+            &circumstances,
+            provider,
+            changes,
+            &model,
+            &asked,
+            body.document_in_one_go(),
+        )?;
         let target = numbers.map(|(_, target)| target);
         self.trial = Some(Trial::begin(made, target, cx.host.now_nanos()));
         let region = numbers.and_then(|(rule, target)| gateway.region(rule, target));

@@ -112,8 +112,7 @@ impl<'a, 'c> Ask<'a, 'c> {
 
     /// A header's value, of one that nothing else looks at.
     pub fn header_once(&self, name: &str) -> Option<String> {
-        let value = self.cx.host.header(Map::Request, name)?;
-        Some(String::from_utf8_lossy(&value).into_owned())
+        self.cx.host.header_text(Map::Request, name)
     }
 
     /// A header's value.

@@ -1,7 +1,7 @@
 //! Reads a whole answer.
 
 use shared::json::{BadJson, Document, JsonStr, parse};
-use shared::protocol::anthropic::{Block, Event, Response as ApiResponse};
+use shared::protocol::anthropic::{Block, Event, Response as ApiResponse, Usage};
 use shared::usage::Report;
 
 use super::stop_reason;
@@ -53,13 +53,27 @@ fn read_block(block: Block<'_>) -> Option<Body<'_>> {
     }
 }
 
+shared::partial! {
+    /// What of an answer or an event is counted.
+    struct Counted<'a> {
+        /// Of `message_start`: the answer that begins.
+        message: Began<'a>,
+        /// Of an answer and of `message_delta`.
+        usage: Usage<'a>,
+    }
+}
+
+shared::partial! {
+    /// An answer that begins.
+    struct Began<'a> {
+        /// The counts so far.
+        usage: Usage<'a>,
+    }
+}
+
 /// Reads the token counts, of a whole answer or of an event.
 pub fn observe(said: Document<'_>, report: &mut Report) {
-    // Most events have none, and are not looked into.
-    if !said.text().contains("\"usage\"") {
-        return;
-    }
-    let Ok(Event { message, usage, .. }) = said.parse() else { return };
+    let Ok(Counted { message, usage }) = said.parse() else { return };
     let started = message.and_then(|message| message.usage);
     [started, usage].iter().flatten().for_each(|usage| report.anthropic(usage));
 }

@@ -7,6 +7,7 @@ use shared::usage::Report;
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Response, Source};
 use crate::translate::lost::Lost;
+use crate::translate::provider::has;
 
 /// Reads the answer. Calls of tools that the provider runs itself, and their results, are left out.
 pub fn read(answer: Document<'_>) -> Result<Response<'_>, BadJson> {
@@ -90,7 +91,7 @@ fn read_image(image: Image<'_>) -> Option<Body<'_>> {
 /// Reads the token counts, of a whole answer or of an event.
 pub fn observe(said: Document<'_>, report: &mut Report) {
     // Most events have none, and are not looked into.
-    if said.text().contains("\"usage\"")
+    if has(said.text(), "\"usage\"")
         && let Ok(Event { usage: Some(usage), .. }) = said.parse()
     {
         report.bedrock(&usage);

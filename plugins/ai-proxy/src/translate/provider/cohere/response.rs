@@ -9,6 +9,7 @@ use shared::usage::Report;
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Logprob, Response};
 use crate::translate::lost::{self, Lost};
+use crate::translate::provider::has;
 
 /// Reads the answer. Citations are left out.
 pub fn read(answer: Document<'_>) -> Result<Response<'_>, BadJson> {
@@ -70,7 +71,7 @@ pub(super) fn read_logprob(logprob: ApiLogprob<'_>) -> Option<Logprob<'_>> {
 /// Reads the token counts, of a whole answer or of an event.
 pub fn observe(said: Document<'_>, report: &mut Report) {
     // Most events have none, and are not looked into.
-    if !said.text().contains("\"usage\"") {
+    if !has(said.text(), "\"usage\"") {
         return;
     }
     if let Ok(ApiResponse { usage: Some(usage), .. }) = said.parse() {

@@ -9,6 +9,7 @@ use shared::usage::Report;
 use super::{OWN_ID, stop_reason};
 use crate::translate::ir::{Arguments, Body, Choice, Logprob, Response, Source, StopReason};
 use crate::translate::lost::{self, Lost};
+use crate::translate::provider::has;
 use crate::translate::signature::{self, Origin};
 
 /// So much of an answer's name goes into the ids of its calls; OpenAI allows forty characters.
@@ -209,7 +210,7 @@ fn hash(text: &str) -> u64 {
 
 /// Reads the token counts, of a whole answer or of an event.
 pub fn observe(said: Document<'_>, report: &mut Report) {
-    if said.text().contains("\"usageMetadata\"")
+    if has(said.text(), "\"usageMetadata\"")
         && let Ok(ApiResponse { usage_metadata: Some(usage), .. }) = said.parse()
     {
         report.gemini(&usage);

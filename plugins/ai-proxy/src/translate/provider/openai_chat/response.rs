@@ -4,7 +4,7 @@ use shared::json::{BadJson, Document, JsonStr, parse};
 use shared::protocol::content::Form;
 use shared::protocol::openai_chat::{
     Choice as ApiChoice, Error, Logprobs, Message, Part as ApiPart, Response as ApiResponse,
-    ToolCall,
+    ToolCall, Usage,
 };
 use shared::usage::Report;
 
@@ -98,12 +98,17 @@ fn read_call(index: usize, call: ToolCall<'_>) -> Option<Part<'_>> {
     Some(Body::ToolCall { id, name: function.name?, arguments: Arguments::Text(arguments) }.into())
 }
 
+shared::partial! {
+    /// What of an answer or an event is counted.
+    struct Counted<'a> {
+        /// The token counts.
+        usage: Usage<'a>,
+    }
+}
+
 /// Reads the token counts, of a whole answer or of an event.
 pub fn observe(said: Document<'_>, report: &mut Report) {
-    // Most events have none, and are not looked into.
-    if said.text().contains("\"usage\"")
-        && let Ok(ApiResponse { usage: Some(usage), .. }) = said.parse()
-    {
+    if let Ok(Counted { usage: Some(usage) }) = said.parse() {
         report.openai_chat(&usage);
     }
 }

@@ -9,6 +9,7 @@ use shared::usage::Report;
 use super::stop_reason;
 use crate::translate::ir::{Arguments, Body, Choice, Logprob, Part, Response, StopReason};
 use crate::translate::lost::{self, Lost};
+use crate::translate::provider::has;
 use crate::translate::provider::openai_chat;
 use crate::translate::signature::{self, Origin};
 
@@ -152,7 +153,7 @@ pub(super) fn string(raw: Option<&RawValue>) -> Option<JsonStr<'_>> {
 /// Reads the token counts, of a whole answer or of an event.
 pub fn observe(said: Document<'_>, report: &mut Report) {
     // Most events have none, and are not looked into.
-    if !said.text().contains("\"usage\"") {
+    if !has(said.text(), "\"usage\"") {
         return;
     }
     let Ok(event) = said.parse::<Event<'_>>() else { return };
