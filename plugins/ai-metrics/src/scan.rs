@@ -6,7 +6,7 @@
 
 use shared::json::{Document, Member, Reader, Stop};
 
-const HIGH: u64 = 0x8080_8080_8080_8080;
+use crate::tokens::characters;
 
 /// Reading goes on, or stops.
 pub(crate) type Next = Result<(), Stop>;
@@ -30,20 +30,8 @@ impl<'a> Piece<'a> {
 
     /// What stands between quotes.
     pub(crate) fn of(escaped: &'a str) -> Piece<'a> {
-        let (mut beyond, mut other) = (0, 0);
-        let mut count = |eight: [u8; 8]| {
-            let eight = u64::from_le_bytes(eight);
-            // The highest bit of each byte, and of those that also have the second: a character begins with one.
-            beyond += u64::from((eight & HIGH).count_ones());
-            other += u64::from((eight & eight << 1 & HIGH).count_ones());
-        };
-        let (eights, rest) = escaped.as_bytes().as_chunks::<8>();
-        eights.iter().for_each(|eight| count(*eight));
-        let mut last = [0; 8];
-        last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
-        count(last);
-        let length = u64::try_from(escaped.len()).unwrap_or(u64::MAX);
-        Piece { escaped, ascii: length.saturating_sub(beyond), other }
+        let (ascii, other) = characters(escaped);
+        Piece { escaped, ascii, other }
     }
 }
 

@@ -4,27 +4,27 @@
 /// one to two letters of other scripts; a number that is made so is marked as an estimate wherever it is
 /// shown.
 pub fn estimate(text: &str) -> u64 {
-    let (mut further, mut other) = (0_usize, 0_u64);
-    let (words, rest) = text.as_bytes().as_chunks::<8>();
-    let mut look = |bytes: &[u8]| {
-        for byte in bytes {
-            // The first byte of a character that has several, and those behind it.
-            match byte {
-                0x80..=0xbf => further = further.saturating_add(1),
-                0xc0.. => other = other.saturating_add(1),
-                _ => {}
-            }
-        }
+    let (ascii, other) = characters(text);
+    of(ascii, other)
+}
+
+/// How many characters of ASCII a text has, and how many others.
+pub fn characters(text: &str) -> (u64, u64) {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let (mut beyond, mut other) = (0, 0);
+    let mut count = |eight: [u8; 8]| {
+        let eight = u64::from_le_bytes(eight);
+        // The highest bit of each byte, and of those that have the next one too: a character begins with one.
+        beyond += u64::from((eight & HIGH).count_ones());
+        other += u64::from((eight & eight << 1 & HIGH).count_ones());
     };
-    // Eight bytes at once, as long as there is nothing but ASCII.
-    for word in words {
-        if u64::from_le_bytes(*word) & 0x8080_8080_8080_8080 != 0 {
-            look(word);
-        }
-    }
-    look(rest);
-    let all = u64::try_from(text.len().saturating_sub(further)).unwrap_or(u64::MAX);
-    of(all.saturating_sub(other), other)
+    let (eights, rest) = text.as_bytes().as_chunks::<8>();
+    eights.iter().for_each(|eight| count(*eight));
+    let mut last = [0; 8];
+    last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+    count(last);
+    let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    (length.saturating_sub(beyond), other)
 }
 
 /// The same, of characters that were counted: of ASCII and others.
