@@ -94,6 +94,23 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
+    fn only_text_is_text() {
+        // Longer than what is looked at in one go, and shorter.
+        for (before, after) in [(0, 0), (70, 0), (70, 70), (3, 130)] {
+            let text = format!("{}é法😀{}", "a".repeat(before), "b".repeat(after));
+            assert_eq!(super::checked(text.clone().into_bytes()), Ok(text.clone()));
+            assert_eq!(super::lossy(text.clone().into_bytes()), text);
+            for at in before..before + "é法😀".len() {
+                let mut broken = text.clone().into_bytes();
+                broken[at] = b'x';
+                let lossy = String::from_utf8_lossy(&broken).into_owned();
+                assert_eq!(super::lossy(broken.clone()), lossy, "{at}");
+                assert_eq!(super::checked(broken.clone()), Err(broken), "{at}");
+            }
+        }
+    }
+
+    #[test]
     fn each_byte_has_two_digits() {
         assert_eq!(super::hex(&[0, 9, 10, 0x9f, 0xa0, 255]), "00090a9fa0ff");
     }

@@ -158,6 +158,7 @@ mod tests {
         assert_eq!(known.get("X"), Some(&b"1"[..]));
         assert_eq!(known.get("empty"), Some(&b""[..]));
         assert_eq!(known.get("absent"), None);
+        assert_eq!(known.get("empt9"), None, "not all of them have a mark of their own");
         assert!(!known.is_just("x", b"1"), "there are two");
         assert!(known.is_just("empty", b""));
         assert!(Known::parse(Vec::new()).unwrap().get("x").is_none());

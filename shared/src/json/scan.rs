@@ -1,7 +1,7 @@
 //! Where a JSON value ends (RFC 8259), and whether it is one.
 //!
 //! What serde_json ignores in ten instructions a byte is passed here in two: a value that is only passed over
-//! needs neither numbers nor line counts, and most bytes are a string's, which are looked at eight at a time.
+//! needs neither numbers nor line counts, and most bytes are a string's, which are looked at eight or sixteen at a time.
 //! What is accepted is just what serde_json accepts; a fuzz target compares the two.
 
 /// Deepest nesting of what is passed over: a bit for each level.
@@ -186,7 +186,7 @@ pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Of which of these bytes that is so, a bit for each.
+/// Which of these bytes end a [`plain`] piece, a bit for each.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 #[inline(always)]
 fn stops(sixteen: &[u8; 16]) -> u16 {
