@@ -37,7 +37,7 @@ optimize() {
     cmp -s "$1" "$2.in" && [ "$2" -nt test-harness/optimize.sh ] && return
     if [ "${OPTIMIZE:-}" != quick ] && [ -n "$optimizer" ]; then
         # No other features than those that modules are compiled with. The first kilobyte of memory is the end of the
-        # stack: an address there is none that was reckoned on purpose.
+        # stack, which comes first: nothing that has an address is there.
         "$optimizer" -g --strip-dwarf $level --low-memory-unused --enable-bulk-memory --enable-simd --enable-nontrapping-float-to-int --enable-sign-ext \
             --enable-mutable-globals --enable-multivalue --enable-reference-types "$1" -o "$2.new"
         mv "$2.new" "$2"

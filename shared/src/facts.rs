@@ -656,6 +656,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_assumed_of_an_answer_does_not_hold_once_it_is_there() {
+        let host = ScriptHost::post("/v1/chat/completions");
+        let mut facts = Facts::default();
+        facts.set(&host, Fact::Model, "assumed");
+        facts.set(&host, Fact::Consumer, "anna");
+        facts.answered(&host);
+        assert_eq!(facts.get(&host, Fact::Model), None);
+        assert_eq!(facts.get(&host, Fact::Consumer).as_deref(), Some("anna"));
+        facts.set(&host, Fact::Model, "found");
+        assert_eq!(facts.get(&host, Fact::Model).as_deref(), Some("found"));
+    }
+
+    #[test]
     fn nobody_is_told_where_nobody_is() {
         let host = ScriptHost::post("/v1/chat/completions");
         let mut exchange = exchange(&[(Fact::Consumer, "anna"), (Fact::Cluster, "c")], true);

@@ -233,6 +233,27 @@ fn a_stream_without_usage_or_that_is_left_is_charged_for_what_came() {
 }
 
 #[test]
+fn a_whole_answer_is_counted_only_where_nobody_has_said_its_tokens() {
+    let text = "eight words of an answer are in here";
+    let body = json!({"choices": [{"index": 0, "message": {"content": text}}]}).to_string();
+    for (said, used) in [(None, 10..=18), (Some((30, 2)), 32..=32)] {
+        let (mut world, limits) = (World::new(), with(json!([rule(json!({}))])));
+        world.run(|host| {
+            let mut exchange = exchange_of(&limits);
+            assert!(send(&mut exchange, host, BODY));
+            fact(host, "attempts", "openai");
+            if let Some((prompt, completion)) = said {
+                fact(host, "usage", &usage(prompt, completion));
+            }
+            answer(&mut exchange, host, 200, "application/json", &body);
+            exchange.done(host);
+        });
+        let found = world.used(&limits, "r", "");
+        assert!(used.contains(&found), "said: {said:?}: {found}");
+    }
+}
+
+#[test]
 fn what_is_estimated_of_an_answer_is_no_more_than_it_could_have() {
     // Nobody has said what was used, and by its letters the answer is far longer than 10 tokens.
     for (body, most) in [

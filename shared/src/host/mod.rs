@@ -161,7 +161,7 @@ pub trait Host {
     fn only_header(&self, map: Map, name: &str) -> Option<Vec<u8>> {
         self.header(map, name)
     }
-    /// The same as text, with U+FFFD for what is no UTF-8.
+    /// [`header`](Self::header) as text, with U+FFFD for what is no UTF-8.
     fn header_text(&self, map: Map, name: &str) -> Option<String> {
         self.header(map, name).map(lossy)
     }

@@ -84,3 +84,21 @@ pub fn read_error(text: &str) -> Option<(String, String)> {
     let kind = error.kind.map_or_else(|| "api_error".into(), |kind| kind.decode().into_owned());
     Some((kind, error.message?.decode().into_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_counted_wherever_an_answer_says_them() {
+        let whole = r#"{"content":[{"type":7}],"usage":{"input_tokens":9,"output_tokens":4}}"#;
+        let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":9}}}"#;
+        let delta = r#"{"type":"message_delta","delta":{},"usage":{"output_tokens":4}}"#;
+        for said in [&[whole][..], &[start, delta]] {
+            let mut report = Report::default();
+            said.iter().for_each(|text| observe((*text).into(), &mut report));
+            let usage = report.usage().map(|usage| (usage.prompt_tokens, usage.completion_tokens));
+            assert_eq!(usage, Some((9, 4)), "{said:?}");
+        }
+    }
+}
