@@ -102,9 +102,9 @@ EMULATED := $(NATIVE) --features test-harness/built --test emulated
 test-native: ## Unit, property and golden tests
 	cargo test --quiet --locked $(NATIVE)
 
-test-wasm: ## The shared crate's tests as wasm, in Node
+test-wasm: ## Tests of what modules do otherwise than native code, as wasm, in Node
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner \
-	    cargo test --locked -p shared --lib --target wasm32-unknown-unknown --features testing
+	    cargo test --locked -p shared -p semantic-cache-client --lib --target wasm32-unknown-unknown --features shared/testing
 
 test-emulator: ## The built plugins in the emulated hosts, Envoy and APISIX
 	cargo test --quiet --locked $(EMULATED)

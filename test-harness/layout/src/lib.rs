@@ -6,14 +6,17 @@
 //! functions that are called next to each other, and says of branches which way they go: V8 moves what is not passed
 //! out of the way (`docs/performance.md`).
 //!
-//! What is passed is found by running a module that [`traced`] has changed.
+//! What is passed is found by running a module that [`traced`] has changed. Before that, [`copying`] takes the calls of the
+//! proxy out of it that compiled code makes to copy memory.
 
+mod copies;
 mod hints;
 mod order;
 mod trace;
 
 use wasmparser::{BinaryReaderError, Operator, Parser, Payload, TypeRef};
 
+pub use copies::copying;
 pub use trace::{Passed, TRACE, traced};
 
 /// Why a module cannot be changed.
