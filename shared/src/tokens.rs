@@ -9,6 +9,7 @@ mod common;
 mod costs;
 mod kinds;
 mod run;
+mod words;
 
 use run::Run;
 
@@ -133,13 +134,43 @@ mod tests {
             "two  words, threeMore and 12 or 3.5 of\tthem\n\n  a (b) c/d ",
             " lead x1y2 éa aé 世 a世 a \"q\" it's",
             "HelloWorld Hello HELLOworld ABc aBC HTTPServerError iPhone",
+            "One, two. Three! four, , five .six seven/ eight? Nine \"ten\" I (am) A",
             "",
         ] {
-            let mut counter = Counter::default();
-            for c in text.chars() {
-                counter.push(c);
+            assert_eq!(one_by_one(text), at_once(text), "{text}");
+        }
+    }
+
+    fn one_by_one(text: &str) -> u64 {
+        let mut counter = Counter::default();
+        for c in text.chars() {
+            counter.push(c);
+        }
+        counter.run.thousandths()
+    }
+
+    fn at_once(text: &str) -> u64 {
+        let mut counter = Counter::default();
+        counter.add(text);
+        counter.run.thousandths()
+    }
+
+    #[test]
+    fn so_does_any_text() {
+        let letters = [
+            "a", "a", "word", "word", " ", " ", " ", ",", ".", "/", "B", "C", "7", "\n", "é", "世",
+        ];
+        let mut random = 1_u64;
+        for _ in 0..5_000 {
+            let mut text = String::new();
+            for _ in 0..80 {
+                // A linear congruential generator (Knuth's MMIX), of which the high bits are used.
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                text.push_str(letters[(random >> 60) as usize]);
             }
-            assert_eq!(counter.tokens(), estimate(text), "{text}");
+            assert_eq!(one_by_one(&text), at_once(&text), "{text:?}");
         }
     }
 

@@ -158,7 +158,7 @@ pub(super) fn string(bytes: &[u8], mut at: usize) -> Option<usize> {
 pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     while let Some(sixteen) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
-        let stops = stops(sixteen);
+        let stops = crate::sixteen::stops(sixteen);
         if stops != 0 {
             return at + stops.trailing_zeros() as usize;
         }
@@ -184,20 +184,6 @@ pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
-}
-
-/// Which of these bytes end a [`plain`] piece, a bit for each.
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-#[inline(always)]
-fn stops(sixteen: &[u8; 16]) -> u16 {
-    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, u64x2, v128_or};
-
-    let whole = u128::from_le_bytes(*sixteen);
-    let bytes = u64x2(whole as u64, (whole >> 64) as u64);
-    let quote = u8x16_eq(bytes, u8x16_splat(b'"'));
-    let backslash = u8x16_eq(bytes, u8x16_splat(b'\\'));
-    let control = u8x16_lt(bytes, u8x16_splat(0x20));
-    u8x16_bitmask(v128_or(v128_or(quote, backslash), control))
 }
 
 fn word(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {

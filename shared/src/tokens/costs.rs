@@ -116,11 +116,13 @@ pub(super) fn word(lead: Lead, ascii: usize, capitals: usize, foreign: u64) -> u
     by_length(row, ascii, LONGER)
 }
 
-/// A space and so many small letters of ASCII; nothing if there are none.
+/// A space and a word of so many letters of ASCII, the first of which may be a capital (one by itself costs the same
+/// whichever it is).
 #[inline(always)]
-pub(super) fn spaced(count: usize) -> u64 {
-    let [_, space, _] = &LOWER;
-    if count == 0 { 0 } else { by_length(space, count, LONGER) }
+pub(super) fn spaced(letters: usize, capitals: usize) -> u64 {
+    let [_, small, _] = &LOWER;
+    let [_, title, _] = &TITLE;
+    by_length(if capitals == 0 { small } else { title }, letters, LONGER)
 }
 
 /// Digits in a row.

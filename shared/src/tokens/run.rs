@@ -1,11 +1,12 @@
 //! Cuts a text into the pieces that o200k_base never joins, and sums what they cost
 //! (<https://github.com/openai/tiktoken/blob/main/tiktoken_ext/openai_public.py>).
 //!
-//! Every byte of every prompt and answer comes by here, most of them as small letters: so there is one loop
-//! without calls for what is of ASCII.
+//! Every byte of every prompt and answer comes by here, most of them in words of small letters, which are found many at
+//! once.
 
 use super::costs::{self, Lead};
 use super::kinds::{self, Kind};
+use super::words::{BLOCK, Words};
 
 /// What is being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ enum Mode {
 }
 
 /// A text in the reading: what the pieces that are whole cost, and what is known of the one at hand.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Run {
     whole: u64,
     mode: Mode,
@@ -45,9 +46,25 @@ pub(super) struct Run {
 impl Run {
     /// More of the text.
     pub(super) fn text(&mut self, text: &str) {
+        // All of this is one function, whose state is in registers.
+        let mut run = *self;
+        run.read(text);
+        *self = run;
+    }
+
+    #[inline(always)]
+    fn read(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
+            if *byte == b' '
+                && self.mode == Mode::Word
+                && let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk)
+                && let Some(end) = self.words(block)
+            {
+                at += end;
+                continue;
+            }
             match kinds::of_ascii(*byte) {
                 Some(Kind::Small) => {
                     let begun = at;
@@ -60,14 +77,6 @@ impl Run {
                     }
                     self.count += at - begun;
                     self.flag = true;
-                }
-                // Most words come after a space that comes after a word.
-                Some(Kind::White)
-                    if self.mode == Mode::Word
-                        && matches!((byte, bytes.get(at + 1)), (b' ', Some(b'a'..=b'z'))) =>
-                {
-                    self.whole += self.at_hand();
-                    at = self.words(bytes, at);
                 }
                 Some(kind) => {
                     self.one(kind);
@@ -84,22 +93,22 @@ impl Run {
         }
     }
 
-    /// Words of small letters, each after one space, from the first's space on: where the last of them ends, which
-    /// is the piece at hand.
-    fn words(&mut self, bytes: &[u8], mut at: usize) -> usize {
-        let mut count = 0;
-        while let (Some(b' '), Some(b'a'..=b'z')) = (bytes.get(at), bytes.get(at + 1)) {
-            self.whole += costs::spaced(count);
-            at += 1;
-            let begun = at;
-            while let Some(b'a'..=b'z') = bytes.get(at) {
-                at += 1;
-            }
-            count = at - begun;
+    /// The words that come as most do in a block, which begins where the piece at hand ends, a word: where the last of
+    /// them ends, which is then the piece at hand.
+    #[inline(always)]
+    fn words(&mut self, block: &[u8; BLOCK]) -> Option<usize> {
+        let mut words = Words::of(block);
+        let mut last = words.next()?;
+        self.whole += self.at_hand();
+        for word in words.by_ref() {
+            self.whole += costs::spaced(last.letters, last.capitals);
+            last = word;
         }
+        self.whole += costs::signs(1, 0) * words.signs_before(last.end) as u64;
         self.begin(Mode::Word);
-        (self.lead, self.count, self.flag) = (Lead::Space, count, true);
-        at
+        (self.lead, self.count, self.others) = (Lead::Space, last.letters, last.capitals);
+        self.flag = last.letters > last.capitals;
+        Some(last.end)
     }
 
     /// Thousandths of a token that the text would cost if it ended here.
@@ -108,6 +117,7 @@ impl Run {
     }
 
     /// One character.
+    #[inline(always)]
     fn one(&mut self, kind: Kind) {
         match kind {
             Kind::Small | Kind::Capital | Kind::Foreign(_) => {
@@ -165,6 +175,7 @@ impl Run {
     }
 
     /// A word begins.
+    #[inline(always)]
     fn word(&mut self) {
         // A sign by itself is in one piece with the letters after it.
         let after_sign = self.mode == Mode::Signs
@@ -182,6 +193,7 @@ impl Run {
 
     /// Counts the piece at hand, but for the space that belongs to the word or sign that comes now, if
     /// there is one.
+    #[inline(always)]
     fn joins(&mut self) -> bool {
         let joins = self.mode == Mode::White && self.count > 0;
         self.count -= usize::from(joins);
@@ -189,11 +201,13 @@ impl Run {
         joins
     }
 
+    #[inline(always)]
     fn begin(&mut self, mode: Mode) {
         *self = Run { whole: self.whole, mode, ..Run::default() };
     }
 
     /// What the piece at hand costs.
+    #[inline(always)]
     fn at_hand(&self) -> u64 {
         match self.mode {
             Mode::Start => 0,
