@@ -39,7 +39,7 @@ pub mod protocol;
 pub mod request;
 pub mod services;
 pub mod sigv4;
-mod sixteen;
+pub mod sixteen;
 pub mod small_map;
 pub mod sort;
 pub mod sse;

@@ -4,6 +4,9 @@
 //! needs neither numbers nor line counts, and most bytes are a string's, which are looked at eight or sixteen at a time.
 //! What is accepted is just what serde_json accepts; a fuzz target compares the two.
 
+#[cfg(target_feature = "simd128")]
+use crate::sixteen::Sixteen;
+
 /// Deepest nesting of what is passed over: a bit for each level.
 const MAX_DEPTH: u32 = 128;
 
@@ -156,9 +159,11 @@ pub(super) fn string(bytes: &[u8], mut at: usize) -> Option<usize> {
 
 /// The first byte from `at` on that is a quote, a backslash or a control character.
 pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    #[cfg(target_feature = "simd128")]
     while let Some(sixteen) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
-        let stops = crate::sixteen::stops(sixteen);
+        let sixteen = Sixteen::of(sixteen);
+        let stops = sixteen.range(0, 0x20) | sixteen.range(b'"', 1) | sixteen.range(b'\\', 1);
+        let stops = stops.bits();
         if stops != 0 {
             return at + stops.trailing_zeros() as usize;
         }

@@ -3,7 +3,7 @@
 //! A loop over letters takes a wrong turn at each word's end. Here a bit for each byte tells what it is, and words are
 //! the distances between bits.
 
-use crate::sixteen;
+use crate::sixteen::{Sixteen, Which};
 
 /// Bytes that are looked at together.
 pub(super) const BLOCK: usize = 64;
@@ -33,14 +33,17 @@ impl Words {
     /// Those of a block that begins with the space after another word.
     #[inline(always)]
     pub(super) fn of(block: &[u8; BLOCK]) -> Self {
-        let (sixteens, _) = block.as_chunks::<16>();
-        let within = |first: u8, count: u8| {
-            let bits = |sixteen| u64::from(sixteen::within(sixteen, first, count));
-            sixteens.iter().rev().fold(0, |all, sixteen| all << 16 | bits(sixteen))
-        };
-        let (small, capitals) = (within(b'a', 26), within(b'A', 26));
-        let spaces = within(b' ', 1);
-        let signs = within(b'!', 15) | within(b':', 7);
+        let (sixteens, _) = block.as_chunks();
+        let (mut small, mut capitals, mut spaces, mut signs) = (0, 0, 0, 0);
+        for sixteen in sixteens.iter().rev() {
+            let sixteen = Sixteen::of(sixteen);
+            let add = |bits: &mut u64, which: Which| *bits = *bits << 16 | u64::from(which.bits());
+            add(&mut small, sixteen.range(b'a', 26));
+            add(&mut capitals, sixteen.range(b'A', 26));
+            add(&mut spaces, sixteen.range(b' ', 1));
+            // Those before and after the digits.
+            add(&mut signs, sixteen.range(b'!', 15) | sixteen.range(b':', 7));
+        }
         let letters = small | capitals;
         // A bit for what is after a letter, a space ...
         let (after_letter, after_space, after_sign) = (letters << 1, spaces << 1, signs << 1);

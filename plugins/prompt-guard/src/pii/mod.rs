@@ -138,11 +138,8 @@ impl Scanner {
 
     fn scan_signs(&self, text: &[u8], found: &mut Vec<Found>) {
         let mut place = 0;
-        while let Some(byte) = text.get(place) {
-            if SIGNS.get(usize::from(*byte)) != Some(&true) {
-                place += 1;
-                continue;
-            }
+        while let Some(next) = next_sign(text, place) {
+            place = next;
             match self.at_sign(text, place) {
                 Some(one) => {
                     place = one.end.max(place + 1);
@@ -221,20 +218,26 @@ impl Scanner {
     }
 }
 
-/// Bytes at which something may be found: digits, signs, and the first bytes of characters of three
-/// bytes in the range of the Chinese ones.
-// The index is below the length, and the block runs when it is compiled.
-#[allow(clippy::indexing_slicing)]
-const SIGNS: [bool; 256] = {
-    let mut signs = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        signs[byte] =
-            matches!(byte as u8, b'0'..=b'9' | b'@' | b':' | b'-' | b'+' | b'(' | 0xe4..=0xe9);
-        byte += 1;
+/// The next byte from `place` on at which something may be found: a digit, a sign, or the first byte of a character of
+/// three bytes in the range of the Chinese ones.
+fn next_sign(text: &[u8], mut place: usize) -> Option<usize> {
+    #[cfg(target_feature = "simd128")]
+    while let Some(sixteen) = text.get(place..).and_then(<[u8]>::first_chunk) {
+        let sixteen = shared::sixteen::Sixteen::of(sixteen);
+        // The colon follows the digits.
+        let digits = sixteen.range(b'0', 11);
+        let brackets = sixteen.range(b'(', 1) | sixteen.range(b'@', 1);
+        let signs = sixteen.range(b'+', 1) | sixteen.range(b'-', 1) | brackets;
+        let found = (digits | signs | sixteen.range(0xe4, 6)).bits();
+        if found != 0 {
+            return Some(place + found.trailing_zeros() as usize);
+        }
+        place += 16;
     }
-    signs
-};
+    let is_sign =
+        |byte: &u8| matches!(byte, b'0'..=b'9' | b':' | b'(' | b'@' | b'+' | b'-' | 0xe4..=0xe9);
+    Some(place + text.get(place..)?.iter().position(is_sign)?)
+}
 
 #[cfg(test)]
 #[allow(clippy::string_slice)]
