@@ -236,7 +236,8 @@ fn next_sign(text: &[u8], mut place: usize) -> Option<usize> {
     }
     let is_sign =
         |byte: &u8| matches!(byte, b'0'..=b'9' | b':' | b'(' | b'@' | b'+' | b'-' | 0xe4..=0xe9);
-    Some(place + text.get(place..)?.iter().position(is_sign)?)
+    place += text.get(place..)?.iter().position(is_sign)?;
+    Some(place)
 }
 
 #[cfg(test)]
