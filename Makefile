@@ -7,8 +7,8 @@ PROFILE := release
 # A module is sent to many proxies and compiled by each. What would be larger than it may (1.5 MB, the bundle 3) is
 # built small: less of the usual inlining makes it an eighth smaller, and a request a tenth dearer. The others are
 # built for speed. Last, modules are made to copy short pieces of memory themselves, and the code that requests pass is put
-# next to each other (test-harness/layout); what they pass is found by running them in the emulated Envoy. Similar functions are merged in the bundle only, which would be
-# too large otherwise.
+# next to each other (test-harness/layout); what they pass is found by running them in the emulated Envoy. Similar
+# functions are merged in the bundle only, which would be too large otherwise.
 SMALL := ai-proxy
 FAST := $(filter-out $(SMALL),$(PLUGINS))
 FAST_PROFILE := $(if $(filter release,$(PROFILE)),fast,$(PROFILE))
