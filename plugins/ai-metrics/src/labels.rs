@@ -113,14 +113,15 @@ impl Values {
             let mut known: Vec<&str> =
                 std::str::from_utf8(&bytes).unwrap_or_default().split('\0').collect();
             known.retain(|known| !known.is_empty());
-            if value.is_empty() || known.contains(&value) {
+            if value.is_empty() || (trusted && known.contains(&value)) {
                 return Some(column.add(value));
             }
             if !trusted {
+                // All of them, as nobody is asked again for a while.
                 known.iter().for_each(|known| {
                     column.add(known);
                 });
-                return None;
+                return column.ids.get(value).copied();
             }
             if known.len() >= self.max {
                 known.iter().for_each(|known| {
@@ -172,12 +173,17 @@ mod tests {
             assert_eq!(values.id(&host, Label::RequestModel, junk, false), None);
         }
         // What another worker has confirmed is known here a little later.
-        Values::new(2).id(&host, Label::RequestModel, "gpt-5", true).unwrap();
+        let other = Values::new(2);
+        other.id(&host, Label::RequestModel, "gpt-5", true).unwrap();
+        other.id(&host, Label::RequestModel, "gpt-6", true).unwrap();
         assert_eq!(values.id(&host, Label::RequestModel, "gpt-5", false), None);
         host.now_nanos.set(KNOWN_FOR);
         let known = values.id(&host, Label::RequestModel, "gpt-5", false).unwrap();
         assert_eq!(values.id(&host, Label::RequestModel, "gpt-5", false), Some(known));
         assert_eq!(&*values.value(Label::RequestModel, known), "gpt-5");
+        // So is all else that was in their list.
+        let known = values.id(&host, Label::RequestModel, "gpt-6", false).unwrap();
+        assert_eq!(&*values.value(Label::RequestModel, known), "gpt-6");
     }
 
     #[test]
