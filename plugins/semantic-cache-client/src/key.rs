@@ -1,5 +1,5 @@
-//! Names of entries: BLAKE3 (<https://github.com/BLAKE3-team/BLAKE3-specs>) over all that may change an answer, so that no two requests that differ in
-//! any of it ever meet.
+//! Names of entries: BLAKE3 (<https://github.com/BLAKE3-team/BLAKE3-specs>) over all that may change an answer, so
+//! that no two requests that differ in any of it ever meet.
 
 use std::cell::RefCell;
 

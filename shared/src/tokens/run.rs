@@ -94,7 +94,7 @@ impl Run {
     }
 
     /// The words that come as most do in a block, which begins where the piece at hand ends, a word: where the last of
-    /// them ends, which is then the piece at hand.
+    /// them ends, which is then the piece at hand; no letter follows it.
     #[inline(always)]
     fn words(&mut self, block: &[u8; BLOCK]) -> Option<usize> {
         let mut words = Words::of(block);
@@ -107,7 +107,6 @@ impl Run {
         self.whole += costs::signs(1, 0) * words.signs_before(last.end) as u64;
         self.begin(Mode::Word);
         (self.lead, self.count, self.others) = (Lead::Space, last.letters, last.capitals);
-        self.flag = last.letters > last.capitals;
         Some(last.end)
     }
 

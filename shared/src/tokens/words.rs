@@ -50,7 +50,7 @@ impl Words {
         let known = small & (after_letter | after_space)
             | capitals & after_space
             | spaces & (after_letter | after_sign | 1)
-            | signs & after_letter & spaces >> 1;
+            | signs & after_letter;
         // Up to what comes otherwise.
         let known = known & !(known.wrapping_add(1));
         Self {

@@ -57,6 +57,8 @@ pub fn laid_out(module: &[u8], passed: &Passed) -> Result<Vec<u8>, Invalid> {
 /// What a module has of its own.
 #[derive(Debug, Default)]
 pub struct Shape {
+    /// Types of functions.
+    pub types: u32,
     /// Functions that the proxy provides: their indices come first.
     pub imported: u32,
     /// Where each function has its branches, `if` and `br_if`: in bytes from the beginning of its body.
@@ -72,6 +74,7 @@ impl Shape {
         let mut shape = Self::default();
         for payload in Parser::new(0).parse_all(module) {
             match payload? {
+                Payload::TypeSection(section) => shape.types = section.count(),
                 Payload::ImportSection(imports) => {
                     for import in imports.into_imports() {
                         if matches!(import?.ty, TypeRef::Func(_)) {

@@ -74,10 +74,9 @@ impl Passed {
 /// If it is no module, or one without memory or exports of its own.
 pub fn traced(module: &[u8]) -> Result<Vec<u8>, Invalid> {
     let shape = Shape::of(module)?;
-    let (mut types, mut memories, mut exports) = (0, 0, 0);
+    let (mut memories, mut exports) = (0, 0);
     for payload in Parser::new(0).parse_all(module) {
         match payload? {
-            Payload::TypeSection(section) => types = section.count(),
             Payload::MemorySection(section) => memories = section.count(),
             Payload::ExportSection(section) => exports = section.count(),
             _ => {}
@@ -93,7 +92,7 @@ pub fn traced(module: &[u8]) -> Result<Vec<u8>, Invalid> {
     };
     let enter = shape.imported + fits(own)?.cast_unsigned();
     let mut trace = Trace {
-        types,
+        types: shape.types,
         enter,
         first_branch: NUMBER * (1 + fits(own)?.cast_unsigned()),
         pages: (1 + own + 2 * branches) as u64 * u64::from(NUMBER) / PAGE + 1,
