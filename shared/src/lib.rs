@@ -36,6 +36,7 @@ pub mod place;
 pub mod plugin;
 pub mod price;
 pub mod protocol;
+pub mod remembered;
 pub mod request;
 pub mod services;
 pub mod sigv4;

@@ -20,7 +20,7 @@ use crate::decide::Refusal;
 use crate::mask::Masks;
 use crate::mask::restore::{Sent, Stream};
 use crate::outside::{Asking, Judging};
-use crate::policy::{Findings, Policy};
+use crate::policy::{Findings, Key, Policy};
 use crate::refusal::Begun;
 use crate::unique;
 use crate::whole::Form;
@@ -66,18 +66,33 @@ impl GuardFilter {
         let last = texts.iter().map(|text| text.message).max().unwrap_or(0);
         for text in texts {
             let raw = JsonStr::Borrowed(text.raw);
-            let string = raw.decode();
-            if self.policy.inspects(text, last) {
-                self.policy.detect(&string, &mut findings);
+            let inspects = self.policy.inspects(text, last);
+            let moderates = self.policy.moderates(text, last);
+            let key = Key::of(text.raw.get(), text.role, inspects);
+            if let Some(score) = key.and_then(|key| self.policy.clean.get(&key)) {
+                findings.score = findings.score.max(score);
+                if moderates {
+                    judged.push(raw.decode().into_owned());
+                }
+                continue;
             }
-            self.policy.lists(&string, text.role == Role::User, &mut findings);
+            let mut own = Findings::default();
+            let string = raw.decode();
+            if inspects {
+                self.policy.detect(&string, &mut own);
+            }
+            self.policy.lists(&string, text.role == Role::User, &mut own);
             // A schema's words are the application's, and are to be taken literally.
             let treated = match text.role {
                 Role::Declaration => None,
                 _ if !self.policy.masks() => None,
-                _ => self.policy.treat(&string, &mut self.masks, &mut findings),
+                _ => self.policy.treat(&string, &mut self.masks, &mut own),
             };
-            if self.policy.moderates(text, last) {
+            if let (Some(key), None, true) = (key, &treated, self.policy.is_clean(&own)) {
+                self.policy.clean.put(key, own.score);
+            }
+            findings.add(own);
+            if moderates {
                 judged.push(treated.clone().unwrap_or_else(|| string.to_string()));
             }
             if let (Some(treated), Some(range)) = (treated, body.range_of(text.raw.get())) {

@@ -8,6 +8,7 @@ use shared::config::{ConfigError, Mode, Secret, Secrets};
 use shared::exchange::{Limits, Settings};
 use shared::host::Capability;
 use shared::plugin::Need;
+use shared::remembered::{Digest, Remembered};
 use shared::services::Services;
 use shared::text::hex;
 use shared::texts::{Role, Text};
@@ -48,6 +49,9 @@ pub struct Policy {
     pub answers: Option<Answers>,
     /// A service outside.
     pub moderation: Option<Moderation>,
+    /// Texts in which nothing was found, and how sure an attempt is: a conversation is sent anew with each of its
+    /// turns, and what is found depends on this policy and on the text alone.
+    pub clean: Remembered<Key, f32>,
     /// Keys of the endpoint for tests.
     pub test_key: Secrets,
     roles: Vec<config::Role>,
@@ -63,7 +67,25 @@ pub struct Policy {
     settings: Settings,
 }
 
-/// What was found in a request.
+/// Most texts that are remembered, twice; each takes 50 bytes.
+const MOST_CLEAN: usize = 4096;
+
+/// A text and how it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    text: Digest,
+    role: Role,
+    inspected: bool,
+}
+
+impl Key {
+    /// Of a text as it stands in JSON; `None` for one that is looked at sooner than found again.
+    pub fn of(quoted: &str, role: Role, inspected: bool) -> Option<Key> {
+        Digest::of(quoted).map(|text| Key { text, role, inspected })
+    }
+}
+
+/// What was found in a request, or in one of its texts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
     /// How sure an attempt is, 0 to 1.
@@ -80,6 +102,24 @@ pub struct Findings {
     pub foreign: bool,
     /// What the rule sets have found.
     pub count: Count,
+}
+
+impl Findings {
+    /// What another text has.
+    pub fn add(&mut self, other: Findings) {
+        if other.score > self.score {
+            self.score = other.score;
+            self.rules = other.rules;
+        }
+        for (kind, count) in other.kinds {
+            let all = self.kinds.entry(kind).or_insert(0);
+            *all = all.saturating_add(count);
+        }
+        self.blocked = self.blocked.take().or(other.blocked);
+        self.denied |= other.denied;
+        self.foreign |= other.foreign;
+        self.count.extend(other.count);
+    }
 }
 
 impl Policy {
@@ -129,6 +169,7 @@ impl Policy {
             rules,
             answers,
             moderation: config.moderation.map(Moderation::new).transpose()?,
+            clean: Remembered::new(MOST_CLEAN),
             test_key: config.test_key,
             roles: config.injection.roles,
             last_messages: config.injection.last_messages,
@@ -200,8 +241,15 @@ impl Policy {
         let verdict = self.detector.detect(text);
         if verdict.score > findings.score {
             findings.score = verdict.score;
-            findings.rules = verdict.rules;
+            findings.rules = if verdict.score < self.noted { Vec::new() } else { verdict.rules };
         }
+    }
+
+    /// Whether nothing was found in a text.
+    pub fn is_clean(&self, findings: &Findings) -> bool {
+        let Findings { score, rules: _, kinds, blocked, denied, foreign, count } = findings;
+        let found = *score >= self.noted || *denied || *foreign || !count.is_empty();
+        !found && kinds.is_empty() && blocked.is_none()
     }
 
     /// Holds a text against the lists and rule sets, as it stands and as it reads.

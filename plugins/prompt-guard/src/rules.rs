@@ -56,6 +56,16 @@ impl Count {
         self.of(number) >= rules.enough
     }
 
+    /// Whether nothing has been found.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What has been found elsewhere too.
+    pub fn extend(&mut self, other: Count) {
+        self.0.extend(other.0);
+    }
+
     fn of(&self, number: usize) -> usize {
         self.0.keys().filter(|(set, _)| *set == number).count()
     }

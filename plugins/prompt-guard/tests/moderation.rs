@@ -194,6 +194,20 @@ fn what_may_not_leave_its_regions_is_not_sent_to_a_service_elsewhere() {
 }
 
 #[test]
+fn a_text_that_comes_again_is_judged_again() {
+    let config = json!({"moderation": service("openai", json!({})), "pii": {"preset": "gdpr"}});
+    let plugin = plugin(configure, &config.to_string());
+    let text = "There are four seasons in a year, \"and\" each has its own weather. ".repeat(10);
+    let body = json!({"messages": [{"role": "user", "content": text}]}).to_string();
+    for _ in 0..2 {
+        let host = chat_host();
+        assert!(!send(&mut exchange_of(&plugin), &host, &body), "it waits");
+        let call = host.calls.borrow()[0].clone();
+        assert_eq!(json_of(&call)["input"], text.as_str());
+    }
+}
+
+#[test]
 fn a_long_text_is_judged_in_pieces_and_never_in_part() {
     let pass = || (200, json!({"results": [{"flagged": false, "categories": {}}]}));
     let block = (200, json!({"results": [{"flagged": true, "categories": {"hate": true}}]}));

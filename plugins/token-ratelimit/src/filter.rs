@@ -161,7 +161,7 @@ impl Filter for LimitFilter {
             .max(1);
         self.max_tokens = self.max_tokens.map(|most| most.saturating_mul(answers));
         let said = body.said().unwrap_or_default();
-        let sizes = said.texts.iter().map(|text| tokens::estimate_escaped(inner(text.raw.get())));
+        let sizes = said.texts.iter().map(|text| tokens::estimate_string(text.raw.get()));
         self.prompt_tokens = sizes.fold(0, u64::saturating_add);
         cx.facts.set(cx.host, Fact::Estimate, self.prompt_tokens.to_string());
         self.body = small(user, metadata);

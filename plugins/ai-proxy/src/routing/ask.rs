@@ -169,7 +169,7 @@ impl<'a, 'c> Ask<'a, 'c> {
         let stated = self.fact(Fact::Estimate).parse().ok();
         let tokens = stated.unwrap_or_else(|| {
             let texts = texts::request(self.body.into()).unwrap_or_default().texts;
-            let sizes = texts.iter().map(|text| shared::tokens::estimate_escaped(text.raw.get()));
+            let sizes = texts.iter().map(|text| shared::tokens::estimate_string(text.raw.get()));
             sizes.fold(0, u64::saturating_add)
         });
         *self.tokens.insert(tokens)
