@@ -6,7 +6,7 @@
 use serde_json::value::RawValue;
 
 use super::Content;
-use crate::json::JsonStr;
+use crate::json::{JsonStr, parse};
 use crate::view::view;
 
 view! {
@@ -101,7 +101,9 @@ view! {
         /// What the assistant said instead of an answer.
         refusal: JsonStr<'a>,
         /// What the assistant thought, from a compatible server.
-        reasoning_content = "reasoning_content" | "reasoning": JsonStr<'a>,
+        reasoning_content: JsonStr<'a>,
+        /// The same under its other name. vLLM and MLX send both.
+        reasoning: JsonStr<'a>,
         /// The same with signatures, as the gateway itself hands it out.
         thinking_blocks: Vec<ThinkingBlock<'a>>,
         /// What the assistant said aloud, kept by OpenAI.
@@ -110,6 +112,14 @@ view! {
         function_call: Function<'a>,
         /// A mark for the provider's prompt cache.
         cache_control: &'a RawValue,
+    }
+}
+
+impl<'a> Message<'a> {
+    /// What the assistant thought, under whichever name; none if it says nothing.
+    pub fn thought(&self) -> Option<JsonStr<'a>> {
+        let both = [&self.reasoning_content, &self.reasoning];
+        both.into_iter().flatten().find(|text| !text.is_empty()).cloned()
     }
 }
 
@@ -144,10 +154,23 @@ view! {
         video_url: ImageUrl<'a>,
         /// Of `refusal`.
         refusal: JsonStr<'a>,
+        /// Of `thinking` (Mistral): a list of texts.
+        thinking: &'a RawValue,
         /// A mark for the provider's prompt cache.
         cache_control: &'a RawValue,
         /// OpenAI's own.
         prompt_cache_breakpoint: &'a RawValue,
+    }
+}
+
+impl<'a> Part<'a> {
+    /// What was thought, if the part is a thought that says something.
+    /// <https://docs.mistral.ai/capabilities/reasoning>
+    pub fn thought(&self) -> Option<JsonStr<'a>> {
+        let parts: Vec<Part<'a>> = parse(self.thinking?.get()).ok()?;
+        let texts: Vec<_> =
+            parts.iter().filter_map(|part| part.text.as_ref().map(JsonStr::escaped)).collect();
+        JsonStr::from_escaped(&texts.concat()).filter(|text| !text.is_empty())
     }
 }
 

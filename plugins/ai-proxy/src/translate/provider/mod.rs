@@ -112,7 +112,9 @@ pub fn is_last(protocol: Protocol, data: &str) -> bool {
     let given = |key: &str| {
         let at = memchr::memmem::find(data.as_bytes(), key.as_bytes());
         let rest = at.and_then(|at| data.get(at + key.len()..)).unwrap_or("null");
-        !rest.trim_start_matches([' ', ':']).starts_with("null")
+        let value = rest.trim_start_matches([' ', ':']);
+        // Some servers write an empty text where there is nothing yet.
+        !value.starts_with("null") && !value.starts_with("\"\"")
     };
     match protocol {
         // Some servers leave `[DONE]` out.

@@ -159,13 +159,14 @@ fn read_assistant<'a>(
         let message = "is not supported with this provider; use `tool_calls`";
         return Err(invalid(&format!("{path}.function_call"), message));
     }
+    let unsigned = message.thought();
     let thoughts = message.thinking_blocks.unwrap_or_default();
     let mut parts = Vec::new();
     for block in thoughts {
         left(dropped, path, "thinking_blocks", &block.rest);
         parts.extend(read_thought(block));
     }
-    let unsigned = message.reasoning_content.filter(|text| parts.is_empty() && !text.is_empty());
+    let unsigned = unsigned.filter(|_| parts.is_empty());
     parts.extend(unsigned.map(|text| Body::Thinking { text, signature: None }.into()));
     parts.extend(contents(dropped, message.content, message.cache_control, path)?);
     if let Some(refusal) = message.refusal.filter(|text| !text.is_empty()) {

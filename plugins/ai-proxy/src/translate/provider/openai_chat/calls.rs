@@ -78,6 +78,11 @@ impl Calls {
         Ok(())
     }
 
+    /// Whether a function was called.
+    pub(super) fn any(&self) -> bool {
+        self.begun > 0
+    }
+
     /// Another begins, so that those whose arguments are whole are over; the others may go on.
     fn close<'a>(&mut self, step: &mut dyn FnMut(Delta<'a>)) -> Result<(), BadJson> {
         let (over, open) =

@@ -18,12 +18,15 @@ use shared::json::JsonStr;
 
 use crate::translate::ir::StopReason;
 
-/// The `finish_reason`; one that is not known counts as the end.
-fn stop_reason(reason: &JsonStr<'_>) -> StopReason {
+/// The `finish_reason` of an answer that may have called functions; one that is not known counts as the end.
+/// Where a function must be called OpenAI says `stop`, and so do some other servers after any call.
+/// <https://community.openai.com/t/731488/13>
+fn stop_reason(reason: &JsonStr<'_>, called: bool) -> StopReason {
     match &*reason.decode() {
         "length" => StopReason::Length,
         "tool_calls" | "function_call" => StopReason::ToolCalls,
         "content_filter" => StopReason::Filter,
+        _ if called => StopReason::ToolCalls,
         _ => StopReason::End,
     }
 }

@@ -43,9 +43,11 @@ fn read_choice(choice: ApiChoice<'_>) -> Result<Choice<'_>, BadJson> {
         return Err(BadJson { path: "choices[0].message".into(), message: "is missing".into() });
     };
     let refused = message.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty());
-    let stop = choice.finish_reason.as_ref().map(stop_reason);
+    let parts = read_message(message)?;
+    let called = parts.iter().any(|part| matches!(part.body, Body::ToolCall { .. }));
+    let stop = choice.finish_reason.as_ref().map(|reason| stop_reason(reason, called));
     Ok(Choice {
-        parts: read_message(message)?,
+        parts,
         stop: if refused { Some(StopReason::Filter) } else { stop },
         logprobs: choice.logprobs.map(read_logprobs).unwrap_or_default(),
     })
@@ -65,17 +67,14 @@ pub(in crate::translate::provider) fn read_logprobs(logprobs: Logprobs<'_>) -> V
 
 fn read_message(message: Message<'_>) -> Result<Vec<Part<'_>>, BadJson> {
     let mut parts: Vec<Part<'_>> = Vec::new();
-    let full = |text: Option<JsonStr<'_>>| text.is_some_and(|text| !text.is_empty());
-    if full(message.reasoning_content.clone())
-        && let Some(text) = message.reasoning_content
-    {
+    if let Some(text) = message.thought() {
         parts.push(Body::Thinking { text, signature: None }.into());
     }
     match message.content.map(|content| content.form::<ApiPart<'_>>()).transpose()? {
         Some(Form::Text(text)) if !text.is_empty() => parts.push(Body::Text(text).into()),
         // Some servers answer in parts.
         Some(Form::Parts(list)) => {
-            parts.extend(list.into_iter().filter_map(|part| Some(Body::Text(part.text?).into())));
+            parts.extend(list.into_iter().filter_map(read_part));
         }
         Some(Form::Text(_)) | None => {}
     }
@@ -85,6 +84,11 @@ fn read_message(message: Message<'_>) -> Result<Vec<Part<'_>>, BadJson> {
     let calls = message.tool_calls.into_iter().flatten().enumerate();
     parts.extend(calls.filter_map(|(index, call)| read_call(index, call)));
     Ok(parts)
+}
+
+fn read_part(part: ApiPart<'_>) -> Option<Part<'_>> {
+    let thought = part.thought().map(|text| Body::Thinking { text, signature: None });
+    thought.or_else(|| Some(Body::Text(part.text?))).map(Part::from)
 }
 
 /// Results name their calls, so one that has no id gets one that no other has.

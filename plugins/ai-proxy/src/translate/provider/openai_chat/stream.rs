@@ -88,11 +88,14 @@ impl StreamReader {
         if !logprobs.is_empty() {
             step(Delta::Logprobs(logprobs));
         }
-        if let Some(reason) = choice.finish_reason.filter(|_| !self.finished) {
+        // Some servers write an empty one where there is none yet.
+        let reason = choice.finish_reason.filter(|reason| !reason.is_empty() && !self.finished);
+        if let Some(reason) = reason {
             self.finished = true;
             self.calls.finish(step);
-            let stop = if self.refused { StopReason::Filter } else { stop_reason(&reason) };
-            step(Delta::Stop(stop));
+            let called = self.calls.any();
+            let stop = stop_reason(&reason, called);
+            step(Delta::Stop(if self.refused { StopReason::Filter } else { stop }));
         }
         Ok(())
     }
@@ -105,14 +108,18 @@ impl StreamReader {
         if lost::cites(&delta.rest) {
             step(Delta::Lost(Lost::CITATIONS));
         }
-        if let Some(text) = delta.reasoning_content.filter(|text| !text.is_empty()) {
+        if let Some(text) = delta.thought() {
             step(Delta::Thinking(text));
         }
         match delta.content.map(|content| content.form::<ApiPart<'a>>()).transpose()? {
             Some(Form::Text(text)) if !text.is_empty() => step(Delta::Text(text)),
-            Some(Form::Parts(parts)) => {
-                parts.into_iter().filter_map(|part| part.text).for_each(|t| step(Delta::Text(t)));
-            }
+            Some(Form::Parts(parts)) => parts.into_iter().for_each(|part| {
+                if let Some(thought) = part.thought() {
+                    step(Delta::Thinking(thought));
+                } else if let Some(text) = part.text {
+                    step(Delta::Text(text));
+                }
+            }),
             Some(Form::Text(_)) | None => {}
         }
         if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
