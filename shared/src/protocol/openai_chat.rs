@@ -285,12 +285,11 @@ view! {
 }
 
 view! {
-    /// An answer, or with `delta` instead of `message` a piece of one.
+    /// An answer, or with `delta` instead of `message` a piece of one. Its `created` is not read: nobody needs
+    /// it, and some servers give fractions of seconds.
     pub struct Response<'a> {
         /// Its name.
         id: JsonStr<'a>,
-        /// When, in seconds since the Unix epoch.
-        created: u64,
         /// The model that answered.
         model: JsonStr<'a>,
         /// The answers.
