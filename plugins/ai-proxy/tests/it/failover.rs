@@ -127,6 +127,28 @@ fn a_stream_goes_on_from_its_first_word_and_what_came_before_is_not_lost() {
     }
 }
 
+/// The stream passes as it is; only what the gateway reads of its beginning must not fail.
+#[test]
+fn a_stream_that_is_held_begins_whatever_its_server_adds() {
+    let (route, translate) = two(json!([{"name": "f", "targets": [to("a"), to("c")]}]));
+    for chunk in [
+        // SambaNova.
+        r#"{"created":1753736826.6309338,"choices":[{"delta":{"content":"hello"},"finish_reason":null}]}"#,
+        // vLLM, MLX.
+        r#"{"choices":[{"delta":{"reasoning":"hm","reasoning_content":"hm"},"finish_reason":null}]}"#,
+        // Mistral.
+        r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]}}]}"#,
+    ] {
+        let host = chat_host();
+        assert!(send(&mut exchange_of(&route), &host, &ask("m", STREAM)));
+        let event = format!("data: {chunk}\n\n");
+        let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        let (status, body) =
+            attempt(&translate, &host, STREAM, &[event.as_bytes(), end.as_bytes()]);
+        assert_eq!((status.as_str(), body), ("200", event + end));
+    }
+}
+
 #[test]
 fn a_prompt_that_is_too_long_goes_to_the_target_that_is_there_for_it() {
     let (route, translate) = two(json!([{"name": "f", "targets": [
