@@ -177,7 +177,13 @@ impl Added {
                 let text = input.filter(|input| input.starts_with('"'));
                 let wrapped = text.map(|text| format!(r#"[{{"role":"user","content":{text}}}]"#));
                 let input = wrapped.as_deref().or(input);
-                Ok(vec![("input", self.list("input", input, "system", chat_message)?)])
+                let list = self.list("input", input, "system", chat_message)?;
+                let mut changes = vec![("input", list)];
+                // Another place of what the system says.
+                if self.gone.contains(&Role::System) && get("instructions").is_some() {
+                    changes.push(("instructions", "null".into()));
+                }
+                Ok(changes)
             }
             Client::Anthropic => {
                 let list = self.list("messages", get("messages"), "", chat_message)?;
@@ -278,8 +284,8 @@ fn gemini_message(role: &str, text: &str) -> String {
 
 fn role_of(message: &str) -> Option<Role> {
     let members = fields(message).ok()?;
-    let role = members.iter().find(|(key, _)| key == "role")?.1.get();
-    match role.trim_matches('"') {
+    let role: JsonStr<'_> = parse(members.iter().find(|(key, _)| key == "role")?.1.get()).ok()?;
+    match &*role.decode() {
         "system" | "developer" => Some(Role::System),
         "user" => Some(Role::User),
         "assistant" | "model" => Some(Role::Assistant),
@@ -380,6 +386,21 @@ mod tests {
         assert_eq!(
             prepared(Client::Anthropic, rule, anthropic).unwrap(),
             r#"{"system":[{"type":"text","text":"ours"}],"messages":[]}"#
+        );
+    }
+
+    #[test]
+    fn what_is_replaced_is_gone_wherever_and_however_it_is_written() {
+        let rule = r#"{"replace":[{"role":"system","content":"ours"}]}"#;
+        assert_eq!(
+            prepared(Client::OpenAiResponses, rule, r#"{"instructions":"theirs","input":"hi"}"#)
+                .unwrap(),
+            r#"{"instructions":null,"input":[{"role":"system","content":"ours"},{"role":"user","content":"hi"}]}"#
+        );
+        let escaped = r#"{"messages":[{"role":"s\u0079stem","content":"theirs"}]}"#;
+        assert_eq!(
+            prepared(Client::OpenAiChat, rule, escaped).unwrap(),
+            r#"{"messages":[{"role":"system","content":"ours"}]}"#
         );
     }
 

@@ -37,10 +37,19 @@ impl Overrides {
     /// Whether `other` is to have the last word over this.
     pub fn and(&self, other: &Overrides) -> Overrides {
         let mut both = self.clone();
+        for name in &other.remove {
+            both.set.remove(name);
+            both.default.remove(name);
+        }
+        both.remove.extend(other.remove.iter().cloned());
+        // What this takes away the client has not sent, so that a default of the other's is its value.
+        let gone = |name: &String| self.remove.contains(name) && !self.set.contains_key(name);
+        for (name, value) in other.default.iter().filter(|(name, _)| gone(name)) {
+            both.set.insert(name.clone(), value.clone());
+        }
         both.set.extend(other.set.clone());
         both.default.extend(other.default.clone());
-        both.remove.extend(other.remove.iter().cloned());
-        both.remove.retain(|name| !other.set.contains_key(name));
+        both.remove.retain(|name| !both.set.contains_key(name));
         both
     }
 
@@ -179,5 +188,9 @@ mod tests {
         let one = overrides(r#"{"set":{"a":1},"remove":["b"],"default":{"c":1}}"#);
         let both = one.and(&overrides(r#"{"set":{"a":2,"b":3}}"#));
         assert_eq!(apply("{}", &both.edits("{}")), r#"{"a":2,"b":3,"c":1}"#);
+        let both = one.and(&overrides(r#"{"remove":["a","c"],"default":{"b":4}}"#));
+        for (text, out) in [("{}", r#"{"b":4}"#), (r#"{"a":5,"b":6,"c":7}"#, r#"{"b":4}"#)] {
+            assert_eq!(apply(text, &both.edits(text)), out);
+        }
     }
 }
