@@ -90,8 +90,9 @@ pub fn read_to_count<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>> {
         left(dropped, "output_config.format", "", &format.rest);
         let schema = format.schema.ok_or_else(|| required("output_config.format", "schema"))?;
         let schema = Cow::Borrowed(schema);
-        request.format =
-            Some(Format::Schema { name: None, description: None, schema, strict: None });
+        // Anthropic's models are always bound to it.
+        let strict = Some(true);
+        request.format = Some(Format::Schema { name: None, description: None, schema, strict });
     }
     // The tier `auto` is what there is without it.
     if api.service_tier.is_some_and(|tier| tier != *"auto") {

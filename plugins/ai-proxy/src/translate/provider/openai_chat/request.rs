@@ -498,8 +498,11 @@ fn write_format(w: &mut JsonWriter, format: Option<&Format<'_>>) {
             if let Some(description) = description {
                 string(w, "description", description);
             }
-            w.key("strict");
-            w.value(strict.unwrap_or(true));
+            // Left out it is false, which takes schemas of any form.
+            if let Some(strict) = *strict {
+                w.key("strict");
+                w.value(strict);
+            }
             w.key("schema");
             w.raw(schema.get());
             w.raw_tail("}}");

@@ -176,8 +176,9 @@ fn write_text(w: &mut JsonWriter, request: &Request<'_>) {
             if let Some(description) = description {
                 string(w, "description", description);
             }
+            // True would refuse most schemas whose client has not said that they are meant for it.
             w.key("strict");
-            w.value(strict.unwrap_or(true));
+            w.value(strict.unwrap_or(false));
             w.key("schema");
             w.raw(schema.get());
             w.close('}');
