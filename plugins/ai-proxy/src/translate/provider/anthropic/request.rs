@@ -12,6 +12,7 @@ use crate::translate::ir::{
     Unsupported,
 };
 use crate::translate::provider::Options;
+use crate::translate::provider::bedrock::is_blank;
 use crate::translate::signature::{self, Origin};
 
 /// The key under which arguments that are no JSON object reach the model, so that it can see its
@@ -53,7 +54,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     write_system(&mut w, &request.system);
     w.key("messages");
     w.open('[');
-    request.turns.iter().for_each(|turn| write_turn(&mut w, turn));
+    write_turns(&mut w, &request.turns)?;
     w.close(']');
     write_tools(&mut w, request);
     if let Some(thinking) = thought.json(generation) {
@@ -133,10 +134,45 @@ fn write_config(w: &mut JsonWriter, request: &mut Request<'_>, thought: Thought)
 }
 
 fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {
-    if parts.is_empty() {
-        return;
+    let said = said(parts);
+    if !said.is_empty() {
+        w.key("system");
+        write_said(w, &said);
     }
-    w.key("system");
+}
+
+/// A turn that has nothing to say here is refused, and two of one role may follow each other.
+fn write_turns(w: &mut JsonWriter, turns: &[Turn<'_>]) -> Result<(), Unsupported> {
+    let mut empty = true;
+    for Turn { role, parts } in turns {
+        let said = said(parts);
+        if said.is_empty() {
+            continue;
+        }
+        empty = false;
+        w.open('{');
+        w.field("role", if *role == Role::User { "user" } else { "assistant" });
+        w.key("content");
+        write_said(w, &said);
+        w.close('}');
+    }
+    if empty { Err(Unsupported("a conversation of white space")) } else { Ok(()) }
+}
+
+/// What says something here: white space alone is refused, and so is another provider's thought, which is
+/// without Anthropic's signature.
+fn said<'r, 'a>(parts: &'r [Part<'a>]) -> Vec<&'r Part<'a>> {
+    let says = |part: &&Part<'_>| match &part.body {
+        Body::Text(text) | Body::Refusal(text) => !is_blank(text),
+        Body::Thinking { signature, .. } => {
+            signature.as_ref().and_then(|s| signature::of(Origin::Anthropic, s)).is_some()
+        }
+        _ => true,
+    };
+    parts.iter().filter(says).collect()
+}
+
+fn write_said(w: &mut JsonWriter, parts: &[&Part<'_>]) {
     match parts {
         [Part { body: Body::Text(text), cache_control: None, .. }] => w.string(text),
         parts => {
@@ -147,28 +183,7 @@ fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {
     }
 }
 
-fn write_turn(w: &mut JsonWriter, turn: &Turn<'_>) {
-    w.open('{');
-    w.field("role", if turn.role == Role::User { "user" } else { "assistant" });
-    w.key("content");
-    match turn.parts.as_slice() {
-        [Part { body: Body::Text(text), cache_control: None, .. }] => w.string(text),
-        parts => {
-            w.open('[');
-            parts.iter().for_each(|part| write_part(w, part));
-            w.close(']');
-        }
-    }
-    w.close('}');
-}
-
 fn write_part(w: &mut JsonWriter, part: &Part<'_>) {
-    // Another provider's thought is of no use here: without Anthropic's signature it is refused.
-    if let Body::Thinking { signature, .. } = &part.body
-        && signature.as_ref().and_then(|s| signature::of(Origin::Anthropic, s)).is_none()
-    {
-        return;
-    }
     w.open('{');
     match &part.body {
         Body::Text(text) | Body::Refusal(text) => {

@@ -61,7 +61,7 @@ fn says(part: &Part<'_>, role: Role, family: Family) -> bool {
 }
 
 /// White space alone is refused. Most texts are told from their first byte, without decoding.
-pub(super) fn is_blank(text: &JsonStr<'_>) -> bool {
+pub(in crate::translate::provider) fn is_blank(text: &JsonStr<'_>) -> bool {
     let mut rest = text.escaped().trim_start();
     while let Some(after) = ["\\n", "\\t", "\\r"].iter().find_map(|blank| rest.strip_prefix(blank))
     {

@@ -9,6 +9,7 @@ mod response;
 mod stream;
 mod tools;
 
+pub(super) use content::is_blank;
 pub use request::write;
 pub use response::{observe, read, read_error};
 pub use stream::StreamReader;
