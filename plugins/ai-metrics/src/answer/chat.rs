@@ -31,7 +31,8 @@ fn choice<'a>(watch: &mut Watch, scan: &mut Reader<'a>) -> Next {
         "delta" | "message" => message(watch, scan),
         "text" => watch.write(scan, true),
         "finish_reason" => {
-            reason = some(scan)?;
+            // Some servers write an empty one in the events before the last.
+            reason = some(scan)?.filter(|reason| *reason != "\"\"");
             Ok(())
         }
         _ => scan.skip(),

@@ -184,6 +184,18 @@ fn answers_that_should_be_json_are_checked() {
     assert_eq!(unasked.is_json(), None);
 }
 
+/// Some servers write an empty reason in the events before the last.
+#[test]
+fn an_empty_reason_ends_nothing() {
+    let mut watch = Watch::new(true);
+    let event = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":""}]}"#;
+    watch.event(Some(Endpoint::OpenAiChat), event, 1);
+    assert!(!watch.ended);
+    let event = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}"#;
+    watch.event(Some(Endpoint::OpenAiChat), event, 2);
+    assert!(watch.ended && watch.finish == Some(Finish::Length));
+}
+
 #[test]
 fn events_that_differ_in_a_word_only_count_as_each_read_by_itself() {
     let chat = |delta: &str| {

@@ -273,22 +273,24 @@ fn place_of(text: &Text<'_>) -> Place {
 /// The answers that an event says are over; `None` if it says it of none by its number.
 fn finished(data: &str) -> Option<Vec<u32>> {
     #[derive(serde::Deserialize)]
-    struct Choices {
-        #[serde(alias = "candidates", default)]
-        choices: Vec<Choice>,
+    struct Choices<'a> {
+        #[serde(alias = "candidates", default, borrow)]
+        choices: Vec<Choice<'a>>,
     }
     #[derive(serde::Deserialize)]
-    struct Choice {
+    struct Choice<'a> {
         #[serde(default)]
         index: u32,
-        #[serde(alias = "finishReason", default)]
-        finish_reason: Option<serde::de::IgnoredAny>,
+        #[serde(alias = "finishReason", default, borrow)]
+        finish_reason: Option<&'a serde_json::value::RawValue>,
     }
     if !data.contains("\"finish_reason\"") && !data.contains("\"finishReason\"") {
         return None;
     }
-    let choices = serde_json::from_str::<Choices>(data).ok()?.choices;
-    let over = choices.iter().filter(|choice| choice.finish_reason.is_some());
+    let choices = serde_json::from_str::<Choices<'_>>(data).ok()?.choices;
+    // Some servers write an empty one in the events before the last.
+    let ends = |choice: &&Choice<'_>| choice.finish_reason.is_some_and(|why| why.get() != "\"\"");
+    let over = choices.iter().filter(ends);
     let over: Vec<u32> = over.map(|choice| choice.index).collect();
     (!over.is_empty()).then_some(over)
 }
@@ -305,7 +307,8 @@ fn says_nothing(data: &str) -> bool {
         return true;
     }
     let after = data.split_once("\"finish_reason\"").map_or("", |(_, after)| after);
-    let finished = after.trim_start_matches([':', ' ']).starts_with('"');
+    let reason = after.trim_start_matches([':', ' ']);
+    let finished = reason.starts_with('"') && !reason.starts_with("\"\"");
     data.contains("\"\"") && !finished
 }
 
@@ -385,6 +388,23 @@ mod tests {
             let whole = text.replace("[EMAIL_1]", r#"a\"b@c.de"#);
             assert!(shown.contains(&whole), "{shown}");
         }
+    }
+
+    /// Some servers write an empty reason in the events before the last.
+    #[test]
+    fn an_empty_reason_ends_nothing() {
+        let (masks, mut stream, mut shown) = (masks(), Stream::default(), String::new());
+        for (text, reason) in [("to [EMA", ""), ("IL_", ""), ("1]", ""), ("", "stop")] {
+            let data = json!({"choices": [{"index": 0, "delta": {"content": text},
+                "finish_reason": reason}]})
+            .to_string();
+            let same = vec![Sent { name: None, data: data.clone() }];
+            for sent in stream.event(&masks, None, &data).unwrap_or(same) {
+                let value: Value = serde_json::from_str(&sent.data).unwrap();
+                shown += value["choices"][0]["delta"]["content"].as_str().unwrap_or_default();
+            }
+        }
+        assert_eq!(shown, "to a\"b@c.de");
     }
 
     #[test]
