@@ -24,8 +24,14 @@ use crate::translate::ir::StopReason;
 fn stop_reason(reason: &JsonStr<'_>, called: bool) -> StopReason {
     match &*reason.decode() {
         "length" => StopReason::Length,
+        // The model's own limit (Mistral), and answers that were cut short (DeepSeek, GLM, Mistral, OpenRouter),
+        // which must not look complete.
+        "model_length" | "insufficient_system_resource" | "network_error" | "error" => {
+            StopReason::Length
+        }
         "tool_calls" | "function_call" => StopReason::ToolCalls,
-        "content_filter" => StopReason::Filter,
+        // The second is GLM's.
+        "content_filter" | "sensitive" => StopReason::Filter,
         _ if called => StopReason::ToolCalls,
         _ => StopReason::End,
     }
