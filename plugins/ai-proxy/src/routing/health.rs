@@ -141,7 +141,8 @@ impl Health {
         }
         self.in_a_row.set(self.in_a_row.get().saturating_add(1));
         let probed = std::mem::take(&mut self.rest.borrow_mut().probing);
-        if let Some(after) = outcome.retry_after {
+        // No time at all is no rest.
+        if let Some(after) = outcome.retry_after.filter(|after| *after > 0) {
             let until = now.saturating_add(after.min(MAX_RETRY_AFTER));
             let mut rest = self.rest.borrow_mut();
             rest.until = rest.until.max(until);
@@ -247,6 +248,26 @@ mod tests {
         assert_eq!(health.fitness(31 * SECOND), Fitness::Resting, "a second probe");
         health.end(answered(200), &circuit, 32 * SECOND);
         assert_eq!(health.fitness(32 * SECOND), Fitness::Well);
+    }
+
+    #[test]
+    fn failures_in_a_row_open_the_circuit_though_a_new_attempt_is_invited_at_once() {
+        let (health, circuit) = (Health::default(), Circuit::default());
+        for _ in 0..5 {
+            health.begin(SECOND);
+            let outcome = Outcome { status: 503, retry_after: Some(0), ..Outcome::default() };
+            health.end(Some(outcome), &circuit, SECOND);
+        }
+        assert_eq!(health.fitness(30 * SECOND), Fitness::Resting);
+    }
+
+    #[test]
+    fn one_failure_that_invites_a_new_attempt_at_once_is_no_rest() {
+        let health = Health::default();
+        health.begin(SECOND);
+        let outcome = Outcome { status: 429, retry_after: Some(0), ..Outcome::default() };
+        health.end(Some(outcome), &Circuit::default(), SECOND);
+        assert_eq!(health.fitness(SECOND), Fitness::Well);
     }
 
     #[test]
