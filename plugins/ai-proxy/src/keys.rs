@@ -69,6 +69,11 @@ impl KeyPool {
         Some(index)
     }
 
+    /// The key that was taken last is not sent after all: it is next again.
+    pub fn give_back(&self, index: usize) {
+        self.next.set(index);
+    }
+
     /// The number of the key that is so.
     pub fn position(&self, is: impl Fn(&Secret) -> bool) -> Option<usize> {
         self.keys.iter().position(|key| is(&key.secret))

@@ -113,6 +113,10 @@ impl InlineFilter {
         let changed = body.change().is_some() || cx.answer_is_rewritten();
         match way(gateway.inline, cx.host, &attempt, several && !asked.stream, changed) {
             Inline::Call => {
+                // The call takes one itself.
+                if let Some(key) = attempt.key {
+                    provider.keys.give_back(key);
+                }
                 let body = body.bytes().to_vec();
                 self.calls = Some(Calls { asked, body, left: targets, made: 0 });
                 Ok(self.call_next(cx))
@@ -309,6 +313,26 @@ fn stream(answer: &mut Answer, kind: BodyKind, body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Tells the keys of the provider that was called how this one has fared, whoever is asked next. Gives for how many
+/// seconds the provider is to rest.
+fn tell_keys(
+    gateway: &Gateway,
+    answer: Option<&Answer>,
+    reply: &CallReply,
+    host: &dyn Host,
+) -> Option<u64> {
+    let now = host.now_nanos() / 1_000_000_000;
+    let told = quota::retry_after(reply.retry_after.as_deref(), now);
+    let Some((key, provider)) =
+        answer.and_then(|answer| Some((answer.key()?, gateway.provider(answer.provider())?)))
+    else {
+        return told;
+    };
+    provider.keys.answered(key, reply.status.unwrap_or(0), reply.retry_after.as_deref(), now);
+    // As long as another key can be used, so can the provider.
+    if provider.keys.len() > 1 { provider.keys.rest_of_all(now) } else { told }
+}
+
 /// Whether the next provider may do better.
 fn retriable(status: Option<u16>) -> bool {
     match status {
@@ -336,8 +360,7 @@ impl Filter for InlineFilter {
 
     fn called(&mut self, cx: &mut Cx<'_>, reply: CallReply) -> Flow {
         if let Some(trial) = &mut self.trial {
-            let now = cx.host.now_nanos() / 1_000_000_000;
-            let rest = quota::retry_after(reply.retry_after.as_deref(), now);
+            let rest = tell_keys(&self.gateway, self.answer.as_ref(), &reply, cx.host);
             trial.state(cx, reply.status.unwrap_or(0), rest);
         }
         if let Some(calls) = &mut self.calls {

@@ -2,9 +2,12 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::support::{CONFIG, answer, ask, chat_host, exchange, head, send, sent, stream};
+use crate::support::{
+    CONFIG, answer, ask, chat_host, exchange, exchange_of, head, plugin, send, sent, stream,
+};
 use serde_json::Value;
 use shared::exchange::Action;
+use shared::plugin::Plugin;
 use shared::host::script::ScriptHost;
 use shared::host::{Body, CallId, Capability, Map};
 
@@ -401,6 +404,41 @@ fn where_bodies_cannot_be_changed_the_plugin_calls_one_provider_after_the_other(
     assert_eq!(status, 200);
     assert!(body.contains(r#""content":"hello""#), "{body}");
     assert_eq!(host.text(Map::Request, "content-length"), None);
+}
+
+/// Asks for `best` where the plugin calls, with so many keys of the first provider; it answers with this status,
+/// the second one with an answer. The key that the first one was asked with.
+fn call_with_keys(plugin: &std::rc::Rc<dyn Plugin>, status: u16) -> String {
+    let host = read_only_host();
+    let mut gateway = exchange_of(plugin);
+    let body = ask("best", "");
+    host.put_body(Body::Request, body.as_bytes());
+    gateway.request_headers(&host, false);
+    gateway.request_body(&host, body.len(), true);
+    let whole = r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}"#;
+    let size = reply(&host, status, "application/json", whole);
+    gateway.call_response(&host, CallId(1), 2, size);
+    let calls = host.calls.borrow();
+    let key = calls[0].headers.iter().find(|(name, _)| name == "authorization");
+    key.unwrap().1.trim_start_matches("Bearer ").to_owned()
+}
+
+#[test]
+fn a_provider_that_is_called_gets_its_keys_in_turn() {
+    let config = CONFIG.replace(r#""sk-o""#, r#"["k0","k1"]"#);
+    let plugin = plugin(&config, "inline");
+    let keys: Vec<_> = (0..3).map(|_| call_with_keys(&plugin, 200)).collect();
+    assert_eq!(keys, ["k0", "k1", "k0"]);
+}
+
+#[test]
+fn a_key_that_a_called_provider_refused_rests_though_another_provider_answers() {
+    let config = CONFIG.replace(r#""sk-o""#, r#"["k0","k1","k2"]"#);
+    let plugin = plugin(&config, "inline");
+    let refused = call_with_keys(&plugin, 401);
+    for _ in 0..6 {
+        assert_ne!(call_with_keys(&plugin, 200), refused);
+    }
 }
 
 #[test]
