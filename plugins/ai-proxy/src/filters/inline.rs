@@ -42,6 +42,8 @@ pub(super) struct InlineFilter {
     track: Option<Track>,
     trial: Option<Trial>,
     status: u16,
+    /// For how many seconds the provider is to rest.
+    rest: Option<u64>,
     told: Option<Told>,
 }
 
@@ -72,6 +74,7 @@ impl InlineFilter {
             track: None,
             trial: None,
             status: 0,
+            rest: None,
             told: None,
         }
     }
@@ -381,22 +384,20 @@ impl Filter for InlineFilter {
             told.tell(head);
             invite(&self.gateway, cx, head);
         }
-        if let Some(trial) = &mut self.trial
-            && head.status >= 400
+        let Some(answer) = &mut self.answer else { return Interest::Ignore };
+        let (interest, rest) = answer_head(&self.gateway, answer, cx, head);
+        self.rest = rest;
+        if self.status >= 400
+            && let Some(trial) = &mut self.trial
         {
-            let after = head.headers.get("retry-after");
-            let now = cx.host.now_nanos() / 1_000_000_000;
-            trial.state(cx, head.status, quota::retry_after(after.as_deref(), now));
+            trial.state(cx, self.status, rest);
         }
-        match &mut self.answer {
-            Some(answer) => answer_head(&self.gateway, answer, cx, head).0,
-            None => Interest::Ignore,
-        }
+        interest
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
         if let Some(trial) = &mut self.trial {
-            trial.state(cx, self.status, None);
+            trial.state(cx, self.status, self.rest);
         }
         match &mut self.answer {
             Some(answer) => forward(answer, cx, event, out),
@@ -417,7 +418,7 @@ impl Filter for InlineFilter {
         body: &AnswerBody<'_>,
     ) -> Option<Vec<u8>> {
         if let Some(trial) = &mut self.trial {
-            trial.state(cx, self.status, None);
+            trial.state(cx, self.status, self.rest);
         }
         let answer = self.answer.as_mut()?;
         let changed = answer.body(head, body);

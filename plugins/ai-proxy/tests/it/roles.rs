@@ -441,6 +441,31 @@ fn a_key_that_a_called_provider_refused_rests_though_another_provider_answers() 
     }
 }
 
+/// Asks for `best` where bodies can be changed; the answer has these headers. Who was asked.
+fn rewritten(plugin: &std::rc::Rc<dyn Plugin>, status: u16, headers: &[(&str, &str)]) -> String {
+    let host = chat_host();
+    let mut gateway = exchange_of(plugin);
+    assert!(send(&mut gateway, &host, &ask("best", "")));
+    headers.iter().for_each(|(name, value)| host.put(Map::Response, name, value));
+    answer(&mut gateway, &host, status, "application/json", r#"{"error":{"message":"no"}}"#);
+    gateway.done(&host);
+    host.text(Map::Request, ":authority").unwrap()
+}
+
+#[test]
+fn a_target_rests_in_one_place_as_it_does_in_two() {
+    let used_up =
+        [("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "20s")];
+    let gateway = plugin(CONFIG, "inline");
+    assert_eq!(rewritten(&gateway, 200, &used_up), "api.openai.com");
+    assert_eq!(rewritten(&gateway, 200, &[]), "api.anthropic.com", "nothing is left");
+
+    // As long as another key can be used, so can the provider.
+    let gateway = plugin(&CONFIG.replace(r#""sk-o""#, r#"["k0","k1"]"#), "inline");
+    assert_eq!(rewritten(&gateway, 429, &[("retry-after", "20")]), "api.openai.com");
+    assert_eq!(rewritten(&gateway, 200, &[]), "api.openai.com");
+}
+
 #[test]
 fn a_streamed_answer_of_a_call_is_one_whole_event_stream() {
     let host = read_only_host();
