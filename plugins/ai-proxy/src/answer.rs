@@ -162,6 +162,13 @@ impl Answer {
         self.filtered
     }
 
+    /// Whether this whole body says that the model, or its provider's filter, has refused, and nothing else.
+    pub fn says_nothing(&self, text: &str) -> bool {
+        self.client.is_some()
+            && may_be_filtered(text)
+            && provider::read(self.protocol, text).is_ok_and(|response| is_filtered(&response))
+    }
+
     /// Its status, as the provider gave it.
     pub fn status(&self) -> u16 {
         self.status
@@ -295,10 +302,7 @@ impl Answer {
                     Some(_) => body.document(),
                     None => body.document_in_one_go(),
                 });
-                if self.client.is_some() && may_be_filtered(text) {
-                    let read = provider::read(self.protocol, body.document_in_one_go());
-                    self.filtered = read.is_ok_and(|response| is_filtered(&response));
-                }
+                self.filtered = self.says_nothing(text);
                 if let Some(sealing) = &self.sealing {
                     return sealing.body(text).map(String::into_bytes);
                 }

@@ -9,9 +9,13 @@ pub(super) fn may_be_filtered(text: &str) -> bool {
         let string = || text.get(quote + 1..).unwrap_or_default();
         match text.as_bytes().get(quote + 1) {
             Some(b'c') => string().starts_with("content_filter"),
-            Some(b'S') => string().starts_with("SAFETY"),
             Some(b'b') => string().starts_with("blockReason"),
-            Some(b'P') => string().starts_with("PROHIBITED"),
+            Some(b's') => string().starts_with("sensitive"),
+            // What stands there most often is `STOP`.
+            Some(b'f') => string().strip_prefix("finishReason\"").is_some_and(|rest| {
+                let reason = rest.trim_start_matches([':', ' ', '"']);
+                !reason.starts_with("STOP") && !reason.starts_with("MAX_TOKENS")
+            }),
             Some(b'r') => string().strip_prefix("refusal\"").is_some_and(|rest| {
                 let value = rest.trim_start().strip_prefix(':').map(str::trim_start);
                 !value.is_some_and(|value| value.starts_with("null"))
@@ -40,6 +44,10 @@ mod tests {
             r#"{"stop_reason":"refusal"}"#,
             r#"{"candidates":[{"finishReason":"SAFETY"}]}"#,
             r#"{"candidates":[{"finishReason":"PROHIBITED_CONTENT"}]}"#,
+            r#"{"candidates":[{"finishReason":"RECITATION"}]}"#,
+            r#"{"candidates":[{"finishReason": "SPII"}]}"#,
+            r#"{"candidates":[{"finishReason":"BLOCKLIST"}]}"#,
+            r#"{"choices":[{"finish_reason":"sensitive","message":{"content":""}}]}"#,
             r#"{"promptFeedback":{"blockReason":"OTHER"}}"#,
         ] {
             assert!(may_be_filtered(text), "{text}");
@@ -47,6 +55,7 @@ mod tests {
         for text in [
             r#"{"choices":[{"message":{"content":"Safety first","refusal":null}}]}"#,
             r#"{"choices":[{"message":{"content":"hi", "refusal" : null}}]}"#,
+            r#"{"candidates":[{"finishReason": "STOP"}]}"#,
             "",
         ] {
             assert!(!may_be_filtered(text), "{text}");

@@ -30,6 +30,7 @@ use crate::config::Inline;
 use crate::gateway::Gateway;
 use crate::provider::Provider;
 use crate::quota;
+use crate::routing::config::Failure;
 use crate::routing::failure;
 
 /// Bodies are JSON unless the client says otherwise.
@@ -368,7 +369,13 @@ impl Filter for InlineFilter {
         }
         if let Some(calls) = &mut self.calls {
             let body = std::str::from_utf8(&reply.body).unwrap_or_default();
-            let failure = failure::of_error(reply.status.unwrap_or(0), body);
+            let status = reply.status.unwrap_or(0);
+            let stopped = || self.answer.as_ref().is_some_and(|answer| answer.says_nothing(body));
+            let failure = match status {
+                // Nobody reads an answer twice for what nobody is there for.
+                200..300 if !calls.left.is_empty() => stopped().then_some(Failure::ContentFilter),
+                _ => failure::of_error(status, body),
+            };
             let diverted =
                 failure.is_some_and(|failure| goal::promote(&mut calls.left, 0, failure));
             if diverted || (calls.more() && retriable(reply.status)) {

@@ -5,7 +5,8 @@
 use crate::support::{
     CONFIG, answer, ask, chat_host, exchange, exchange_of, head, plugin, send, sent, stream,
 };
-use serde_json::Value;
+use crate::support::routes::{routes, to};
+use serde_json::{Value, json};
 use shared::exchange::Action;
 use shared::plugin::Plugin;
 use shared::host::script::ScriptHost;
@@ -464,6 +465,27 @@ fn a_target_rests_in_one_place_as_it_does_in_two() {
     let gateway = plugin(&CONFIG.replace(r#""sk-o""#, r#"["k0","k1"]"#), "inline");
     assert_eq!(rewritten(&gateway, 429, &[("retry-after", "20")]), "api.openai.com");
     assert_eq!(rewritten(&gateway, 200, &[]), "api.openai.com");
+}
+
+#[test]
+fn a_called_providers_filter_lets_the_target_that_is_there_for_it_be_asked() {
+    let config = routes(json!([{"name": "f", "targets": [
+        to("a"), {"provider": "b", "model": "m-b", "fallback_for": ["content_filter"]}]}]));
+    let host = read_only_host();
+    let mut gateway = exchange(&config.to_string(), "inline");
+    let body = ask("m", "");
+    host.put_body(Body::Request, body.as_bytes());
+    gateway.request_headers(&host, false);
+    gateway.request_body(&host, body.len(), true);
+    let stopped = r#"{"choices":[{"message":{"content":null},"finish_reason":"content_filter"}]}"#;
+    let size = reply(&host, 200, "application/json", stopped);
+    gateway.call_response(&host, CallId(1), 2, size);
+    let whole = r#"{"id":"m","content":[{"type":"text","text":"hello"}],"stop_reason":"end_turn"}"#;
+    let size = reply(&host, 200, "application/json", whole);
+    gateway.call_response(&host, CallId(2), 2, size);
+    let (status, body) = sent(&host);
+    assert_eq!((status, host.calls.borrow().len()), (200, 2), "{body}");
+    assert!(body.contains("hello"), "{body}");
 }
 
 #[test]
