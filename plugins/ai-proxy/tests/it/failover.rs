@@ -142,7 +142,8 @@ fn a_stream_that_is_held_begins_whatever_its_server_adds() {
         let host = chat_host();
         assert!(send(&mut exchange_of(&route), &host, &ask("m", STREAM)));
         let event = format!("data: {chunk}\n\n");
-        let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        let end =
+            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
         let (status, body) =
             attempt(&translate, &host, STREAM, &[event.as_bytes(), end.as_bytes()]);
         assert_eq!((status.as_str(), body), ("200", event + end));

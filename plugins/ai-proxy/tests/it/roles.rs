@@ -2,15 +2,15 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use crate::support::routes::{routes, to};
 use crate::support::{
     CONFIG, answer, ask, chat_host, exchange, exchange_of, head, plugin, send, sent, stream,
 };
-use crate::support::routes::{routes, to};
 use serde_json::{Value, json};
 use shared::exchange::Action;
-use shared::plugin::Plugin;
 use shared::host::script::ScriptHost;
 use shared::host::{Body, CallId, Capability, Map};
+use shared::plugin::Plugin;
 
 const METADATA: &str = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
 
@@ -455,8 +455,7 @@ fn rewritten(plugin: &std::rc::Rc<dyn Plugin>, status: u16, headers: &[(&str, &s
 
 #[test]
 fn a_target_rests_in_one_place_as_it_does_in_two() {
-    let used_up =
-        [("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "20s")];
+    let used_up = [("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "20s")];
     let gateway = plugin(CONFIG, "inline");
     assert_eq!(rewritten(&gateway, 200, &used_up), "api.openai.com");
     assert_eq!(rewritten(&gateway, 200, &[]), "api.anthropic.com", "nothing is left");
