@@ -332,6 +332,8 @@ view! {
         completion_tokens_details: CompletionDetails<'a>,
         /// DeepSeek's name for the cached ones.
         prompt_cache_hit_tokens: u64,
+        /// Moonshot's.
+        cached_tokens: u64,
     }
 }
 

@@ -14,7 +14,8 @@ pub(super) fn read(report: &mut Report, usage: &Usage<'_>) {
     );
     let prompt = usage.prompt_tokens_details.as_ref();
     let cached = prompt.and_then(|details| details.cached_tokens);
-    replace(&mut report.cached, cached.or(usage.prompt_cache_hit_tokens));
+    let cached = cached.or(usage.prompt_cache_hit_tokens).or(usage.cached_tokens);
+    replace(&mut report.cached, cached);
     replace(&mut report.cache_creation, prompt.and_then(|details| details.cache_creation_tokens));
     replace(&mut report.prompt_audio, prompt.and_then(|details| details.audio_tokens));
     let completion = usage.completion_tokens_details.as_ref();
@@ -77,9 +78,11 @@ mod tests {
     }
 
     #[test]
-    fn deepseeks_name_for_cached_tokens() {
-        let text = r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_cache_hit_tokens":8}"#;
-        assert_eq!(read(&[text]).unwrap().cached_tokens, 8);
+    fn deepseeks_and_moonshots_names_for_cached_tokens() {
+        for name in ["prompt_cache_hit_tokens", "cached_tokens"] {
+            let text = format!(r#"{{"prompt_tokens":9,"completion_tokens":1,"{name}":8}}"#);
+            assert_eq!(read(&[&text]).unwrap().cached_tokens, 8, "{name}");
+        }
     }
 
     #[test]
