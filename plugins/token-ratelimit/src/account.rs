@@ -58,12 +58,13 @@ impl Account {
             }
             Kind::Windows { .. } | Kind::Bucket { .. } => self.since,
         };
-        Ok(Receipt { since, amount })
+        Ok(Receipt { since, amount, paid: 0 })
     }
 
     /// Corrects what was reserved to what it really was.
     pub fn settle(&mut self, terms: &Terms, receipt: Receipt, actual: u64, now: u64) {
         self.advance(terms, now);
+        let actual = actual.saturating_sub(receipt.paid);
         if terms.kind != Kind::Places {
             self.total = self.total.saturating_add(actual);
         }
@@ -101,8 +102,9 @@ impl Account {
             }
             Ok(_) => {
                 // In the next window: what was reserved in the one before is settled there.
-                let held = std::mem::replace(receipt, Receipt { since: self.since, amount: more });
-                self.total = self.total.saturating_add(held.amount);
+                let paid = receipt.paid.saturating_add(receipt.amount);
+                self.total = self.total.saturating_add(receipt.amount);
+                *receipt = Receipt { since: self.since, amount: more, paid };
                 true
             }
             Err(_) => false,
@@ -305,8 +307,19 @@ mod tests {
         let receipt = account.reserve(&terms, 60, START + 2_000, false).unwrap();
         account.settle(&terms, receipt, 70, START + 60_000);
         assert_eq!(account.standing(&terms, START + 60_000).used, 100);
-        account.settle(&terms, Receipt { since: 1, amount: 50 }, 0, START + 60_000);
+        account.settle(&terms, Receipt { since: 1, amount: 50, paid: 0 }, 0, START + 60_000);
         assert_eq!(account.standing(&terms, START + 60_000).used, 100, "too old to matter");
+    }
+
+    #[test]
+    fn a_stream_that_goes_on_in_the_next_window_is_charged_once() {
+        let (terms, mut account) = (terms(Algorithm::FixedWindow, 1_000, 0), Account::default());
+        let mut receipt = account.reserve(&terms, 100, START + 59_000, false).unwrap();
+        assert!(account.extend(&terms, &mut receipt, 20, START + 61_000));
+        assert!(account.extend(&terms, &mut receipt, 20, START + 121_000));
+        account.settle(&terms, receipt, 150, START + 122_000);
+        // 100 in the first window, 20 in the second, the rest in the third.
+        assert_eq!((account.before, account.used, account.total), (20, 30, 150));
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct Answer {
     pub wait: u64,
     /// How many of the marks are passed, if one of them is for the first time.
     pub passed: usize,
+    /// How many were before, where the count is here.
+    pub marked: u64,
     /// All that was ever settled.
     pub total: u64,
     /// So that it can be corrected, where the count is here.

@@ -87,4 +87,6 @@ pub struct Receipt {
     pub since: u64,
     /// How much.
     pub amount: u64,
+    /// What was used of windows that ended meanwhile, and is charged there.
+    pub paid: u64,
 }

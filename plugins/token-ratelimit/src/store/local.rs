@@ -109,6 +109,7 @@ impl Local {
             }
             answer.standing = account.standing(terms, now);
             if answer.receipt.is_some() {
+                answer.marked = account.marks;
                 answer.passed = account.pass(answer.standing.used, &claim.marks);
             }
             answer.total = account.total;
@@ -127,6 +128,20 @@ impl Local {
     ) {
         let now = millis(host);
         self.change(host, count, terms, |account| account.settle(terms, receipt, actual, now));
+    }
+
+    /// Takes back what was reserved for a request that goes nowhere: marks that it alone has passed are still
+    /// to be passed.
+    pub fn take_back(&self, host: &dyn Host, claim: &Claim, answer: &mut Answer) {
+        let Some(receipt) = answer.receipt.take() else { return };
+        let (terms, now) = (&claim.terms, millis(host));
+        let (passed, marked) = (answer.passed as u64, answer.marked);
+        self.change(host, &claim.count, terms, |account| {
+            account.settle(terms, receipt, 0, now);
+            if passed > 0 && account.marks == passed {
+                account.marks = marked;
+            }
+        });
     }
 
     /// Counts what nothing was reserved for.
@@ -350,6 +365,20 @@ mod tests {
         assert_eq!((0..5).map(passed).collect::<Vec<_>>(), [0, 1, 2, 0, 0]);
         host.now_nanos.set(host.now_nanos.get() + 61_000_000_000);
         assert_eq!((0..3).map(passed).collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_another_count_refuses_passes_no_mark() {
+        let host = ScriptHost::default();
+        host.now_nanos.set(1_760_000_000_000_000_000);
+        let store = Local::new(100);
+        let budget = Claim { marks: vec![5], amount: 6, ..claim("budget", 100) };
+        let full = Claim { amount: 9, ..claim("full", 7) };
+        let (checked, _) = crate::store::check(&store, &host, &[budget.clone(), full]);
+        assert!(!checked.ok);
+        assert_eq!(store.standing(&host, "budget", &terms(100)).used, 0);
+        assert_eq!(store.apply(&host, &budget).result.passed, 1);
+        assert_eq!(store.apply(&host, &budget).result.passed, 0);
     }
 
     #[test]

@@ -113,9 +113,7 @@ pub fn check(local: &Local, host: &dyn Host, claims: &[Claim]) -> (Checked, u64)
     }
     if !checked.ok {
         for (claim, answer) in claims.iter().zip(&mut checked.answers) {
-            if let Some(receipt) = answer.receipt.take() {
-                local.settle(host, &claim.count, &claim.terms, receipt, 0);
-            }
+            local.take_back(host, claim, answer);
         }
         // Those after it were not asked.
         checked.answers.resize(claims.len(), crate::claim::Answer::default());

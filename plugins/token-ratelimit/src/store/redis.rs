@@ -170,6 +170,7 @@ impl Redis {
             wait: *wait,
             passed: usize::try_from(*passed).unwrap_or(0),
             total: *total,
+            marked: 0,
             receipt: None,
         });
         let checked = Checked { ok: head.get(1) == Some(&1), answers: answers.collect() };
