@@ -17,12 +17,14 @@ const MAX_TOOLS: usize = 4096;
 pub struct Asked {
     /// The model; `None` if none is named.
     pub model: Option<String>,
+    /// Those that the requests of a batch name.
+    pub more_models: Vec<String>,
     /// Names of functions and kinds of built-in tools.
     pub tools: Vec<String>,
     /// Most tokens of the answer, if it is said.
     pub max_tokens: Option<u64>,
-    /// Where a limit of tokens can be put if there is none, and the text before it.
-    insert: Option<(usize, &'static str, &'static str)>,
+    /// Where a limit of tokens can be put if there is none, and the text before it and after it.
+    insert: Option<(Range<usize>, &'static str, &'static str)>,
 }
 
 /// Why a body cannot be judged: a provider might read it in another way.
@@ -46,7 +48,7 @@ impl Asked {
         }
         let found = body.document().fields().map_err(|error| Unreadable(error.to_string()))?;
         let mut seen: Vec<&str> = Vec::new();
-        let mut config = None;
+        let (mut config, mut null) = (None, None);
         for (key, value) in &found {
             let known = name(key);
             let Some(known) = known else { continue };
@@ -60,15 +62,20 @@ impl Asked {
                 "tools" => tools(value, &mut asked.tools)?,
                 "functions" => functions(value, &mut asked.tools)?,
                 "generationConfig" => config = Some(*value),
+                "requests" => asked.batch(value)?,
                 "model" => {}
-                _ => asked.limit(value),
+                _ if value.get() != "null" => asked.limit(value),
+                _ if limit_of(endpoint) == Some(known) => null = body.range_of(value.get()),
+                _ => {}
             }
         }
         if let Some(config) = config {
-            asked.generation_config(config)?;
+            null = null.or(asked.generation_config(body, config)?);
         }
         if asked.max_tokens.is_none() {
-            asked.insert = place(endpoint, body, config);
+            // Beside a `null` it would be there twice.
+            let there = null.map(|range| (range, "", ""));
+            asked.insert = there.or_else(|| place(endpoint, body, config));
         }
         Ok(asked)
     }
@@ -85,27 +92,60 @@ impl Asked {
 
     /// Asks for at most so many tokens, where nothing was said of it.
     pub fn limit_tokens(&self, body: &mut RequestBody, most: u64) {
-        let Some((at, before, after)) = self.insert else { return };
-        let range: Range<usize> = at..at;
+        let Some((range, before, after)) = self.insert.clone() else { return };
         let edit = format!("{before}{most}{after}");
         let _ = body.edit(&[(range, &edit)]);
     }
 
     fn limit(&mut self, value: &RawValue) {
-        let number = value.get().parse::<f64>().ok().filter(|number| *number >= 0.0);
-        // A float beyond the range of an integer is its end.
+        // Google takes numbers as strings too.
+        let text = value.get().trim_matches('"');
+        let number = text.parse::<f64>().ok().filter(|number| *number >= 0.0);
+        // A float beyond the range of an integer is its end. What is no number is no limit either: some
+        // servers take -1 for as many as they can.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let number = number.map(|number| number as u64);
-        self.max_tokens = self.max_tokens.max(number);
+        let number = number.map_or(u64::MAX, |number| number as u64);
+        self.max_tokens = self.max_tokens.max(Some(number));
     }
 
-    fn generation_config(&mut self, config: &RawValue) -> Result<(), Unreadable> {
-        let found = fields(config.get()).map_err(|error| Unreadable(error.to_string()))?;
-        let limits = found
-            .iter()
-            .filter(|(key, _)| matches!(key.as_ref(), "maxOutputTokens" | "max_output_tokens"));
-        limits.for_each(|(_, value)| self.limit(value));
+    /// Anthropic's batches have whole requests within them.
+    fn batch(&mut self, value: &RawValue) -> Result<(), Unreadable> {
+        let unreadable = |error: shared::json::BadJson| Unreadable(format!("requests: {error}"));
+        let requests: Vec<&RawValue> = parse(value.get()).map_err(unreadable)?;
+        for request in requests {
+            let request = fields(request.get()).map_err(unreadable)?;
+            for (_, params) in request.iter().filter(|(key, _)| key == "params") {
+                for (key, value) in fields(params.get()).map_err(unreadable)? {
+                    match name(&key) {
+                        Some("model") => self.more_models.extend(text_of(value)),
+                        Some("tools") => tools(value, &mut self.tools)?,
+                        Some("max_tokens") if value.get() != "null" => self.limit(value),
+                        _ => {}
+                    }
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// Where a limit stands that is `null`.
+    fn generation_config(
+        &mut self,
+        body: &RequestBody,
+        config: &RawValue,
+    ) -> Result<Option<Range<usize>>, Unreadable> {
+        let found = fields(config.get()).map_err(|error| Unreadable(error.to_string()))?;
+        let mut null = None;
+        for (key, value) in &found {
+            match key.as_ref() {
+                "maxOutputTokens" | "max_output_tokens" if value.get() == "null" => {
+                    null = body.range_of(value.get());
+                }
+                "maxOutputTokens" | "max_output_tokens" => self.limit(value),
+                _ => {}
+            }
+        }
+        Ok(null)
     }
 }
 
@@ -115,6 +155,7 @@ fn name(key: &str) -> Option<&'static str> {
         "model" => "model",
         "tools" => "tools",
         "functions" => "functions",
+        "requests" => "requests",
         "max_tokens" => "max_tokens",
         "max_completion_tokens" => "max_completion_tokens",
         "max_output_tokens" => "max_output_tokens",
@@ -183,16 +224,26 @@ fn members(item: &RawValue) -> Result<Vec<(Cow<'_, str>, &RawValue)>, Unreadable
     fields(item.get()).map_err(|error| Unreadable(format!("tools: {error}")))
 }
 
+/// The name of an API's limit of tokens, where it stands in the body itself.
+fn limit_of(endpoint: Option<Endpoint>) -> Option<&'static str> {
+    Some(match endpoint? {
+        Endpoint::OpenAiChat => "max_completion_tokens",
+        Endpoint::OpenAiCompletions | Endpoint::AnthropicMessages => "max_tokens",
+        Endpoint::OpenAiResponses => "max_output_tokens",
+        _ => return None,
+    })
+}
+
 /// Where a limit of tokens belongs in the API's request.
 fn place(
     endpoint: Option<Endpoint>,
     body: &RequestBody,
     config: Option<&RawValue>,
-) -> Option<(usize, &'static str, &'static str)> {
+) -> Option<(Range<usize>, &'static str, &'static str)> {
     let whole = body.text();
     // A body has other members, or there would be nothing to answer.
     let top = whole.find('{')?.checked_add(1)?;
-    Some(match endpoint? {
+    let (at, before, after) = match endpoint? {
         Endpoint::OpenAiChat => (top, "\"max_completion_tokens\":", ","),
         Endpoint::OpenAiCompletions | Endpoint::AnthropicMessages => (top, "\"max_tokens\":", ","),
         Endpoint::OpenAiResponses => (top, "\"max_output_tokens\":", ","),
@@ -205,7 +256,8 @@ fn place(
             }
         },
         _ => return None,
-    })
+    };
+    Some((at..at, before, after))
 }
 
 #[cfg(test)]
@@ -298,6 +350,47 @@ mod tests {
             asked.limit_tokens(&mut body, 5);
             assert_eq!(body.text(), after.to_string(), "what was asked for stays");
         }
+    }
+
+    #[test]
+    fn a_limit_is_never_there_twice() {
+        let google = "/v1beta/models/m:generateContent";
+        for (endpoint, path, body, after) in [
+            (
+                Endpoint::OpenAiChat,
+                "/v1/chat/completions",
+                r#"{"model":"m","max_completion_tokens": null}"#,
+                r#"{"model":"m","max_completion_tokens": 77}"#,
+            ),
+            (
+                Endpoint::OpenAiChat,
+                "/v1/chat/completions",
+                r#"{"model":"m","max_tokens":null}"#,
+                r#"{"max_completion_tokens":77,"model":"m","max_tokens":null}"#,
+            ),
+            (
+                Endpoint::OpenAiResponses,
+                "/v1/responses",
+                r#"{"model":"m","max_output_tokens":null}"#,
+                r#"{"model":"m","max_output_tokens":77}"#,
+            ),
+            (
+                Endpoint::Gemini,
+                google,
+                r#"{"generationConfig":{"maxOutputTokens":null,"topK":1}}"#,
+                r#"{"generationConfig":{"maxOutputTokens":77,"topK":1}}"#,
+            ),
+        ] {
+            let mut body = RequestBody::new(body.as_bytes().to_vec()).unwrap();
+            let asked = Asked::of(Some(endpoint), path, &body).unwrap();
+            asked.limit_tokens(&mut body, 77);
+            assert_eq!(body.text(), after);
+        }
+        let text = json!({"generationConfig": {"maxOutputTokens": "9999"}});
+        assert_eq!(read(Endpoint::Gemini, google, &text).0.max_tokens, Some(9999));
+        let all = json!({"model": "m", "max_completion_tokens": -1});
+        let (asked, _) = read(Endpoint::OpenAiChat, "/v1/chat/completions", &all);
+        assert_eq!(asked.max_tokens, Some(u64::MAX), "as many as there can be are too many");
     }
 
     #[test]

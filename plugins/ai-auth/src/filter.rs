@@ -120,12 +120,10 @@ impl AuthFilter {
         }
         let path = cx.host.path().unwrap_or_default();
         let asked = asked(cx, &path, body)?;
-        match &asked.model {
-            Some(model) if !rules.allow_model(model) => {
-                return Err(denied("model", "this model is not allowed for this key").with("model"));
-            }
-            // What names no model (a list of files) needs none; what should have one is refused later.
-            _ => {}
+        // What names no model (a list of files) needs none; what should have one is refused later.
+        let mut models = asked.model.iter().chain(&asked.more_models);
+        if models.any(|model| !rules.allow_model(model)) {
+            return Err(denied("model", "this model is not allowed for this key").with("model"));
         }
         if rules.limit_tools() && asked.tools.iter().any(|tool| !rules.allow_tool(tool)) {
             return Err(

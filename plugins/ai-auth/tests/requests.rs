@@ -72,6 +72,21 @@ fn a_key_tells_who_asks_and_goes_no_further() {
 }
 
 #[test]
+fn the_requests_of_a_batch_are_held_against_the_rules_too() {
+    let auth = with(json!({}));
+    let batch = |params: Value| {
+        let host = with_key("b1");
+        host.put(Map::Request, ":path", "/v1/messages/batches");
+        let body = json!({"requests": [{"custom_id": "1", "params": {"model": "gpt-4o", "max_tokens": 5}},
+                                       {"custom_id": "2", "params": params}]});
+        ask(&auth, &host, &body.to_string())
+    };
+    assert!(batch(json!({"model": "gpt-5", "max_tokens": 50})));
+    assert!(!batch(json!({"model": "claude-opus-4-5", "max_tokens": 50})));
+    assert!(!batch(json!({"model": "gpt-5", "max_tokens": 51})));
+}
+
+#[test]
 fn the_id_in_a_key_says_whose_it_is_though_another_entry_has_its_hash() {
     let copy = json!({"id": "zz", "hash": key::written(None, &key_of("a1"))});
     let first = json!({"name": "carol", "keys": [entry("a1")]});

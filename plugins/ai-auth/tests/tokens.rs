@@ -242,6 +242,20 @@ fn keys_are_fetched_when_a_request_needs_them_and_on_the_tick() {
 }
 
 #[test]
+fn a_shared_secret_stays_beside_keys_that_are_fetched() {
+    let auth = auth(json!({"algorithms": ["HS256", "ES256"], "secret": SECRET,
+                           "jwks_url": {"upstream": "idp", "path": "/jwks"}}));
+    let symmetric = hs(&claims(), SECRET.as_bytes());
+    assert!(ask(&auth, &symmetric), "before");
+    let waiting = host(&es(&claims(), "e"));
+    let mut exchange = exchange_of(&auth);
+    waiting.put_body(Body::Request, BODY.as_bytes());
+    exchange.request_headers(&waiting, false);
+    assert!(called(&mut exchange, &waiting, 1, 200, &json!({"keys": [ec_key()]}).to_string()));
+    assert!(ask(&auth, &es(&claims(), "e")) && ask(&auth, &symmetric), "after");
+}
+
+#[test]
 fn without_a_timer_requests_fetch_keys_again() {
     let auth = fetching();
     assert!(auth.needs().is_empty());

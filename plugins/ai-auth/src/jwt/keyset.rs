@@ -20,6 +20,8 @@ const MAX_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct KeySet {
     fetch: Option<Fetch>,
+    /// Those of the configuration, which no fetch takes away.
+    fixed: Vec<Named>,
     keys: RefCell<Vec<Named>>,
     pending: Cell<Option<CallId>>,
     /// When it was last asked for, nanoseconds.
@@ -32,7 +34,8 @@ impl KeySet {
     pub(super) fn new(fixed: Vec<Named>, fetch: Option<Fetch>) -> KeySet {
         KeySet {
             fetch,
-            keys: RefCell::new(fixed),
+            fixed,
+            keys: RefCell::default(),
             pending: Cell::new(None),
             asked: Cell::new(0),
             next: Cell::new(0),
@@ -43,7 +46,7 @@ impl KeySet {
         self.fetch.is_some()
     }
 
-    /// Whether a key of this name is there; without a name, whether any key is.
+    /// Whether a key of this name was fetched; without a name, whether any key was.
     pub(super) fn has(&self, kid: Option<&str>) -> bool {
         let keys = self.keys.borrow();
         match kid {
@@ -55,8 +58,10 @@ impl KeySet {
     /// Asks the keys that may have signed: those of this name, or all if none is named.
     pub(super) fn any(&self, kid: Option<&str>, ask: impl Fn(&Named) -> bool) -> bool {
         let keys = self.keys.borrow();
-        let mut keys = keys
+        let mut keys = self
+            .fixed
             .iter()
+            .chain(keys.iter())
             .filter(|key| kid.is_none() || key.kid.is_none() || key.kid.as_deref() == kid);
         keys.any(ask)
     }
