@@ -92,6 +92,31 @@ fn a_whole_answer_is_counted_with_all_its_labels() {
 }
 
 #[test]
+fn an_export_whose_request_was_left_does_not_end_all_exports() {
+    let config = r#"{"otlp": {"upstream": "otel:4318", "on_requests": true}}"#;
+    let metrics = plugin(configure, config);
+    let without_timer = |seconds: u64| {
+        let mut host = asked();
+        host.cannot.insert(Capability::Tick);
+        host.now_nanos.set(host.now_nanos.get() + seconds * 1_000_000_000);
+        host
+    };
+    let asks = |seconds: u64| {
+        let host = without_timer(seconds);
+        let mut exchange = exchange_of(&metrics);
+        host.put_body(Body::Request, BODY.as_bytes());
+        exchange.request_headers(&host, false);
+        let called = host.calls.borrow().len();
+        // The client leaves.
+        exchange.done(&host);
+        called
+    };
+    assert_eq!(asks(100), 1);
+    assert_eq!(asks(101), 0, "one at a time");
+    assert_eq!(asks(3_600), 1);
+}
+
+#[test]
 fn a_stream_has_times_and_tokens() {
     let (metrics, host) = (plugin(configure, PRICES), asked());
     let mut exchange = exchange_of(&metrics);

@@ -244,7 +244,10 @@ impl Filter for CacheFilter {
         }
         if self.rescues(cx, head.status) {
             self.serves_stale = true;
-            head.headers.remove("content-length");
+            // What comes in place of the failure has neither its length nor its coding.
+            for name in ["content-length", "content-encoding"] {
+                head.headers.remove(name);
+            }
             return Interest::Rewrite;
         }
         Interest::Ignore

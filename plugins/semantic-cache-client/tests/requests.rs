@@ -317,6 +317,12 @@ fn an_old_answer_serves_when_providers_fail() {
     assert_eq!(gateway.host.text(Map::Response, "x-ai-cache").unwrap(), "stale");
     exchange.done(&gateway.host);
     assert_eq!(gateway.told("cache"), "stale");
+    let (mut exchange, _) = gateway.begin(&question("hi"));
+    gateway.host.put(Map::Response, "content-encoding", "gzip");
+    let body = answer(&mut exchange, &gateway.host, 503, "application/json", "\u{1f}zipped");
+    assert!(body.contains("old"), "{body}");
+    assert_eq!(gateway.host.text(Map::Response, "content-encoding"), None);
+    exchange.done(&gateway.host);
     // A refusal is an answer, and so is what is asked for once more.
     let (mut exchange, _) = gateway.begin(&question("hi"));
     assert_eq!(answer(&mut exchange, &gateway.host, 400, "application/json", "{}"), "{}");

@@ -149,8 +149,13 @@ impl Exporter {
 
     /// An export that a request is to make, on a host without a timer.
     pub fn due_on_request(&self, host: &dyn Host, series: &SeriesTable) -> Option<Call> {
-        if !self.config.on_requests || host.can(Capability::Tick) || self.on_request.get().is_some()
-        {
+        if !self.config.on_requests || host.can(Capability::Tick) {
+            return None;
+        }
+        // Of a request whose client has left nobody hears what came of its export.
+        let (now, timeout) =
+            (host.now_nanos(), Duration::from_millis(self.config.timeout_ms.into()));
+        if self.on_request.get().is_some_and(|what| !self.lane(what).is_due(now, timeout)) {
             return None;
         }
         let found = [What::Metrics, What::Traces]
