@@ -51,6 +51,11 @@ pub struct Text<'a> {
     pub part: u32,
     /// In a stream: says again, as a whole, what has been said piece by piece.
     pub again: bool,
+    /// In a stream: a piece of a text, which goes on in other events. What is none stands for itself, as an
+    /// argument of Gemini's or a citation does.
+    pub piece: bool,
+    /// In a stream: tells apart texts of one part that different members have.
+    pub line: u32,
     /// The string as it stands in the document, with its quotes.
     pub raw: &'a RawValue,
 }
@@ -62,7 +67,7 @@ pub const MAX_TEXTS: usize = 100_000;
 const MAX_DEPTH: usize = 128;
 
 /// Members whose strings are no language, wherever a protocol has them.
-pub const OPAQUE: [&str; 36] = [
+pub const OPAQUE: [&str; 38] = [
     "type",
     "role",
     "id",
@@ -93,6 +98,8 @@ pub const OPAQUE: [&str; 36] = [
     "cache_control",
     "finish_reason",
     "finishReason",
+    "stop_reason",
+    "stop_sequence",
     "fileUri",
     "file_uri",
     "logprobs",
@@ -102,7 +109,28 @@ pub const OPAQUE: [&str; 36] = [
 ];
 
 /// Members that hold values of the client's own making, in which any key may stand.
-pub const FREE: [&str; 6] = ["input", "args", "response", "parameters", "input_schema", "schema"];
+pub const FREE: [&str; 7] =
+    ["input", "args", "response", "parameters", "input_schema", "schema", "variables"];
+
+/// Members of a stream's events whose strings are pieces of a text, unless they are about a text
+/// ([`ABOUT`]).
+const PIECES: [&str; 11] = [
+    "delta",
+    "content",
+    "text",
+    "reasoning_content",
+    "reasoning",
+    "refusal",
+    "arguments",
+    "partial_json",
+    "thinking",
+    "transcript",
+    "input",
+];
+
+/// Members whose strings come whole: what is quoted, and parts that begin.
+const ABOUT: [&str; 7] =
+    ["annotations", "annotation", "citation", "citations", "content_block", "item", "part"];
 
 /// Members and types of parts that are no text, in all APIs.
 const ATTACHMENTS: [&str; 11] = [
@@ -122,6 +150,33 @@ const ATTACHMENTS: [&str; 11] = [
 
 /// Of these, what a member's name tells as well.
 const NAMED: usize = 8;
+
+/// Members of a request that decide what is asked of whom. Go's parser takes one for the other whatever their
+/// letters' case, and the last one counts: then a provider would read what nobody here has looked at.
+const DECIDE: [&str; 22] = [
+    "model",
+    "messages",
+    "contents",
+    "input",
+    "system",
+    "instructions",
+    "system_instruction",
+    "systemInstruction",
+    "tools",
+    "functions",
+    "prompt",
+    "suffix",
+    "content",
+    "query",
+    "documents",
+    "prediction",
+    "texts",
+    "inputs",
+    "negative_prompt",
+    "requests",
+    "max_tokens",
+    "max_completion_tokens",
+];
 
 /// What a request says.
 #[derive(Clone, Debug, Default)]
@@ -154,6 +209,7 @@ pub fn answer(body: Document<'_>) -> Result<Said<'_>, BadJson> {
 pub fn event(data: &str) -> Vec<Text<'_>> {
     let mut walk = Walk::of(Document::from(data));
     walk.at.role = Role::Assistant;
+    walk.streamed = true;
     // An event that cannot be read is the business of whoever translates it.
     let _ = walk.event();
     walk.texts
@@ -174,7 +230,7 @@ impl Events {
         }
         let found = event(data);
         match found.as_slice() {
-            [text] if !text.again => {
+            [text] if text.piece && !text.again => {
                 let string = text.raw.get();
                 let inner = string.get(1..string.len().saturating_sub(1)).unwrap_or_default();
                 self.follow.learn(data, inner, At::of(text));
@@ -206,23 +262,46 @@ pub(crate) struct At {
     message: u32,
     part: u32,
     again: bool,
+    piece: bool,
+    line: u32,
+    /// Within one of [`ABOUT`].
+    about: bool,
 }
 
 impl At {
     pub(crate) fn of(text: &Text<'_>) -> At {
-        let Text { role, kind, message, part, again, .. } = *text;
-        At { role, kind, message, part, again }
+        let Text { role, kind, message, part, again, piece, line, .. } = *text;
+        At { role, kind, message, part, again, piece, line, about: false }
     }
 
     pub(crate) fn text(self, raw: &RawValue) -> Text<'_> {
-        let At { role, kind, message, part, again } = self;
-        Text { role, kind, message, part, again, raw }
+        let At { role, kind, message, part, again, piece, line, .. } = self;
+        Text { role, kind, message, part, again, piece, line, raw }
+    }
+
+    /// The strings of this member are next, `string` if it is one itself.
+    fn enters(&mut self, key: &str, string: bool) {
+        self.about |= ABOUT.contains(&key);
+        self.piece = string && !self.about && PIECES.contains(&key);
+        // FNV-1a: it has but to tell a dozen names apart.
+        for byte in key.bytes() {
+            self.line = (self.line ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        }
     }
 }
 
 impl Default for At {
     fn default() -> At {
-        At { role: Role::User, kind: Kind::Text, message: 0, part: 0, again: false }
+        At {
+            role: Role::User,
+            kind: Kind::Text,
+            message: 0,
+            part: 0,
+            again: false,
+            piece: false,
+            line: 0,
+            about: false,
+        }
     }
 }
 
@@ -233,12 +312,14 @@ struct Walk<'a> {
     at: At,
     /// Messages seen so far.
     messages: u32,
+    /// It is an event of a stream.
+    streamed: bool,
 }
 
 impl<'a> Walk<'a> {
     fn of(whole: Document<'a>) -> Walk<'a> {
         let (texts, at) = (Vec::new(), At::default());
-        Walk { whole, texts, attachments: false, at, messages: 0 }
+        Walk { whole, texts, attachments: false, at, messages: 0, streamed: false }
     }
 
     fn fields(&self, value: &'a RawValue) -> Result<Vec<Member<'a>>, BadJson> {
@@ -277,7 +358,13 @@ impl<'a> Walk<'a> {
                 "generateContentRequest" | "generate_content_request" if depth == 0 => {
                     self.top(self.whole.value(value), depth + 1)?;
                 }
-                _ => {}
+                other => {
+                    let same = |known: &&&str| known.eq_ignore_ascii_case(other);
+                    if let Some(known) = DECIDE.iter().find(same).filter(|known| **known != other) {
+                        let message = format!("unknown field; write `{known}`");
+                        return Err(BadJson { path: other.to_owned(), message });
+                    }
+                }
             }
         }
         Ok(())
@@ -333,9 +420,20 @@ impl<'a> Walk<'a> {
         }
         for (key, value) in members {
             if matches!(&*key, "message" | "delta" | "text" | "content") {
-                self.value(value, false, 0)?;
+                self.member(&key, value)?;
             }
         }
+        Ok(())
+    }
+
+    /// The strings of a member that is no part of an object that is walked.
+    fn member(&mut self, key: &str, value: &'a RawValue) -> Result<(), BadJson> {
+        let outside = self.at;
+        if self.streamed {
+            self.at.enters(key, value.get().starts_with('"'));
+        }
+        self.value(value, false, 0)?;
+        self.at = outside;
         Ok(())
     }
 
@@ -348,7 +446,9 @@ impl<'a> Walk<'a> {
         let part = number(&members, "content_index").or_else(|| number(&members, "summary_index"));
         self.at.part = item.unwrap_or(0).saturating_mul(1 << 10).saturating_add(part.unwrap_or(0));
         self.at.kind = match kind {
-            _ if kind.contains("arguments") || kind.contains("custom_tool_call") => Kind::Arguments,
+            _ if kind.contains("arguments") => Kind::Arguments,
+            // Of a custom tool it is whatever the tool takes, and seldom JSON.
+            _ if kind.contains("custom_tool_call") => Kind::Value,
             _ if kind.contains("reasoning") => Kind::Thinking,
             _ => Kind::Text,
         };
@@ -357,8 +457,8 @@ impl<'a> Walk<'a> {
         for (key, value) in &members {
             match &**key {
                 // Of `response.output_text.delta` and the like it is the string itself.
-                "delta" | "text" | "refusal" | "arguments" | "input" | "part" | "item"
-                | "content_block" => self.value(value, false, 0)?,
+                "delta" | "text" | "refusal" | "arguments" | "input" | "code" | "part" | "item"
+                | "annotation" | "content_block" => self.member(key, value)?,
                 "response" if self.at.again => self.answer(self.whole.value(value))?,
                 _ => {}
             }
@@ -427,16 +527,21 @@ impl<'a> Walk<'a> {
             let string = value.get().starts_with('"');
             self.attachments |= ATTACHMENTS.iter().take(NAMED).any(|name| *name == key);
             match key {
+                // Of a document that is text it is the text.
+                "data" if kind == "text" => {}
                 _ if OPAQUE.contains(&key) => continue,
                 "thinking" | "reasoning_content" | "reasoning" => self.at.kind = Kind::Thinking,
                 "arguments" | "partial_json" if string => self.at.kind = Kind::Arguments,
-                "input" if string && kind == "custom_tool_call" => self.at.kind = Kind::Arguments,
+                "input" if string && kind == "custom_tool_call" => self.at.kind = Kind::Value,
                 "functionResponse" | "function_response" => self.at.role = Role::Tool,
                 _ => {}
             }
             let free = FREE.contains(&key) && !string;
             if free {
                 self.at.kind = Kind::Value;
+            }
+            if self.streamed {
+                self.at.enters(key, string);
             }
             self.value(value, free, depth + 1)?;
         }

@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 
 use crate::config::{Action, Treatment};
 use crate::expression::Expression;
+use crate::mask::nested::{self, Place, behind};
 use crate::pii::{Entity, Scanner};
 use crate::policy::Policy;
 use crate::rules::Count;
@@ -85,16 +86,6 @@ pub struct Watch {
     place: Place,
 }
 
-/// A place of a JSON document.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
-    #[default]
-    Outside,
-    InString,
-    /// Behind a backslash.
-    Escaped,
-}
-
 #[derive(Clone, Copy)]
 enum What<'p> {
     /// Of a rule set: its number and which of its words or patterns.
@@ -137,7 +128,7 @@ impl Watch {
         cut = cut.min(self.judge(policy, answers.injection, closed, seen, &mut ends));
         let mut out = String::new();
         let mut done = self.from;
-        for span in self.spans(policy, answers) {
+        for span in self.spans(policy, answers, nested) {
             let start = span.start.max(self.from);
             if start >= cut {
                 break;
@@ -248,7 +239,7 @@ impl Watch {
     }
 
     /// All that is found in what is held back, in order; what ends an answer before what does not.
-    fn spans<'p>(&self, policy: &'p Policy, answers: &'p Answers) -> Vec<Span<'p>> {
+    fn spans<'p>(&self, policy: &'p Policy, answers: &'p Answers, nested: bool) -> Vec<Span<'p>> {
         let mut spans = Vec::new();
         let text = self.text.as_str();
         for (number, rules) in policy.rules.iter().enumerate().filter(|(_, set)| set.answers) {
@@ -260,18 +251,20 @@ impl Watch {
                 true
             });
         }
+        let shown = if nested { nested::plain(text) } else { text.into() };
         let mut data = |start, end, name, treatment| {
+            let start = if nested { nested::start(text, start) } else { start };
             if start >= self.from {
                 spans.push(Span { start, end, grows: true, what: What::Data(name, treatment) });
             }
         };
-        for found in answers.scanner.iter().flat_map(|scanner| scanner.scan(text)) {
+        for found in answers.scanner.iter().flat_map(|scanner| scanner.scan(&shown)) {
             if let Some(treatment) = answers.treatments.get(&found.entity) {
                 data(found.start, found.end, found.entity.name(), *treatment);
             }
         }
         for (name, pattern, treatment) in &answers.custom {
-            for found in pattern.find_iter(text).filter(|found| !found.is_empty()) {
+            for found in pattern.find_iter(&shown).filter(|found| !found.is_empty()) {
                 data(found.start(), found.end(), name, *treatment);
             }
         }
@@ -297,16 +290,6 @@ impl Watch {
             *place = place.saturating_sub(cut);
         }
     }
-}
-
-/// The place behind this piece of a JSON document.
-fn behind(place: Place, piece: &str) -> Place {
-    piece.bytes().fold(place, |place, byte| match (place, byte) {
-        (Place::InString, b'\\') => Place::Escaped,
-        (Place::Escaped, _) | (Place::Outside, b'"') => Place::InString,
-        (Place::InString, b'"') => Place::Outside,
-        (place, _) => place,
-    })
 }
 
 /// The last place of a character at or before this one.

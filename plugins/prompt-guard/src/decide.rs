@@ -5,6 +5,7 @@ use shared::config::Mode;
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::filter::{Cx, Flow};
+use shared::json::JsonStr;
 use shared::protocol::Vendor;
 use shared::texts::{Role, Text};
 
@@ -40,9 +41,11 @@ impl GuardFilter {
                 "the conversation has more turns than are allowed; begin a new one",
             );
         }
-        let characters =
-            texts.iter().map(|text| text.raw.get().len()).fold(0, usize::saturating_add);
-        if limits.max_characters.is_some_and(|most| characters > most) {
+        let characters = || {
+            let of = |text: &Text<'_>| JsonStr::Borrowed(text.raw).decode().chars().count();
+            texts.iter().map(of).fold(0, usize::saturating_add)
+        };
+        if limits.max_characters.is_some_and(|most| characters() > most) {
             return refuse(
                 "max-characters",
                 "the request has more text than is allowed; send less",

@@ -7,6 +7,7 @@ use sha2::Sha256;
 use shared::config::{ConfigError, Mode, Secret, Secrets};
 use shared::exchange::{Limits, Settings};
 use shared::host::Capability;
+use shared::json::JsonStr;
 use shared::plugin::Need;
 use shared::remembered::{Digest, Remembered};
 use shared::services::Services;
@@ -17,6 +18,7 @@ use crate::answers::{Answers, HOLD_PII};
 use crate::config::{self, Action, Config, Preset, RuleSet, Treatment, Uninspected};
 use crate::detect::Detector;
 use crate::expression::Expression;
+use crate::mask::nested::{self, Place, behind};
 use crate::mask::{LITERAL, Masks, names};
 use crate::moderation::Moderation;
 use crate::normalise;
@@ -292,12 +294,14 @@ impl Policy {
     /// The text with its data treated; `None` if it stays as it is.
     pub fn treat(&self, text: &str, masks: &mut Masks, findings: &mut Findings) -> Option<String> {
         let mut spans: Vec<(usize, usize, &str, Treatment)> = Vec::new();
-        for found in self.scanner.scan(text) {
+        let is_document = nested::is_document(text);
+        let shown = if is_document { nested::plain(text) } else { text.into() };
+        for found in self.scanner.scan(&shown) {
             let treatment = self.treatments.get(&found.entity).copied().unwrap_or(Treatment::Allow);
             spans.push((found.start, found.end, found.entity.name(), treatment));
         }
         for (name, pattern, treatment) in &self.custom {
-            let matches = pattern.find_iter(text).filter(|found| !found.is_empty());
+            let matches = pattern.find_iter(&shown).filter(|found| !found.is_empty());
             spans.extend(
                 matches.map(|found| (found.start(), found.end(), name.as_str(), *treatment)),
             );
@@ -308,14 +312,20 @@ impl Policy {
         spans.extend(literal);
         shared::sort::by_key(&mut spans, |(start, end, ..)| (*start, std::cmp::Reverse(*end)));
         let mut out = String::new();
-        let mut done = 0;
+        let (mut done, mut place) = (0, Place::Outside);
         for (start, end, name, treatment) in spans {
+            let start = if is_document { nested::start(text, start) } else { start };
             let Some(value) = text.get(start..end).filter(|_| start >= done) else { continue };
             if name != LITERAL {
                 let count = findings.kinds.entry(name.to_owned()).or_insert(0);
                 *count = count.saturating_add(1);
             }
             let with = match treatment {
+                Treatment::Mask if is_document && value.contains('\\') => {
+                    let value = JsonStr::from_escaped(value);
+                    masks
+                        .placeholder(name, &value.as_ref().map(JsonStr::decode).unwrap_or_default())
+                }
                 Treatment::Mask => masks.placeholder(name, value),
                 Treatment::Replace => format!("[{name}]"),
                 Treatment::Hash => format!("[{name}:{}]", self.hash(self.hash_key.as_ref(), value)),
@@ -325,8 +335,12 @@ impl Policy {
                 }
                 Treatment::Flag | Treatment::Allow => continue,
             };
-            out.push_str(text.get(done..start).unwrap_or_default());
-            out.push_str(&with);
+            let before = text.get(done..start).unwrap_or_default();
+            place = behind(place, before);
+            out.push_str(before);
+            // A number of a JSON document becomes a string.
+            let quote = if is_document && place == Place::Outside { "\"" } else { "" };
+            out.extend([quote, &with, quote]);
             done = end;
         }
         if done == 0 {

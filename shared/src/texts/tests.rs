@@ -103,7 +103,7 @@ fn gemini_and_responses_are_read_too() {
             r#"User Text 0.0: "a""#,
             r#"Assistant Arguments 1.0: "{}""#,
             r#"Tool Text 2.0: "found""#,
-            r#"Assistant Arguments 3.0: "patch""#,
+            r#"Assistant Value 3.0: "patch""#,
         ]
     );
     assert_eq!(asked(r#"{"input":"one"}"#), [r#"User Text 0.0: "one""#]);

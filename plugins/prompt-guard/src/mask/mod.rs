@@ -5,6 +5,7 @@
 //! nothing needs to be kept between requests.
 
 pub mod names;
+pub mod nested;
 pub mod restore;
 
 use std::collections::HashMap;

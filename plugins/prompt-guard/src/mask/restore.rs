@@ -6,6 +6,7 @@
 use shared::small_map::SmallMap;
 use std::rc::Rc;
 
+use serde_json::{Map, Value};
 use shared::json::JsonStr;
 use shared::texts::{self, Kind, Text};
 
@@ -51,8 +52,8 @@ fn unfinished_placeholder(text: &str) -> usize {
     }
 }
 
-/// A text of a stream: which answer, which part, of what kind.
-type Place = (u32, u32, Kind);
+/// A text of a stream: which answer, which part, of what kind, in which member.
+type Place = (u32, u32, Kind, u32);
 
 /// The texts of one streamed answer.
 #[derive(Debug, Default)]
@@ -132,10 +133,11 @@ impl Stream {
         }
         let mut out = if closes {
             self.flush(masks, over.as_deref())
-        } else if let Some(over) = &over {
+        } else if over.is_some() || calls(&found) {
             // Its own texts end with it.
             let own = |place: &Place| found.iter().any(|text| place_of(text) == *place);
-            self.flush_where(masks, |place| over.contains(&place.0) && !own(place))
+            let over = |place: &Place| over.as_ref().is_none_or(|over| over.contains(&place.0));
+            self.flush_where(masks, |place| over(place) && !own(place))
         } else {
             Vec::new()
         };
@@ -147,6 +149,7 @@ impl Stream {
         let mut says = false;
         for text in &found {
             let over = over.as_ref().is_some_and(|over| over.contains(&text.message));
+            let over = over || calls(&found);
             let Some(new) = self.text(masks, name, data, text, over) else { continue };
             let Some(range) = range_of(data, text.raw.get()) else { continue };
             says |= !new.is_empty() && !text.again;
@@ -187,6 +190,10 @@ impl Stream {
             return self.treat(masks, &string, nested);
         }
         self.hear(place_of(text), &string);
+        // It has no part in what other events go on with.
+        if !text.piece {
+            return self.treat(masks, &string, nested);
+        }
         let line = self.lines.entry(place_of(text)).or_default();
         let waited = line.holds;
         let mut all = std::mem::take(&mut line.text);
@@ -223,7 +230,7 @@ impl Stream {
     /// What a text becomes that is there as a whole, of an answer that is no stream.
     pub fn whole(&mut self, masks: &Masks, text: &str, nested: bool) -> Option<String> {
         let next = self.heard.as_ref().map_or(0, |heard| heard.len());
-        self.hear((u32::try_from(next).unwrap_or(u32::MAX), 0, Kind::Text), text);
+        self.hear((u32::try_from(next).unwrap_or(u32::MAX), 0, Kind::Text, 0), text);
         self.treat(masks, text, nested)
     }
 
@@ -259,7 +266,7 @@ impl Stream {
             if text.is_empty() {
                 continue;
             }
-            let data = [&line.before, JsonStr::encode(&text).quoted(), &line.after].concat();
+            let data = alone(&line.before, &line.after, &text);
             out.push(Sent { name: line.name, data });
         }
         out
@@ -267,7 +274,61 @@ impl Stream {
 }
 
 fn place_of(text: &Text<'_>) -> Place {
-    (text.message, text.part, text.kind)
+    (text.message, text.part, text.kind, text.line)
+}
+
+/// Whether an event has arguments that are there as a whole, as Gemini's calls have: what was said before
+/// them is over.
+fn calls(found: &[Text<'_>]) -> bool {
+    found.iter().any(|text| text.kind == Kind::Value && !text.piece && !text.again)
+}
+
+/// The event that a text came with, as the one that says the rest of it and nothing else: whatever else it
+/// said (other texts, the names of calls) has been said.
+fn alone(before: &str, after: &str, text: &str) -> String {
+    let rest = || [before, JsonStr::encode(text).quoted(), after].concat();
+    // No JSON string has this without an escape.
+    let marked = [before, "\"\\u0000\"", after].concat();
+    let Ok(value) = shared::json::tree(&marked) else { return rest() };
+    let google = value.get("candidates").is_some();
+    match pruned(value, text, true, google) {
+        Some(value) => shared::json::text_of(&value),
+        None => rest(),
+    }
+}
+
+/// What of a value leads to the mark, in whose place the text is put; `None` if nothing does.
+fn pruned(value: Value, text: &str, top: bool, google: bool) -> Option<Value> {
+    match value {
+        Value::String(mark) => (mark == "\0").then(|| text.into()),
+        Value::Array(items) => {
+            let mut items = items.into_iter();
+            items.find_map(|item| pruned(item, text, false, google)).map(|item| vec![item].into())
+        }
+        Value::Object(members) => {
+            let call = members.contains_key("function");
+            let mut found = false;
+            let mut kept = Map::new();
+            for (key, value) in members {
+                let keeps = match &value {
+                    Value::Null | Value::Bool(_) | Value::Number(_) => true,
+                    // Ids and the model, what a delta is, and who speaks to clients of Google's.
+                    Value::String(said) if said != "\0" => {
+                        top || (key == "type" && !call) || (key == "role" && google)
+                    }
+                    _ => false,
+                };
+                if keeps {
+                    kept.insert(key, value);
+                } else if let Some(value) = pruned(value, text, false, google) {
+                    found = true;
+                    kept.insert(key, value);
+                }
+            }
+            found.then(|| kept.into())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
 }
 
 /// The answers that an event says are over; `None` if it says it of none by its number.
