@@ -197,6 +197,28 @@ pub fn request(body: Document<'_>) -> Result<Said<'_>, BadJson> {
     Ok(Said { texts: walk.texts, attachments: walk.attachments })
 }
 
+/// What a request says to a service whose body no table describes: all its strings but those that are names of things
+/// ([`OPAQUE`]) or encoded bytes.
+pub fn service(body: Document<'_>) -> Result<Vec<Text<'_>>, BadJson> {
+    let mut walk = Walk::of(body);
+    walk.undescribed = true;
+    walk.value(body.parse()?, false, 0)?;
+    walk.texts.retain(|text| !is_encoded(text.raw.get()));
+    Ok(walk.texts)
+}
+
+/// Whether a string is a file in base64, as such or as the address of one: nothing else is as long without a space.
+fn is_encoded(quoted: &str) -> bool {
+    const LONG: usize = 256;
+    let text = quoted.trim_matches('"');
+    let file = text.strip_prefix("data:").and_then(|rest| rest.split_once(','));
+    let text = file.map_or(text, |(_, file)| file);
+    let is_base64 = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\\')
+    };
+    text.len() > LONG && text.bytes().all(is_base64)
+}
+
 /// What a whole answer says.
 pub fn answer(body: Document<'_>) -> Result<Said<'_>, BadJson> {
     let mut walk = Walk::of(body);
@@ -314,12 +336,22 @@ struct Walk<'a> {
     messages: u32,
     /// It is an event of a stream.
     streamed: bool,
+    /// Any member may have language.
+    undescribed: bool,
 }
 
 impl<'a> Walk<'a> {
     fn of(whole: Document<'a>) -> Walk<'a> {
         let (texts, at) = (Vec::new(), At::default());
-        Walk { whole, texts, attachments: false, at, messages: 0, streamed: false }
+        Walk {
+            whole,
+            texts,
+            attachments: false,
+            at,
+            messages: 0,
+            streamed: false,
+            undescribed: false,
+        }
     }
 
     fn fields(&self, value: &'a RawValue) -> Result<Vec<Member<'a>>, BadJson> {
@@ -528,7 +560,7 @@ impl<'a> Walk<'a> {
             self.attachments |= ATTACHMENTS.iter().take(NAMED).any(|name| *name == key);
             match key {
                 // Of a document that is text it is the text.
-                "data" if kind == "text" => {}
+                "data" if kind == "text" || self.undescribed => {}
                 _ if OPAQUE.contains(&key) => continue,
                 "thinking" | "reasoning_content" | "reasoning" => self.at.kind = Kind::Thinking,
                 "arguments" | "partial_json" if string => self.at.kind = Kind::Arguments,

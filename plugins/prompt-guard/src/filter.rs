@@ -13,7 +13,7 @@ use shared::host::{Host, Map};
 use shared::json::JsonStr;
 use shared::protocol::Endpoint;
 use shared::request::RequestBody;
-use shared::texts::{Role, Text};
+use shared::texts::{self, Role, Text};
 
 use crate::config::Action;
 use crate::decide::Refusal;
@@ -190,8 +190,14 @@ impl Filter for GuardFilter {
                 "only JSON can be inspected; send the header `content-type: application/json`";
             return self.uninspected(cx, ErrorKind::UnsupportedMediaType, message);
         }
-        let found = match body.said() {
-            Ok(said) => said.texts,
+        let said = match cx.endpoint {
+            None | Some(Endpoint::Generic | Endpoint::OpenAiOther) => {
+                texts::service(body.document())
+            }
+            _ => body.said().map(|said| said.texts),
+        };
+        let found = match said {
+            Ok(texts) => texts,
             Err(error) => {
                 let refusal = Refusal {
                     error: ApiError::new(ErrorKind::InvalidRequest, malformed(&error)),

@@ -282,3 +282,20 @@ fn a_member_in_other_letters_is_not_read_by_the_provider_alone() {
     assert!(!send(&mut exchange_of(&guard(json!({}))), &host, &body));
     assert_eq!(sent(&host).0, 400);
 }
+
+#[test]
+fn a_service_of_another_form_is_looked_at_too() {
+    let config = || json!({"services": ["/ocr"], "pii": {"entities": {"EMAIL": "mask"}}});
+    for body in [json!({"text": ATTACK}), json!({"pages": [{"data": ATTACK}]}), json!(ATTACK)] {
+        for path in ["/ocr", "/v1/threads/t/messages", "/elsewhere"] {
+            assert_eq!(asks(config(), path, &body.to_string()), None, "{path}: {body}");
+        }
+    }
+    let picture = "QUtJQUlPU0ZPRE5ON0VYQU1QTEUgYW5uYUBleGFtcGxlLmNvbSA0MTExMTExMTExMTEx".repeat(9);
+    let body = json!({"model": "m", "image": picture, "url": format!("data:image/png;base64,{picture}"),
+                      "note": "for anna@example.com"});
+    let out: Value =
+        serde_json::from_str(&asks(config(), "/ocr", &body.to_string()).unwrap()).unwrap();
+    assert_eq!(out["note"], "for [EMAIL_1]");
+    assert_eq!((&out["image"], &out["url"]), (&body["image"], &body["url"]));
+}
