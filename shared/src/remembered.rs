@@ -6,11 +6,10 @@
 //! remembered. The text itself is not kept.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, RandomState};
 
 /// Shortest text that is worth it, in bytes.
-pub const SHORTEST: usize = 512;
+pub const SHORTEST: usize = 1024;
 
 thread_local! {
     /// The key, the same for all that this worker remembers.
@@ -18,7 +17,7 @@ thread_local! {
 }
 
 /// What a text is known by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
     hash: u64,
     len: usize,
@@ -32,45 +31,60 @@ impl Digest {
     }
 }
 
-/// What is remembered of texts, by what tells it. There is room for a number of them and as many older ones:
-/// when it is full, the older half is forgotten but for what was asked for again.
+/// What is remembered of texts: a table in which each has two places, of which the longer unused is given away.
 #[derive(Debug)]
-pub struct Remembered<K, V> {
+pub struct Remembered<V> {
+    places: RefCell<Vec<Option<Entry<V>>>>,
     most: usize,
-    young: RefCell<HashMap<K, V>>,
-    old: RefCell<HashMap<K, V>>,
 }
 
-impl<K: Copy + Eq + Hash, V: Copy> Remembered<K, V> {
-    /// Room for twice so many.
-    pub fn new(most: usize) -> Remembered<K, V> {
-        Remembered { most, young: RefCell::default(), old: RefCell::default() }
+#[derive(Clone, Copy, Debug)]
+struct Entry<V> {
+    digest: Digest,
+    how: u8,
+    value: V,
+}
+
+impl<V: Copy> Remembered<V> {
+    /// Room for so many, an even number; none is taken before the first comes.
+    pub fn new(most: usize) -> Remembered<V> {
+        Remembered { places: RefCell::default(), most }
     }
 
-    /// What is remembered.
-    pub fn get(&self, key: &K) -> Option<V> {
-        if let Some(value) = self.young.borrow().get(key) {
-            return Some(*value);
+    /// What is remembered of a text that was looked at in this way.
+    pub fn get(&self, digest: Digest, how: u8) -> Option<V> {
+        let mut places = self.places.borrow_mut();
+        let [first, second] = self.pair(&mut places, digest)?;
+        let is = |entry: &Entry<V>| entry.digest == digest && entry.how == how;
+        if second.as_ref().is_some_and(is) {
+            std::mem::swap(first, second);
         }
-        let value = self.old.borrow_mut().remove(key)?;
-        self.put(*key, value);
-        Some(value)
+        first.filter(is).map(|entry| entry.value)
     }
 
     /// Remembers it.
-    pub fn put(&self, key: K, value: V) {
-        let mut young = self.young.borrow_mut();
-        if young.len() >= self.most {
-            let mut old = self.old.borrow_mut();
-            std::mem::swap(&mut *young, &mut *old);
-            young.clear();
+    pub fn put(&self, digest: Digest, how: u8, value: V) {
+        let mut places = self.places.borrow_mut();
+        if places.is_empty() {
+            places.resize_with(self.most, || None);
         }
-        young.insert(key, value);
+        let Some([first, second]) = self.pair(&mut places, digest) else { return };
+        *second = first.replace(Entry { digest, how, value });
+    }
+
+    fn pair<'p>(
+        &self,
+        places: &'p mut [Option<Entry<V>>],
+        digest: Digest,
+    ) -> Option<&'p mut [Option<Entry<V>>; 2]> {
+        let (pairs, _) = places.as_chunks_mut();
+        let number = digest.hash.checked_rem(pairs.len() as u64)?;
+        pairs.get_mut(usize::try_from(number).ok()?)
     }
 
     /// How many are remembered.
     pub fn len(&self) -> usize {
-        self.young.borrow().len() + self.old.borrow().len()
+        self.places.borrow().iter().flatten().count()
     }
 
     /// Whether none is.
@@ -92,28 +106,34 @@ mod tests {
         assert_eq!(Digest::of(&text), Digest::of(&text.clone()));
         assert_ne!(Digest::of(&text), Digest::of(&text.replacen('x', "y", 1)));
         assert_ne!(Digest::of(&text), Digest::of(&format!("{text}x")));
-        assert_eq!(Digest::of(&text[1..]), None);
+        assert_eq!(Digest::of(&"x".repeat(SHORTEST - 1)), None);
+    }
+
+    fn digest(number: u64) -> Digest {
+        Digest { hash: number, len: SHORTEST }
     }
 
     #[test]
     fn what_is_asked_for_stays_and_the_number_is_bounded() {
-        let known = Remembered::new(4);
-        known.put(0, 0);
+        let known = Remembered::new(8);
+        known.put(digest(0), 0, 0);
         for number in 1..100 {
-            assert_eq!(known.get(&0), Some(0), "before {number}");
-            known.put(number, number);
+            assert_eq!(known.get(digest(0), 0), Some(0), "before {number}");
+            known.put(digest(number), 0, number);
+            assert_eq!(known.get(digest(number), 0), Some(number));
             assert!(known.len() <= 8, "{}", known.len());
         }
-        assert_eq!(known.get(&99), Some(99));
-        assert_eq!(known.get(&50), None);
+        assert_eq!(known.get(digest(50), 0), None);
     }
 
     #[test]
-    fn what_is_put_again_is_the_newer() {
-        let known = Remembered::new(1);
-        known.put('a', 1);
-        known.put('b', 2);
-        known.put('a', 3);
-        assert_eq!(known.get(&'a'), Some(3));
+    fn a_text_that_was_looked_at_in_another_way_was_not_looked_at_in_this() {
+        let known = Remembered::new(2);
+        assert_eq!(known.get(digest(1), 0), None, "nothing is there yet");
+        known.put(digest(1), 0, 'a');
+        assert_eq!(known.get(digest(1), 1), None);
+        known.put(digest(1), 1, 'b');
+        assert_eq!((known.get(digest(1), 0), known.get(digest(1), 1)), (Some('a'), Some('b')));
+        assert_eq!(known.get(Digest { len: SHORTEST + 1, ..digest(1) }, 0), None);
     }
 }

@@ -12,6 +12,7 @@ use shared::filter::{
 use shared::host::{Host, Map};
 use shared::json::JsonStr;
 use shared::protocol::Endpoint;
+use shared::remembered::Digest;
 use shared::request::RequestBody;
 use shared::texts::{self, Role, Text};
 
@@ -20,7 +21,7 @@ use crate::decide::Refusal;
 use crate::mask::Masks;
 use crate::mask::restore::{Sent, Stream};
 use crate::outside::{Asking, Judging};
-use crate::policy::{Findings, Key, Policy};
+use crate::policy::{Findings, Policy};
 use crate::refusal::Begun;
 use crate::unique;
 use crate::whole::Form;
@@ -68,8 +69,9 @@ impl GuardFilter {
             let raw = JsonStr::Borrowed(text.raw);
             let inspects = self.policy.inspects(text, last);
             let moderates = self.policy.moderates(text, last);
-            let key = Key::of(text.raw.get(), text.role, inspects);
-            if let Some(score) = key.and_then(|key| self.policy.clean.get(&key)) {
+            let digest = Digest::of(text.raw.get());
+            let how = 2 * text.role as u8 + u8::from(inspects);
+            if let Some(score) = digest.and_then(|digest| self.policy.clean.get(digest, how)) {
                 findings.score = findings.score.max(score);
                 if moderates {
                     judged.push(raw.decode().into_owned());
@@ -88,8 +90,8 @@ impl GuardFilter {
                 _ if !self.policy.masks() => None,
                 _ => self.policy.treat(&string, &mut self.masks, &mut own),
             };
-            if let (Some(key), None, true) = (key, &treated, self.policy.is_clean(&own)) {
-                self.policy.clean.put(key, own.score);
+            if let (Some(digest), None, true) = (digest, &treated, self.policy.is_clean(&own)) {
+                self.policy.clean.put(digest, how, own.score);
             }
             findings.add(own);
             if moderates {

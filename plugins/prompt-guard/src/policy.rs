@@ -9,7 +9,7 @@ use shared::exchange::{Limits, Settings};
 use shared::host::Capability;
 use shared::json::JsonStr;
 use shared::plugin::Need;
-use shared::remembered::{Digest, Remembered};
+use shared::remembered::Remembered;
 use shared::services::Services;
 use shared::text::hex;
 use shared::texts::{Role, Text};
@@ -53,7 +53,7 @@ pub struct Policy {
     pub moderation: Option<Moderation>,
     /// Texts in which nothing was found, and how sure an attempt is: a conversation is sent anew with each of its
     /// turns, and what is found depends on this policy and on the text alone.
-    pub clean: Remembered<Key, f32>,
+    pub clean: Remembered<f32>,
     /// Keys of the endpoint for tests.
     pub test_key: Secrets,
     roles: Vec<config::Role>,
@@ -69,23 +69,8 @@ pub struct Policy {
     settings: Settings,
 }
 
-/// Most texts that are remembered, twice; each takes 50 bytes.
-const MOST_CLEAN: usize = 4096;
-
-/// A text and how it is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    text: Digest,
-    role: Role,
-    inspected: bool,
-}
-
-impl Key {
-    /// Of a text as it stands in JSON; `None` for one that is looked at sooner than found again.
-    pub fn of(quoted: &str, role: Role, inspected: bool) -> Option<Key> {
-        Digest::of(quoted).map(|text| Key { text, role, inspected })
-    }
-}
+/// Most texts that are remembered; each takes 32 bytes.
+const MOST_CLEAN: usize = 8192;
 
 /// What was found in a request, or in one of its texts.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -49,7 +49,7 @@ fn text() -> impl Strategy<Value = String> {
         "Red and green paint was sold at the market today. ",
         "一年有四个季节，每个季节都有自己的天气。",
     ]);
-    (odd, rest).prop_map(|(odd, rest)| format!("{odd} {}", rest.repeat(12)))
+    (odd, rest).prop_map(|(odd, rest)| format!("{odd} {}", rest.repeat(24)))
 }
 
 fn conversation() -> impl Strategy<Value = Vec<(usize, String)>> {

@@ -197,7 +197,7 @@ fn what_may_not_leave_its_regions_is_not_sent_to_a_service_elsewhere() {
 fn a_text_that_comes_again_is_judged_again() {
     let config = json!({"moderation": service("openai", json!({})), "pii": {"preset": "gdpr"}});
     let plugin = plugin(configure, &config.to_string());
-    let text = "There are four seasons in a year, \"and\" each has its own weather. ".repeat(10);
+    let text = "There are four seasons in a year, \"and\" each has its own weather. ".repeat(20);
     let body = json!({"messages": [{"role": "user", "content": text}]}).to_string();
     for _ in 0..2 {
         let host = chat_host();
