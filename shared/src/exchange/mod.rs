@@ -77,6 +77,8 @@ pub struct Exchange {
     endpoint: Option<Endpoint>,
     settings: Settings,
     state: State,
+    /// What the header callback said: no body follows.
+    bodiless: bool,
     /// Asked for in the header phase.
     body_wanted: bool,
     /// Some filter is going to change the answer.
@@ -141,6 +143,7 @@ impl Exchange {
             endpoint: None,
             settings,
             state: State::Idle,
+            bodiless: false,
             body_wanted: false,
             answer_rewritten: false,
             request: None,

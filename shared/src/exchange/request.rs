@@ -18,6 +18,7 @@ impl Exchange {
             return Action::Continue;
         }
         self.state = State::Head;
+        self.bodiless = end;
         if !self.settings.upstream {
             let _ = host.remove_header(Map::Request, CLUSTER_HEADER);
             self.facts.begin(host);
@@ -29,10 +30,10 @@ impl Exchange {
             true => Some(Endpoint::Generic),
             false => Endpoint::of(path),
         });
-        self.run_head(host, 0, end)
+        self.run_head(host, 0)
     }
 
-    fn run_head(&mut self, host: &dyn Host, from: usize, end: bool) -> Action {
+    fn run_head(&mut self, host: &dyn Host, from: usize) -> Action {
         let step = self.with_cx(host, |chain, cx| chain.request(from, Stage::Head, cx));
         match step {
             Step::Stopped(index, flow) => self.stopped(host, index, flow),
@@ -41,7 +42,7 @@ impl Exchange {
                 self.facts.hand_on(host);
                 Action::Continue
             }
-            Step::Passed if !host.body_follows(end) => self.run_body(host, Vec::new()),
+            Step::Passed if !host.body_follows(self.bodiless) => self.run_body(host, Vec::new()),
             // Told before it is sent; the proxy's own buffer may be no larger.
             Step::Passed if announced(host) > self.settings.limits.request => {
                 self.state = State::Reading;
@@ -247,7 +248,7 @@ impl Exchange {
     fn go_on(&mut self, host: &dyn Host, filter: usize, flow: Flow) -> Action {
         match flow {
             Flow::Continue if self.request.is_some() => self.run_filters(host, filter + 1),
-            Flow::Continue => self.run_head(host, filter + 1, false),
+            Flow::Continue => self.run_head(host, filter + 1),
             flow => self.stopped(host, filter, flow),
         }
     }

@@ -309,6 +309,17 @@ fn a_body_that_comes_while_a_filter_holds_the_headers_waits_with_them() {
 }
 
 #[test]
+fn a_request_without_a_body_goes_on_once_what_held_its_headers_has_been_answered() {
+    let (mut exchange, log) = exchange(&[("call first", IGNORE), ("b", IGNORE)]);
+    let host = host();
+    assert_eq!(exchange.request_headers(&host, true), Action::Pause);
+    host.put(Map::CallReply, ":status", "200");
+    exchange.call_response(&host, CallId(1), 1, 0);
+    assert_eq!(host.resumed.get(), 1, "no body will come that it could wait for");
+    assert!(seen(&log).ends_with(&["call first request ".into(), "b request ".into()]));
+}
+
+#[test]
 fn a_body_too_large_that_comes_while_the_headers_are_held_is_refused() {
     let (mut exchange, _) = exchange(&[("call first", IGNORE)]);
     let host = host();
