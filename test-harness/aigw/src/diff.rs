@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::yaml::Yaml;
 
 /// Members whose values are not shown.
-const SECRETS: [&str; 13] = [
+const SECRETS: [&str; 14] = [
     "api_key",
     "admin_key",
     "feedback_key",
+    "test_key",
     "hash",
     "pepper",
     "secret",

@@ -276,6 +276,32 @@ fn a_host_is_said_to_lack_what_it_lacks() {
     assert_eq!(said(Host::Envoy), "");
 }
 
+/// The members of the plugins' configurations that are secrets.
+#[test]
+fn no_secret_is_shown_by_a_comparison() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema");
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let schema = yaml(&std::fs::read_to_string(file.unwrap().path()).unwrap());
+        schema.walk(&mut |value| {
+            let Some(Yaml::Map(members)) = value.get("properties") else { return };
+            for (name, member) in members.iter() {
+                // Those of a mapping, as headers, are told by its name.
+                let text = member.json();
+                if text.contains("$defs/Secret") && member.get("additionalProperties").is_none() {
+                    names.push(name.to_owned());
+                }
+            }
+        });
+    }
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        let of = |value: &str| yaml(&format!("plugin: {{ {name}: {value} }}"));
+        let lines = diff::diff(&of("one-secret"), &of("two-secret"));
+        assert_eq!(lines, [format!("~ plugin.{name}: *** -> ***")]);
+    }
+}
+
 #[test]
 fn what_changes_is_told_value_by_value() {
     let before = documents(Host::Envoy, &checked(&example())).remove(0);
