@@ -112,27 +112,35 @@ fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The text with another file name of the module: that of each `filename: ....wasm`.
+/// The text with another file name of the module: that of each `filename: ....wasm`. Where they name several
+/// modules, which of them it is to replace cannot be told: ai-auth's must not become another plugin's.
 fn renamed(text: &str, module: &Path) -> Result<String, String> {
     const KEY: &str = "filename: ";
     let mut out = String::new();
     let mut rest = text;
-    let mut found = false;
+    let mut found: Vec<&str> = Vec::new();
     while let Some((before, after)) = rest.split_once(KEY) {
         let end = after.find(['\n', ' ', ',', '}']).unwrap_or(after.len());
         let (old, tail) = after.split_at(end);
         out.push_str(before);
         out.push_str(KEY);
-        if old.trim_matches('"').ends_with(".wasm") {
+        let name = old.trim_matches(['"', '\'']);
+        if name.ends_with(".wasm") {
             out.push_str(&module.display().to_string());
-            found = true;
+            if !found.contains(&name) {
+                found.push(name);
+            }
         } else {
             out.push_str(old);
         }
         rest = tail;
     }
     out.push_str(rest);
-    if found { Ok(out) } else { Err("names no module (`filename: ....wasm`)".into()) }
+    match found.as_slice() {
+        [] => Err("names no module (`filename: ....wasm`)".into()),
+        [_] => Ok(out),
+        several => Err(format!("names several modules: {}", several.join(", "))),
+    }
 }
 
 /// A new file renamed over the old one: who reads it sees one or the other, and Envoy notices.
@@ -185,6 +193,12 @@ mod tests {
         let new = renamed(text, Path::new("/x/b.wasm")).unwrap();
         assert_eq!(new, text.replace("dist/a.wasm", "/x/b.wasm"));
         assert!(renamed("filename: ca.pem", Path::new("b")).is_err());
+        let quoted = renamed("filename: 'dist/a.wasm'\n", Path::new("/x/b.wasm")).unwrap();
+        assert_eq!(quoted, "filename: /x/b.wasm\n");
+        // One plugin must not take the places of the others.
+        let chain = "filename: dist/ai-auth.wasm\nfilename: dist/ai-proxy.wasm\n";
+        let error = renamed(chain, Path::new("/x/b.wasm")).unwrap_err();
+        assert_eq!(error, "names several modules: dist/ai-auth.wasm, dist/ai-proxy.wasm");
     }
 
     /// The smallest module that looks like a plugin.
