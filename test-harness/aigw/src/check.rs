@@ -21,6 +21,10 @@ pub struct Endpoint {
     pub port: i64,
     /// Whether it is reached over TLS.
     pub tls: bool,
+    /// What is sent as `host`.
+    pub authority: String,
+    /// Whether it is called by gRPC, which is HTTP/2 only.
+    pub grpc: bool,
 }
 
 impl Endpoint {
@@ -45,7 +49,7 @@ pub struct Checked {
 
 /// Reads and checks a policy; each mistake has its place.
 pub fn check(text: &str) -> Result<Checked, String> {
-    let policy = Policy::read(text)?;
+    let mut policy = Policy::read(text)?;
     let mut notes = Vec::new();
     let bundle = without_secrets(policy.bundle(), &mut notes);
     let located = |error: ConfigError| {
@@ -61,7 +65,8 @@ pub fn check(text: &str) -> Result<Checked, String> {
     let config = parse(bundle.json().as_bytes()).map_err(located)?;
     AiGateway::new(config, b"").map_err(located)?;
     let providers = endpoints(&bundle)?;
-    let services = services(&policy.services)?;
+    let services = services(&policy.services, &bundle)?;
+    policy.say_hosts(&services);
     let checked = Checked { providers, services, notes, policy };
     checked.upstreams_are_known()?;
     checked.clusters_are_known()?;
@@ -117,12 +122,15 @@ fn endpoints(bundle: &Yaml) -> Result<Vec<Endpoint>, String> {
             host,
             port,
             tls: provider.base_url.scheme == "https",
+            authority: provider.base_url.authority,
+            grpc: false,
         });
     }
     Ok(found)
 }
 
-fn services(given: &Map) -> Result<Vec<Endpoint>, String> {
+fn services(given: &Map, bundle: &Yaml) -> Result<Vec<Endpoint>, String> {
+    let limiter = bundle.at(&["token-ratelimit", "store", "rls", "upstream"]).and_then(Yaml::text);
     given
         .iter()
         .map(|(name, value)| {
@@ -130,9 +138,22 @@ fn services(given: &Map) -> Result<Vec<Endpoint>, String> {
             let url = value.text().ok_or_else(|| format!("{path}: must be a URL"))?;
             let url = ai_proxy::base_url::BaseUrl::parse(url)
                 .map_err(|message| format!("{path}: {message}"))?;
+            if !url.path.is_empty() {
+                return Err(format!(
+                    "{path}: paths are the plugins' own; leave `{}` out",
+                    url.path
+                ));
+            }
             let (host, port) = split(&url.address(), &path)?;
-            let tls = url.scheme == "https";
-            Ok(Endpoint { name: name.to_owned(), cluster: name.to_owned(), host, port, tls })
+            Ok(Endpoint {
+                name: name.to_owned(),
+                cluster: name.to_owned(),
+                host,
+                port,
+                tls: url.scheme == "https",
+                authority: url.authority,
+                grpc: limiter == Some(name),
+            })
         })
         .collect()
 }
@@ -168,8 +189,9 @@ impl Checked {
         let all = || self.providers.iter().chain(&self.services);
         let bundle = Yaml::from(self.policy.bundle());
         let mut unknown = None;
-        if let Some(proxy) = bundle.get("ai-proxy") {
-            named_by(proxy, "cluster", "ai-proxy", &mut |path, name| {
+        for member in ["cluster", "token_cluster"] {
+            let Some(proxy) = bundle.get("ai-proxy") else { break };
+            named_by(proxy, member, "ai-proxy", &mut |path, name| {
                 if unknown.is_none() && !all().any(|endpoint| endpoint.cluster == name) {
                     let known: Vec<_> = all().map(|endpoint| endpoint.cluster.as_str()).collect();
                     unknown = Some(format!(
@@ -348,7 +370,8 @@ fn with_addresses(value: &mut Yaml, services: &[Endpoint]) {
                 .get("upstream")
                 .and_then(Yaml::text)
                 .and_then(|name| services.iter().find(|service| service.name == name));
-            if let Some(service) = service {
+            // There are no calls of gRPC there.
+            if let Some(service) = service.filter(|service| !service.grpc) {
                 map.set("upstream", format!("{}:{}", service.host, service.port));
                 map.set("scheme", if service.tls { "https" } else { "http" });
             }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::check::Endpoint;
 use crate::yaml::{Map, Yaml};
 
 /// A policy. `providers`, `routes`, `consumers`, `limits`, `guard`, `cache` and `metrics` are in the
@@ -172,6 +173,18 @@ impl Policy {
         proxy
     }
 
+    /// Says which host name is sent to the services, where the policy does not: a cluster's name is none, and
+    /// servers refuse it.
+    pub fn say_hosts(&mut self, services: &[Endpoint]) {
+        let sections = [&mut self.limits, &mut self.guard, &mut self.cache, &mut self.metrics];
+        for section in sections.into_iter().flatten() {
+            say_host(section, services);
+        }
+        if let Some(auth) = &mut self.auth {
+            auth.values_mut().for_each(|(_, value)| say_host(value, services));
+        }
+    }
+
     /// Gives the clusters that the plugins name other names: in `upstream`, which all plugins call, and in
     /// `cluster`, ai-proxy's.
     pub fn rename_clusters(&mut self, name: &dyn Fn(&str) -> Option<String>) {
@@ -183,6 +196,7 @@ impl Policy {
         if let Some(auth) = &mut self.auth {
             auth.values_mut().for_each(|(_, value)| rename(value, "upstream", name));
         }
+        rename(&mut self.providers, "token_cluster", name);
         if let Some(proxy) = &mut self.proxy {
             proxy.values_mut().for_each(|(_, value)| rename(value, "cluster", name));
         }
@@ -226,6 +240,25 @@ impl Policy {
             }
             _ => format!("{section}.{rest}"),
         }
+    }
+}
+
+fn say_host(value: &mut Yaml, services: &[Endpoint]) {
+    match value {
+        Yaml::Map(map) => {
+            let named = map.get("upstream").and_then(Yaml::text);
+            let service = named.and_then(|name| services.iter().find(|one| one.name == name));
+            // A service that is known has a name of its own, and gRPC sends what it likes.
+            let known = map.get("service").and_then(Yaml::text).is_some_and(|kind| kind != "http");
+            if let Some(service) = service.filter(|service| !known && !service.grpc)
+                && map.get("authority").is_none()
+            {
+                map.set("authority", service.authority.as_str());
+            }
+            map.values_mut().for_each(|(_, value)| say_host(value, services));
+        }
+        Yaml::List(items) => items.iter_mut().for_each(|item| say_host(item, services)),
+        _ => (),
     }
 }
 

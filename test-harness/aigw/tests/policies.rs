@@ -276,6 +276,67 @@ fn a_host_is_said_to_lack_what_it_lacks() {
     assert_eq!(said(Host::Envoy), "");
 }
 
+#[test]
+fn a_rate_limit_service_is_reached_over_http2() {
+    let limits = changed("limits:\n  - name", "limits:\n  rules:\n  - name").replace(
+        "    window: minute",
+        "    window: minute\n  store: { rls: { upstream: c, domain: d } }",
+    );
+    let policy = checked(&format!("{limits}\nservices: {{ c: 'http://c:81', d: 'http://d' }}\n"));
+    let [file] = documents(Host::Envoy, &policy).try_into().unwrap();
+    let clusters = file.at(&["static_resources", "clusters"]).unwrap().items();
+    let spoken = |name: &str| {
+        let cluster = clusters.iter().find(|one| one.get("name") == Some(&name.into())).unwrap();
+        !all(cluster, "http2_protocol_options").is_empty()
+    };
+    assert!(spoken("c") && !spoken("d") && !spoken("openai"));
+    let entries = documents(Host::Istio, &policy);
+    let protocols: Vec<_> = of_kind(&entries, "ServiceEntry")
+        .iter()
+        .map(|one| all(one, "protocol")[0].text())
+        .collect();
+    assert_eq!(protocols, ["HTTP", "HTTP", "GRPC", "HTTP"].map(Some));
+    let manifests = documents(Host::EnvoyGateway, &policy);
+    let h2c: Vec<_> = of_kind(&manifests, "Backend")
+        .iter()
+        .map(|one| one.at(&["spec", "appProtocols"]).is_some())
+        .collect();
+    assert_eq!(h2c, [false, false, true, false]);
+    let bridge = documents(Host::Higress, &policy);
+    let protocols: Vec<_> = all(of_kind(&bridge, "McpBridge")[0], "protocol");
+    assert_eq!(protocols[2].text(), Some("grpc"));
+}
+
+#[test]
+fn services_are_sent_their_own_host_name() {
+    let text = changed(
+        "metrics: {}",
+        "metrics: { otlp: { upstream: collector } }\nservices: { collector: 'http://otel.example:4318', \
+         idp: 'https://idp.example' }\nauth:\n  jwt:\n  - issuer: i\n    audiences: [a]\n    algorithms: [RS256]\n    \
+         jwks_url: { upstream: idp, path: /keys }\n    consumer_claim: sub",
+    );
+    let policy = checked(&text);
+    for host in Host::ALL {
+        let texts: String = render(host, &policy, false).iter().map(File::text).collect();
+        let sent = |name: &str| {
+            texts.contains(&format!("authority: {name}\n"))
+                || texts.contains(&format!("\"authority\": \"{name}\""))
+        };
+        assert!(sent("otel.example:4318") && sent("idp.example"), "{}: {texts}", host.name());
+    }
+}
+
+#[test]
+fn what_fetches_googles_tokens_has_the_hosts_name_for_its_cluster() {
+    let mut policy = aigw::policy::Policy::read(
+        "providers: [{ name: v, google: { token_cluster: tokens } }]\nservices: {}",
+    )
+    .unwrap();
+    policy.rename_clusters(&|name| (name == "tokens").then(|| "outbound|443||tokens".to_owned()));
+    let providers = policy.bundle().get("ai-proxy").unwrap().get("providers").unwrap().clone();
+    assert_eq!(all(&providers, "token_cluster")[0].text(), Some("outbound|443||tokens"));
+}
+
 /// The members of the plugins' configurations that are secrets.
 #[test]
 fn no_secret_is_shown_by_a_comparison() {

@@ -270,8 +270,18 @@ fn clusters(checked: &Checked) -> Vec<Map> {
         ));
     }
     // What the plugins call has no filters of theirs.
-    clusters.extend(checked.services.iter().map(|service| cluster(gateway, service)));
+    clusters.extend(checked.services.iter().map(|service| {
+        let http2 = service.grpc.then(http2);
+        cluster(gateway, service).maybe("typed_extension_protocol_options", http2)
+    }));
     clusters
+}
+
+/// Without it Envoy speaks HTTP/1.1, and no call of gRPC comes through.
+fn http2() -> Map {
+    let options = typed("extensions.upstreams.http.v3.HttpProtocolOptions")
+        .with("explicit_http_config", Map::new().with("http2_protocol_options", Map::new()));
+    Map::new().with("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", options)
 }
 
 fn cluster(gateway: &Gateway, endpoint: &Endpoint) -> Map {

@@ -127,7 +127,10 @@ fn backend(checked: &Checked, endpoint: &Endpoint) -> Map {
     let (kind, member) =
         if endpoint.is_address() { ("ip", "address") } else { ("fqdn", "hostname") };
     let address = Map::new().with(member, endpoint.host.as_str()).with("port", endpoint.port);
-    let spec = Map::new().with("endpoints", vec![Map::new().with(kind, address)]);
+    let http2 = endpoint.grpc.then(|| vec!["gateway.envoyproxy.io/h2c"]);
+    let spec = Map::new()
+        .with("endpoints", vec![Map::new().with(kind, address)])
+        .maybe("appProtocols", http2);
     resource(checked, OWN_API, "Backend", &dns(&endpoint.name), spec)
 }
 

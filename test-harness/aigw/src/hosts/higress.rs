@@ -35,6 +35,15 @@ fn port(endpoint: &Endpoint) -> i64 {
     if endpoint.is_address() { 80 } else { endpoint.port }
 }
 
+fn protocol(endpoint: &Endpoint) -> &'static str {
+    match (endpoint.grpc, endpoint.tls) {
+        (false, false) => "http",
+        (false, true) => "https",
+        (true, false) => "grpc",
+        (true, true) => "grpcs",
+    }
+}
+
 fn bridge(checked: &Checked) -> Map {
     let registries: Vec<Map> = checked
         .providers
@@ -51,7 +60,7 @@ fn bridge(checked: &Checked) -> Map {
                 .with("type", kind(endpoint))
                 .with("domain", domain)
                 .with("port", port(endpoint))
-                .with("protocol", if endpoint.tls { "https" } else { "http" })
+                .with("protocol", protocol(endpoint))
                 .maybe("sni", endpoint.tls.then(|| endpoint.host.clone()))
         })
         .collect();

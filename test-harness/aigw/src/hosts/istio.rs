@@ -78,7 +78,7 @@ fn service_entry(checked: &Checked, endpoint: &Endpoint) -> Map {
         .with("number", endpoint.port)
         .with("name", if endpoint.tls { "https" } else { "http" })
         // TLS begins at the gateway (DestinationRule), so that it reads and writes HTTP.
-        .with("protocol", "HTTP");
+        .with("protocol", if endpoint.grpc { "GRPC" } else { "HTTP" });
     let address = Map::new().with("address", endpoint.host.as_str());
     let resolution = if endpoint.is_address() { "STATIC" } else { "DNS" };
     let spec = Map::new()
