@@ -3,6 +3,8 @@
 use ai_gateway::AiGateway;
 use ai_proxy::provider::Provider;
 use shared::config::{ConfigError, parse};
+use shared::host::Capability;
+use shared::plugin::Plugin;
 
 use crate::hosts::Host;
 use crate::policy::Policy;
@@ -214,6 +216,31 @@ impl Checked {
         bundle
     }
 
+    /// What makes the host refuse the whole configuration, so that it answers 503 to everything: what its Wasm
+    /// lacks and the policy cannot do without.
+    pub fn refused(&self, host: Host) -> Vec<String> {
+        // The others are Envoys, which lack nothing.
+        if host != Host::Apisix {
+            return Vec::new();
+        }
+        let bundle = without_secrets(crate::hosts::apisix_bundle(self), &mut Vec::new());
+        let made = parse(bundle.json().as_bytes()).and_then(|config| AiGateway::new(config, b""));
+        let placed = |error: ConfigError| {
+            ConfigError { path: self.policy.place(&error.path), message: error.message }.to_string()
+        };
+        let gateway = match made {
+            Ok(gateway) => gateway,
+            Err(error) => return vec![placed(error)],
+        };
+        let bridge = gateway.settings().bridge;
+        let lacks = |capability| match capability {
+            Capability::RewriteRequestBody | Capability::RewriteResponseBody => !bridge,
+            _ => true,
+        };
+        let lacking = gateway.needs().into_iter().filter(|need| lacks(need.capability));
+        lacking.map(|need| placed(need.otherwise)).collect()
+    }
+
     /// What the host cannot do of this policy, or does otherwise.
     pub fn limits(&self, host: Host) -> Vec<String> {
         let mut said = Vec::new();
@@ -240,13 +267,6 @@ impl Checked {
                     counts are kept in a service",
                 );
                 say(
-                    has(&["ai-metrics", "otlp"])
-                        && bundle.at(&["ai-metrics", "otlp", "on_requests"])
-                            != Some(&Yaml::Bool(true)),
-                    "metrics.otlp: APISIX has no timer for Wasm; set `on_requests: true`, and requests \
-                     make the exports",
-                );
-                say(
                     has(&["ai-metrics"]),
                     "metrics: Prometheus has what APISIX counts itself \
                     (apisix_llm_*); the plugin's own series go out by OTLP",
@@ -261,13 +281,6 @@ impl Checked {
                     from.is_some_and(|from| from != "apisix_consumer"),
                     "auth.host_identity: APISIX \
                     knows `apisix_consumer` only",
-                );
-                say(
-                    bundle.at(&["ai-proxy", "providers"]).is_some_and(|list| {
-                        list.items().iter().any(|provider| provider.get("google").is_some())
-                    }),
-                    "providers: a Google service account's token is fetched by a timer, which \
-                    APISIX does not have for Wasm; give a key, or let APISIX bring the credentials",
                 );
                 say(
                     has(&["prompt-guard"]),

@@ -142,12 +142,17 @@ fn check_policy(arguments: &Arguments) -> Result<bool, String> {
     for note in &checked.notes {
         println!("  note: {note}");
     }
+    let mut taken = true;
     for host in hosts {
+        for refused in checked.refused(host) {
+            println!("  {}: refuses all of it: {refused}", host.name());
+            taken = arguments.host.is_none();
+        }
         for limit in checked.limits(host) {
             println!("  {}: {limit}", host.name());
         }
     }
-    Ok(true)
+    Ok(taken)
 }
 
 fn render_policy(arguments: &Arguments) -> Result<bool, String> {
@@ -166,10 +171,12 @@ fn render_policy(arguments: &Arguments) -> Result<bool, String> {
         }
         None => print!("{}", files.iter().map(File::text).collect::<Vec<_>>().join("---\n")),
     }
+    let refused = checked.refused(host);
+    refused.iter().for_each(|refused| eprintln!("{} refuses all of it: {refused}", host.name()));
     for limit in checked.limits(host) {
         eprintln!("note: {limit}");
     }
-    Ok(true)
+    Ok(refused.is_empty())
 }
 
 fn compare(arguments: &Arguments) -> Result<bool, String> {

@@ -269,11 +269,38 @@ fn a_host_is_said_to_lack_what_it_lacks() {
         "metrics: { otlp: { upstream: c } }\nservices: { c: 'http://c' }",
     ));
     let said = |host| policy.limits(host).join("\n");
-    assert!(said(Host::Apisix).contains("metrics.otlp: APISIX has no timer"));
     assert!(said(Host::Istio).contains("allow_on_headers_stop_iteration"));
     assert!(said(Host::EnvoyGateway).contains("EnvoyPatchPolicy"));
     assert!(said(Host::Higress).contains("answers come whole"));
     assert_eq!(said(Host::Envoy), "");
+}
+
+#[test]
+fn what_makes_a_host_refuse_the_policy_is_told_with_its_place() {
+    assert_eq!(checked(&example()).refused(Host::Apisix), Vec::<String>::new());
+    let services = "services: { c: 'http://c' }";
+    for (old, new, place) in [
+        ("metrics: {}", "metrics: { otlp: { upstream: c } }", "metrics.otlp: "),
+        ("  ttl: 3600", "  ttl: 3600\n  stale_if_error: 60", "cache.stale_if_error: "),
+        ("  ttl: 3600", "  redis: { service: { upstream: c } }", "cache.redis: "),
+        (
+            "guard:\n",
+            "guard:\n  moderation: { service: openai, upstream: c, answers: true }\n",
+            "guard.moderation.answers: ",
+        ),
+        ("guard:\n", "proxy: { inline: rewrite }\nguard:\n", "proxy.inline: "),
+    ] {
+        let policy = checked(&format!("{}\n{services}\n", changed(old, new)));
+        let refused = policy.refused(Host::Apisix);
+        assert!(refused.len() == 1 && refused[0].starts_with(place), "{new}: {refused:?}");
+        assert!(policy.refused(Host::Envoy).is_empty());
+    }
+    let limits = changed("limits:\n  - name", "limits:\n  rules:\n  - name").replace(
+        "    window: minute",
+        "    window: minute\n  store: { rls: { upstream: c, domain: d } }",
+    );
+    let refused = checked(&format!("{limits}\n{services}\n")).refused(Host::Apisix);
+    assert!(refused.len() == 1 && refused[0].starts_with("limits.store.rls: "), "{refused:?}");
 }
 
 #[test]

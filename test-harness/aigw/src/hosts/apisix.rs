@@ -123,7 +123,8 @@ fn route(checked: &Checked) -> Map {
         .with("upstream", upstream)
 }
 
-fn plugins(checked: &Checked) -> Map {
+/// The plugin's configuration.
+pub(super) fn bundle(checked: &Checked) -> Map {
     let mut bundle = checked.bundle_with_addresses();
     let single = checked.providers.len() == 1;
     if let Some(Yaml::Map(proxy)) = bundle.get_mut("ai-proxy") {
@@ -139,8 +140,13 @@ fn plugins(checked: &Checked) -> Map {
         // Clusters are Envoy's.
         proxy.values_mut().for_each(|(_, value)| without_clusters(value));
     }
-    let mut plugins = Map::new().with("wasm-ai-gateway", Map::new().with("conf", bundle));
-    if single {
+    bundle
+}
+
+fn plugins(checked: &Checked) -> Map {
+    let conf = Map::new().with("conf", bundle(checked));
+    let mut plugins = Map::new().with("wasm-ai-gateway", conf);
+    if checked.providers.len() == 1 {
         plugins = plugins
             .why(
                 "Puts the plugin's request body in place of the client's.",

@@ -9,7 +9,7 @@ mod kubernetes;
 mod plain;
 
 use crate::check::Checked;
-use crate::yaml::Yaml;
+use crate::yaml::{Map, Yaml};
 
 /// A host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,11 @@ impl File {
             self.documents.iter().map(|document| format!("{document}\n")).collect();
         format!("{about}{}{}", documents.join("---\n"), self.end)
     }
+}
+
+/// What APISIX's route has as the plugin's configuration.
+pub fn apisix_bundle(checked: &Checked) -> Map {
+    apisix::bundle(checked)
 }
 
 /// The policy as the host reads it: everything, or (`patch`) only what is to be merged into what is there.
