@@ -364,6 +364,17 @@ fn what_fetches_googles_tokens_has_the_hosts_name_for_its_cluster() {
     assert_eq!(all(&providers, "token_cluster")[0].text(), Some("outbound|443||tokens"));
 }
 
+#[test]
+fn apisix_gets_every_path_as_the_other_hosts_do() {
+    let text = changed(
+        "guard:\n",
+        "proxy:\n  services: [{ name: ocr, paths: [/ocr/pages], targets: [{ provider: openai }] }]\nguard:\n",
+    );
+    let read = documents(Host::Apisix, &checked(&text));
+    let route = &read[1].get("routes").unwrap().items()[0];
+    assert_eq!(route.get("uri").and_then(Yaml::text), Some("/*"));
+}
+
 /// The members of the plugins' configurations that are secrets.
 #[test]
 fn no_secret_is_shown_by_a_comparison() {

@@ -20,9 +20,6 @@ const BRIDGE_RESPONSE: &str = "return function(conf, ctx)
   end
 end
 ";
-/// Paths of the APIs that clients speak.
-const PATHS: [&str; 3] = ["/v1/*", "/v1beta/*", "/_ai/*"];
-
 pub(super) fn render(checked: &Checked, patch: bool) -> Vec<File> {
     if patch {
         let about = "To be merged: `plugins` into the route, `wasm` and `nginx_config` into conf/config.yaml.";
@@ -114,10 +111,10 @@ fn route(checked: &Checked) -> Map {
             )
             .with("type", "roundrobin"),
     };
-    let paths: Vec<&str> = PATHS.to_vec();
     Map::new()
         .with("id", gateway.name.as_str())
-        .with("uris", paths)
+        // What is served, by which API or by `services`, is the plugin's to say.
+        .with("uri", "/*")
         .maybe("host", gateway.hostname.clone())
         .with("plugins", plugins(checked))
         .with("upstream", upstream)
