@@ -8,7 +8,9 @@ use super::{Mistake, Node, Setting};
 /// `vm_config.environment_variables`; APISIX resolves the same form itself, from 3.17 on.
 const ENV: &str = "$env://";
 
-/// A key, token or password.
+const VISIBLE: &str = "a secret may have visible ASCII characters only (no line break)";
+
+/// A key, token or password, or a whole header's value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -32,9 +34,9 @@ impl Secret {
 
     fn resolve(text: &str) -> Result<Secret, String> {
         let value = resolve(text)?;
-        // It ends up in a header, where nothing else is legal.
-        if !value.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
-            return Err("a secret may have visible ASCII characters only (no line break)".into());
+        // It ends up in a header, where nothing else is legal. A whole value, as `Basic ...`, has a space in it.
+        if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) || value.trim() != value {
+            return Err(VISIBLE.into());
         }
         Ok(Secret(value))
     }
@@ -137,12 +139,19 @@ impl Setting for Secrets {
     }
 
     fn read(&mut self, node: &Node<'_>) -> Result<(), Mistake> {
-        if node.is_list() {
-            return self.0.read(node);
+        let list = node.is_list();
+        if list {
+            self.0.read(node)?;
+        } else {
+            let text = node.text("a string, `$env://NAME`, or a list of them")?;
+            self.0 = vec![Secret::resolve(&text).map_err(Mistake::here)?];
         }
-        let text = node.text("a string, `$env://NAME`, or a list of them")?;
-        self.0 = vec![Secret::resolve(&text).map_err(Mistake::here)?];
-        Ok(())
+        // A key has no space in it: that would be `Bearer ...` with what is put before it anyway.
+        match self.0.iter().position(|key| key.0.contains(' ')) {
+            Some(at) if list => Err(Mistake::new(format!("[{at}]"), VISIBLE)),
+            Some(_) => Err(Mistake::here(VISIBLE.into())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -213,8 +222,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_in_a_header_is_refused() {
-        for bad in ["", "a b", "a\n", "a\r\nx: y", "ключ"] {
+        for bad in ["", " ", " a", "a ", "a\n", "a\tb", "a\r\nx: y", "ключ"] {
             assert!(Secret::resolve(bad).is_err(), "{bad:?}");
+        }
+        for good in ["Bearer abc", "Basic dXNlcjpwYXNz"] {
+            assert_eq!(Secret::resolve(good).unwrap().expose(), good);
         }
     }
 }
