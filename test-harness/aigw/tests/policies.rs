@@ -240,6 +240,16 @@ fn the_manifests_for_kubernetes_are_current() {
 }
 
 #[test]
+fn a_pod_that_leaves_outlives_its_answers() {
+    let documents = documents(Host::Kubernetes, &checked(&example()));
+    let pod = of_kind(&documents, "Deployment")[0].at(&["spec", "template", "spec"]).unwrap();
+    let grace = pod.get("terminationGracePeriodSeconds").and_then(Yaml::int).unwrap();
+    // Envoy does not drain when it is told to end.
+    let told = all(pod, "sleep")[0].get("seconds").and_then(Yaml::int).unwrap();
+    assert!(told >= 600 && grace > told, "{told} {grace}");
+}
+
+#[test]
 fn a_patch_has_only_what_is_to_be_merged() {
     let policy = checked(&example());
     for host in Host::ALL {

@@ -9,8 +9,8 @@ use crate::yaml::{Map, Yaml};
 /// The version that the examples are tested with.
 const IMAGE: &str = "envoyproxy/envoy:distroless-v1.40.0";
 const PORT: i64 = 10_000;
-/// For how long an Envoy that is told to end still takes what comes, in seconds.
-const LEAVING: i64 = 15;
+/// After the last answer may have ended, in seconds.
+const SPARE: i64 = 15;
 
 pub(super) fn render(checked: &Checked, patch: bool) -> Vec<File> {
     let about = "Written by `aigw render --host kubernetes`: kubectl apply -f kubernetes.yaml\n\
@@ -49,7 +49,8 @@ fn labels(checked: &Checked) -> Map {
 }
 
 fn deployment(checked: &Checked) -> Map {
-    let leave = Map::new().with("sleep", Map::new().with("seconds", LEAVING));
+    let answer = checked.policy.gateway.timeout_seconds;
+    let leave = Map::new().with("sleep", Map::new().with("seconds", answer));
     let security = Map::new()
         .with("allowPrivilegeEscalation", false)
         .with("readOnlyRootFilesystem", true)
@@ -68,7 +69,8 @@ fn deployment(checked: &Checked) -> Map {
             Map::new().with("tcpSocket", Map::new().with("port", "http")).with("periodSeconds", 5),
         )
         .why(
-            "Requests that still come to a pod that leaves are answered.",
+            "Envoy ends at once when it is told to, and with it every answer: a pod that leaves is not told\n\
+             before the longest may have ended.",
             "lifecycle",
             Map::new().with("preStop", leave),
         )
@@ -83,8 +85,7 @@ fn deployment(checked: &Checked) -> Map {
     let source = Map::new().with("name", checked.policy.gateway.name.as_str());
     let pod = Map::new()
         .with("automountServiceAccountToken", false)
-        // Long answers may end.
-        .with("terminationGracePeriodSeconds", checked.policy.gateway.timeout_seconds)
+        .with("terminationGracePeriodSeconds", checked.policy.gateway.timeout_seconds + SPARE)
         .with("containers", vec![container])
         .with(
             "volumes",
