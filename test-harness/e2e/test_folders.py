@@ -221,7 +221,7 @@ def test_xds_reload_under_load(run, ask):
         # The listener itself.
         updated = stat("lds.update_success")
         replace(folder / "listeners.yaml",
-                lambda text: text.replace("idle_timeout: 120s", "idle_timeout: 130s"))
+                lambda text: text.replace("idle_timeout: 600s", "idle_timeout: 610s"))
         until(lambda: stat("lds.update_success") > updated, what="the listener")
         assert remembered() == "hit-exact"
         # A mistake is refused, and what was there stays.

@@ -100,8 +100,8 @@ def started(stand_ins, tmp_path_factory):
     def edit(text):
         for port in (9011, 9012):
             text = text.replace(f'"127.0.0.1:{port}"', f'"127.0.0.1:{ports[port]}"')
-        for usual, short in (("per_try_idle_timeout: 60s", "per_try_idle_timeout: 2s"),
-                             (" idle_timeout: 120s", " idle_timeout: 6s")):
+        for usual, short in (("per_try_idle_timeout: 300s", "per_try_idle_timeout: 2s"),
+                             (" idle_timeout: 600s", " idle_timeout: 6s")):
             assert usual in text
             text = text.replace(usual, short)
         return text

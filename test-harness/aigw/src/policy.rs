@@ -70,7 +70,8 @@ pub struct Gateway {
     pub buffer_bytes: i64,
     /// A whole answer may take so many seconds.
     pub timeout_seconds: i64,
-    /// Between two parts of an answer.
+    /// Between two parts of an answer, and before the first; an attempt gets half as many. Models that do not
+    /// show what they think are silent for minutes.
     pub idle_seconds: i64,
 }
 
@@ -89,7 +90,7 @@ impl Default for Gateway {
             authorities: "/etc/ssl/certs/ca-certificates.crt".into(),
             buffer_bytes: 50 << 20,
             timeout_seconds: 600,
-            idle_seconds: 120,
+            idle_seconds: 600,
         }
     }
 }
