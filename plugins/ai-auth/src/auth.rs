@@ -210,10 +210,10 @@ impl Auth {
         match issuer.check(host, &token, seconds(host.now_nanos())) {
             Checked::Valid => self.of_token(issuer, &token),
             Checked::Invalid(reason) => Identity::Unknown(reason),
-            Checked::NeedsKeys(_) if asked => {
+            Checked::NeedsKeys(call) if !asked => Identity::Ask(call, Pending::Keys(index)),
+            Checked::NeedsKeys(_) | Checked::LacksKeys => {
                 Identity::Unavailable("the issuer's keys are missing")
             }
-            Checked::NeedsKeys(call) => Identity::Ask(call, Pending::Keys(index)),
         }
     }
 

@@ -123,7 +123,8 @@ pub struct Access {
     /// Models it may ask for, by the names that it uses: `gpt-4o`, `claude-*` or `~regex`.
     pub models: Option<Vec<String>>,
     /// APIs it may use: `chat`, `responses`, `completions`, `embeddings`, `messages`, `gemini`, `models`,
-    /// `images`, `speech`, `transcriptions`, `moderations`, `rerank`, `files`, `batches`, `other`.
+    /// `images`, `speech`, `transcriptions`, `moderations`, `rerank`, `files`, `batches`,
+    /// `cached_contents`, `generic` (what `services` names), `other`.
     pub endpoints: Option<Vec<String>>,
     /// Functions and built-in tools it may give to a model, by name or pattern.
     pub tools: Option<Vec<String>>,

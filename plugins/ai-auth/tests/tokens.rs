@@ -293,6 +293,44 @@ fn an_issuer_that_is_away_is_no_fault_of_the_client() {
     let mut exchange = exchange_of(&auth);
     waiting.put_body(Body::Request, BODY.as_bytes());
     exchange.request_headers(&waiting, false);
+    let refused = |token: &str| {
+        let another = host(token);
+        assert!(!send(&mut exchange_of(&auth), &another, BODY));
+        sent(&another).0
+    };
+    assert_eq!(refused(&es(&claims(), "e")), 503, "while they are fetched for another");
     assert!(!called(&mut exchange, &waiting, 1, 503, ""));
-    assert_eq!(sent(&waiting).0, 401, "nothing is known that could be waited for");
+    assert_eq!(sent(&waiting).0, 503);
+    assert_eq!(refused(&es(&claims(), "e")), 503, "which nobody has had");
+    assert_eq!(refused(&hs(&claims(), SECRET.as_bytes())), 401, "which no key could help");
+}
+
+#[test]
+fn a_key_that_is_new_may_be_missing_for_others_while_it_is_fetched() {
+    let auth = fetching();
+    let asks = |kid: &str| {
+        let host = host(&es(&claims(), kid));
+        let mut exchange = exchange_of(&auth);
+        host.put_body(Body::Request, BODY.as_bytes());
+        exchange.request_headers(&host, false);
+        (host, exchange)
+    };
+    let (first, mut exchange) = asks("e");
+    let keys = json!({"keys": [ec_key()]}).to_string();
+    assert!(called(&mut exchange, &first, 1, 200, &keys));
+    let later = |seconds: u64, kid: &str| {
+        let host = host(&es(&claims(), kid));
+        host.now_nanos.set(host.now_nanos.get() + seconds * 1_000_000_000);
+        let mut exchange = exchange_of(&auth);
+        host.put_body(Body::Request, BODY.as_bytes());
+        exchange.request_headers(&host, false);
+        (host, exchange)
+    };
+    let (waiting, mut exchange) = later(11, "new");
+    assert_eq!(waiting.calls.borrow().len(), 1);
+    assert_eq!(sent(&later(12, "new").0).0, 503, "it may be there in a moment");
+    assert!(ask(&auth, &es(&claims(), "e")), "what is known is not waited for");
+    assert!(!called(&mut exchange, &waiting, 1, 200, &keys));
+    assert_eq!(sent(&waiting).0, 401, "it is none of the issuer's");
+    assert_eq!(sent(&later(13, "new").0).0, 401);
 }

@@ -26,6 +26,8 @@ pub(super) struct KeySet {
     pending: Cell<Option<CallId>>,
     /// When it was last asked for, nanoseconds.
     asked: Cell<u64>,
+    /// Whether that was answered.
+    answered: Cell<bool>,
     /// When it is to be fetched next.
     next: Cell<u64>,
 }
@@ -38,6 +40,7 @@ impl KeySet {
             keys: RefCell::default(),
             pending: Cell::new(None),
             asked: Cell::new(0),
+            answered: Cell::new(false),
             next: Cell::new(0),
         }
     }
@@ -73,8 +76,19 @@ impl KeySet {
         if self.asked.get() != 0 && now.saturating_sub(self.asked.get()) < LEAST {
             return None;
         }
-        self.asked.set(now);
+        self.is_asked(now);
         Some(call(fetch))
+    }
+
+    fn is_asked(&self, now: u64) {
+        self.asked.set(now);
+        self.answered.set(false);
+    }
+
+    /// Whether nobody can tell yet if a key that is not there is one of the issuer's: none has ever come, or they
+    /// are being fetched for another request.
+    pub(super) fn is_missing(&self) -> bool {
+        self.keys.borrow().is_empty() || !self.answered.get()
     }
 
     /// Whether it is time to fetch it, which no timer will do.
@@ -89,7 +103,7 @@ impl KeySet {
         if self.pending.get().is_some() || now < self.next.get() {
             return;
         }
-        self.asked.set(now);
+        self.is_asked(now);
         match host.call(&call(fetch)) {
             Ok(id) => self.pending.set(Some(id)),
             Err(error) => {
@@ -112,6 +126,7 @@ impl KeySet {
     /// Takes a key set that was fetched. One that cannot be read leaves the keys as they are.
     pub(super) fn fetched(&self, host: &dyn Host, reply: &CallReply) {
         let now = host.now_nanos();
+        self.answered.set(true);
         let set = (reply.status == Some(200) && reply.body.len() <= MAX_BYTES)
             .then(|| shared::config::record::<Jwks>(&reply.body))
             .flatten();

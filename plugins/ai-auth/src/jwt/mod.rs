@@ -65,6 +65,8 @@ pub enum Checked {
     Invalid(Reason),
     /// Nobody knows before the issuer's keys have been fetched.
     NeedsKeys(Box<Call>),
+    /// Nor now: they could not be fetched, or another request is waiting for them.
+    LacksKeys,
 }
 
 impl<'a> Token<'a> {
@@ -187,12 +189,16 @@ impl Issuer {
         }
         let kid = token.kid.as_deref();
         let asymmetric = token.algorithm != Algorithm::Hs256;
-        if asymmetric
-            && self.keys.is_fetched()
-            && (!self.keys.has(kid) || self.keys.is_due(host))
-            && let Some(call) = self.keys.wanted(host)
-        {
-            return Checked::NeedsKeys(Box::new(call));
+        if asymmetric && self.keys.is_fetched() {
+            let has = self.keys.has(kid);
+            if (!has || self.keys.is_due(host))
+                && let Some(call) = self.keys.wanted(host)
+            {
+                return Checked::NeedsKeys(Box::new(call));
+            }
+            if !has && self.keys.is_missing() {
+                return Checked::LacksKeys;
+            }
         }
         // A shared secret has no name.
         let kid = kid.filter(|_| asymmetric);
