@@ -250,7 +250,8 @@ metrics! {
     /// Answers whose cost is not known because their model has no price.
     UNPRICED = Counter, "ai_unpriced_requests_total", "ai.unpriced_requests", Count,
         &[Label::Provider, Label::ResponseModel], &[];
-    /// Attempts at a provider: the last one of a request `served` or `failed`, those before it `failed`.
+    /// Attempts at a provider: the last one of a request `served`, `refused` (which was at fault itself) or
+    /// `failed`, those before it `failed`.
     ATTEMPTS = Counter, "ai_attempts_total", "ai.attempts", Count,
         &[Label::Provider, Label::Result], &[];
     /// What the cache did with requests.
