@@ -9,6 +9,7 @@ use crate::facts::Fact;
 use crate::filter::{BodyKind, CallReply, Flow, Reply};
 use crate::host::{Body, CallId, Capability, Host, HostError, Map};
 use crate::protocol::Endpoint;
+use crate::protocol::endpoint::has_dots;
 use crate::request::{Change, RequestBody};
 
 impl Exchange {
@@ -26,7 +27,8 @@ impl Exchange {
         // On a retry the path is the one that the attempt before has set.
         let asked = self.settings.upstream.then(|| self.facts.get(host, Fact::Path)).flatten();
         let path = asked.or_else(|| host.path());
-        self.endpoint = path.as_deref().and_then(|path| match self.settings.services.has(path) {
+        let plain = path.as_deref().filter(|path| !has_dots(path));
+        self.endpoint = plain.and_then(|path| match self.settings.services.has(path) {
             true => Some(Endpoint::Generic),
             false => Endpoint::of(path),
         });

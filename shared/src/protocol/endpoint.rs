@@ -1,5 +1,7 @@
 //! Which API a request belongs to, by its path.
 
+use crate::percent;
+
 /// A client API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -156,6 +158,19 @@ impl Endpoint {
     }
 }
 
+/// Whether a path (its query may follow) has parts `.` or `..`, however they are written: a provider may go by
+/// what is left without them, which is another path than the one that was looked at.
+pub fn has_dots(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    if !path.contains(['.', '%']) {
+        return false;
+    }
+    let path = percent::decode(path);
+    let mut parts = path.split(['/', '\\']);
+    // Some servers take what follows a semicolon off first.
+    parts.any(|part| matches!(part.split(';').next(), Some("." | "..")))
+}
+
 /// What follows the version in a path of OpenAI's: of `/openai/v1/files/x?y` it is `/files/x?y`.
 pub fn tail(path: &str) -> Option<&str> {
     let end = path.find(['?', '#']).unwrap_or(path.len());
@@ -287,6 +302,31 @@ mod tests {
             assert_eq!(GooglePath::of(path), Some(GooglePath { model, method }), "{path}");
         }
         assert_eq!(GooglePath::of("/v1/models/gpt-4o"), None);
+    }
+
+    #[test]
+    fn dots_that_lead_elsewhere_are_seen_however_they_are_written() {
+        for path in [
+            "/v1/files/x/..",
+            "/v1/files/x/../y",
+            "/v1/./files",
+            "/v1/files/x/%2e%2E/y",
+            "/v1/files/x%2f..%2Fy",
+            "/v1/files/x/.%2e/y",
+            "/v1/files/x\\..\\y",
+            "/v1/files/x/..;a=b/y",
+        ] {
+            assert!(has_dots(path), "{path}");
+        }
+        for path in [
+            "/v1/files/x?after=../y",
+            "/v1beta/models/gemini-2.5-pro:generateContent",
+            "/v1/files/...",
+            "/v1/models/a..b",
+            "/v1/files/.x%20y",
+        ] {
+            assert!(!has_dots(path), "{path}");
+        }
     }
 
     #[test]

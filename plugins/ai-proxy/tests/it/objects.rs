@@ -124,6 +124,20 @@ fn a_file_is_its_makers_alone() {
 }
 
 #[test]
+fn no_path_leads_from_an_object_of_ones_own_to_another() {
+    let id = file_of("anna");
+    for more in
+        ["/..", "/../file-other/content", "/%2e%2e/file-other", "/content/../../../responses/x"]
+    {
+        let asked = ask("anna", "GET", &format!("/v1/files/{id}{more}"), &[], "", &json!({}));
+        assert_eq!(refusal(&asked), (404, "unknown_path"), "{more}");
+    }
+    let body = json!({"model": "gpt-5", "input": "hi"}).to_string();
+    let asked = ask("anna", "POST", "/v1/moderations/../responses", &[], &body, &json!({}));
+    assert_eq!(refusal(&asked), (404, "unknown_path"));
+}
+
+#[test]
 fn a_list_would_be_that_of_all() {
     for path in ["/v1/files", "/v1/files?purpose=batch", "/v1/batches", "/v1beta/cachedContents"] {
         let asked = ask("anna", "GET", path, &[], "", &Value::Null);
