@@ -108,7 +108,9 @@ impl Kind {
     /// Members whose values are names of objects.
     fn names(self) -> &'static [&'static str] {
         match self {
-            Kind::Object => &["id", "input_file_id", "output_file_id", "error_file_id"],
+            Kind::Object => {
+                &["id", "input_file_id", "output_file_id", "error_file_id", "upload_id"]
+            }
             Kind::Response => &["id", "previous_response_id"],
             Kind::Cache => &["name"],
         }

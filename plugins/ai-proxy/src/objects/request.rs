@@ -206,12 +206,12 @@ struct Places {
 }
 
 const OPENAI: Places = Places {
-    named: &["file_id", "file_ids", "input_file_id", "previous_response_id"],
+    named: &["file_id", "file_ids", "input_file_id", "part_ids", "previous_response_id"],
     foreign: &[("conversation", None), ("type", Some("\"item_reference\""))],
     instead: "what the provider keeps without an owner cannot be reached here; send the items \
               themselves",
     own: &["parameters", "schema", "metadata", "arguments"],
-    signs: &["file_id", "previous_response_id", "conversation", "item_reference"],
+    signs: &["file_id", "part_ids", "previous_response_id", "conversation", "item_reference"],
     letters: *b"_v_",
 };
 

@@ -184,6 +184,28 @@ fn a_batch_goes_where_its_file_is_and_under_the_same_key() {
     assert_eq!(stolen.told["error"]["param"], "input_file_id");
 }
 
+/// <https://platform.openai.com/docs/api-reference/uploads/complete>
+#[test]
+fn the_parts_of_an_upload_are_put_together_by_their_names() {
+    let reply = json!({"id": "upload_1", "object": "upload", "status": "pending"});
+    let made = ask("anna", "POST", "/v1/uploads", &[("x-ai-provider", "one")], "", &reply);
+    let upload = made.told["id"].as_str().unwrap();
+    let reply = json!({"id": "part_1", "object": "upload.part", "upload_id": "upload_1"});
+    let part = ask("anna", "POST", &format!("/v1/uploads/{upload}/parts"), &[], "", &reply);
+    assert_eq!(part.path, "/v1/uploads/upload_1/parts");
+    assert_eq!(part.told["upload_id"], upload);
+    let reply = json!({"id": "upload_1", "status": "completed", "file": {"id": "file-abc"}});
+    let path = format!("/v1/uploads/{upload}/complete");
+    let body = json!({"part_ids": [part.told["id"]]}).to_string();
+    let done = ask("anna", "POST", &path, &[], &body, &reply);
+    assert_eq!(
+        (done.path.as_str(), done.key.as_str()),
+        ("/v1/uploads/upload_1/complete", "Bearer k1")
+    );
+    assert_eq!(done.body["part_ids"], json!(["part_1"]));
+    assert!(done.told["file"]["id"].as_str().unwrap().starts_with("file-abc-gw-"));
+}
+
 fn response(id: &str) -> Value {
     json!({"id": id, "object": "response", "status": "completed", "model": "gpt-5", "output": [],
            "previous_response_id": null, "usage": {"input_tokens": 1, "output_tokens": 1}})
