@@ -257,6 +257,35 @@ fn a_stream_that_passes_as_it_is_does_not_end_cleanly_if_it_broke_off() {
 }
 
 #[test]
+fn a_responses_stream_that_passes_as_it_is_does_not_end_cleanly_if_it_broke_off() {
+    let event =
+        |kind: &str, more: &str| format!("event: {kind}\ndata: {{\"type\":\"{kind}\"{more}}}\n\n");
+    let answer = |status: &str| {
+        format!(r#","response":{{"id":"r","status":"{status}","error":null,"output":[]}}"#)
+    };
+    let begun = event("response.created", &answer("in_progress"))
+        + &event("response.in_progress", &answer("in_progress"))
+        + &event("response.output_text.delta", r#","delta":"a""#);
+    let error = event("error", r#","code":"server_error","message":"m""#);
+    for (end, broken) in [
+        (String::new(), true),
+        (event("response.completed", &answer("completed")), false),
+        (event("response.incomplete", &answer("incomplete")), false),
+        (error, false),
+    ] {
+        let config = CONFIG.replace(r#""protocol": "openai""#, r#""preset": "openai""#);
+        let mut gateway = exchange(&config, "translate");
+        let host = ScriptHost::post("/v1/responses");
+        host.put(Map::Request, "content-type", "application/json");
+        assert!(send(&mut gateway, &host, r#"{"model":"gpt-5","input":"hi","stream":true}"#));
+        let body = format!("{begun}{end}");
+        let out = stream(&mut gateway, &host, &[body.as_bytes()]).concat();
+        assert!(out.starts_with(&body));
+        assert_eq!(out.contains("broke off"), broken, "{out}");
+    }
+}
+
+#[test]
 fn what_was_reported_before_the_client_left_counts() {
     let mut gateway = exchange(CONFIG, "inline");
     let host = chat_host();

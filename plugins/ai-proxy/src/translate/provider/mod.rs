@@ -120,8 +120,9 @@ pub fn is_last(protocol: Protocol, data: &str) -> bool {
         // Some servers leave `[DONE]` out.
         Protocol::Openai => data == "[DONE]" || given("\"finish_reason\"") || given("\"error\""),
         Protocol::OpenaiResponses => {
-            let last = ["response.completed", "response.incomplete", "response.failed"];
-            last.iter().any(|kind| has(data, kind)) || has(data, "\"error\"")
+            let last = ["\"response.completed\"", "\"response.incomplete\"", "\"response.failed\""];
+            // Answers that are under way have an `error` too: null.
+            last.iter().any(|kind| has(data, kind)) || given("\"error\"")
         }
         Protocol::Anthropic => has(data, "\"message_stop\"") || has(data, "\"error\""),
         Protocol::Gemini => {
