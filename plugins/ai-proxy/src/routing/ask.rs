@@ -236,39 +236,74 @@ impl<'a, 'c> Ask<'a, 'c> {
 /// What the body shows that the request needs.
 ///
 /// Told by names that only stand in JSON with both quotes where they are meant: within a text their
-/// quotes are escaped. One pass over the quotes.
+/// quotes are escaped. Functions' parameters and the schemas of answers may be called the same, so that a
+/// kind of content is one where it is a `type`, and a setting where it is the request's own. One pass over the
+/// quotes, and another over the members if there may be a setting.
 fn shown(body: &str) -> Needs {
-    const NAMES: [(&str, Need); 20] = [
-        ("tools\"", Need::Tools),
-        ("functions\"", Need::Tools),
+    const TYPES: [(&str, Need); 8] = [
         ("image_url\"", Need::Vision),
         ("input_image\"", Need::Vision),
         ("image\"", Need::Vision),
-        ("image/", Need::Vision),
         ("input_audio\"", Need::Audio),
-        ("audio/", Need::Audio),
         ("input_file\"", Need::Documents),
         ("file\"", Need::Documents),
         ("document\"", Need::Documents),
-        ("application/pdf\"", Need::Documents),
         ("json_schema\"", Need::JsonSchema),
-        ("responseSchema\"", Need::JsonSchema),
-        ("response_schema\"", Need::JsonSchema),
-        ("responseJsonSchema\"", Need::JsonSchema),
-        ("reasoning_effort\"", Need::Reasoning),
-        ("reasoning\"", Need::Reasoning),
-        ("thinking\"", Need::Reasoning),
-        ("thinkingConfig\"", Need::Reasoning),
     ];
+    const MEDIA: [(&str, Need); 3] =
+        [("image/", Need::Vision), ("audio/", Need::Audio), ("application/pdf\"", Need::Documents)];
     let mut needs = Needs::default();
+    let mut set = false;
     for quote in memchr::memchr_iter(b'"', body.as_bytes()) {
         let rest = body.get(quote + 1..).unwrap_or_default();
         // Most strings begin otherwise.
         let Some(b't' | b'f' | b'i' | b'a' | b'd' | b'j' | b'r') = rest.as_bytes().first() else {
             continue;
         };
-        if let Some((_, need)) = NAMES.iter().find(|(name, _)| rest.starts_with(name)) {
+        let begins = |(name, _): &&(&str, Need)| rest.starts_with(name);
+        let kind = TYPES.iter().find(begins).filter(|_| is_type(body, quote));
+        if let Some((_, need)) = kind.or_else(|| MEDIA.iter().find(begins)) {
             needs = Needs(needs.0 | Needs::bit(*need));
+        }
+        set |= SETTINGS
+            .iter()
+            .any(|(name, _)| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('"')));
+    }
+    if set { Needs(needs.0 | settings(body, true).0) } else { needs }
+}
+
+/// Members of a request, or of its `generationConfig`, that need something if they are given.
+const SETTINGS: [(&str, Need); 9] = [
+    ("tools", Need::Tools),
+    ("functions", Need::Tools),
+    ("responseSchema", Need::JsonSchema),
+    ("response_schema", Need::JsonSchema),
+    ("responseJsonSchema", Need::JsonSchema),
+    ("reasoning_effort", Need::Reasoning),
+    ("reasoning", Need::Reasoning),
+    ("thinking", Need::Reasoning),
+    ("thinkingConfig", Need::Reasoning),
+];
+
+/// Whether the string whose quote stands there is the value of a `type`.
+fn is_type(body: &str, quote: usize) -> bool {
+    let before = body.get(..quote).unwrap_or_default().trim_end();
+    before.strip_suffix(':').is_some_and(|before| before.trim_end().ends_with("\"type\""))
+}
+
+/// What the settings of a request, or of its `generationConfig`, need; what is switched off needs nothing.
+fn settings(object: &str, request: bool) -> Needs {
+    let mut needs = Needs::default();
+    for (name, value) in shared::json::fields(object).unwrap_or_default() {
+        let value = value.get();
+        if request && matches!(&*name, "generationConfig" | "generation_config") {
+            needs.0 |= settings(value, false).0;
+        }
+        let off = ["\"none\"", "\"disabled\""].into_iter().any(|off| value.contains(off));
+        for (_, need) in SETTINGS.iter().filter(|(setting, _)| *setting == name) {
+            if value != "null" && !(off && *need == Need::Reasoning) {
+                needs.0 |= Needs::bit(*need);
+            }
         }
     }
     needs
@@ -353,6 +388,29 @@ mod tests {
         }
     }
 
+    /// They have names of their own, and calls of functions have values of their own.
+    #[test]
+    fn what_schemas_and_calls_speak_of_is_not_needed() {
+        let names = r#""reasoning":{"type":"string"},"thinking":{},"image":{"enum":["file","document"]},
+            "file":{},"tools":{},"functions":{},"responseSchema":{}"#;
+        let parameters = [r#"{"properties":{"#, names, "}}"].concat();
+        for (body, needs) in [
+            (
+                [r#"{"response_format":{"type":"json_schema","schema":"#, &parameters, "}}"]
+                    .concat(),
+                &[Need::JsonSchema][..],
+            ),
+            ([r#"{"tools":[{"parameters":"#, &parameters, "}]}"].concat(), &[Need::Tools]),
+            (
+                [r#"{"generationConfig":{"responseSchema":"#, &parameters, "}}"].concat(),
+                &[Need::JsonSchema],
+            ),
+            ([r#"{"messages":[{"input":"#, &parameters, "}]}"].concat(), &[]),
+        ] {
+            assert_eq!(shown(&body), Needs::of(needs), "{body}");
+        }
+    }
+
     #[test]
     fn what_a_request_needs_is_told_by_names_and_not_by_words() {
         for (body, needs) in [
@@ -363,7 +421,11 @@ mod tests {
             (r#"{"mimeType":"audio/wav"}"#, &[Need::Audio]),
             (r#"{"type":"file"},{"type":"json_schema"}"#, &[Need::Documents, Need::JsonSchema]),
             (r#"{"reasoning_effort":"low"}"#, &[Need::Reasoning]),
-            (r#"{"responseJsonSchema":{}}"#, &[Need::JsonSchema]),
+            (r#"{"generationConfig":{"responseJsonSchema":{}}}"#, &[Need::JsonSchema]),
+            (r#"{"generationConfig":{"thinkingConfig":{}}}"#, &[Need::Reasoning]),
+            (r#"{"reasoning_effort":"none","reasoning":null,"tools":null}"#, &[]),
+            (r#"{"thinking":{"type":"disabled"},"reasoning":{"effort":"none"}}"#, &[]),
+            (r#"{"content":[{"type" : "image","source":{}}]}"#, &[Need::Vision]),
             ("", &[]),
         ] {
             assert_eq!(shown(body), Needs::of(needs), "{body}");

@@ -150,6 +150,10 @@ fn a_target_that_lacks_what_is_needed_is_left_out() {
     assert_eq!(routed(&gateway, &host, &picture), "400 context_length_exceeded");
     let schema = ask("m", r#","response_format":{"type":"json_schema"}"#);
     assert_eq!(routed(&gateway, &chat_host(), &schema), "400 unsupported_by_model");
+    // What a function's parameters are called is nobody's ability.
+    let tool = r#","tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object",
+        "properties":{"reasoning":{"type":"string"},"file":{"type":"string"},"image":{"type":"string"}}}}}]"#;
+    assert_eq!(routed(&gateway, &chat_host(), &ask("m", tool)), "ca");
     let host = chat_host();
     fact(&host, "exhausted", "a=*\nb=*");
     assert_eq!(routed(&gateway, &host, &body), "429 targets_exhausted");
