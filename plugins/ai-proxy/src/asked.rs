@@ -34,8 +34,6 @@ pub struct Asked {
     pub array: bool,
     /// Whether the stream is to end with the token counts.
     pub include_usage: bool,
-    /// Whether `stream_options` were given.
-    pub stream_options: bool,
     /// Most tokens of the answer, if the client says.
     pub max_tokens: Option<u64>,
     /// In whose form errors are told.
@@ -232,7 +230,6 @@ pub fn read(cx: &Cx<'_>, path: &str, body: &RequestBody) -> Result<Asked, ApiErr
         stream: false,
         array: false,
         include_usage: false,
-        stream_options: false,
         max_tokens: None,
         vendor: cx.endpoint.map_or(Vendor::OpenAi, Endpoint::vendor),
         tail: tail(path).unwrap_or_default().to_owned(),
@@ -275,7 +272,6 @@ fn read_json(asked: &mut Asked, body: &RequestBody) -> Result<(), ApiError> {
     }
     asked.stream = head.stream.unwrap_or(false);
     asked.max_tokens = head.max_tokens();
-    asked.stream_options = head.stream_options.is_some();
     let options = head.stream_options.unwrap_or_default();
     asked.include_usage = options.include_usage.unwrap_or(false);
     if let Some(model) = head.model {

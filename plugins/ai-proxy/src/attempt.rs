@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use serde_json::{Map as Object, Value};
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts;
 use shared::host::{Capability, Host, HostError, Map};
 use shared::json;
+use shared::pick;
 use shared::request::RequestBody;
 
 use crate::asked::{Asked, ModelAt, Operation, Versions};
@@ -236,7 +238,7 @@ fn key(circumstances: &Circumstances<'_>, provider: &Provider, asked: &Asked) ->
 /// live by.
 fn lacks_usage(provider: &Provider, asked: &Asked) -> bool {
     let chat = asked.operation == Operation::Chat(Client::OpenAiChat);
-    chat && asked.stream && !asked.stream_options && !provider.quirks.no_stream_options
+    chat && asked.stream && !asked.include_usage && !provider.quirks.no_stream_options
 }
 
 /// What changes in a body that is in the provider's protocol already.
@@ -259,7 +261,12 @@ fn edits(
         overrides = Overrides::default();
     }
     if add_usage {
-        let options = serde_json::json!({ "include_usage": true });
+        // The client's other options stay.
+        let given = pick::at(text, &["stream_options"]).and_then(|it| json::tree(it.get()).ok());
+        let mut options = given.unwrap_or_else(|| Value::Object(Object::new()));
+        if let Some(options) = options.as_object_mut() {
+            options.insert("include_usage".into(), true.into());
+        }
         overrides.set.insert("stream_options".into(), options);
     }
     if chat && provider.protocol == Protocol::Anthropic && provider.cloud != Cloud::Own {

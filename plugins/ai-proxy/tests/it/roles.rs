@@ -243,6 +243,29 @@ fn a_stream_tells_the_gateway_its_usage_and_not_the_client_who_has_not_asked() {
 }
 
 #[test]
+fn nobody_can_keep_a_streams_usage_from_the_gateway() {
+    for (options, sent) in [
+        ("{}", r#"{"include_usage":true}"#),
+        ("null", r#"{"include_usage":true}"#),
+        (
+            r#"{"include_obfuscation":false,"include_usage":false}"#,
+            r#"{"include_obfuscation":false,"include_usage":true}"#,
+        ),
+    ] {
+        let mut gateway = exchange(CONFIG, "inline");
+        let host = chat_host();
+        let more = format!(r#","stream":true,"stream_options":{options}"#);
+        assert!(send(&mut gateway, &host, &ask("gpt-4", &more)));
+        let more = format!(r#","stream":true,"stream_options":{sent}"#);
+        assert_eq!(host.body_text(Body::Request), ask("gpt-4", &more));
+        let usage = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+        let body = format!("data: {usage}\n\ndata: [DONE]\n\n");
+        assert_eq!(stream(&mut gateway, &host, &[body.as_bytes()]).concat(), "data: [DONE]\n\n");
+        assert!(property(&host, "ai.usage").contains(r#""prompt_tokens":5,"completion_tokens":2"#));
+    }
+}
+
+#[test]
 fn a_stream_that_passes_as_it_is_does_not_end_cleanly_if_it_broke_off() {
     let part = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
     let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
