@@ -116,11 +116,13 @@ pub(super) static TABLE: &[Preset] = &[
             files: Some("/files"),
             ..Paths::CHAT
         },
-        // A field that it does not know is refused with 422. Token counts come without asking.
+        // A field that it does not know is refused with 422. Token counts come without asking. Calls:
+        // <https://github.com/mistralai/mistral-common/blob/main/src/mistral_common/protocol/instruct/validator.py>
         quirks: Quirks {
             random_seed: true,
             no_stream_options: true,
             no_notes: true,
+            strict_calls: true,
             ..Quirks::NONE
         },
         ..Preset::COMPATIBLE

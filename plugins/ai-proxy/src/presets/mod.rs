@@ -184,6 +184,8 @@ pub struct Quirks {
     pub thinking: Switch,
     /// Refuses `user`, `store`, `metadata` and `prompt_cache_key`.
     pub no_notes: bool,
+    /// Takes names of calls of nine letters and digits only, and after results only what the model says.
+    pub strict_calls: bool,
 }
 
 impl Quirks {
@@ -213,6 +215,7 @@ impl Quirks {
         no_n: false,
         thinking: Switch::None,
         no_notes: false,
+        strict_calls: false,
     };
 }
 

@@ -287,6 +287,7 @@ fn notes(quirks: &Quirks) -> impl Iterator<Item = &'static str> {
         no_n,
         thinking,
         no_notes,
+        strict_calls,
     } = *quirks;
     let switch = match thinking {
         Switch::None => "",
@@ -315,6 +316,7 @@ fn notes(quirks: &Quirks) -> impl Iterator<Item = &'static str> {
         (no_logprobs, "no `logprobs`"),
         (no_stream_options, "no `stream_options`"),
         (no_notes, "no `user`, `store`, `metadata`"),
+        (strict_calls, "calls' `id` of nine letters and digits"),
     ];
     all.into_iter().filter_map(|(is_so, note)| is_so.then_some(note))
 }

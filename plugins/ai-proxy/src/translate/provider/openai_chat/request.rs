@@ -5,6 +5,7 @@ use shared::write::JsonWriter;
 
 use super::thinking::write_thinking;
 use crate::presets::{Quirks, Switch};
+use crate::routing::order::hash;
 use crate::translate::ir::{
     Arguments, Body, Effort, Field, Format, Part, Request, Role, Source, Thinking, Tool,
     ToolChoice, Turn, Unsupported,
@@ -32,7 +33,8 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     w.key("messages");
     w.open('[');
     write_system(&mut w, &request.system);
-    request.turns.iter().for_each(|turn| write_turn(&mut w, turn));
+    let mut messages = Messages { strict: options.quirks.strict_calls, after_results: false };
+    request.turns.iter().for_each(|turn| messages.write_turn(&mut w, turn));
     w.close(']');
     if let Some(max) = request.max_tokens {
         // Newer models of OpenAI refuse the older name, other servers may not know the newer one.
@@ -200,84 +202,112 @@ fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {
     w.close('}');
 }
 
-fn write_turn(w: &mut JsonWriter, turn: &Turn<'_>) {
-    match turn.role {
-        Role::Assistant => write_assistant(w, &turn.parts),
-        Role::User => write_user(w, &turn.parts),
-        Role::System => write_system(w, &turn.parts),
-    }
+/// The messages as they are written.
+struct Messages {
+    /// [`Quirks::strict_calls`].
+    strict: bool,
+    /// The last one is the result of a call.
+    after_results: bool,
 }
 
-/// Results are messages of their own, which must follow the calls at once; what else the user says
-/// comes after them, pictures among the results included, which a result has no place for.
-fn write_user(w: &mut JsonWriter, parts: &[Part<'_>]) {
-    let mut said: Vec<&Part<'_>> = Vec::new();
-    for part in parts {
-        let Body::ToolResult { id, parts, is_error } = &part.body else {
-            said.push(part);
-            continue;
-        };
-        let (texts, others): (Vec<_>, Vec<_>) =
-            parts.iter().partition(|part| matches!(part.body, Body::Text(_)));
+impl Messages {
+    fn write_turn(&mut self, w: &mut JsonWriter, turn: &Turn<'_>) {
+        match turn.role {
+            Role::Assistant => self.write_assistant(w, &turn.parts),
+            Role::User => self.write_user(w, &turn.parts),
+            Role::System => write_system(w, &turn.parts),
+        }
+    }
+
+    /// Results are messages of their own, which must follow the calls at once; what else the user says
+    /// comes after them, pictures among the results included, which a result has no place for.
+    fn write_user(&mut self, w: &mut JsonWriter, parts: &[Part<'_>]) {
+        let mut said: Vec<&Part<'_>> = Vec::new();
+        for part in parts {
+            let Body::ToolResult { id, parts, is_error } = &part.body else {
+                said.push(part);
+                continue;
+            };
+            let (texts, others): (Vec<_>, Vec<_>) =
+                parts.iter().partition(|part| matches!(part.body, Body::Text(_)));
+            w.open('{');
+            w.field("role", "tool");
+            self.write_id(w, "tool_call_id", id);
+            match (texts.as_slice(), is_error) {
+                ([], true) => w.field("content", "error"),
+                ([], false) => w.field("content", ""),
+                (texts, _) => write_content(w, texts),
+            }
+            w.close('}');
+            self.after_results = true;
+            said.extend(others);
+        }
+        if !said.is_empty() {
+            if self.strict && self.after_results {
+                w.raw(r#"{"role":"assistant","content":"OK"}"#);
+            }
+            w.open('{');
+            w.field("role", "user");
+            write_content(w, &said);
+            w.close('}');
+            self.after_results = false;
+        }
+    }
+
+    fn write_assistant(&mut self, w: &mut JsonWriter, parts: &[Part<'_>]) {
+        let said = |part: &&Part<'_>| matches!(part.body, Body::Text(_) | Body::Refusal(_));
+        let texts: Vec<_> = parts.iter().filter(said).collect();
+        let calls = || parts.iter().filter(|part| matches!(part.body, Body::ToolCall { .. }));
+        // Thoughts alone say nothing to another provider.
+        if texts.is_empty() && calls().next().is_none() {
+            return;
+        }
+        self.after_results = false;
         w.open('{');
-        w.field("role", "tool");
-        string(w, "tool_call_id", id);
-        match (texts.as_slice(), is_error) {
-            ([], true) => w.field("content", "error"),
-            ([], false) => w.field("content", ""),
-            (texts, _) => write_content(w, texts),
+        w.field("role", "assistant");
+        if texts.is_empty() {
+            w.key("content");
+            w.raw("null");
+        } else {
+            write_content(w, &texts);
+        }
+        if calls().next().is_some() {
+            w.key("tool_calls");
+            w.open('[');
+            calls().for_each(|call| self.write_call(w, &call.body));
+            w.close(']');
         }
         w.close('}');
-        said.extend(others);
     }
-    if !said.is_empty() {
+
+    fn write_call(&self, w: &mut JsonWriter, call: &Body<'_>) {
+        let Body::ToolCall { id, name, arguments } = call else { return };
         w.open('{');
-        w.field("role", "user");
-        write_content(w, &said);
+        self.write_id(w, "id", id);
+        w.field("type", "function");
+        w.key("function");
+        w.open('{');
+        string(w, "name", name);
+        w.key("arguments");
+        match arguments {
+            Arguments::Text(text) => w.string(text),
+            Arguments::Json(json) => w.text(json.get()),
+        }
+        w.close('}');
         w.close('}');
     }
-}
 
-fn write_assistant(w: &mut JsonWriter, parts: &[Part<'_>]) {
-    let said = |part: &&Part<'_>| matches!(part.body, Body::Text(_) | Body::Refusal(_));
-    let texts: Vec<_> = parts.iter().filter(said).collect();
-    let calls = || parts.iter().filter(|part| matches!(part.body, Body::ToolCall { .. }));
-    // Thoughts alone say nothing to another provider.
-    if texts.is_empty() && calls().next().is_none() {
-        return;
+    /// A call's name. Other providers' names, which stand in a conversation that has failed over, and those
+    /// that the gateway gives become a hash where they are not taken, so that a call and its result
+    /// still have the same.
+    fn write_id(&self, w: &mut JsonWriter, key: &str, id: &JsonStr<'_>) {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric();
+        if !self.strict || (id.escaped().len() == 9 && id.escaped().bytes().all(plain)) {
+            return string(w, key, id);
+        }
+        w.key(key);
+        w.text(&format!("{:09x}", hash(id.decode().as_bytes()) >> 28));
     }
-    w.open('{');
-    w.field("role", "assistant");
-    if texts.is_empty() {
-        w.key("content");
-        w.raw("null");
-    } else {
-        write_content(w, &texts);
-    }
-    if calls().next().is_some() {
-        w.key("tool_calls");
-        w.open('[');
-        calls().for_each(|call| write_call(w, &call.body));
-        w.close(']');
-    }
-    w.close('}');
-}
-
-fn write_call(w: &mut JsonWriter, call: &Body<'_>) {
-    let Body::ToolCall { id, name, arguments } = call else { return };
-    w.open('{');
-    string(w, "id", id);
-    w.field("type", "function");
-    w.key("function");
-    w.open('{');
-    string(w, "name", name);
-    w.key("arguments");
-    match arguments {
-        Arguments::Text(text) => w.string(text),
-        Arguments::Json(json) => w.text(json.get()),
-    }
-    w.close('}');
-    w.close('}');
 }
 
 fn write_content(w: &mut JsonWriter, parts: &[&Part<'_>]) {
@@ -567,6 +597,45 @@ mod tests {
             let body: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!(body["reasoning_effort"].as_str(), written, "{model}");
             assert_eq!(request.unsupported == [Field::Thinking], left_out, "{model}");
+        }
+    }
+
+    #[test]
+    fn mistral_gets_calls_by_names_that_it_takes_and_an_answer_to_each_result() {
+        let text = r#"{"max_tokens":9,"messages":[
+            {"role":"user","content":"a"},
+            {"role":"assistant","content":[{"type":"tool_use","id":"toolu_01A","name":"f","input":{}},
+                {"type":"tool_use","id":"D681PevKs","name":"f","input":{}}]},
+            {"role":"user","content":[
+                {"type":"tool_result","tool_use_id":"toolu_01A","content":"1"},
+                {"type":"tool_result","tool_use_id":"D681PevKs","content":"2"},
+                {"type":"text","text":"b"}]},
+            {"role":"assistant","content":[{"type":"tool_use","id":"toolu_01B","name":"f","input":{}}]},
+            {"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_01B","content":"3"}]}]}"#;
+        for (preset, roles, fit) in [
+            ("mistral", "user assistant tool tool assistant user assistant tool", true),
+            ("vllm", "user assistant tool tool user assistant tool", false),
+        ] {
+            let mut request = Client::Anthropic.read(text).unwrap();
+            let quirks = presets::find(preset).unwrap().quirks;
+            let options = Options { model: "m", default_max_tokens: 9, quirks, cloud: Cloud::Own };
+            let body = write(&mut request, &options).unwrap();
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let messages = body["messages"].as_array().unwrap();
+            let said: Vec<_> = messages.iter().map(|m| m["role"].as_str().unwrap()).collect();
+            assert_eq!(said.join(" "), roles);
+            let calls: Vec<_> = messages
+                .iter()
+                .flat_map(|m| m["tool_calls"].as_array().into_iter().flatten())
+                .map(|call| call["id"].as_str().unwrap())
+                .collect();
+            let results: Vec<_> =
+                messages.iter().filter_map(|m| m["tool_call_id"].as_str()).collect();
+            assert_eq!(calls, results);
+            assert_eq!(calls[1], "D681PevKs");
+            assert_ne!(calls[0], calls[2]);
+            let taken = |id: &&str| id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric());
+            assert_eq!(calls.iter().all(taken), fit, "{calls:?}");
         }
     }
 }
