@@ -1,6 +1,6 @@
 //! Makers of models.
 
-use super::{Auth, Paths, Preset, Quirks, told};
+use super::{Auth, Paths, Preset, Quirks, Switch, told};
 use crate::config::Protocol;
 
 const OPENAI_QUIRKS: Quirks =
@@ -118,8 +118,12 @@ pub(super) static TABLE: &[Preset] = &[
         },
         // A field that it does not know is refused with 422. Token counts come without asking. Calls:
         // <https://github.com/mistralai/mistral-common/blob/main/src/mistral_common/protocol/instruct/validator.py>
+        // Thinking: <https://docs.mistral.ai/capabilities/reasoning/adjustable>
         quirks: Quirks {
             random_seed: true,
+            no_top_k: true,
+            no_logprobs: true,
+            thinking: Switch::HighOrNone,
             no_stream_options: true,
             no_notes: true,
             strict_calls: true,

@@ -182,7 +182,7 @@ pub struct Quirks {
     pub no_n: bool,
     /// By what else than `reasoning_effort` thinking is switched on and off.
     pub thinking: Switch,
-    /// Refuses `user`, `store`, `metadata` and `prompt_cache_key`.
+    /// Refuses `user`, `store`, `metadata`, `prompt_cache_key` and `verbosity`.
     pub no_notes: bool,
     /// Takes names of calls of nine letters and digits only, and after results only what the model says.
     pub strict_calls: bool,
@@ -230,6 +230,8 @@ pub enum Switch {
     Enable,
     /// `"reasoning": {"enabled": true}`; Together.
     Reasoning,
+    /// By `reasoning_effort`, which is `high` or `none`; Mistral.
+    HighOrNone,
     /// `"chat_template_kwargs": {"enable_thinking": true}`; vLLM, SGLang and what is built on them.
     Template,
 }

@@ -119,6 +119,8 @@ fn thinking_is_switched_in_the_servers_own_way() {
             "none",
             json!({ "chat_template_kwargs": { "enable_thinking": false } }),
         ),
+        (with(Switch::HighOrNone), "medium", json!({ "reasoning_effort": "high" })),
+        (with(Switch::HighOrNone), "none", json!({ "reasoning_effort": "none" })),
         (find("qwen").unwrap().quirks, "low", json!({ "enable_thinking": true })),
         (find("qwen").unwrap().quirks, "none", json!({ "enable_thinking": false })),
     ] {
@@ -138,14 +140,17 @@ fn what_a_server_refuses_is_not_sent_to_it() {
     let (body, left_out) = sent(minimax, json!({ "temperature": 0, "max_tokens": 9 })).unwrap();
     assert_eq!(body, json!({ "temperature": 0.01, "max_completion_tokens": 9 }));
     assert!(left_out.is_empty());
-    let (body, _) = sent(find("mistral").unwrap().quirks, json!({ "seed": 7 })).unwrap();
+    let mistral = find("mistral").unwrap().quirks;
+    let asked = json!({ "seed": 7, "top_k": 40, "logprobs": true, "verbosity": "low" });
+    let (body, left_out) = sent(mistral, asked).unwrap();
     assert_eq!(body, json!({ "random_seed": 7 }));
+    assert_eq!(left_out, ["top_k", "logprobs", "verbosity"]);
     let groq = find("groq").unwrap().quirks;
     assert_eq!(
         sent(groq, json!({ "n": 2 })),
         Err(Unsupported("more than one answer to a request (`n`, `candidateCount`)"))
     );
-    assert_eq!(sent(groq, json!({ "n": 1 })).unwrap().0, json!({}));
+    assert_eq!(sent(groq, json!({ "n": 1, "verbosity": "low" })).unwrap().0, json!({}));
 }
 
 #[test]
@@ -294,6 +299,7 @@ fn notes(quirks: &Quirks) -> impl Iterator<Item = &'static str> {
         Switch::Type => "`thinking.type`",
         Switch::Enable => "`enable_thinking`",
         Switch::Reasoning => "`reasoning.enabled`",
+        Switch::HighOrNone => "`reasoning_effort` `high` or `none`",
         Switch::Template => "`chat_template_kwargs.enable_thinking`",
     };
     let all = [

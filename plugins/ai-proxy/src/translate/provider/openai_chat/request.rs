@@ -164,6 +164,7 @@ fn leave_out(request: &mut Request<'_>, quirks: &Quirks) {
             (request.cache_key.is_some(), Field::CacheKey),
             (request.store == Some(true), Field::Store),
             (request.metadata.is_some(), Field::Metadata),
+            (request.verbosity.is_some(), Field::Verbosity),
         ] {
             if given {
                 request.unsupported.push(field);
@@ -171,6 +172,7 @@ fn leave_out(request: &mut Request<'_>, quirks: &Quirks) {
         }
         (request.user, request.cache_key, request.store, request.metadata) =
             (None, None, None, None);
+        request.verbosity = None;
         let turns = request.turns.iter_mut().flat_map(|turn| &mut turn.parts);
         for part in request.system.iter_mut().chain(turns) {
             if part.breakpoint.take().is_some() && !request.unsupported.contains(&Field::Breakpoint)

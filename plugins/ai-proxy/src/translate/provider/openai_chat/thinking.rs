@@ -12,6 +12,7 @@ pub(super) fn write_thinking(w: &mut JsonWriter, effort: Option<Effort>, quirks:
     let on = effort != Effort::None;
     match quirks.thinking {
         Switch::None => {}
+        Switch::HighOrNone => return w.field("reasoning_effort", if on { "high" } else { "none" }),
         Switch::Type => {
             w.key("thinking");
             w.raw(if on { r#"{"type":"enabled"}"# } else { r#"{"type":"disabled"}"# });
