@@ -7,6 +7,7 @@ use shared::errors::{ApiError, ErrorKind};
 use shared::filter::{BodyKind, Interest, ResponseHead};
 use shared::host::Host;
 use shared::json;
+use shared::pick;
 use shared::protocol::Vendor;
 use shared::usage::{Report, Usage};
 
@@ -50,8 +51,9 @@ pub struct Answer {
     /// Number of the provider's key; none if it was the client's own.
     key: Option<usize>,
     passthrough: bool,
-    /// Events stand in events of Amazon's.
-    wrapped: bool,
+    /// The cloud that Anthropic's models run on, if that is another's: its errors are in its own form, and on
+    /// Amazon's events stand in events of Amazon's.
+    cloud: Cloud,
     /// The client has not asked for the token counts and is not to see them.
     hide_usage: bool,
     /// The client wants a JSON array of one answer.
@@ -130,7 +132,10 @@ impl Answer {
             report: Report::default(),
             key: attempt.key.filter(|_| !passthrough),
             passthrough,
-            wrapped: provider.cloud == Cloud::Bedrock && protocol == Protocol::Anthropic,
+            cloud: match protocol {
+                Protocol::Anthropic => provider.cloud,
+                _ => Cloud::Own,
+            },
             hide_usage: attempt.usage_added,
             array: asked.array,
             headers: provider.response_headers.clone(),
@@ -209,7 +214,7 @@ impl Answer {
             head.set_status(502);
         }
         if !(200..300).contains(&self.status) {
-            let same = matches!(self.form, Form::Same { .. });
+            let same = matches!(self.form, Form::Same { .. }) && self.cloud == Cloud::Own;
             let readable = self.kind == BodyKind::Json && same;
             if readable && !self.refused_our_key() {
                 self.error_passes = true;
@@ -293,7 +298,8 @@ impl Answer {
     pub fn body(&mut self, head: &mut ResponseHead<'_>, body: &AnswerBody<'_>) -> Option<Vec<u8>> {
         let text = body.text().unwrap_or_default();
         if !(200..300).contains(&self.status) {
-            return (!self.error_passes).then(|| self.error(head, text));
+            let passes = self.error_passes || self.is_in_the_clients_form(text);
+            return (!passes).then(|| self.error(head, text));
         }
         let translated = match &self.form {
             Form::Same { .. } => {
@@ -348,11 +354,13 @@ impl Answer {
             let message = format!("provider `{name}` refused the gateway's key");
             return self.fail(head, &ApiError::new(ErrorKind::BadGateway, message));
         }
-        let told = match self.form {
-            Form::Translated { .. } | Form::Document(_) => {
-                provider::read_error(self.protocol, text)
-            }
-            Form::Same { .. } => None,
+        let told = match (&self.form, self.cloud) {
+            (Form::Same { .. }, Cloud::Own) => None,
+            (_, cloud) => provider::read_error(self.protocol, text).or_else(|| match cloud {
+                Cloud::Own => None,
+                Cloud::Vertex => provider::read_error(Protocol::Gemini, text),
+                Cloud::Bedrock => provider::read_error(Protocol::Bedrock, text),
+            }),
         };
         let kind = ErrorKind::of_status(self.status);
         let error = match told {
@@ -365,6 +373,14 @@ impl Answer {
             }
         };
         self.fail(head, &error.status(self.status))
+    }
+
+    /// Whether an error that comes through another's cloud is Anthropic's own, for a client of Anthropic's.
+    fn is_in_the_clients_form(&self, text: &str) -> bool {
+        matches!(self.form, Form::Same { .. })
+            && self.cloud != Cloud::Own
+            && !self.refused_our_key()
+            && pick::at(text, &["type"]).is_some_and(|kind| kind.get() == "\"error\"")
     }
 
     /// Reads the token counts of an answer that passes as it is.

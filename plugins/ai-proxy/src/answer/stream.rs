@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use shared::errors::ErrorKind;
+use shared::filter::BodyKind;
 use shared::follow::Said;
 use shared::json::parse;
 use shared::protocol::anthropic::{Chunk, Event};
@@ -10,7 +11,9 @@ use shared::protocol::openai_chat;
 
 use super::begun::{Begun, no_answer, see};
 use super::{Answer, Form};
+use crate::config::Protocol;
 use crate::pieces;
+use crate::provider::Cloud;
 use crate::translate::client::{Client, Context, Send, StreamWriter};
 use crate::translate::ir::Delta;
 use crate::translate::lost;
@@ -20,19 +23,44 @@ impl Answer {
     /// One event of a stream has come. `send` gets the data of what goes out instead; false if the
     /// event is to go out as it is.
     pub fn event(&mut self, name: Option<&str>, data: &str, send: Send<'_>) -> bool {
-        if self.wrapped && name == Some("chunk") {
-            return match unwrap(data) {
-                Some(data) => {
-                    if !self.inner_event(None, &data, send) {
-                        send(event_type(&data).as_deref(), &data);
-                    }
-                    true
-                }
-                // Not of the form that is documented; nothing can be made of it.
-                None => true,
-            };
+        if self.cloud != Cloud::Bedrock || self.kind != BodyKind::AwsEventStream {
+            return self.inner_event(name, data, send);
         }
-        self.inner_event(name, data, send)
+        if name != Some("chunk") {
+            self.exception(name, data, send);
+        } else if let Some(data) = unwrap(data)
+            && !self.inner_event(None, &data, send)
+        {
+            send(event_type(&data).as_deref(), &data);
+        }
+        // What is not of the form that is documented nothing can be made of.
+        true
+    }
+
+    /// What is no event of Anthropic's in Amazon's framing is an exception, as Converse has them, if anything.
+    fn exception(&mut self, name: Option<&str>, data: &str, send: Send<'_>) {
+        let mut error = None;
+        let mut step = |delta| {
+            if matches!(delta, Delta::Error { .. }) {
+                error = Some(delta);
+            }
+        };
+        let read = provider::stream(Protocol::Bedrock).read(name, data, &mut step);
+        let (Ok(()), Some(error)) = (read, error) else { return };
+        see(&mut self.begun, &mut self.filtered, &error);
+        let open = match &mut self.form {
+            Form::Same { unfinished } => std::mem::replace(unfinished, false),
+            Form::Translated { reader, .. } => {
+                !std::mem::replace(&mut reader.progress().ended, true)
+            }
+            Form::Document(_) => false,
+        };
+        match (&mut self.form, self.client) {
+            _ if !open => {}
+            (Form::Translated { writer, .. }, _) => writer.write(&error, send),
+            (_, Some(client)) => client.stream(Context::default()).write(&error, send),
+            _ => {}
+        }
     }
 
     fn inner_event(&mut self, name: Option<&str>, data: &str, send: Send<'_>) -> bool {

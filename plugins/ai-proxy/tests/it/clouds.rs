@@ -176,6 +176,89 @@ fn vertex_gets_a_token_that_is_fetched_outside_of_requests() {
     assert_eq!(body.get("model"), None);
 }
 
+/// A frame of Amazon's.
+fn frame(kind: &str, name: &str, payload: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let headers = [(kind, HeaderValue::String(name))];
+    eventstream::encode(headers, payload.as_bytes(), &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn an_exception_in_an_invoked_models_stream_is_an_error_in_the_clients_form() {
+    let plugin = plugin();
+    let chunk = |event: Value| {
+        let bytes = base64::engine::general_purpose::STANDARD.encode(event.to_string());
+        frame(":event-type", "chunk", &json!({ "bytes": bytes }).to_string())
+    };
+    let begun = [
+        chunk(json!({"type": "message_start", "message": {"id": "m", "usage": {}}})),
+        chunk(json!({"type": "content_block_start", "index": 0,
+                     "content_block": {"type": "text", "text": ""}})),
+        chunk(json!({"type": "content_block_delta", "index": 0,
+                     "delta": {"type": "text_delta", "text": "Hi"}})),
+    ];
+    let exception = frame(":exception-type", "throttlingException", r#"{"message":"Too many"}"#);
+    for (host, last) in [
+        (
+            messages_host as fn() -> ScriptHost,
+            "event: error\ndata: {\"error\":{\"message\":\"Too many\",\"type\":\"rate_limit_error\"},\"type\":\"error\"}\n\n",
+        ),
+        (
+            chat_host,
+            "data: {\"error\":{\"code\":\"throttlingException\",\"message\":\"Too many\",\"param\":null,\"type\":\"rate_limit_error\"}}\n\ndata: [DONE]\n\n",
+        ),
+    ] {
+        // In the middle, and before anything was said: then another target can still be asked.
+        let (host, before) = (host(), host());
+        let mut gateway = exchange(&plugin);
+        let asked = ask("claude", r#","max_tokens":9,"stream":true"#);
+        assert!(send(&mut gateway, &host, &asked));
+        head(&mut gateway, &host, 200, "application/vnd.amazon.eventstream");
+        let unknown = frame(":event-type", "later", "{}");
+        let bytes = [begun.concat(), unknown, exception.clone()].concat();
+        let out = feed(&mut gateway, &host, &[&bytes]).concat();
+        assert!(out.contains("Hi") && out.ends_with(&format!("\n\n{last}")), "{out:?}");
+        assert!(!out.contains(":exception-type") && !out.contains("later"), "{out:?}");
+        let mut gateway = exchange(&plugin);
+        assert!(send(&mut gateway, &before, &asked));
+        head(&mut gateway, &before, 200, "application/vnd.amazon.eventstream");
+        let out = feed(&mut gateway, &before, &[&exception]).concat();
+        assert_eq!(before.text(Map::Response, ":status").unwrap(), "429", "{out}");
+        assert!(out.contains("Too many"), "{out}");
+    }
+}
+
+#[test]
+fn errors_of_a_cloud_reach_anthropics_clients_in_anthropics_form() {
+    let plugin = plugin();
+    let host = messages_host();
+    plugin.tick(&host);
+    let body = br#"{"access_token":"ya29.x","expires_in":3600}"#.to_vec();
+    let content_type = "application/json".to_owned();
+    let reply = CallReply { status: Some(200), content_type, retry_after: None, body };
+    plugin.called(&host, CallId(2), reply);
+    let own = r#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
+    let google = r#"{"error":{"code":429,"message":"exhausted","status":"RESOURCE_EXHAUSTED"}}"#;
+    let listed = format!("[{google}]");
+    for (model, status, error, kind, words) in [
+        ("claude", 400, r#"{"message":"Input is too long"}"#, "invalid_request_error", "too long"),
+        ("claude", 429, r#"{"message":"Too many"}"#, "rate_limit_error", "Too many"),
+        ("opus", 429, google, "rate_limit_error", "exhausted"),
+        ("opus", 429, &listed, "rate_limit_error", "exhausted"),
+        ("opus", 529, own, "overloaded_error", "busy"),
+    ] {
+        let host = messages_host();
+        let mut gateway = exchange(&plugin);
+        assert!(send(&mut gateway, &host, &ask(model, r#","max_tokens":9"#)));
+        let out = crate::support::answer(&mut gateway, &host, status, "application/json", error);
+        let told: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((&told["type"], &told["error"]["type"]), (&json!("error"), &json!(kind)));
+        assert!(told["error"]["message"].as_str().unwrap().contains(words), "{out}");
+        assert_eq!(out == own, error == own, "Anthropic's own passes as it is");
+    }
+}
+
 #[test]
 fn a_gemini_client_without_events_gets_an_array() {
     let plugin = plugin();
