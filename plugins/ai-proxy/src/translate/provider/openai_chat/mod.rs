@@ -53,6 +53,30 @@ pub(super) fn error_kind(kind: &str) -> ErrorKind {
             ErrorKind::Overloaded
         }
         "timeout_error" | "timeout" => ErrorKind::Timeout,
-        _ => ErrorKind::Internal,
+        // Some servers say a status.
+        kind => match kind.parse() {
+            Ok(status @ 400..600) => ErrorKind::of_status(status),
+            _ => ErrorKind::Internal,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_in_a_stream_may_be_told_by_its_status() {
+        for (kind, meant) in [
+            ("429", ErrorKind::RateLimit),
+            ("400", ErrorKind::InvalidRequest),
+            ("502", ErrorKind::BadGateway),
+            ("rate_limit_error", ErrorKind::RateLimit),
+            ("200", ErrorKind::Internal),
+            ("70000", ErrorKind::Internal),
+            ("server_error", ErrorKind::Internal),
+        ] {
+            assert_eq!(error_kind(kind), meant, "{kind}");
+        }
     }
 }
