@@ -84,9 +84,20 @@ impl Wire {
             Operation::Service(service) => {
                 let path = service_path(provider, service, &asked.tail);
                 let path = path.ok_or_else(|| has_no(provider, name_of(service)))?;
-                wire(provider.protocol, true, &path)
+                wire(service_protocol(provider, service), true, &path)
             }
         }
+    }
+}
+
+/// That of its token counts: OpenAI's pictures and sounds have them as Responses do.
+/// <https://platform.openai.com/docs/api-reference/images/object>
+fn service_protocol(provider: &Provider, service: Service) -> Protocol {
+    match (provider.protocol, service) {
+        (Protocol::Openai, Service::Images | Service::Speech | Service::Transcriptions) => {
+            Protocol::OpenaiResponses
+        }
+        (protocol, _) => protocol,
     }
 }
 

@@ -2,7 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::support::{ask, chat_host, exchange, head, send, sent};
+use crate::support::{answer, ask, chat_host, exchange, head, send, sent};
 use ai_proxy::configure;
 use serde_json::{Value, json};
 use shared::exchange::Exchange;
@@ -130,6 +130,36 @@ fn services_pass_to_providers_that_have_them() {
         let host = json_request(path);
         pass(&host, r#"{"model":"gpt-5","prompt":"x","input":"y"}"#);
         assert_eq!(forwarded(&host, "x").0, expected);
+    }
+}
+
+#[test]
+fn the_tokens_of_pictures_and_sounds_are_counted() {
+    let counts = r#""usage":{"input_tokens":50,"output_tokens":1056,"total_tokens":1106,
+        "input_tokens_details":{"text_tokens":50,"image_tokens":0}}"#;
+    for (path, kind, told) in [
+        (
+            "/v1/images/generations",
+            "application/json",
+            format!(r#"{{"data":[{{"b64_json":"AA"}}],{counts}}}"#),
+        ),
+        ("/v1/audio/transcriptions", "application/json", format!(r#"{{"text":"a",{counts}}}"#)),
+        (
+            "/v1/images/generations",
+            "text/event-stream",
+            format!(
+                "data: {{\"type\":\"image_generation.completed\",{}}}\n\n",
+                counts.replace('\n', " ")
+            ),
+        ),
+    ] {
+        let host = json_request(path);
+        let mut gateway = exchange(CONFIG, "inline");
+        assert!(send(&mut gateway, &host, r#"{"model":"gpt-5","prompt":"x"}"#));
+        assert_eq!(answer(&mut gateway, &host, 200, kind, &told), told);
+        let usage = host.properties.borrow().get("ai.usage").cloned().unwrap_or_default();
+        let usage: Value = serde_json::from_slice(&usage).unwrap();
+        assert_eq!(usage, json!({"prompt_tokens": 50, "completion_tokens": 1056}), "{path}");
     }
 }
 
