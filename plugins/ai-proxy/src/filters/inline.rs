@@ -137,7 +137,7 @@ impl InlineFilter {
                 let region = numbers.and_then(|(rule, target)| gateway.region(rule, target));
                 attempting(cx, &provider.name, model, region);
                 let tokens = prompt_tokens(cx, body.text());
-                spend(cx, provider, attempt.key, 1, tokens);
+                spend(cx, provider, attempt.key.filter(|_| !passthrough), 1, tokens);
                 attempt.change(body)?;
                 address(&gateway, provider, &attempt, passthrough, body.bytes(), cx.host)?;
                 let answer = Answer::new(cx.host, provider, model, &asked, &attempt, passthrough);

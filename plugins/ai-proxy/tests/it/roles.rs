@@ -9,7 +9,7 @@ use crate::support::{
 use serde_json::{Value, json};
 use shared::exchange::Action;
 use shared::host::script::ScriptHost;
-use shared::host::{Body, CallId, Capability, Map};
+use shared::host::{Body, CallId, Capability, Host, Map};
 use shared::plugin::Plugin;
 
 const METADATA: &str = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
@@ -240,6 +240,24 @@ fn a_stream_tells_the_gateway_its_usage_and_not_the_client_who_has_not_asked() {
     let expected = format!(": hi\n\n{text}data: [DONE]\n\n");
     assert_eq!(stream(&mut gateway, &host, &[body.as_bytes()]).concat(), expected);
     assert!(property(&host, "ai.usage").contains(r#""prompt_tokens":5,"completion_tokens":2"#));
+}
+
+#[test]
+fn what_a_clients_own_key_is_used_for_is_no_use_of_the_gateways() {
+    let config = json!({
+        "providers": [{"name": "o", "protocol": "openai", "api_key": ["k1", "k2"],
+                       "key_limits": {"requests_per_minute": 9}}],
+        "models": [{"name": "own", "targets": [{"provider": "o"}], "key": "passthrough"},
+                   {"name": "gpt", "targets": [{"provider": "o"}]}]
+    });
+    for role in ["inline", "translate"] {
+        for (model, counted) in [("own", false), ("gpt", true)] {
+            let host = chat_host();
+            assert!(send(&mut exchange(&config.to_string(), role), &host, &ask(model, "")));
+            let used = host.shared("ai-proxy.keys.1.o.0").is_some();
+            assert_eq!(used, counted, "{role} {model}");
+        }
+    }
 }
 
 #[test]
