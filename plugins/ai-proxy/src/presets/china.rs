@@ -36,8 +36,9 @@ const MINIMAX_QUIRKS: Quirks = Quirks {
 };
 
 /// <https://platform.kimi.ai/docs/guide/migrating-from-openai-to-kimi>: no `tool_choice: required`,
-/// `temperature` ends at 1.
+/// `temperature` ends at 1. Thoughts: <https://platform.kimi.ai/docs/guide/kimi-k2-6-quickstart#tool-use-compatibility>.
 const KIMI_QUIRKS: Quirks = Quirks {
+    wants_thoughts: true,
     no_top_k: true,
     no_forced_tool: true,
     no_reasoning_effort: true,
@@ -147,6 +148,7 @@ pub(super) static TABLE: &[Preset] = &[
             no_n: true,
             no_notes: true,
             thinking: Switch::Type,
+            wants_thoughts: true,
             ..Quirks::NONE
         },
         ..Preset::COMPATIBLE

@@ -186,6 +186,8 @@ pub struct Quirks {
     pub no_notes: bool,
     /// Takes names of calls of nine letters and digits only, and after results only what the model says.
     pub strict_calls: bool,
+    /// Refuses calls in the conversation without what was thought before them, `reasoning_content`.
+    pub wants_thoughts: bool,
 }
 
 impl Quirks {
@@ -216,6 +218,7 @@ impl Quirks {
         thinking: Switch::None,
         no_notes: false,
         strict_calls: false,
+        wants_thoughts: false,
     };
 }
 

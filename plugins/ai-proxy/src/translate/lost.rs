@@ -120,7 +120,8 @@ fn kept(protocol: Protocol, options: &Options<'_>) -> (u32, Option<Origin>) {
             // OpenAI itself shows none here; other servers show all.
             let shown = if options.quirks.are_openais() { HIDDEN } else { SHOWN };
             let more = DETAIL | DESCRIPTION | BREAKPOINTS | INNER_BREAKPOINTS;
-            (plain | filed | more | shown, None)
+            let thoughts = if options.quirks.wants_thoughts { THOUGHTS } else { 0 };
+            (plain | filed | more | shown | thoughts, None)
         }
         Protocol::OpenaiResponses => {
             let marks = BREAKPOINTS | INNER_BREAKPOINTS;

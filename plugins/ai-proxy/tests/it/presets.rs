@@ -293,6 +293,7 @@ fn notes(quirks: &Quirks) -> impl Iterator<Item = &'static str> {
         thinking,
         no_notes,
         strict_calls,
+        wants_thoughts,
     } = *quirks;
     let switch = match thinking {
         Switch::None => "",
@@ -323,6 +324,7 @@ fn notes(quirks: &Quirks) -> impl Iterator<Item = &'static str> {
         (no_stream_options, "no `stream_options`"),
         (no_notes, "no `user`, `store`, `metadata`"),
         (strict_calls, "calls' `id` of nine letters and digits"),
+        (wants_thoughts, "thoughts go back as `reasoning_content`"),
     ];
     all.into_iter().filter_map(|(is_so, note)| is_so.then_some(note))
 }

@@ -33,7 +33,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     w.key("messages");
     w.open('[');
     write_system(&mut w, &request.system);
-    let mut messages = Messages { strict: options.quirks.strict_calls, after_results: false };
+    let mut messages = Messages { quirks: &options.quirks, after_results: false };
     request.turns.iter().for_each(|turn| messages.write_turn(&mut w, turn));
     w.close(']');
     if let Some(max) = request.max_tokens {
@@ -205,14 +205,13 @@ fn write_system(w: &mut JsonWriter, parts: &[Part<'_>]) {
 }
 
 /// The messages as they are written.
-struct Messages {
-    /// [`Quirks::strict_calls`].
-    strict: bool,
+struct Messages<'q> {
+    quirks: &'q Quirks,
     /// The last one is the result of a call.
     after_results: bool,
 }
 
-impl Messages {
+impl Messages<'_> {
     fn write_turn(&mut self, w: &mut JsonWriter, turn: &Turn<'_>) {
         match turn.role {
             Role::Assistant => self.write_assistant(w, &turn.parts),
@@ -245,7 +244,7 @@ impl Messages {
             said.extend(others);
         }
         if !said.is_empty() {
-            if self.strict && self.after_results {
+            if self.quirks.strict_calls && self.after_results {
                 w.raw(r#"{"role":"assistant","content":"OK"}"#);
             }
             w.open('{');
@@ -267,6 +266,9 @@ impl Messages {
         self.after_results = false;
         w.open('{');
         w.field("role", "assistant");
+        if self.quirks.wants_thoughts {
+            write_thoughts(w, parts, calls().next().is_some());
+        }
         if texts.is_empty() {
             w.key("content");
             w.raw("null");
@@ -304,11 +306,25 @@ impl Messages {
     /// still have the same.
     fn write_id(&self, w: &mut JsonWriter, key: &str, id: &JsonStr<'_>) {
         let plain = |byte: u8| byte.is_ascii_alphanumeric();
-        if !self.strict || (id.escaped().len() == 9 && id.escaped().bytes().all(plain)) {
+        if !self.quirks.strict_calls || (id.escaped().len() == 9 && id.escaped().bytes().all(plain))
+        {
             return string(w, key, id);
         }
         w.key(key);
         w.text(&format!("{:09x}", hash(id.decode().as_bytes()) >> 28));
+    }
+}
+
+/// What was thought; of calls even if that is not known any more.
+fn write_thoughts(w: &mut JsonWriter, parts: &[Part<'_>], calls: bool) {
+    let thoughts = parts.iter().filter_map(|part| match &part.body {
+        Body::Thinking { text, .. } => Some(text.decode()),
+        _ => None,
+    });
+    let thoughts: Vec<_> = thoughts.collect();
+    if calls || !thoughts.is_empty() {
+        w.key("reasoning_content");
+        w.text(&thoughts.join("\n\n"));
     }
 }
 
@@ -638,6 +654,37 @@ mod tests {
             assert_ne!(calls[0], calls[2]);
             let taken = |id: &&str| id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric());
             assert_eq!(calls.iter().all(taken), fit, "{calls:?}");
+        }
+    }
+
+    #[test]
+    fn those_who_demand_them_get_the_thoughts_before_calls() {
+        let text = r#"{"max_tokens":9,"messages":[
+            {"role":"user","content":"a"},
+            {"role":"assistant","content":[
+                {"type":"thinking","thinking":"Hm.","signature":""},{"type":"text","text":"b"},
+                {"type":"tool_use","id":"c1","name":"f","input":{}}]},
+            {"role":"user","content":[{"type":"tool_result","tool_use_id":"c1","content":"1"}]},
+            {"role":"assistant","content":[{"type":"tool_use","id":"c2","name":"f","input":{}}]},
+            {"role":"user","content":[{"type":"tool_result","tool_use_id":"c2","content":"2"}]},
+            {"role":"assistant","content":"c"},
+            {"role":"user","content":"d"}]}"#;
+        for (preset, thoughts) in [
+            ("deepseek", [Some("Hm."), Some(""), None]),
+            ("moonshot", [Some("Hm."), Some(""), None]),
+            ("vllm", [None; 3]),
+        ] {
+            let mut request = Client::Anthropic.read(text).unwrap();
+            let quirks = presets::find(preset).unwrap().quirks;
+            let options = Options { model: "m", default_max_tokens: 9, quirks, cloud: Cloud::Own };
+            let protocol = crate::config::Protocol::Openai;
+            let body = crate::translate::provider::write(protocol, &mut request, &options).unwrap();
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let said = body["messages"].as_array().unwrap().iter();
+            let said = said.filter(|message| message["role"] == "assistant");
+            let found: Vec<_> = said.map(|message| message["reasoning_content"].as_str()).collect();
+            assert_eq!(found, thoughts, "{preset}");
+            assert_eq!(request.unsupported == [Field::Thoughts], preset == "vllm");
         }
     }
 }
