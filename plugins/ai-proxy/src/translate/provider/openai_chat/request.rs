@@ -49,7 +49,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     }
     write_tools(&mut w, request);
     write_sampling(&mut w, request, &options.quirks);
-    write_thinking(&mut w, request.thinking.effort(), &options.quirks);
+    write_thinking(&mut w, request.thinking.effort().map(|e| known(e, model)), &options.quirks);
     write_format(&mut w, request.format.as_ref());
     write_notes(&mut w, request, &options.quirks);
     if request.stream {
@@ -96,6 +96,16 @@ fn cannot_think(model: &str) -> bool {
         (Some(Ok(5)), Some(Ok(minor))) => (4..100).contains(&minor),
         (Some(Ok(major)), _) => (6..100).contains(&major),
         _ => false,
+    }
+}
+
+/// The nearest effort that a model knows: OpenAI's open ones, wherever they are, know three and cannot but think.
+/// <https://console.groq.com/docs/reasoning>
+fn known(effort: Effort, model: &str) -> Effort {
+    match effort {
+        Effort::None | Effort::Minimal if model.contains("gpt-oss") => Effort::Low,
+        Effort::ExtraHigh if model.contains("gpt-oss") => Effort::High,
+        effort => effort,
     }
 }
 
@@ -685,6 +695,27 @@ mod tests {
             let found: Vec<_> = said.map(|message| message["reasoning_content"].as_str()).collect();
             assert_eq!(found, thoughts, "{preset}");
             assert_eq!(request.unsupported == [Field::Thoughts], preset == "vllm");
+        }
+    }
+
+    #[test]
+    fn openais_open_models_get_efforts_that_they_know() {
+        let quirks = presets::find("groq").unwrap().quirks;
+        for (model, effort, written) in [
+            ("openai/gpt-oss-120b", "none", "low"),
+            ("openai/gpt-oss-120b", "minimal", "low"),
+            ("openai/gpt-oss-120b", "medium", "medium"),
+            ("openai/gpt-oss-20b", "xhigh", "high"),
+            ("qwen/qwen3-32b", "none", "none"),
+        ] {
+            let text = format!(
+                r#"{{"messages":[{{"role":"user","content":"a"}}],"reasoning_effort":"{effort}"}}"#
+            );
+            let mut request = Client::OpenAiChat.read(&text).unwrap();
+            let options = Options { model, default_max_tokens: 9, quirks, cloud: Cloud::Own };
+            let body = write(&mut request, &options).unwrap();
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(body["reasoning_effort"], written, "{model} {effort}");
         }
     }
 }
