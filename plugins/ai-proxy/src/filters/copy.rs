@@ -82,6 +82,10 @@ pub(super) fn send(
     let shadow = decision.route.shadow.as_ref()?;
     let Operation::Chat(client) = asked.operation else { return None };
     let protocol = protocol_of(client)?;
+    // A copy would have the name that the client knows, which no provider does.
+    if asked.held.pin.is_some() {
+        return None;
+    }
     let drawn = (cx.host.random() % 1_000_000) as f64;
     if drawn >= shadow.percent * 10_000.0
         || body.len() > shadow.max_bytes

@@ -4,6 +4,7 @@
 
 use crate::support::routes::{fact, property, routes, to};
 use crate::support::{answer, ask, chat_host, exchange_of, plugin, send};
+use ai_proxy::objects::{Objects, Place};
 use serde_json::{Value, json};
 use shared::filter::CallReply;
 use shared::host::CallId;
@@ -167,4 +168,26 @@ fn a_copy_is_not_streamed_and_what_is_too_long_or_too_much_is_not_copied() {
     let (calls, dropped) = copies(json!({"max_under_way": 2}), 5, "");
     assert_eq!((calls.len(), dropped), (2, 3));
     assert_eq!(copies(json!({"percent": 0}), 5, "").0.len(), 0);
+}
+
+#[test]
+fn what_names_an_object_that_a_provider_keeps_is_not_copied() {
+    let mut targets = [to("a"), json!({"provider": "a", "model": "other"})];
+    targets[1]["needs_approval"] = json!(true);
+    let mut config = routes(json!([{"name": "s", "targets": targets, "shadow": {}}]));
+    config["object_secret"] = json!("0123456789abcdef");
+    let secrets = shared::config::document(r#""0123456789abcdef""#).unwrap();
+    let objects = Objects::new(&secrets).unwrap().unwrap();
+    let (provider, key) = (objects.mark("a"), objects.mark("sk-a"));
+    let file = objects.seal(&Place { owner: "anna".into(), provider, key }, "file-1");
+    let part = format!(r#"{{"type":"file","file":{{"file_id":"{file}"}}}}"#);
+    for (content, copies) in [(part.as_str(), 0), (r#"{"type":"text","text":"hi"}"#, 1)] {
+        let gateway = plugin(&config.to_string(), "route");
+        let host = chat_host();
+        fact(&host, "consumer", "anna");
+        let body = ask("m", "").replace(r#""hi""#, &format!("[{content}]"));
+        assert!(send(&mut exchange_of(&gateway), &host, &body));
+        gateway.tick(&host);
+        assert_eq!(host.calls.borrow().len(), copies, "{content}");
+    }
 }
