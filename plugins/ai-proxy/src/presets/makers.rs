@@ -91,7 +91,7 @@ pub(super) static TABLE: &[Preset] = &[
             batches: Some("/batches"),
             ..Paths::CHAT
         },
-        quirks: Quirks { no_top_k: true, no_notes: true, ..Quirks::NONE },
+        quirks: Quirks { no_top_k: true, no_penalties: true, no_notes: true, ..Quirks::NONE },
         ..Preset::COMPATIBLE
     },
     Preset {

@@ -86,6 +86,11 @@ impl Family {
         matches!(self, Family::Levels(_))
     }
 
+    /// Penalties other than 0 are refused, <https://github.com/google-gemini/cookbook/issues/1290>.
+    pub(super) fn no_penalties(self) -> bool {
+        matches!(self, Family::Levels(_) | Family::Budget { .. })
+    }
+
     /// A schema of the answer and functions are refused together.
     pub(super) fn format_or_tools(self) -> bool {
         matches!(self, Family::Budget { .. } | Family::None)

@@ -103,6 +103,14 @@ fn write_config(w: &mut JsonWriter, request: &mut Request<'_>, model: &str, fami
         w.key("maxOutputTokens");
         w.value(max);
     }
+    for (penalty, field) in [
+        (&mut request.presence_penalty, Field::PresencePenalty),
+        (&mut request.frequency_penalty, Field::FrequencyPenalty),
+    ] {
+        if family.no_penalties() && penalty.take().is_some_and(|penalty| penalty != 0.0) {
+            request.unsupported.push(field);
+        }
+    }
     for (key, value) in [
         ("temperature", request.temperature),
         ("topP", request.top_p),
@@ -212,4 +220,34 @@ pub(super) fn write_source(w: &mut JsonWriter, source: &Source<'_>) {
         }
     }
     w.raw_tail("}}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presets::Quirks;
+    use crate::translate::client::Client;
+
+    #[test]
+    fn penalties_go_to_models_that_know_them() {
+        let both = [Field::PresencePenalty, Field::FrequencyPenalty];
+        for (model, penalty, written, left_out) in [
+            ("gemini-2.0-flash", "0.5", true, &[][..]),
+            ("tuned", "0.5", true, &[]),
+            ("gemini-2.5-flash", "0.5", false, &both),
+            ("gemini-3-pro-preview", "-0.5", false, &both),
+            ("gemini-2.5-pro", "0", false, &[]),
+        ] {
+            let text = format!(
+                r#"{{"messages":[{{"role":"user","content":"a"}}],
+                "presence_penalty":{penalty},"frequency_penalty":{penalty}}}"#
+            );
+            let mut request = Client::OpenAiChat.read(&text).unwrap();
+            let (quirks, cloud) = (Quirks::NONE, Cloud::Own);
+            let options = Options { model, default_max_tokens: 9, quirks, cloud };
+            let body = write(&mut request, &options).unwrap();
+            assert_eq!(body.contains("Penalty"), written, "{body}");
+            assert_eq!(request.unsupported, left_out, "{model}");
+        }
+    }
 }
