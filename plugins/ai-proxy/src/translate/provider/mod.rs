@@ -7,6 +7,7 @@ pub mod cohere;
 pub mod gemini;
 mod interleaved;
 pub mod openai_chat;
+mod openai_model;
 pub mod openai_responses;
 
 use std::fmt::Debug;

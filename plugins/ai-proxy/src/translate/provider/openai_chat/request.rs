@@ -10,7 +10,7 @@ use crate::translate::ir::{
     Arguments, Body, Effort, Field, Format, Part, Request, Role, Source, Thinking, Tool,
     ToolChoice, Turn, Unsupported,
 };
-use crate::translate::provider::Options;
+use crate::translate::provider::{Options, openai_model};
 
 /// OpenAI's own limit of `stop`.
 const MAX_STOPS: usize = 4;
@@ -47,9 +47,10 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     if options.quirks.max_completion_tokens && !request.tools.is_empty() && cannot_think(model) {
         think_not(request);
     }
+    openai_model::fit(request, model, options.quirks.are_openais());
     write_tools(&mut w, request);
     write_sampling(&mut w, request, &options.quirks);
-    write_thinking(&mut w, request.thinking.effort().map(|e| known(e, model)), &options.quirks);
+    write_thinking(&mut w, request.thinking.effort(), &options.quirks);
     write_format(&mut w, request.format.as_ref());
     write_notes(&mut w, request, &options.quirks);
     if request.stream {
@@ -96,16 +97,6 @@ fn cannot_think(model: &str) -> bool {
         (Some(Ok(5)), Some(Ok(minor))) => (4..100).contains(&minor),
         (Some(Ok(major)), _) => (6..100).contains(&major),
         _ => false,
-    }
-}
-
-/// The nearest effort that a model knows: OpenAI's open ones, wherever they are, know three and cannot but think.
-/// <https://console.groq.com/docs/reasoning>
-fn known(effort: Effort, model: &str) -> Effort {
-    match effort {
-        Effort::None | Effort::Minimal if model.contains("gpt-oss") => Effort::Low,
-        Effort::ExtraHigh if model.contains("gpt-oss") => Effort::High,
-        effort => effort,
     }
 }
 

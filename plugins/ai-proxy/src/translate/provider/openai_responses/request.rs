@@ -7,7 +7,7 @@ use super::input;
 use crate::translate::ir::{
     Body, Effort, Field, Format, Part, Request, Tool, ToolChoice, Unsupported,
 };
-use crate::translate::provider::Options;
+use crate::translate::provider::{Options, openai_model};
 use crate::translate::signature::{self, Origin};
 
 /// The least that `max_output_tokens` may be. A client that asks for fewer gets an answer that is a
@@ -23,6 +23,7 @@ const MAX_NAME: usize = 64;
 /// Writes the request. Names what has no place in it in `request.unsupported`.
 pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String, Unsupported> {
     check(request)?;
+    openai_model::fit(request, options.model, true);
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     w.key("model");
