@@ -161,8 +161,9 @@ impl Endpoint {
 /// Whether a path (its query may follow) has parts `.` or `..`, however they are written: a provider may go by
 /// what is left without them, which is another path than the one that was looked at.
 pub fn has_dots(path: &str) -> bool {
-    let path = path.split('?').next().unwrap_or_default();
-    if !path.contains(['.', '%']) {
+    let end = memchr::memchr(b'?', path.as_bytes()).unwrap_or(path.len());
+    let path = path.get(..end).unwrap_or(path);
+    if memchr::memchr2(b'.', b'%', path.as_bytes()).is_none() {
         return false;
     }
     let path = percent::decode(path);

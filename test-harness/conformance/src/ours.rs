@@ -46,7 +46,6 @@ pub(crate) fn request(
         stream: flag("stream"),
         array: false,
         include_usage: false,
-        stream_options: body.get("stream_options").is_some(),
         vendor: Vendor::OpenAi,
         tail: String::new(),
         get: false,
