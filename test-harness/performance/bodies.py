@@ -25,14 +25,17 @@ def prose(size, seed):
     return " ".join(out)
 
 
-def request(size, stream=False):
-    """A request of about so many bytes, as text; of `BASE`'s size it is `BASE`."""
+def request(size, stream=False, known=False):
+    """A request of about so many bytes, as text; of `BASE`'s size it is `BASE`. `known`: all but its last message
+    came before, as in a conversation that goes on; otherwise every message is new."""
     body = json.loads(BASE.read_text())
     if size is not None:
         body["messages"] = messages(size)
     # The clients put another number here each time, or a cache would answer.
     last = next(message for message in reversed(body["messages"]) if message["role"] == "user")
-    last["content"] += " This is question 00000000."
+    old = known or size is None
+    for message in [last] if old else body["messages"]:
+        message["content"] += " This is question 00000000."
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}

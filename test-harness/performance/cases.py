@@ -34,14 +34,15 @@ class Case:
 
 def cases(directory, quick):
     """The base case first. Bodies are written to the directory."""
-    def body(size, stream=False):
-        path = Path(directory) / f"{size or 'base'}{'-stream' if stream else ''}.json"
-        path.write_text(bodies.request(size, stream))
+    def body(size, stream=False, known=False):
+        kind = "-stream" if stream else "-known" if known else ""
+        path = Path(directory) / f"{size or 'base'}{kind}.json"
+        path.write_text(bodies.request(size, stream, known))
         return path
 
-    def case(name, size=None, thinks=THINKS, **options):
+    def case(name, size=None, thinks=THINKS, known=False, **options):
         headers = {**variants.HEADERS, "x-load": f"after_us={thinks}"}
-        return Case(name, body(size), thinks=thinks, headers=headers, **options)
+        return Case(name, body(size, known=known), thinks=thinks, headers=headers, **options)
 
     def stream(tokens, connections=16, **options):
         headers = {**variants.HEADERS, "x-load": f"after_us={THINKS} tokens={tokens} gap_us={GAP}"}
@@ -60,6 +61,7 @@ def cases(directory, quick):
         case("1 KB", 1 * KB, requests=3000),
         case("16 KB", 16 * KB, requests=1500),
         case("256 KB", 256 * KB, requests=160),
+        case("256 KB, a turn more", 256 * KB, requests=160, known=True),
         case("4 MB", 4096 * KB, requests=12, connections=4),
         case("concurrency 1", requests=200, connections=1),
         case("concurrency 128", requests=4000, connections=128),

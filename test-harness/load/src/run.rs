@@ -18,7 +18,7 @@ use crate::{Error, TOOK, mark};
 /// What is to be done: `to=127.0.0.1:10000 path=/v1/chat/completions body=FILE connections=16
 /// requests=4000 expect=TEXT begin_us=5000 pause_us=5000 header=name:value ...`. Each client waits for about `begin_us`
 /// before it asks for the first time, and for about `pause_us` before it asks at all. An answer that is not 200, or whose body does
-/// not hold `expect`, ends the run with an error. Where the body has [`NUMBER`], each request has another
+/// not hold `expect`, ends the run with an error. Wherever the body has [`NUMBER`], each request has another
 /// number in its place, so that no two are alike.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -36,14 +36,15 @@ pub(crate) struct Options {
 /// Stands in a body for the number of the request.
 const NUMBER: &[u8] = b"00000000";
 
-/// A body with this number in it, so that no two are the same.
+/// A body with this number wherever one belongs, so that no two are the same.
 pub(crate) fn numbered(body: &Bytes, number: u64) -> Bytes {
-    let Some(at) = memchr::memmem::find(body, NUMBER) else { return body.clone() };
-    let mut body = body.to_vec();
+    let mut out = body.to_vec();
     let number = format!("{:08}", number % 100_000_000);
-    let place = body.iter_mut().skip(at);
-    place.zip(number.bytes()).for_each(|(byte, digit)| *byte = digit);
-    body.into()
+    for at in memchr::memmem::find_iter(body, NUMBER) {
+        let place = out.iter_mut().skip(at);
+        place.zip(number.bytes()).for_each(|(byte, digit)| *byte = digit);
+    }
+    out.into()
 }
 
 impl Options {
