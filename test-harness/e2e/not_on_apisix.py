@@ -56,6 +56,7 @@ SEPARATE = {
     **dict.fromkeys(DENIED, ANSWERS),
     "test_guard.py::test_what_a_pattern_denies_does_not_get_out_however_it_is_cut": ANSWERS,
     "test_guard.py::test_data_that_the_model_says_is_masked": ANSWERS,
+    "test_guard.py::test_a_conversation_that_goes_on_is_masked_as_it_was": MASKS,
     "test_guard.py::test_what_was_masked_comes_back_in_chat": MASKS,
     "test_guard.py::test_what_was_masked_comes_back_in_responses": MASKS,
     "test_guard.py::test_what_was_masked_comes_back_in_messages": MASKS,
