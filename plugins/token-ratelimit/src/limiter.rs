@@ -26,6 +26,11 @@ use crate::store::rls::Rls;
 use crate::store::{self, Fail, Store};
 use crate::terms::{Kind, Standing, Terms};
 
+/// Most that is reserved for one request: 17,592 dollars, or as many billion tokens. A client can ask for any
+/// number, and where there is room for whatever is asked one beyond all counts would take with it, when it is given
+/// back, what others have used. Lua's numbers hold the sum of 512 of these exactly.
+const MOST: u64 = 1 << 44;
+
 /// The configured plugin's state.
 #[derive(Debug)]
 pub struct Limiter {
@@ -223,14 +228,17 @@ impl Limiter {
                         plan.downgrade.get_or_insert(index);
                     }
                 }
-                Allowance::Terms(terms) => plan.claims.push(Claim {
-                    rule: index,
-                    count: claim::count(&rule.name, &terms, &key),
-                    terms,
-                    amount: rule.amount(ask.model, &expected.usage, expected.cost, false),
-                    mode: if refuses { claim::Mode::Reserve } else { claim::Mode::Force },
-                    marks: rule.marks(terms.limit),
-                }),
+                Allowance::Terms(terms) => {
+                    let amount = rule.amount(ask.model, &expected.usage, expected.cost, false);
+                    plan.claims.push(Claim {
+                        rule: index,
+                        count: claim::count(&rule.name, &terms, &key),
+                        terms,
+                        amount: amount.min(MOST),
+                        mode: if refuses { claim::Mode::Reserve } else { claim::Mode::Force },
+                        marks: rule.marks(terms.limit),
+                    });
+                }
             }
         }
         Ok(plan)

@@ -45,13 +45,16 @@ impl World {
     }
 
     fn used(&mut self, limits: &Rc<dyn Plugin>, rule: &str, key: &str) -> u64 {
+        self.standing(limits, rule, key)["used"].as_u64().unwrap()
+    }
+
+    fn standing(&mut self, limits: &Rc<dyn Plugin>, rule: &str, key: &str) -> Value {
         self.run(|host| {
             host.put(Map::Request, ":method", "GET");
             host.put(Map::Request, ":path", &format!("/_ai/limits?rule={rule}&key={key}"));
             host.put(Map::Request, "authorization", "Bearer adm");
             exchange_of(limits).request_headers(host, true);
-            let body: Value = serde_json::from_str(&sent(host).1).unwrap();
-            body["used"].as_u64().unwrap()
+            serde_json::from_str(&sent(host).1).unwrap()
         })
     }
 }
@@ -89,6 +92,31 @@ fn what_was_really_used_is_charged() {
     assert_eq!(world.used(&limits, "r", ""), 95);
     assert!(ask(&mut world, &limits, (1, 1)).is_none(), "5 are left, and it may use 14");
     assert_eq!(world.used(&limits, "r", ""), 95);
+}
+
+/// A budget that only logs has room for whatever is asked: what is beyond all counts must not take with it, when
+/// it is given back, what others have used.
+#[test]
+fn what_a_request_asks_for_beyond_all_measure_does_not_wipe_out_what_was_used() {
+    for (unit, most) in [
+        ("total_tokens", r#""max_tokens":18446744073709551615"#),
+        ("total_tokens", r#""n":9000000000000000000,"max_tokens":9000000000000000000"#),
+        ("cost", r#""max_tokens":18446744073709551615"#),
+    ] {
+        let rules = json!([rule(json!({"unit": unit, "exceeded": "log"}))]);
+        let (mut world, limits) = (World::new(), with(rules));
+        ask(&mut world, &limits, (30_000, 15_000)).unwrap();
+        let before = world.standing(&limits, "r", "")["used"].clone();
+        assert!(before.as_f64().unwrap() > 0.0);
+        world.run(|host| {
+            let mut exchange = exchange_of(&limits);
+            assert!(send(&mut exchange, host, &BODY.replace(r#""max_tokens":10"#, most)));
+            fact(host, "attempts", "openai");
+            answer(&mut exchange, host, 400, "application/json", r#"{"error":{}}"#);
+            exchange.done(host);
+        });
+        assert_eq!(world.standing(&limits, "r", "")["used"], before, "{unit} {most}");
+    }
 }
 
 #[test]
