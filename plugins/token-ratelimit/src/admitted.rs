@@ -16,8 +16,10 @@ use crate::terms::{Receipt, Standing, Terms};
 pub struct Held {
     /// The rule's place.
     pub rule: usize,
-    /// How much.
+    /// How much, with what was reserved since.
     pub amount: u64,
+    /// How much a store elsewhere was asked for, which knows nothing of what was reserved here since.
+    pub(crate) asked: u64,
     /// Where the key stands since.
     pub standing: Standing,
     /// The count.
@@ -112,6 +114,7 @@ impl Limiter {
             admitted.held.push(Held {
                 rule,
                 amount,
+                asked: amount,
                 standing,
                 count,
                 total: answer.total,
@@ -129,6 +132,7 @@ impl Limiter {
                 rule: claim.rule,
                 total: 0,
                 amount: claim.amount,
+                asked: claim.amount,
                 standing: Standing { limit: claim.terms.limit, ..Standing::default() },
                 count: claim.count,
                 terms: claim.terms,
@@ -163,7 +167,7 @@ impl Limiter {
                 count: held.count.clone(),
                 terms: held.terms,
                 actual,
-                reserved: Some(held.amount),
+                reserved: Some(held.asked),
             });
         }
         // Who answers is known only now.

@@ -168,6 +168,27 @@ fn without_an_answer_nothing_is_given_out_again_that_was_used_before() {
     }
 }
 
+/// Redis was only slow: it has reserved what it was asked for, and knows nothing of what a stream has reserved here
+/// since.
+#[test]
+fn a_stream_that_went_on_without_an_answer_is_charged_what_it_used() {
+    let rules = json!([{"name": "r", "unit": "completion_tokens", "limit": 10_000, "window": "1h", "cut": true}]);
+    let store = json!({"redis": {"upstream": "slow", "fail": "local"}});
+    let limits = plugin(configure, &json!({"rules": rules, "store": store}).to_string());
+    let host = chat_host();
+    let mut exchange = exchange_of(&limits);
+    send(&mut exchange, &host, BODY);
+    assert!(called(&mut exchange, &host, 1, 503, ""));
+    fact(&host, "attempts", "a");
+    let text = "one two three four five ".repeat(40);
+    let event = json!({"choices": [{"index": 0, "delta": {"content": text}}]});
+    answer(&mut exchange, &host, 200, "text/event-stream", &format!("data: {event}\n\n"));
+    fact(&host, "usage", r#"{"prompt_tokens":3,"completion_tokens":200}"#);
+    exchange.done(&host);
+    limits.tick(&host);
+    assert_eq!(asked(&host)["s"][0]["a"][0].as_array().unwrap()[6..], [json!(200), json!(10)]);
+}
+
 #[test]
 fn without_a_timer_the_next_request_tells() {
     let limits = with("requests", json!({"on_requests": true}));
