@@ -157,6 +157,21 @@ impl Rule {
             }
         }
         let unit = config.unit;
+        if of_model || key.contains(&Part::Provider) {
+            // Who answers is known only afterwards: such a count is looked at before and charged then.
+            let cannot = [
+                (unit == Unit::Concurrent, "unit"),
+                (config.exceeded != Exceeded::Refuse, "exceeded"),
+                (!config.soft.is_empty(), "soft"),
+                (config.forecast.is_some(), "forecast"),
+                (config.cut, "cut"),
+            ];
+            if let Some((_, field)) = cannot.into_iter().find(|(is, _)| *is) {
+                let message = "is not for a count of providers: nothing is held of it while a request is \
+                               under way, and those that are used up are left out";
+                return Err(bad(field, message));
+            }
+        }
         let amount = |field: &str, value: f64| {
             let scaled = if unit == Unit::Cost { value * NANO } else { value };
             let whole = unit == Unit::Cost || value.fract() == 0.0;

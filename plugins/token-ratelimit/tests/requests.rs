@@ -473,6 +473,16 @@ fn mistakes_are_named() {
         (json!({"key": ["provider"]}), "rules[0].providers: "),
         (json!({"key": ["target_model"], "providers": ["a"]}), "rules[0].providers[0]: "),
         (json!({"key": ["provider"], "providers": ["a", "a=b"]}), "rules[0].providers[1]: "),
+        (json!({"key": ["provider"], "providers": ["a"], "cut": true}), "rules[0].cut: "),
+        (json!({"key": ["provider"], "providers": ["a"], "soft": [0.5]}), "rules[0].soft: "),
+        (
+            json!({"key": ["provider"], "providers": ["a"], "forecast": {}, "window": "day"}),
+            "rules[0].forecast: ",
+        ),
+        (
+            json!({"key": ["provider"], "providers": ["a"], "exceeded": "log"}),
+            "rules[0].exceeded: ",
+        ),
         (json!({"time_zone": "Europe/Atlantis"}), "rules[0].time_zone: "),
         (json!({"time_zone": "UTC", "utc_offset": "+01:00"}), "rules[0].time_zone: "),
         (json!({"window": "1y"}), "rules[0].window: "),
@@ -488,6 +498,8 @@ fn mistakes_are_named() {
         let error = wrong(rule(more.clone()));
         assert!(error.starts_with(place), "{more}: {error}");
     }
+    let places = json!({"name": "r", "unit": "concurrent", "limit": 2, "key": ["provider"], "providers": ["a"]});
+    assert!(wrong(places).starts_with("rules[0].unit: "));
 }
 
 proptest! {
