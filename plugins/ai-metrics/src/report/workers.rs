@@ -47,23 +47,36 @@ impl Worker {
         if self.id == 0 {
             self.id = host.random().max(1);
         }
-        let Some((slot, version)) = self.own(host, tally, now) else { return };
-        let Ok(json) = serde_json::to_vec(&Shown { worker: self.id, beat: now, tally }) else {
-            return;
-        };
+        let Some((slot, version, left)) = self.own(host, tally, now) else { return };
+        let whole = left.map(|left| {
+            let mut whole = tally.clone();
+            whole.merge(&left);
+            whole
+        });
+        let shown = Shown { worker: self.id, beat: now, tally: whole.as_ref().unwrap_or(tally) };
+        let Ok(json) = serde_json::to_vec(&shown) else { return };
         if host.set_shared(&key(slot), &json, version).is_ok() {
+            // Only now: another may have been faster, and has taken it up.
+            if let Some(whole) = whole {
+                *tally = whole;
+            }
             self.slot = Some(slot);
             self.shown = now;
         }
     }
 
-    /// The slot to write to, and its version.
-    fn own(&mut self, host: &dyn Host, tally: &mut Tally, now: u64) -> Option<(u32, u32)> {
+    /// The slot to write to, its version, and what the worker has left that had it before.
+    fn own(
+        &mut self,
+        host: &dyn Host,
+        tally: &mut Tally,
+        now: u64,
+    ) -> Option<(u32, u32, Option<Tally>)> {
         if let Some(slot) = self.slot {
             let shared = host.shared(&key(slot))?;
             if read(&shared.value).is_some_and(|found| found.worker == self.id) {
                 self.sure = true;
-                return Some((slot, shared.version));
+                return Some((slot, shared.version, None));
             }
             self.slot = None;
             // Whoever has taken it has all that was shown of this tally.
@@ -72,14 +85,11 @@ impl Worker {
             }
         }
         (0..SLOTS).find_map(|slot| match host.shared(&key(slot)) {
-            None => Some((slot, 0)),
+            None => Some((slot, 0, None)),
             Some(shared) => {
                 let found = read(&shared.value).unwrap_or_default();
                 let gone = now.saturating_sub(found.beat) > GONE;
-                gone.then(|| {
-                    tally.merge(&found.tally);
-                    (slot, shared.version)
-                })
+                gone.then_some((slot, shared.version, Some(found.tally)))
             }
         })
     }
@@ -153,6 +163,22 @@ mod tests {
         assert_eq!(requests(&tally, "a"), 4);
         assert_eq!(requests(&heir.all(&host, &tally), "a"), 4, "and is counted once");
         assert_eq!(host.shared.borrow().len(), 1, "in the same slot");
+    }
+
+    #[test]
+    fn what_a_worker_had_goes_to_one_of_two_that_want_it() {
+        let host = ScriptHost::default();
+        host.random.set(7);
+        Worker::default().show(&host, &mut with("a", 3), true);
+        host.now_nanos.set(GONE + 1);
+        let (mut one, mut two) = (Worker::default(), Worker { id: 99, ..Worker::default() });
+        let (mut mine, mut theirs) = (with("a", 1), with("a", 1));
+        // Both find it at once, and one of them is faster.
+        assert!(two.own(&host, &mut theirs, GONE + 1).is_some());
+        one.show(&host, &mut mine, true);
+        two.show(&host, &mut theirs, true);
+        assert_eq!((requests(&mine, "a"), requests(&theirs, "a")), (4, 1));
+        assert_eq!(requests(&one.all(&host, &mine), "a"), 5);
     }
 
     #[test]
