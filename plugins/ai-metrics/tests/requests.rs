@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use ai_metrics::configure;
+use ai_metrics::{admin, configure};
 use serde_json::{Value, json};
 use shared::host::script::ScriptHost;
 use shared::host::{Body, CallId, Capability, Host, Map};
@@ -343,6 +343,37 @@ fn an_answer_is_given_a_score() {
         let ((status, body), _) = rate(&format!("/_ai/feedback?{query}"));
         assert!((400..405).contains(&status) && body.contains(named), "{query}: {body}");
     }
+}
+
+/// What a score is for is in the client's hands: a name that nobody has seen makes no group and no label.
+#[test]
+fn a_score_for_what_is_not_known_makes_nothing_known() {
+    let config = r#"{"report": {"admin_key": "adm", "feedback_key": "fb", "min_samples": 1}}"#;
+    let (metrics, host) = (plugin(configure, config), asked());
+    host.set_property(&["ai.variant"], b"e=a").unwrap();
+    told(&metrics, &host, 200, WHOLE);
+    let ask = |method: &str, path: &str, key: &str| {
+        let asks = ScriptHost::default();
+        asks.put(Map::Request, ":method", method);
+        asks.put(Map::Request, ":path", path);
+        asks.put(Map::Request, "authorization", key);
+        exchange_of(&metrics).request_headers(&asks, true);
+        metrics.tick(&asks);
+        let names: Vec<_> = asks.metrics.borrow().iter().map(|m| m.name.clone()).collect();
+        (sent(&asks), names.join("\n"))
+    };
+    for about in [("openai", "gpt-4o", "x=1"), ("x", "x2", "e=a")] {
+        let about = admin::feedback_header(about.0, about.1, about.2);
+        let path = format!("/_ai/feedback?for={about}&score=1");
+        let ((status, _), names) = ask("POST", &path, "Bearer fb");
+        assert_eq!(status, 202, "one of both is known");
+        assert!(!names.contains("x=1") && !names.contains("x2"), "{names}");
+    }
+    let ((_, report), _) = ask("GET", "/_ai/report?format=json", "Bearer adm");
+    assert!(
+        report.contains("e=a") && !report.contains("x=1") && !report.contains("x2"),
+        "{report}"
+    );
 }
 
 #[test]

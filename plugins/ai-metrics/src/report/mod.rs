@@ -15,6 +15,7 @@ use shared::host::Host;
 
 use crate::config;
 use crate::drift::Standing;
+use crate::labels::OTHER;
 use crate::names;
 use crate::record::{Ending, Record};
 use crate::series::{Labels, SeriesTable};
@@ -105,21 +106,25 @@ impl Report {
         score: f64,
     ) -> bool {
         let name = format!("{provider}/{model}");
-        let known = {
+        let (of_model, of_variant) = {
             let all = self.all(host);
-            all.models.contains_key(&name) || all.variants.contains_key(variant)
+            (all.models.contains_key(&name), all.variants.contains_key(variant))
         };
-        if !known {
+        if !of_model && !of_variant {
             return false;
         }
         let mut tally = self.tally.borrow_mut();
-        // Another worker may have served it.
-        tally.models.entry(name.clone()).or_default();
-        if !variant.is_empty() {
+        // Another worker may have served it. What nobody has served are the client's own words.
+        if of_model {
+            tally.models.entry(name.clone()).or_default();
+        }
+        if of_variant {
             tally.variants.entry(variant.to_owned()).or_default();
         }
         tally.feedback(&name, variant, score);
         self.changed.set(true);
+        let (provider, model) = if of_model { (provider, model) } else { (OTHER, OTHER) };
+        let variant = if of_variant || variant.is_empty() { variant } else { OTHER };
         let labels = Labels(&[provider, model, variant]);
         series.add(host, &names::FEEDBACKS, labels, true, 1);
         // Scores are from 0 to 1.
