@@ -328,12 +328,11 @@ impl<'a> Body<'a> {
                     let asked = shared::pick::at(value, &["temperature"]);
                     body.temperature = asked.and_then(|asked| asked.get().parse().ok());
                 }
-                "user" | "safety_identifier" => body.user = plain(value),
+                "user" | "safety_identifier" => body.user = user(value).unwrap_or(body.user),
                 "metadata" => {
-                    let user = shared::pick::at(value, &["user_id"]);
-                    if let Some(user) = user {
-                        body.user = plain(user.get());
-                    }
+                    let named = shared::pick::at(value, &["user_id"]);
+                    let named = named.and_then(|named| user(named.get()));
+                    body.user = named.unwrap_or(body.user);
                 }
                 key if TOOLS.contains(&key) => body.tools |= some,
                 key if STATE.contains(&key) => body.state |= some,
@@ -381,6 +380,13 @@ fn write(plain: Option<&Plain<'_>>, members: &[&Member<'_>], form: &mut Canonica
         form.out.push(b',');
     }
     Some(())
+}
+
+/// An end user; `None` if nobody is named: what is `null` or empty takes no other member's place.
+fn user(json: &str) -> Option<String> {
+    let number = json.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    let named = if number { json.to_owned() } else { plain(json) };
+    Some(named).filter(|named| !named.is_empty())
 }
 
 /// A string's value; nothing of anything else.

@@ -341,6 +341,27 @@ fn a_dry_run_serves_nothing_and_counts() {
     assert_eq!(gateway.host.metric_value("ai_cache_would_hit_total|result=hit-exact"), 1);
 }
 
+/// Clients write members that they do not set as `null`, and some their numbers as numbers.
+#[test]
+fn an_end_user_is_erased_however_it_is_written() {
+    for more in [
+        json!({"user": "u1", "safety_identifier": null}),
+        json!({"user": "u1", "metadata": {"user_id": null}}),
+        json!({"safety_identifier": "u1", "user": ""}),
+        json!({"metadata": {"user_id": "u1"}, "user": null}),
+    ] {
+        let gateway = Gateway::new(r#"{"admin_key":"top"}"#);
+        let mut body = question("hi");
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        gateway.ask(&body, &reply("hello"));
+        assert_eq!(gateway.purge("user=u1", "top"), (200, r#"{"removed":1}"#.into()), "{more}");
+        assert!(!gateway.hits(&body));
+    }
+    let gateway = Gateway::new(r#"{"admin_key":"top"}"#);
+    gateway.ask(&with(&question("hi"), "user", json!(17)), &reply("hello"));
+    assert_eq!(gateway.purge("user=17", "top").1, r#"{"removed":1}"#);
+}
+
 #[test]
 fn answers_can_be_purged_by_who_may() {
     let gateway = Gateway::new(r#"{"admin_key":"secret"}"#);
