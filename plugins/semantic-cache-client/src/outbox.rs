@@ -10,6 +10,7 @@ use shared::host::{CallId, Host};
 use crate::cache::Cache;
 use crate::remote::Request;
 use crate::semantic::Vectors;
+use crate::store::webdis;
 use crate::vector::{Point, Removal};
 
 /// Most jobs that wait to be sent; more are dropped.
@@ -155,17 +156,21 @@ impl Outbox {
     /// A call was answered.
     pub fn called(&self, cache: &Cache, host: &dyn Host, id: CallId, reply: &CallReply) {
         let Some(sent) = self.calls.borrow_mut().remove(&id) else { return };
+        let refusal = webdis::refusal(&reply.body);
+        let away = CallReply { status: Some(503), ..CallReply::failed() };
+        let passing = refusal.as_deref().is_some_and(webdis::is_passing);
+        let reply = if passing { &away } else { reply };
         let vectors = match cache.semantic.as_ref().map(|semantic| &semantic.vectors) {
             Some(Vectors::Remote(vectors)) => Some(vectors),
             _ => None,
         };
         let (done, kept) = match (sent, vectors, &cache.redis) {
             (Sent::Redis(kept), _, Some(redis)) => {
-                (redis.remote.heard(host, reply).is_some(), kept)
+                (redis.remote.heard(host, reply).is_some() && refusal.is_none(), kept)
             }
             (Sent::Vectors(kept), Some(vectors), _) => {
                 let body = vectors.remote.heard(host, reply);
-                let done = body.is_some_and(|body| vectors.api.done(body));
+                let done = body.is_some_and(|body| vectors.api.done(body)) && refusal.is_none();
                 if reply.status == Some(404) || (body.is_some() && !done) {
                     // Maybe the collection has been removed.
                     self.prepared.set(false);

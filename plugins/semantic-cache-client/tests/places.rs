@@ -200,6 +200,40 @@ fn a_purge_that_does_not_reach_redis_is_sent_again() {
     assert_eq!(tick(), 7);
 }
 
+/// Webdis passes Redis's mistakes on with the status 200: while it loads its data after a start, or is a replica.
+#[test]
+fn a_purge_that_redis_cannot_take_now_is_sent_again() {
+    let config = r#"{"redis":{"service":{"upstream":"webdis"}},"admin_key":"top"}"#;
+    let gateway = Gateway::new(config);
+    let host = &gateway.host;
+    let tick = || {
+        gateway.plugin.tick(host);
+        u32::try_from(host.calls.borrow().len()).unwrap()
+    };
+    let told = |id: u32, body: &str| {
+        let content_type = "application/json".into();
+        let body = body.as_bytes().to_vec();
+        let reply = CallReply { status: Some(200), content_type, retry_after: None, body };
+        gateway.plugin.called(host, CallId(id), reply);
+    };
+    assert_eq!(gateway.purge("user=u1", "top").0, 200);
+    assert_eq!(tick(), 1);
+    told(1, r#"{"EVAL":[false,"LOADING Redis is loading the dataset in memory"]}"#);
+    assert_eq!(tick(), 2);
+    told(2, r#"{"EVAL":[false,"READONLY You can't write against a read only replica."]}"#);
+    assert_eq!(tick(), 3);
+    told(3, r#"{"EVAL":[false,"ERR Error running script: @user_script:1: -READONLY You can't"]}"#);
+    assert_eq!(tick(), 4);
+    told(4, r#"{"EVAL":1}"#);
+    assert_eq!(tick(), 4);
+    // What it refuses for good is not, and is counted.
+    assert_eq!(gateway.purge("user=u2", "top").0, 200);
+    assert_eq!(tick(), 5);
+    told(5, r#"{"EVAL":[false,"NOPERM this user has no permissions to run the 'eval' command"]}"#);
+    assert_eq!(tick(), 5);
+    assert_eq!(host.metric_value("ai_cache_failed_total|what=write"), 4);
+}
+
 fn percent(word: &str) -> String {
     let mut out = Vec::new();
     let mut bytes = word.bytes();

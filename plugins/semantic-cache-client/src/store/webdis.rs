@@ -28,6 +28,30 @@ pub fn value(body: &[u8]) -> Option<Value> {
     answer.into_iter().next().map(|(_, value)| value)
 }
 
+/// What Redis says to what it does not do, in an answer whose status is 200 all the same.
+pub fn refusal(body: &[u8]) -> Option<String> {
+    match value(body)?.as_array()?.as_slice() {
+        [Value::Bool(false), Value::String(why)] => Some(why.clone()),
+        _ => None,
+    }
+}
+
+/// Whether it will do it later: it is starting, a replica, cut off from others or out of room.
+pub fn is_passing(refusal: &str) -> bool {
+    const PASSING: [&str; 8] = [
+        "LOADING ",
+        "READONLY ",
+        "BUSY ",
+        "MASTERDOWN ",
+        "CLUSTERDOWN ",
+        "MISCONF ",
+        "NOREPLICAS ",
+        "OOM ",
+    ];
+    // Before Redis 7 what a script meets stands within a mistake of the script.
+    PASSING.iter().any(|word| refusal.contains(word))
+}
+
 fn escape(word: &str, out: &mut String) {
     for byte in word.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b':') {
