@@ -13,14 +13,17 @@ use crate::record::Entry;
 use crate::remote::{KeyStyle, Remote, Request};
 use crate::vector::field;
 
-/// Keeps an answer. `KEYS`: its name, then the sets. `ARGV`: the answer, seconds until it ends.
-const PUT: &str = "redis.call('SET',KEYS[1],ARGV[1],'EX',ARGV[2]) for i=2,#KEYS do \
-    redis.call('SADD',KEYS[i],KEYS[1]) if redis.call('TTL',KEYS[i])<tonumber(ARGV[2]) then \
+/// Keeps an answer. `KEYS`: its name, then the sets. `ARGV`: the answer, seconds until it ends. A set is sorted by
+/// when its answers end: a busy one never ends itself, and those that are over would be there for ever.
+const PUT: &str = "redis.call('SET',KEYS[1],ARGV[1],'EX',ARGV[2]) local now=redis.call('TIME')[1] \
+    for i=2,#KEYS do redis.call('ZREMRANGEBYSCORE',KEYS[i],'-inf','('..now) \
+    redis.call('ZADD',KEYS[i],now+ARGV[2],KEYS[1]) if redis.call('TTL',KEYS[i])<tonumber(ARGV[2]) then \
     redis.call('EXPIRE',KEYS[i],ARGV[2]) end end return 1";
 
-/// Removes the answers that a set names.
-const REMOVE: &str = "local n=0 for _,m in ipairs(redis.call('SMEMBERS',KEYS[1])) do \
-    n=n+redis.call('DEL',m) end redis.call('DEL',KEYS[1]) return n";
+/// Removes the answers that a set names, and those of a set as releases before this had it.
+const REMOVE: &str = "local n=0 for k,all in ipairs({redis.call('ZRANGE',KEYS[1],0,-1),\
+    redis.call('SMEMBERS',KEYS[2])}) do for _,m in ipairs(all) do n=n+redis.call('DEL',m) end \
+    redis.call('DEL',KEYS[k]) end return n";
 
 /// Removes all that begins with a prefix.
 const REMOVE_ALL: &str = "local c='0' repeat local r=redis.call('SCAN',c,'MATCH',ARGV[1],'COUNT',1000) \
@@ -52,6 +55,10 @@ impl Redis {
     }
 
     fn set(&self, field: &str, hex: &str) -> String {
+        format!("{}of:{field}:{hex}", self.prefix)
+    }
+
+    fn old_set(&self, field: &str, hex: &str) -> String {
         format!("{}{field}:{hex}", self.prefix)
     }
 
@@ -88,8 +95,33 @@ impl Redis {
     pub fn remove(&self, purge: &Purge) -> Request {
         match (purge, field(purge)) {
             (Purge::Key(key), _) => command(&["DEL", &self.name(key)]),
-            (_, Some((name, value))) => command(&["EVAL", REMOVE, "1", &self.set(name, &value)]),
+            (_, Some((name, value))) => {
+                let (set, old) = (self.set(name, &value), self.old_set(name, &value));
+                command(&["EVAL", REMOVE, "2", &set, &old])
+            }
             (_, None) => command(&["EVAL", REMOVE_ALL, "0", &format!("{}*", self.prefix)]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Head;
+
+    #[test]
+    fn a_set_of_names_loses_those_that_are_over_and_a_purge_knows_older_sets() {
+        let config = shared::config::document(r#"{"service":{"upstream":"w"}}"#).unwrap();
+        let redis = Redis::new(&config).unwrap();
+        let text = |request: Request| String::from_utf8(request.body).unwrap();
+        let owners = ["t", "c", "u"].map(Key::of);
+        let entry = Entry::new(&Key::of("x"), Head::default(), b"{}".to_vec());
+        let put = text(redis.put(&Key::of("x"), &entry, &owners, 0).unwrap());
+        assert!(put.contains("ZREMRANGEBYSCORE") && put.contains("ZADD"), "{put}");
+        let user = Key::of("u").hex();
+        assert!(put.contains(&format!("/ai-cache:of:user:{user}/")), "{put}");
+        let removed = text(redis.remove(&Purge::User(Key::of("u"))));
+        let sets = format!("/2/ai-cache:of:user:{user}/ai-cache:user:{user}");
+        assert!(removed.ends_with(&sets), "{removed}");
     }
 }

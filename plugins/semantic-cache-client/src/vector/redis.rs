@@ -1,7 +1,7 @@
 //! Vector sets of Redis 8, <https://redis.io/docs/latest/develop/data-types/vector-sets/>, through Webdis.
 //!
-//! A vector set cannot remove by attribute, so beside it there are plain sets with the names of each
-//! tenant's, consumer's and end user's vectors.
+//! A vector set cannot remove by attribute, so beside it there are sets with the names of all vectors and of each
+//! tenant's, consumer's and end user's, sorted by when they end.
 
 use serde_json::Value;
 
@@ -16,24 +16,38 @@ pub(super) struct VectorSet {
     pub(super) key: String,
 }
 
-/// Adds a vector and notes whose it is. `KEYS`: the set, then the plain sets. `ARGV`: the name, its
-/// attributes, seconds until it ends, then the numbers.
+/// Adds a vector and notes whose it is. `KEYS`: the set, the names of all, then those of its tenant's and the others.
+/// `ARGV`: the name, its attributes, the second at which it ends, then the numbers. With each that comes ten go that
+/// are over, which nothing else would remove.
 const ADD: &str = "local v={'VADD',KEYS[1],'VALUES',tostring(#ARGV-3)} \
     for i=4,#ARGV do v[#v+1]=ARGV[i] end v[#v+1]=ARGV[1] v[#v+1]='SETATTR' v[#v+1]=ARGV[2] \
-    redis.call(unpack(v)) for i=2,#KEYS do redis.call('SADD',KEYS[i],ARGV[1]) \
-    if redis.call('TTL',KEYS[i])<tonumber(ARGV[3]) then redis.call('EXPIRE',KEYS[i],ARGV[3]) end end \
-    return 1";
+    redis.call(unpack(v)) local now=redis.call('TIME')[1] \
+    for _,m in ipairs(redis.call('ZRANGEBYSCORE',KEYS[2],'-inf','('..now,'LIMIT',0,10)) do \
+    redis.call('VREM',KEYS[1],m) redis.call('ZREM',KEYS[2],m) end \
+    redis.call('ZADD',KEYS[2],ARGV[3],ARGV[1]) local left=math.max(1,ARGV[3]-now) \
+    for i=3,#KEYS do redis.call('ZREMRANGEBYSCORE',KEYS[i],'-inf','('..now) \
+    redis.call('ZADD',KEYS[i],ARGV[3],ARGV[1]) \
+    if redis.call('TTL',KEYS[i])<left then redis.call('EXPIRE',KEYS[i],left) end end return 1";
 
 /// Finds similar ones. `KEYS`: the set. `ARGV`: what the answer repeats, then what `VSIM` is told.
 const SEARCH: &str = "local v={'VSIM',KEYS[1]} for i=2,#ARGV do v[#v+1]=ARGV[i] end \
     return {ARGV[1],redis.call(unpack(v))}";
 
-/// Removes the vectors named in a plain set.
-const REMOVE: &str = "for _,m in ipairs(redis.call('SMEMBERS',KEYS[2])) do redis.call('VREM',KEYS[1],m) \
-    end return redis.call('DEL',KEYS[2])";
+/// Removes the vectors that a set names, and those of a set as releases before this had it.
+const REMOVE: &str = "for k,all in ipairs({redis.call('ZRANGE',KEYS[2],0,-1),\
+    redis.call('SMEMBERS',KEYS[3])}) do for _,m in ipairs(all) do redis.call('VREM',KEYS[1],m) end \
+    redis.call('DEL',KEYS[k+1]) end return 1";
 
 impl VectorSet {
+    fn all(&self) -> String {
+        format!("{}:of", self.key)
+    }
+
     fn names(&self, name: &str, value: &str) -> String {
+        format!("{}:of:{name}:{value}", self.key)
+    }
+
+    fn old_names(&self, name: &str, value: &str) -> String {
         format!("{}:{name}:{value}", self.key)
     }
 }
@@ -92,33 +106,34 @@ impl VectorStore for VectorSet {
         });
         let sets = [
             self.key.clone(),
+            self.all(),
             self.names("tenant", &point.tenant.hex()),
             self.names("consumer", &point.consumer.hex()),
             self.names("user", &point.user.hex()),
         ];
         let mut parts = vec!["EVAL".to_owned(), ADD.into(), sets.len().to_string()];
         parts.extend(sets);
-        // A set outlives its last vector by a day at most.
-        let seconds = 2 * 86_400;
-        parts.extend([point.key.hex(), shared::json::text_of(&attributes), seconds.to_string()]);
+        let until = point.until.to_string();
+        parts.extend([point.key.hex(), shared::json::text_of(&attributes), until]);
         parts.extend(point.vector.iter().map(f32::to_string));
         Some(command(&parts))
     }
 
     fn remove(&self, what: &Removal) -> Option<Request> {
         let parts = match what {
-            // What is over is not found, and its answer is gone.
+            // What is over is not found, and goes when another comes.
             Removal::Expired(_) => return None,
             Removal::Purged(purge) => match field(purge) {
-                None => vec!["DEL".to_owned(), self.key.clone()],
+                None => vec!["DEL".to_owned(), self.key.clone(), self.all()],
                 Some(("key", value)) => vec!["VREM".into(), self.key.clone(), value],
                 Some((name, value)) => {
                     vec![
                         "EVAL".into(),
                         REMOVE.into(),
-                        "2".into(),
+                        "3".into(),
                         self.key.clone(),
                         self.names(name, &value),
+                        self.old_names(name, &value),
                     ]
                 }
             },

@@ -192,6 +192,11 @@ fn redis() {
     let (_, _, body) = parts(&store.api.add(&point()).unwrap());
     let body = body.as_str().unwrap().to_owned();
     assert!(body.starts_with("EVAL/") && body.ends_with("/0%2E6/0/-0%2E8"), "{body}");
+    // What is over goes with what comes, by a set of all names.
+    assert!(body.contains("VREM") && body.contains("/5/ai_cache/ai_cache:of/ai_cache:of:tenant:"));
+    let (_, _, body) = parts(&store.api.remove(&USER).unwrap());
+    let sets = format!("/3/ai_cache/ai_cache:of:user:{0}/ai_cache:user:{0}", zeros());
+    assert!(body.as_str().unwrap().ends_with(&sets), "{body}");
     let removal = Removal::Purged(Purge::Key(Key::of("key")));
     let (_, _, body) = parts(&store.api.remove(&removal).unwrap());
     assert_eq!(body, json!(format!("VREM/ai_cache/{}", hex("key"))));
