@@ -8,7 +8,7 @@ use shared::facts::Fact;
 use shared::filter::{
     BodyKind, CallReply, Cx, Event, Filter, Flow, Interest, Out, Outcome, ResponseHead,
 };
-use shared::protocol::{Endpoint, GooglePath, head};
+use shared::protocol::{Endpoint, GooglePath, Service, head};
 use shared::request::RequestBody;
 use shared::usage::Usage;
 use shared::{pick, texts, tokens};
@@ -116,6 +116,39 @@ fn counts(endpoint: Option<Endpoint>) -> bool {
     !matches!(endpoint, None | Some(Endpoint::Models | Endpoint::GeminiModels))
 }
 
+/// Whether answers of an API are written by a model: of others there are no tokens to be kept free.
+fn writes(endpoint: Option<Endpoint>) -> bool {
+    let finds = matches!(
+        endpoint,
+        Some(
+            Endpoint::OpenAiEmbeddings
+                | Endpoint::GeminiEmbed
+                | Endpoint::GeminiCaches
+                | Endpoint::AnthropicBatches
+                | Endpoint::Service(
+                    Service::Moderations
+                        | Service::Rerank
+                        | Service::Files
+                        | Service::Batches
+                        | Service::StoredResponses
+                )
+        )
+    );
+    !finds && !is_counting(endpoint)
+}
+
+/// Tokens are only counted, which costs none.
+fn is_counting(endpoint: Option<Endpoint>) -> bool {
+    matches!(
+        endpoint,
+        Some(
+            Endpoint::OpenAiInputTokens
+                | Endpoint::AnthropicCountTokens
+                | Endpoint::GeminiCountTokens
+        )
+    )
+}
+
 impl Filter for LimitFilter {
     fn request_head(&mut self, cx: &mut Cx<'_>) -> Flow {
         if let Some(asked) = admin::Asked::of(cx.host) {
@@ -164,6 +197,12 @@ impl Filter for LimitFilter {
         let sizes = said.texts.iter().map(|text| tokens::estimate_string(text.raw.get()));
         self.prompt_tokens = sizes.fold(0, u64::saturating_add);
         cx.facts.set(cx.host, Fact::Estimate, self.prompt_tokens.to_string());
+        if !writes(cx.endpoint) {
+            self.max_tokens = Some(0);
+        }
+        if is_counting(cx.endpoint) {
+            self.prompt_tokens = 0;
+        }
         self.body = small(user, metadata);
         let mut ask =
             Ask { cx: &mut *cx, model: &self.model, body: text, provider: "", target_model: "" };

@@ -119,6 +119,39 @@ fn what_a_request_asks_for_beyond_all_measure_does_not_wipe_out_what_was_used() 
     }
 }
 
+/// Counting tokens writes none and costs nothing, and who counts asks often: before each message it sends.
+#[test]
+fn what_writes_nothing_is_reserved_and_charged_no_tokens_of_an_answer() {
+    let (mut world, limits) = (World::new(), with(json!([rule(json!({}))])));
+    let mut ask = |path: &str, body: &str, answered: &str| {
+        world.run(|host| {
+            host.put(Map::Request, ":path", path);
+            let mut exchange = exchange_of(&limits);
+            if !send(&mut exchange, host, body) {
+                return false;
+            }
+            fact(host, "provider", "x");
+            fact(host, "attempts", "x");
+            answer(&mut exchange, host, 200, "application/json", answered);
+            exchange.done(host);
+            true
+        })
+    };
+    let text = "one two three four ".repeat(10);
+    let messages =
+        json!({"model": "m", "messages": [{"role": "user", "content": text}]}).to_string();
+    let contents = json!({"contents": [{"parts": [{"text": text}]}]}).to_string();
+    let input = json!({"model": "m", "input": text}).to_string();
+    for _ in 0..4 {
+        assert!(ask("/v1/messages/count_tokens", &messages, r#"{"input_tokens":40}"#));
+        assert!(ask("/v1beta/models/m:countTokens", &contents, r#"{"totalTokens":40}"#));
+        assert!(ask("/v1/responses/input_tokens", &input, r#"{"input_tokens":40}"#));
+    }
+    assert!(ask("/v1/embeddings", &input, r#"{"data":[]}"#));
+    let used = world.used(&limits, "r", "");
+    assert!((35..50).contains(&used), "the embedding's prompt, as estimated: {used}");
+}
+
 #[test]
 fn images_seconds_and_pages_are_limited_by_what_services_report() {
     for unit in ["images", "seconds", "pages"] {
