@@ -32,7 +32,7 @@ pub struct Config {
     pub drift: Drift,
     /// Compares models and variants: `GET /_ai/report`.
     pub report: Report,
-    /// Prices of models, for answers whose cost no other plugin has stated.
+    /// Prices of models, before those that are commonly known.
     pub prices: Vec<Price>,
     /// Largest request body that is read, in bytes; a larger one is answered with 413.
     pub max_request_bytes: usize,
