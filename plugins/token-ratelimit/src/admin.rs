@@ -135,7 +135,11 @@ fn read(limiter: &Limiter, host: &dyn Host, asked: &Asked) -> Result<Claim, Repl
     };
     let found = limiter.rules.iter().enumerate().find(|(_, rule)| rule.name == name);
     let Some((index, rule)) = found else { return Err(wrong(404, "there is no such rule")) };
-    let key = asked.parameter("key").unwrap_or_default();
+    let Some(key) = rule.key_of(&asked.parameter("key").unwrap_or_default()) else {
+        let message =
+            "`key` must have the parts of the rule's key, joined by `/` (within one it is `%2F`)";
+        return Err(wrong(400, message));
+    };
     let terms = match rule.allowance(&key) {
         Allowance::Terms(terms) => terms,
         Allowance::Unlimited => return Err(reply(200, &json!({"rule": name, "unlimited": true}))),

@@ -110,7 +110,7 @@ pub struct Rule {
     /// Of `weighted_tokens`: how much a token of the answer counts.
     #[serde(default = "one")]
     pub completion_weight: f64,
-    /// Other limits for some: the parts of the key, joined by `/`.
+    /// Other limits for some: the parts of the key, joined by `/`; within one of several a `/` is `%2F`.
     #[serde(default)]
     pub overrides: SmallMap<String, Override>,
     /// Shares of the limit, from 0 to 1, at which answers, metrics and the webhook warn.

@@ -255,10 +255,15 @@ impl Rule {
                 return Err(bad(field, "must be 0 or more"));
             }
         }
-        for (key, other) in &config.overrides {
+        let mut overrides = SmallMap::new();
+        for (written, other) in config.overrides {
+            let field = format!("overrides.{written}");
             if let Override::Limit(limit) = other {
-                amount(&format!("overrides.{key}"), *limit)?;
+                amount(&field, limit)?;
             }
+            let message = "must have the parts of `key`, joined by `/`; a `/` within one is `%2F`";
+            let known = key_of(key.len(), &written).ok_or_else(|| bad(&field, message))?;
+            overrides.insert(known, other);
         }
         let headers = config.when.headers.iter().map(|(name, text)| {
             let path = format!("{path}.when.headers.{name}");
@@ -281,7 +286,7 @@ impl Rule {
             window_seconds,
             kind,
             limit,
-            overrides: config.overrides,
+            overrides,
             weights,
             cached_weight: config.cached_weight,
             completion_weight: config.completion_weight,
@@ -306,6 +311,11 @@ impl Rule {
             && self.headers.iter().all(|(name, pattern)| pattern.fits(&ask.header(name)))
             && (self.ips.is_empty()
                 || ask.address().is_some_and(|ip| self.ips.iter().any(|range| range.contains(ip))))
+    }
+
+    /// A key as people write it; `None` if it has other parts than the rule's.
+    pub fn key_of(&self, written: &str) -> Option<String> {
+        key_of(self.key.len(), written)
     }
 
     /// What holds for a key.
@@ -404,5 +414,14 @@ impl Rule {
     /// Whether its key has the provider or its model, which are known only when there is an answer.
     pub fn is_of_target(&self) -> bool {
         self.key.iter().any(|part| matches!(part, Part::Provider | Part::TargetModel))
+    }
+}
+
+/// A key of so many parts as people write it. Of one part alone a `/` is no end: models have names with one.
+fn key_of(parts: usize, written: &str) -> Option<String> {
+    match parts {
+        0 => written.is_empty().then(String::new),
+        1 => Some(written.replace('/', "%2F")),
+        _ => (written.split('/').count() == parts).then(|| written.to_owned()),
     }
 }

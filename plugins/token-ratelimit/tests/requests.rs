@@ -153,6 +153,28 @@ fn what_writes_nothing_is_reserved_and_charged_no_tokens_of_an_answer() {
 }
 
 #[test]
+fn a_name_with_a_slash_has_limits_of_its_own_and_is_shown() {
+    let overrides = json!({"meta-llama/Llama-3": 50, "x/y": "blocked"});
+    let rules = json!([rule(json!({"key": ["model"], "limit": 20, "overrides": overrides}))]);
+    let (mut world, limits) = (World::new(), with(rules));
+    let mut ask = |model: &str| {
+        world.run(|host| send(&mut exchange_of(&limits), host, &BODY.replace("gpt-4o", model)))
+    };
+    assert!(!ask("x/y"), "it is blocked");
+    assert!(ask("meta-llama/Llama-3") && ask("meta-llama/Llama-3"));
+    assert!(ask("other/one") && !ask("other/one"));
+    let shown = world.standing(&limits, "r", "meta-llama/Llama-3");
+    assert_eq!((&shown["limit"], shown["used"].as_u64() > Some(20)), (&json!(50), true), "{shown}");
+    for (key, written) in
+        [(json!([]), "a"), (json!(["model", "ip"]), "a"), (json!(["model", "ip"]), "a/b/c")]
+    {
+        let rules = json!({"rules": [rule(json!({"key": key, "overrides": {written: 1}}))]});
+        let error = refused(configure, &rules.to_string());
+        assert!(error.starts_with(&format!("rules[0].overrides.{written}: ")), "{error}");
+    }
+}
+
+#[test]
 fn images_seconds_and_pages_are_limited_by_what_services_report() {
     for unit in ["images", "seconds", "pages"] {
         let mut world = World::new();
