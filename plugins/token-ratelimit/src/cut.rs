@@ -12,8 +12,10 @@ const MAX_KEPT: usize = 64 << 10;
 pub struct Cut {
     /// Members that every chunk of OpenAI's repeats.
     chunk: Map<String, Value>,
-    /// Answers that run side by side.
+    /// Answers that run side by side and have not ended.
     choices: Vec<u64>,
+    /// Tokens of the prompt, where the client of OpenAI's wants the counts at the end.
+    counts: Option<u64>,
     /// Of Anthropic: the part that is open.
     block: Option<u64>,
     /// Of Responses: the answer as it began, and the number of the last event.
@@ -23,6 +25,11 @@ pub struct Cut {
 }
 
 impl Cut {
+    /// One that ends with the counts of tokens, where the client wants them: `counts` of the prompt.
+    pub fn new(counts: Option<u64>) -> Cut {
+        Cut { counts, ..Cut::default() }
+    }
+
     /// An event has passed.
     pub fn seen(&mut self, endpoint: Option<Endpoint>, data: &str) {
         match endpoint {
@@ -36,9 +43,13 @@ impl Cut {
                     self.chunk = chunk;
                 }
                 for choice in pick::items(pick::at(data, &["choices"])) {
-                    let index = pick::at(choice.get(), &["index"]);
+                    let [index, reason] = pick::pick(choice.get(), ["index", "finish_reason"]);
                     let index = index.and_then(|index| index.get().parse().ok()).unwrap_or(0);
-                    if self.choices.len() < 128 && !self.choices.contains(&index) {
+                    // One that has ended by itself was not cut.
+                    self.choices.retain(|open| *open != index);
+                    let ended =
+                        reason.is_some_and(|reason| !matches!(reason.get(), "null" | "\"\""));
+                    if !ended && self.choices.len() < 128 {
                         self.choices.push(index);
                     }
                 }
@@ -83,16 +94,24 @@ impl Cut {
                 if self.choices.is_empty() {
                     self.choices.push(0);
                 }
+                shared::sort::by(&mut self.choices, |a, b| a < b);
                 let choices = self.choices.iter().map(|index| match chat {
                     true => json!({"index": index, "delta": {}, "finish_reason": "length"}),
                     false => json!({"index": index, "text": "", "finish_reason": "length"}),
                 });
                 let mut chunk = self.chunk.clone();
                 chunk.insert("choices".into(), Value::Array(choices.collect()));
-                vec![
-                    (None, shared::json::text_of(&Value::Object(chunk))),
-                    (None, "[DONE]".to_owned()),
-                ]
+                let mut events = vec![(None, shared::json::text_of(&Value::Object(chunk)))];
+                if let Some(prompt) = self.counts {
+                    let mut last = self.chunk.clone();
+                    last.insert("choices".into(), json!([]));
+                    let total = prompt.saturating_add(tokens);
+                    let usage = json!({"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": total});
+                    last.insert("usage".into(), usage);
+                    events.push((None, shared::json::text_of(&Value::Object(last))));
+                }
+                events.push((None, "[DONE]".to_owned()));
+                events
             }
             Some(Endpoint::AnthropicMessages) => {
                 let mut events = Vec::new();
@@ -148,6 +167,22 @@ mod tests {
         assert_eq!(chunk["choices"][0]["finish_reason"], "length");
         assert_eq!(events[1].1, "[DONE]");
         assert!(chat.end(Some(Endpoint::OpenAiChat), 5).is_empty(), "once");
+
+        // One of two has ended by itself, and the counts are wanted.
+        let (mut chat, endpoint) = (Cut::new(Some(7)), Some(Endpoint::OpenAiChat));
+        for (index, reason) in [(0, "null"), (1, "null"), (1, "\"stop\"")] {
+            chat.seen(
+                endpoint,
+                &format!(r#"{{"id":"c1","choices":[{{"index":{index},"delta":{{}},"finish_reason":{reason}}}]}}"#),
+            );
+        }
+        let events = chat.end(endpoint, 5);
+        let chunk: Value = serde_json::from_str(&events[0].1).unwrap();
+        assert_eq!(chunk["choices"], json!([{"index": 0, "delta": {}, "finish_reason": "length"}]));
+        let last: Value = serde_json::from_str(&events[1].1).unwrap();
+        assert_eq!((&last["id"], &last["choices"]), (&json!("c1"), &json!([])));
+        assert_eq!(last["usage"]["total_tokens"], 12);
+        assert_eq!(events[2].1, "[DONE]");
 
         let mut messages = Cut::default();
         let endpoint = Some(Endpoint::AnthropicMessages);

@@ -28,6 +28,8 @@ pub(crate) struct LimitFilter {
     /// What rules of `body:` may look at.
     body: String,
     prompt_tokens: u64,
+    /// The client wants the counts of tokens at the end of a stream.
+    include_usage: bool,
     /// Most tokens that the answer can have, where the request says so.
     max_tokens: Option<u64>,
     route: String,
@@ -59,6 +61,7 @@ impl LimitFilter {
             model: String::new(),
             body: String::new(),
             prompt_tokens: 0,
+            include_usage: false,
             max_tokens: None,
             route: String::new(),
             pending: None,
@@ -183,6 +186,8 @@ impl Filter for LimitFilter {
             ["n", "generationConfig", "generation_config", "user", "metadata"],
         );
         let google = google.or(old);
+        let options = asked.stream_options.as_ref();
+        self.include_usage = options.is_some_and(|options| options.include_usage == Some(true));
         self.max_tokens = asked
             .max_tokens()
             .or_else(|| google_number(google, ["maxOutputTokens", "max_output_tokens"]));
@@ -265,7 +270,7 @@ impl Filter for LimitFilter {
             && (200..300).contains(&head.status)
             && self.limiter.any_cuts(&self.admitted)
         {
-            self.cut = Some(Cut::default());
+            self.cut = Some(Cut::new(self.include_usage.then_some(self.prompt_tokens)));
             return Interest::Rewrite;
         }
         match head.kind {
