@@ -101,6 +101,7 @@ impl Plugin for SemanticCache {
 
     fn ended(&self, host: &dyn Host) {
         self.cache.meters.tell(host);
+        self.cache.outbox.ended(&self.cache);
     }
 
     fn called(&self, host: &dyn Host, call: CallId, reply: CallReply) {

@@ -11,7 +11,7 @@ use crate::cache::Cache;
 use crate::remote::Request;
 use crate::semantic::Vectors;
 use crate::store::webdis;
-use crate::vector::{Point, Removal};
+use crate::vector::{Point, RemoteVectors, Removal};
 
 /// Most jobs that wait to be sent; more are dropped.
 const MAX_JOBS: usize = 1_000;
@@ -33,19 +33,26 @@ pub enum Job {
     Add(Box<Point>, u64),
     /// Vectors to remove.
     Remove(Removal),
+    /// The same, as a configuration before this one has left it.
+    Erase(Request),
 }
 
 impl Job {
     /// Whether it is sent again where the store does not answer. An answer that is not kept is fetched
     /// again; one that is not removed would be served.
     fn must_arrive(&self) -> bool {
-        matches!(self, Job::Purge(_) | Job::Remove(Removal::Purged(_)))
+        matches!(self, Job::Purge(_) | Job::Erase(_) | Job::Remove(Removal::Purged(_)))
     }
 
     /// Whether it is of a request before the last purge, maybe of another worker.
     fn is_over(&self, now: u64) -> bool {
         matches!(self, Job::Put(_, epoch) | Job::Add(_, epoch) if *epoch != now)
     }
+}
+
+thread_local! {
+    /// Purges that a configuration which has been replaced could not bring to a service any more, by where that is.
+    static LEFT: RefCell<Vec<(String, Request)>> = RefCell::default();
 }
 
 /// Jobs of a worker.
@@ -80,10 +87,8 @@ impl Outbox {
     /// Sends what is due.
     pub fn tick(&self, cache: &Cache, host: &dyn Host) {
         self.sweep(cache, host);
-        let vectors = match cache.semantic.as_ref().map(|semantic| &semantic.vectors) {
-            Some(Vectors::Remote(vectors)) => Some(vectors),
-            _ => None,
-        };
+        self.take_up(cache);
+        let vectors = remote_vectors(cache);
         if let Some(vectors) = vectors.filter(|vectors| vectors.api.eager() && !self.prepared.get())
         {
             self.prepare(host, vectors, 0);
@@ -115,6 +120,9 @@ impl Outbox {
                 (Job::Remove(what), Some(vectors), _) => {
                     (&vectors.remote, vectors.api.remove(what), Sent::Vectors(kept))
                 }
+                (Job::Erase(request), Some(vectors), _) => {
+                    (&vectors.remote, Some(request.clone()), Sent::Vectors(kept))
+                }
                 _ => continue,
             };
             let Some(request) = request else { continue };
@@ -132,12 +140,7 @@ impl Outbox {
     }
 
     /// Whether the collection is there; makes it if not.
-    fn prepare(
-        &self,
-        host: &dyn Host,
-        vectors: &crate::vector::RemoteVectors,
-        numbers: usize,
-    ) -> bool {
+    fn prepare(&self, host: &dyn Host, vectors: &RemoteVectors, numbers: usize) -> bool {
         if self.calls.borrow().values().any(|sent| matches!(sent, Sent::Preparation)) {
             return false;
         }
@@ -160,10 +163,7 @@ impl Outbox {
         let away = CallReply { status: Some(503), ..CallReply::failed() };
         let passing = refusal.as_deref().is_some_and(webdis::is_passing);
         let reply = if passing { &away } else { reply };
-        let vectors = match cache.semantic.as_ref().map(|semantic| &semantic.vectors) {
-            Some(Vectors::Remote(vectors)) => Some(vectors),
-            _ => None,
-        };
+        let vectors = remote_vectors(cache);
         let (done, kept) = match (sent, vectors, &cache.redis) {
             (Sent::Redis(kept), _, Some(redis)) => {
                 (redis.remote.heard(host, reply).is_some() && refusal.is_none(), kept)
@@ -196,6 +196,47 @@ impl Outbox {
         }
     }
 
+    /// No tick comes any more: what must arrive is left to the configuration that follows.
+    pub fn ended(&self, cache: &Cache) {
+        let mut all = Vec::new();
+        for (_, sent) in self.calls.borrow_mut().drain() {
+            if let Sent::Redis(Some(job)) | Sent::Vectors(Some(job)) = sent {
+                all.push(job);
+            }
+        }
+        all.extend(self.jobs.borrow_mut().drain(..));
+        let left = all.into_iter().filter(Job::must_arrive).filter_map(|job| {
+            let (remote, request) = match (job, remote_vectors(cache), &cache.redis) {
+                (Job::Purge(request), _, Some(redis)) => (&redis.remote, request),
+                (Job::Erase(request), Some(vectors), _) => (&vectors.remote, request),
+                (Job::Remove(what), Some(vectors), _) => {
+                    (&vectors.remote, vectors.api.remove(&what)?)
+                }
+                _ => return None,
+            };
+            Some((remote.upstream().to_owned(), request))
+        });
+        LEFT.with_borrow_mut(|all| {
+            all.extend(left);
+            all.truncate(MAX_JOBS);
+        });
+    }
+
+    /// Takes up what was left for the services that there are.
+    fn take_up(&self, cache: &Cache) {
+        LEFT.with_borrow_mut(|left| {
+            let redis = cache.redis.as_ref().map(|redis| redis.remote.upstream());
+            let vectors = remote_vectors(cache).map(|vectors| vectors.remote.upstream());
+            let ours = |(place, _): &mut (String, Request)| {
+                redis == Some(&**place) || vectors == Some(&**place)
+            };
+            for (place, request) in left.extract_if(.., ours) {
+                let job = if redis == Some(&*place) { Job::Purge } else { Job::Erase };
+                self.jobs.borrow_mut().push_back(job(request));
+            }
+        });
+    }
+
     fn sweep(&self, cache: &Cache, host: &dyn Host) {
         let now = crate::cache::seconds(host);
         if self.swept.get() == 0 {
@@ -205,5 +246,12 @@ impl Outbox {
             self.swept.set(now);
             cache.remove_vectors(host, &Removal::Expired(now));
         }
+    }
+}
+
+fn remote_vectors(cache: &Cache) -> Option<&RemoteVectors> {
+    match cache.semantic.as_ref().map(|semantic| &semantic.vectors) {
+        Some(Vectors::Remote(vectors)) => Some(vectors),
+        _ => None,
     }
 }

@@ -98,6 +98,11 @@ impl Remote {
         Ok(Remote { service, style, failures: Cell::new(0), closed_from: Cell::new(0) })
     }
 
+    /// Where it is.
+    pub fn upstream(&self) -> &str {
+        &self.service.upstream
+    }
+
     /// The call for a request; `None` while the service is left alone.
     pub fn call(&self, host: &dyn Host, request: Request) -> Option<Call> {
         if self.failures.get() >= FAILURES {

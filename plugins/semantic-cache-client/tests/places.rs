@@ -7,6 +7,7 @@ use gateway::{Gateway, question, reply};
 use semantic_cache_client::configure;
 use serde_json::json;
 use shared::filter::CallReply;
+use shared::host::script::ScriptHost;
 use shared::host::{CallId, Map};
 use shared::testing::{answer, called, exchange_of, plugin, send, sent};
 
@@ -232,6 +233,30 @@ fn a_purge_that_redis_cannot_take_now_is_sent_again() {
     told(5, r#"{"EVAL":[false,"NOPERM this user has no permissions to run the 'eval' command"]}"#);
     assert_eq!(tick(), 5);
     assert_eq!(host.metric_value("ai_cache_failed_total|what=write"), 4);
+}
+
+#[test]
+fn a_purge_that_waits_outlives_the_configuration() {
+    let config = r#"{"redis":{"service":{"upstream":"reloaded"}},"admin_key":"top"}"#;
+    let gateway = Gateway::new(config);
+    let host = &gateway.host;
+    // One is on its way and one waits when the configuration is replaced.
+    assert_eq!(gateway.purge("user=u1", "top").0, 200);
+    gateway.plugin.tick(host);
+    assert_eq!(gateway.purge("user=u2", "top").0, 200);
+    gateway.plugin.ended(host);
+    let elsewhere = Gateway::new(r#"{"redis":{"service":{"upstream":"other"}},"admin_key":"top"}"#);
+    elsewhere.plugin.tick(&elsewhere.host);
+    assert!(elsewhere.host.calls.borrow().is_empty(), "it is for another Redis");
+    let next = Gateway::new(config);
+    next.plugin.tick(&next.host);
+    let sent = |host: &ScriptHost| -> Vec<_> {
+        host.calls.borrow().iter().map(|call| call.body.clone()).collect()
+    };
+    let calls = sent(&next.host);
+    assert_eq!((calls.len(), &calls[..1]), (2, &sent(host)[..]));
+    next.plugin.tick(&next.host);
+    assert_eq!(next.host.calls.borrow().len(), 2, "once");
 }
 
 fn percent(word: &str) -> String {
