@@ -101,7 +101,7 @@ pub struct Rule {
     /// it, `CET-1CEST,M3.5.0,M10.5.0/3`.
     #[serde(default)]
     pub time_zone: Option<String>,
-    /// Of tokens: how much one of a model counts, by name or pattern; the first that fits.
+    /// Of tokens: how much one of a model counts, by name or pattern; a name goes before patterns, a longer one before a shorter.
     #[serde(default)]
     pub weights: SmallMap<String, f64>,
     /// Of `weighted_tokens`: how much a token from the provider's cache counts.

@@ -239,8 +239,12 @@ impl Rule {
             if !(0.0..=1e6).contains(weight) {
                 return Err(ConfigError::new(path, "must be 0 or more"));
             }
-            weights.push((Pattern::new(model, &path)?, *weight));
+            let named = !model.contains('*') && !model.starts_with('~');
+            weights.push((named, model.len(), (Pattern::new(model, &path)?, *weight)));
         }
+        // Members have no order: a name goes before patterns, and of these the longest.
+        shared::sort::by(&mut weights, |a, b| (b.0, b.1) < (a.0, a.1));
+        let weights = weights.into_iter().map(|(.., weight)| weight).collect();
         let shares = config.soft.iter().enumerate();
         for (index, share) in shares {
             if !(0.0..=1.0).contains(share) {

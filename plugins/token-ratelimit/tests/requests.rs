@@ -153,6 +153,25 @@ fn what_writes_nothing_is_reserved_and_charged_no_tokens_of_an_answer() {
 }
 
 #[test]
+fn the_weight_of_a_name_goes_before_those_of_patterns_and_of_these_the_closest_counts() {
+    let weights = json!({"*": 1, "big": 50, "gpt-*": 4, "gpt-4o": 3, "gpt-4*": 2, "~^x": 6});
+    let rules = json!([rule(json!({"limit": 1_000_000, "key": ["model"], "weights": weights}))]);
+    let (mut world, limits) = (World::new(), with(rules));
+    let models = [("gpt-4o", 30), ("gpt-4.1", 20), ("gpt-5", 40), ("big", 500), ("other", 10)];
+    for (model, used) in models {
+        world.run(|host| {
+            let mut exchange = exchange_of(&limits);
+            assert!(send(&mut exchange, host, &BODY.replace("gpt-4o", model)));
+            fact(host, "attempts", "openai");
+            answer(&mut exchange, host, 200, "application/json", "{}");
+            fact(host, "usage", &usage(6, 4));
+            exchange.done(host);
+        });
+        assert_eq!(world.used(&limits, "r", model), used, "{model}");
+    }
+}
+
+#[test]
 fn a_name_with_a_slash_has_limits_of_its_own_and_is_shown() {
     let overrides = json!({"meta-llama/Llama-3": 50, "x/y": "blocked"});
     let rules = json!([rule(json!({"key": ["model"], "limit": 20, "overrides": overrides}))]);
