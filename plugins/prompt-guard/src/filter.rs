@@ -293,7 +293,7 @@ impl Filter for GuardFilter {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Event<'_>, out: &mut Out<'_>) {
-        if self.ended || self.ends_unjudged(cx, out) {
+        if self.ended || self.ends_unjudged(cx, event, out) {
             return;
         }
         if !self.enforces() {

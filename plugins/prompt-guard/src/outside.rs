@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
-use shared::filter::{BodyKind, CallReply, Cx, Flow, Out, ResponseHead, Verdict};
+use shared::filter::{BodyKind, CallReply, Cx, Event, Flow, Out, ResponseHead, Verdict};
 
 use crate::config::{Action, Fail};
 use crate::decide::{Refusal, refusal};
@@ -157,11 +157,18 @@ impl GuardFilter {
     }
 
     /// Ends a stream that cannot be judged and may not go out unjudged.
-    pub(crate) fn ends_unjudged(&mut self, cx: &mut Cx<'_>, out: &mut Out<'_>) -> bool {
+    pub(crate) fn ends_unjudged(
+        &mut self,
+        cx: &mut Cx<'_>,
+        first: &Event<'_>,
+        out: &mut Out<'_>,
+    ) -> bool {
         let ends = self.judging.as_ref().is_some_and(|judging| judging.ends);
         if ends {
             self.ended = true;
-            for event in self.begun.end(cx.endpoint, 0) {
+            let mut all = Begun::default();
+            all.note(cx.endpoint, first.name, first.data);
+            for event in self.begun.end_withheld(&all, cx.endpoint, 0) {
                 send(cx, &event, out);
             }
         }
@@ -267,7 +274,8 @@ impl GuardFilter {
             return Verdict::Replace(Box::new(error.reply(cx.endpoint)));
         }
         self.ended = true;
-        for event in judging.shown.end(cx.endpoint, self.stream.seen().said) {
+        let said = self.stream.seen().said;
+        for event in judging.shown.end_withheld(&self.begun, cx.endpoint, said) {
             send(cx, &event, out);
         }
         Verdict::End

@@ -77,6 +77,50 @@ impl Begun {
         }
     }
 
+    /// The same for a client that may have got nothing yet of a stream that has begun as `all` has: clients of
+    /// Anthropic's and of Responses fail at any event before the one that begins it.
+    pub(crate) fn end_withheld(
+        &self,
+        all: &Begun,
+        endpoint: Option<Endpoint>,
+        said: usize,
+    ) -> Vec<Sent> {
+        if self.first.is_some() {
+            return self.end(endpoint, said);
+        }
+        let begun = Begun { first: all.first.clone(), ..Begun::default() };
+        let mut events = begun.opening(endpoint);
+        events.extend(begun.end(endpoint, said));
+        events
+    }
+
+    /// The event that begins the stream, in the protocols that have one.
+    fn opening(&self, endpoint: Option<Endpoint>) -> Vec<Sent> {
+        let (name, member, otherwise) = match endpoint {
+            Some(Endpoint::AnthropicMessages) => {
+                let message = json!({"id": "msg_guard", "type": "message", "role": "assistant",
+                    "model": "", "content": [], "stop_reason": null, "stop_sequence": null,
+                    "usage": {"input_tokens": 0, "output_tokens": 0}});
+                ("message_start", "message", message)
+            }
+            Some(Endpoint::OpenAiResponses) => {
+                let response = json!({"id": "resp_guard", "object": "response",
+                    "status": "in_progress", "output": []});
+                ("response.created", "response", response)
+            }
+            _ => return Vec::new(),
+        };
+        let first = self.first.as_deref().and_then(shared::json::object).unwrap_or_default();
+        let begins = first.get("type").and_then(Value::as_str) == Some(name);
+        let mut event = json!({"type": name});
+        let value = first.get(member).filter(|_| begins).cloned().unwrap_or(otherwise);
+        set(&mut event, member, value);
+        if member == "response" {
+            set(&mut event, "sequence_number", json!(0));
+        }
+        vec![sent(Some(name), event)]
+    }
+
     fn anthropic(&self, said: usize) -> Vec<Sent> {
         let mut events = Vec::new();
         if let Some(index) = self.block {

@@ -445,3 +445,52 @@ fn a_proxy_that_cannot_make_an_answer_wait_refuses_it() {
     let need = needs.iter().find(|need| need.capability == Capability::HoldResponse).unwrap();
     assert_eq!(need.otherwise.path, "moderation.answers");
 }
+
+/// Their clients fail at an event that comes before the first.
+#[test]
+fn a_stream_of_which_nothing_may_go_out_begins_before_it_ends() {
+    let begins = json!({"type": "message_start", "message": {"id": "msg_1", "model": "claude",
+        "role": "assistant", "content": [], "usage": {"input_tokens": 3, "output_tokens": 1}}});
+    let created = json!({"type": "response.created", "sequence_number": 0, "response":
+        {"id": "resp_1", "object": "response", "status": "in_progress", "output": []}});
+    for (path, body, first, said, last) in [
+        (
+            "/v1/messages",
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+            begins,
+            json!({"type": "content_block_delta", "index": 0,
+                   "delta": {"type": "text_delta", "text": "hateful"}}),
+            "message_stop",
+        ),
+        (
+            "/v1/responses",
+            json!({"model": "m", "input": "hi"}),
+            created,
+            json!({"type": "response.output_text.delta", "sequence_number": 1, "output_index": 0,
+                   "content_index": 0, "delta": "hateful"}),
+            "response.incomplete",
+        ),
+    ] {
+        for verdict in [AGAINST, "no JSON"] {
+            let config = json!({"moderation": service("openai", json!({"roles": ["system"], "answers": true}))});
+            let plugin = plugin(configure, &config.to_string());
+            let (mut exchange, host) = (exchange_of(&plugin), chat_host());
+            host.put(Map::Request, ":path", path);
+            assert!(send(&mut exchange, &host, &body.to_string()));
+            head(&mut exchange, &host, 200, "text/event-stream");
+            let all: String = [&first, &said]
+                .map(|event| {
+                    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())
+                })
+                .concat();
+            assert!(piece(&mut exchange, &host, &all, true).1);
+            judged(&mut exchange, &host, 1, verdict);
+            let out = host.body_text(Body::Response);
+            let events = out.lines().filter_map(|line| line.strip_prefix("data: "));
+            let events: Vec<Value> = events.map(|e| serde_json::from_str(e).unwrap()).collect();
+            assert_eq!(events.first(), Some(&first), "{out}");
+            assert_eq!(events.last().unwrap()["type"], last);
+            assert!(!out.contains("hateful"), "{out}");
+        }
+    }
+}
