@@ -32,6 +32,8 @@ pub enum Kind {
     Text,
     /// What the model thought.
     Thinking,
+    /// The same with a signature: it has to come back as it was.
+    Signed,
     /// A JSON document as a string: the arguments of a call.
     Arguments,
     /// A string within a JSON value: an argument, or what a function returned.
@@ -553,6 +555,8 @@ impl<'a> Walk<'a> {
             self.at.part = index.saturating_add(1);
         }
         let inside = self.at;
+        let signed = string(&members, "signature").is_some_and(|signature| !signature.is_empty())
+            && self.at.role == Role::Assistant;
         for (key, value) in members {
             self.at = inside;
             let key = &*key;
@@ -562,6 +566,9 @@ impl<'a> Walk<'a> {
                 // Of a document that is text it is the text.
                 "data" if kind == "text" || self.undescribed => {}
                 _ if OPAQUE.contains(&key) => continue,
+                "thinking" if signed => self.at.kind = Kind::Signed,
+                // OpenRouter's.
+                "text" if signed && kind == "reasoning.text" => self.at.kind = Kind::Signed,
                 "thinking" | "reasoning_content" | "reasoning" => self.at.kind = Kind::Thinking,
                 "arguments" | "partial_json" if string => self.at.kind = Kind::Arguments,
                 "input" if string && kind == "custom_tool_call" => self.at.kind = Kind::Value,

@@ -14,7 +14,7 @@ use shared::json::JsonStr;
 use shared::protocol::Endpoint;
 use shared::remembered::Digest;
 use shared::request::RequestBody;
-use shared::texts::{self, Role, Text};
+use shared::texts::{self, Kind, Role, Text};
 
 use crate::config::Action;
 use crate::decide::Refusal;
@@ -63,9 +63,14 @@ impl GuardFilter {
     pub(crate) fn look(&mut self, texts: &[Text<'_>], body: &RequestBody) -> Looked {
         let mut findings = Findings::default();
         let mut judged = Vec::new();
-        let mut edits = Vec::new();
+        let mut edits: Vec<Edit> = Vec::new();
         let last = texts.iter().map(|text| text.message).max().unwrap_or(0);
-        for text in texts {
+        // What a model is to get back as it wrote it comes last: all that has a placeholder is known by then.
+        let is_signed = |text: &&Text<'_>| text.kind == Kind::Signed;
+        let others = texts.iter().filter(|text| !is_signed(text));
+        for text in others.chain(texts.iter().filter(is_signed)) {
+            let is_signed = text.kind == Kind::Signed;
+            self.masks.at = if text.role == Role::System { 0 } else { text.message };
             let raw = JsonStr::Borrowed(text.raw);
             let inspects = self.policy.inspects(text, last);
             let moderates = self.policy.moderates(text, last);
@@ -88,9 +93,10 @@ impl GuardFilter {
             let treated = match text.role {
                 Role::Declaration => None,
                 _ if !self.policy.masks() => None,
-                _ => self.policy.treat(&string, &mut self.masks, &mut own),
+                _ => self.policy.treat(&string, is_signed, &mut self.masks, &mut own),
             };
-            if let (Some(digest), None, true) = (digest, &treated, self.policy.is_clean(&own)) {
+            let clean = !is_signed && self.policy.is_clean(&own);
+            if let (Some(digest), None, true) = (digest, &treated, clean) {
                 self.policy.clean.put(digest, how, own.score);
             }
             findings.add(own);
@@ -98,7 +104,9 @@ impl GuardFilter {
                 judged.push(treated.clone().unwrap_or_else(|| string.to_string()));
             }
             if let (Some(treated), Some(range)) = (treated, body.range_of(text.raw.get())) {
-                edits.push((range, JsonStr::encode(&treated).quoted().to_owned()));
+                let after = |(known, _): &Edit| known.start < range.start;
+                let at = edits.iter().rposition(after).map_or(0, |at| at + 1);
+                edits.insert(at, (range, JsonStr::encode(&treated).quoted().to_owned()));
             }
         }
         Looked { findings, edits, judged }

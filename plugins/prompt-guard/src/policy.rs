@@ -276,8 +276,16 @@ impl Policy {
         !self.treatments.is_empty() || !self.custom.is_empty()
     }
 
-    /// The text with its data treated; `None` if it stays as it is.
-    pub fn treat(&self, text: &str, masks: &mut Masks, findings: &mut Findings) -> Option<String> {
+    /// The text with its data treated; `None` if it stays as it is. Of what is `signed` only that is
+    /// replaced which was when the model wrote it: the rest is what the model itself has said, and a provider
+    /// refuses thoughts that are not as they were.
+    pub fn treat(
+        &self,
+        text: &str,
+        signed: bool,
+        masks: &mut Masks,
+        findings: &mut Findings,
+    ) -> Option<String> {
         let mut spans: Vec<(usize, usize, &str, Treatment)> = Vec::new();
         let is_document = nested::is_document(text);
         let shown = if is_document { nested::plain(text) } else { text.into() };
@@ -306,6 +314,8 @@ impl Policy {
                 *count = count.saturating_add(1);
             }
             let with = match treatment {
+                Treatment::Mask if signed && !masks.knew(name, value) => continue,
+                Treatment::Replace | Treatment::Hash if signed => continue,
                 Treatment::Mask if is_document && value.contains('\\') => {
                     let value = JsonStr::from_escaped(value);
                     masks

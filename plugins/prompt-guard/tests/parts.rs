@@ -299,3 +299,34 @@ fn a_service_of_another_form_is_looked_at_too() {
     assert_eq!(out["note"], "for [EMAIL_1]");
     assert_eq!((&out["image"], &out["url"]), (&body["image"], &body["url"]));
 }
+
+/// Anthropic refuses thoughts that are not as they were.
+#[test]
+fn signed_thoughts_go_back_as_the_model_wrote_them() {
+    let thinking = |text: &str| json!({"type": "thinking", "thinking": text, "signature": "sig"});
+    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "f", "input": {"host": "203.0.113.7"}});
+    let result = |id: &str| {
+        json!({"role": "user", "content": [
+        {"type": "tool_result", "tool_use_id": id, "content": "ok"}]})
+    };
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": "I am anna@example.com"},
+        {"role": "assistant", "content": [
+            thinking("anna@example.com, of boss@example.org, asks [EMAIL_7]; try 203.0.113.7"), call("a")]},
+        result("a"),
+        {"role": "assistant", "content": [thinking("203.0.113.7 is up"), call("b")]},
+        result("b")],
+        "system": "The boss is boss@example.org"});
+    let out: Value =
+        serde_json::from_str(&asks(masks(), MESSAGES, &body.to_string()).unwrap()).unwrap();
+    let block = |message: usize, at: usize| &out["messages"][message]["content"][at];
+    assert_eq!(out["messages"][0]["content"], "I am [EMAIL_1]");
+    assert_eq!(out["system"], "The boss is [EMAIL_2]");
+    // What it was told by their placeholders, and what it came up with.
+    assert_eq!(block(1, 0)["thinking"], "[EMAIL_1], of [EMAIL_2], asks [EMAIL_7]; try 203.0.113.7");
+    assert_eq!(block(1, 1)["input"]["host"], "[IP_1]");
+    assert_eq!(block(3, 0)["thinking"], "[IP_1] is up");
+    // What nobody has signed may be anybody's.
+    let unsigned = body.to_string().replace("\"sig\"", "\"\"");
+    assert!(!asks(masks(), MESSAGES, &unsigned).unwrap().contains("203.0.113.7"));
+}

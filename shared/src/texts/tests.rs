@@ -68,7 +68,7 @@ fn anthropics_results_of_tools_are_not_the_users_words() {
         asked(body),
         [
             r#"System Text 0.0: "rules""#,
-            r#"Assistant Thinking 0.0: "hm""#,
+            r#"Assistant Signed 0.0: "hm""#,
             r#"Assistant Value 0.0: "x""#,
             r#"Assistant Value 0.0: "y""#,
             r#"Tool Text 1.0: "found""#,

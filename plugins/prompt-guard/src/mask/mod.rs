@@ -20,17 +20,20 @@ pub const LITERAL: &str = "TEXT";
 /// The placeholders of one request.
 #[derive(Debug, Default)]
 pub struct Masks {
-    numbers: HashMap<String, usize>,
+    /// By kind and value, with where it has appeared first.
+    numbers: HashMap<String, (usize, u32)>,
     counts: HashMap<String, u32>,
     /// By placeholder, for restoring.
     values: HashMap<String, String>,
+    /// The place, in the conversation, of what is being masked.
+    pub at: u32,
 }
 
 impl Masks {
     /// The placeholder of a value of a kind of this name: the same for the same value.
     pub fn placeholder(&mut self, name: &str, value: &str) -> String {
         let key = format!("{name}\u{0}{value}");
-        if let Some(number) = self.numbers.get(&key) {
+        if let Some((number, _)) = self.numbers.get(&key) {
             return format!("[{name}_{number}]");
         }
         if self.numbers.len() >= MAX_VALUES {
@@ -39,9 +42,15 @@ impl Masks {
         let count = self.counts.entry(name.to_owned()).or_insert(0);
         *count = count.saturating_add(1);
         let placeholder = format!("[{name}_{count}]");
-        self.numbers.insert(key, usize::try_from(*count).unwrap_or(usize::MAX));
+        self.numbers.insert(key, (usize::try_from(*count).unwrap_or(usize::MAX), self.at));
         self.values.insert(placeholder.clone(), value.to_owned());
         placeholder
+    }
+
+    /// Whether a value has appeared before this place, where it was a placeholder for the model by then.
+    pub fn knew(&self, name: &str, value: &str) -> bool {
+        let known = self.numbers.get(&format!("{name}\u{0}{value}"));
+        known.is_some_and(|(_, since)| *since < self.at)
     }
 
     /// What a placeholder stands for.
