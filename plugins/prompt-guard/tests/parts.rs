@@ -330,3 +330,40 @@ fn signed_thoughts_go_back_as_the_model_wrote_them() {
     let unsigned = body.to_string().replace("\"sig\"", "\"\"");
     assert!(!asks(masks(), MESSAGES, &unsigned).unwrap().contains("203.0.113.7"));
 }
+
+/// Those who show thoughts apart take what follows a text for more thoughts, or for another's.
+#[test]
+fn thoughts_end_before_what_follows_them() {
+    let chat = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
+    let gemini = |part: Value| json!({"candidates": [{"content": {"parts": [part]}}]});
+    let thought = ["Let me think about it for ", "long [and"];
+    let said = ["It is ", "forty-two, I am sure"];
+    let chats = [
+        thought.map(|text| chat(json!({"reasoning_content": text}))),
+        said.map(|text| chat(json!({"content": text}))),
+    ];
+    let geminis = [
+        thought.map(|text| gemini(json!({"text": text, "thought": true}))),
+        said.map(|text| gemini(json!({"text": text}))),
+    ];
+    for (path, events, at, thoughts) in [
+        (CHAT, chats, "/choices/0/delta", "reasoning_content"),
+        (GEMINI, geminis, "/candidates/0/content/parts/0", "thought"),
+    ] {
+        let out = streamed(denies(), path, &events.concat());
+        let parts: Vec<&Value> = out.iter().filter_map(|event| event.pointer(at)).collect();
+        let of = |part: &&&Value| {
+            let text = part["text"].as_str().or(part["content"].as_str());
+            let text = text.or(part["reasoning_content"].as_str()).unwrap_or_default();
+            (!part[thoughts].is_null(), text.to_owned())
+        };
+        let texts: Vec<_> =
+            parts.iter().map(|part| of(&part)).filter(|t| !t.1.is_empty()).collect();
+        let join = |thinks: bool| -> String {
+            texts.iter().filter(|text| text.0 == thinks).map(|text| text.1.as_str()).collect()
+        };
+        assert_eq!((join(true), join(false)), (thought.concat(), said.concat()), "{out:?}");
+        let answers = texts.iter().position(|text| !text.0).unwrap();
+        assert!(texts.iter().skip(answers).all(|text| !text.0), "{out:?}");
+    }
+}

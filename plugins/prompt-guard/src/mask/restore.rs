@@ -133,6 +133,16 @@ impl Stream {
         }
         let mut out = if closes {
             self.flush(masks, over.as_deref())
+        } else if self.thinks() && found.iter().any(answers) && over.is_none() && !calls(&found) {
+            // The thoughts are over: their end stands before what follows them.
+            let own = |place: &Place| found.iter().any(|text| place_of(text) == *place);
+            let follows = |place: &Place| {
+                let mut of = found.iter().filter(|text| answers(text));
+                of.any(|text| text.message == place.0)
+            };
+            self.flush_where(masks, |place| {
+                place.2 == Kind::Thinking && follows(place) && !own(place)
+            })
         } else if over.is_some() || calls(&found) {
             // Its own texts end with it.
             let own = |place: &Place| found.iter().any(|text| place_of(text) == *place);
@@ -172,6 +182,11 @@ impl Stream {
         };
         out.push(Sent { name: name.map(str::to_owned), data });
         Some(out)
+    }
+
+    /// Whether something is held back of what the model has thought.
+    fn thinks(&self) -> bool {
+        self.lines.iter().any(|(place, line)| place.2 == Kind::Thinking && line.holds)
     }
 
     /// What one of an event's texts becomes; `None` if it stays.
@@ -275,6 +290,11 @@ impl Stream {
 
 fn place_of(text: &Text<'_>) -> Place {
     (text.message, text.part, text.kind, text.line)
+}
+
+/// Whether this is a piece of what is said after thoughts.
+fn answers(text: &Text<'_>) -> bool {
+    text.piece && !text.again && !matches!(text.kind, Kind::Thinking | Kind::Signed)
 }
 
 /// Whether an event has arguments that are there as a whole, as Gemini's calls have: what was said before
