@@ -452,11 +452,16 @@ impl<'a> Walk<'a> {
         if let Some(index) = number(&members, "index") {
             self.at.message = index;
         }
+        // Perplexity says in each chunk all that it has said so far, beside the piece.
+        let again = self.at.again;
+        let sums_up = self.streamed && members.iter().any(|member| member.0 == "delta");
         for (key, value) in members {
             if matches!(&*key, "message" | "delta" | "text" | "content") {
+                self.at.again = again || (sums_up && &*key == "message");
                 self.member(&key, value)?;
             }
         }
+        self.at.again = again;
         Ok(())
     }
 

@@ -367,3 +367,25 @@ fn thoughts_end_before_what_follows_them() {
         assert!(texts.iter().skip(answers).all(|text| !text.0), "{out:?}");
     }
 }
+
+/// As Perplexity has it.
+#[test]
+fn what_a_chunk_says_of_all_that_was_said_is_no_piece() {
+    let mut all = String::new();
+    let chunk = |piece: &str, all: &mut String| {
+        all.push_str(piece);
+        json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": all},
+                            "delta": {"role": "assistant", "content": piece}}]})
+    };
+    let pieces = ["It is ", "not a text ", "that is ", "known, ", "nor is that"];
+    let events: Vec<Value> = pieces.iter().map(|piece| chunk(piece, &mut all)).collect();
+    let out = streamed(denies(), CHAT, &events);
+    assert_eq!(joined(&out, "/choices/0/delta/content"), all);
+    let whole = |event: &Value| event["choices"][0]["message"]["content"].clone();
+    assert!(
+        events.iter().all(|event| out.iter().any(|other| whole(other) == whole(event))),
+        "{out:?}"
+    );
+    let last = out.iter().rev().map(whole).find(Value::is_string);
+    assert_eq!(last, Some(json!(all)));
+}
