@@ -32,6 +32,8 @@ pub(crate) struct GuardFilter {
     pub(crate) masks: Masks,
     pub(crate) stream: Stream,
     pub(crate) begun: Begun,
+    /// The request's texts have been looked at.
+    pub(crate) looked: bool,
     /// The answer was ended; what comes after goes nowhere.
     pub(crate) ended: bool,
     /// What an answer is that is no stream of events.
@@ -52,6 +54,7 @@ impl GuardFilter {
             policy,
             masks: Masks::default(),
             begun: Begun::default(),
+            looked: false,
             ended: false,
             form: Form::Json,
             asking: None,
@@ -225,6 +228,7 @@ impl Filter for GuardFilter {
             return self.refuse(cx, &refusal, &Findings::default(), &text);
         }
         let Looked { mut findings, edits, judged } = self.look(&found, body);
+        self.looked = true;
         let action = match self.judge(&found, &findings) {
             Ok(action) => action,
             Err(refusal) => return self.refuse(cx, &refusal, &findings, &text),

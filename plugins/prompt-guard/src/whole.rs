@@ -6,6 +6,7 @@ use shared::errors::{ApiError, ErrorKind};
 use shared::facts::Fact;
 use shared::filter::{BodyKind, Cx, ResponseHead};
 use shared::json::JsonStr;
+use shared::protocol::{Endpoint, Service};
 use shared::texts::{self, Kind, Text};
 
 use crate::config::Uninspected;
@@ -80,7 +81,20 @@ impl GuardFilter {
             (_, Some(list)) => self.list(cx, list),
             (Form::Text, _) => self.stream.whole(&self.masks, text, false),
             (Form::Lines, _) => self.lines(text),
-            _ => body.texts().ok().and_then(|found| self.texts(text, &found)),
+            _ => {
+                let found = match cx.endpoint {
+                    // Whatever else there is in other paths, it is no answer to what was looked at.
+                    None | Some(Endpoint::OpenAiOther) if !self.looked => body.texts(),
+                    // They say back what they were sent, wherever that is in each of them.
+                    None
+                    | Some(Endpoint::Generic | Endpoint::OpenAiOther)
+                    | Some(Endpoint::Service(
+                        Service::Images | Service::Transcriptions | Service::Rerank,
+                    )) => texts::service(body.document()),
+                    _ => body.texts(),
+                };
+                found.ok().and_then(|found| self.texts(text, &found))
+            }
         };
         let ends = self.stream.seen().end.clone();
         self.judged(cx);

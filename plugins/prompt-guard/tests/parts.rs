@@ -389,3 +389,43 @@ fn what_a_chunk_says_of_all_that_was_said_is_no_piece() {
     let last = out.iter().rev().map(whole).find(Value::is_string);
     assert_eq!(last, Some(json!(all)));
 }
+
+#[test]
+fn answers_of_services_are_looked_at_and_get_their_values_back() {
+    let config = || {
+        json!({"services": ["/ocr"], "pii": {"entities": {"EMAIL": "mask"}},
+                           "answers": {"deny": ["top secret"]}})
+    };
+    let to = "anna@example.com";
+    for (path, request, said) in [
+        ("/ocr", json!({"text": to}), |text: &str| json!({"text": text})),
+        (
+            "/v2/chat",
+            json!({"messages": [{"role": "user", "content": to}]}),
+            |text: &str| json!({"message": {"content": [{"type": "text", "text": text}]}}),
+        ),
+        ("/elsewhere", json!({"q": to}), |text: &str| json!({"response": text})),
+        (
+            "/v1/rerank",
+            json!({"query": "q", "documents": [to]}),
+            |text: &str| json!({"results": [{"index": 0, "document": {"text": text}}]}),
+        ),
+        (
+            "/v1/images/generations",
+            json!({"prompt": to}),
+            |text: &str| json!({"data": [{"b64_json": "QUJD".repeat(200), "revised_prompt": text}]}),
+        ),
+    ] as [(&str, Value, fn(&str) -> Value); 5]
+    {
+        let run = |text: &str| {
+            let host = chat_host();
+            host.put(Map::Request, ":path", path);
+            let mut exchange = exchange_of(&guard(config()));
+            assert!(send(&mut exchange, &host, &request.to_string()));
+            assert!(host.body_text(Body::Request).contains("[EMAIL_1]"), "{path}");
+            answer(&mut exchange, &host, 200, "application/json", &said(text).to_string())
+        };
+        assert_eq!(run("To [EMAIL_1]."), said("To anna@example.com.").to_string(), "{path}");
+        assert!(run("It is top secret.").contains("content_policy_violation"), "{path}");
+    }
+}
