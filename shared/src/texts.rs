@@ -575,6 +575,8 @@ impl<'a> Walk<'a> {
                 // OpenRouter's.
                 "text" if signed && kind == "reasoning.text" => self.at.kind = Kind::Signed,
                 "thinking" | "reasoning_content" | "reasoning" => self.at.kind = Kind::Thinking,
+                // A picture.
+                "result" if kind == "image_generation_call" => continue,
                 "arguments" | "partial_json" if string => self.at.kind = Kind::Arguments,
                 "input" if string && kind == "custom_tool_call" => self.at.kind = Kind::Value,
                 "functionResponse" | "function_response" => self.at.role = Role::Tool,

@@ -494,3 +494,21 @@ fn a_stream_of_which_nothing_may_go_out_begins_before_it_ends() {
         }
     }
 }
+
+#[test]
+fn pictures_that_were_made_are_no_texts() {
+    let picture = "iVBORw0KGgoAAAANSUhEUg".repeat(2000);
+    let made = json!({"type": "image_generation_call", "id": "ig", "status": "completed", "result": picture});
+    let config = json!({"moderation": service("openai", json!({"answers": true}))});
+    let plugin = plugin(configure, &config.to_string());
+    let (mut exchange, host) = (exchange_of(&plugin), chat_host());
+    host.put(Map::Request, ":path", "/v1/responses");
+    let body = json!({"model": "m", "input": [made, {"role": "user", "content": "larger"}]});
+    assert!(!send(&mut exchange, &host, &body.to_string()));
+    assert_eq!(last_asked(&host), "larger");
+    judged(&mut exchange, &host, 1, PASSES);
+    head(&mut exchange, &host, 200, "application/json");
+    let answer = json!({"output": [made, {"type": "message", "content": [{"text": "here"}]}]});
+    assert!(piece(&mut exchange, &host, &answer.to_string(), true).1);
+    assert_eq!(last_asked(&host), "here");
+}
