@@ -50,6 +50,9 @@ pub fn write(
     if !anywhere {
         request.move_instructions();
     }
+    if matches!(protocol, Protocol::Anthropic | Protocol::Bedrock) {
+        request.tell_calls_apart();
+    }
     let body = match protocol {
         Protocol::Openai => openai_chat::write(request, options),
         Protocol::Anthropic => anthropic::write(request, options),
@@ -174,5 +177,58 @@ pub trait StreamReader: Debug {
     fn finish<'a>(&mut self, step: &mut dyn FnMut(Delta<'a>)) -> bool {
         let _ = step;
         self.progress().ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::presets;
+    use crate::translate::client::Client;
+
+    fn written(protocol: Protocol, preset: &str, client: Client, body: &Value) -> Value {
+        let text = body.to_string();
+        let mut request = client.read(&text).unwrap();
+        let quirks = presets::find(preset).unwrap().quirks;
+        let options = Options { model: "m", default_max_tokens: 9, quirks, cloud: Cloud::Own };
+        let body = write(protocol, &mut request, &options).unwrap();
+        serde_json::from_str(&body).unwrap()
+    }
+
+    #[test]
+    fn claude_gets_calls_that_can_be_told_apart_and_their_results_first() {
+        let call = |id: &str| json!({"type": "function_call", "call_id": id, "name": "f", "arguments": "{}"});
+        let user = |text: &str| json!({"role": "user", "content": text});
+        let output = |id: &str, text: &str| json!({"type": "function_call_output", "call_id": id, "output": text});
+        let body = json!({"model": "m", "input": [user("go"),
+            call("call_0"), call("call_1"), user("quick"), output("call_1", "b"), output("call_0", "a"),
+            call("call_0"), output("call_0", "c"),
+            call("call_0"), call("call_0"), output("call_0", "d"), output("call_0", "e")]});
+        let expected = [
+            ["call_0", "call_1", "call_1 b", "call_0 a"].as_slice(),
+            &["call_0_2", "call_0_2 c", "call_0_3", "call_0_4", "call_0_3 d", "call_0_4 e"],
+        ]
+        .concat();
+        for protocol in [Protocol::Anthropic, Protocol::Bedrock] {
+            let out = written(protocol, "anthropic", Client::OpenAiResponses, &body);
+            let messages = out["messages"].as_array().unwrap();
+            let blocks = messages
+                .iter()
+                .flat_map(|message| message["content"].as_array().into_iter().flatten());
+            let shown = blocks.filter_map(|block| {
+                let text = |value: &Value| value.as_str().map(str::to_owned);
+                let call = text(&block["id"]).or(text(&block["toolUse"]["toolUseId"]));
+                let result =
+                    text(&block["tool_use_id"]).or(text(&block["toolResult"]["toolUseId"]));
+                let said =
+                    text(&block["content"]).or(text(&block["toolResult"]["content"][0]["text"]));
+                call.or_else(|| Some(format!("{} {}", result?, said?)))
+            });
+            assert_eq!(shown.collect::<Vec<_>>(), expected, "{out}");
+            let third = &messages[2]["content"];
+            assert_eq!(third[2]["text"], "quick", "{out}");
+        }
     }
 }
