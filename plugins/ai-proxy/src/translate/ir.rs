@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 use shared::errors::ErrorKind;
-use shared::json::JsonStr;
+use shared::json::{JsonStr, parse};
+use shared::protocol::gemini::Members;
 use shared::small_map::SmallMap;
 use shared::usage::Usage;
 
@@ -404,6 +405,22 @@ pub struct Tool<'a> {
 }
 
 impl Tool<'_> {
+    /// The same for OpenAI, which refuses an object whose properties are not named, none though they be.
+    pub fn schema_with_properties(&self) -> Cow<'_, str> {
+        let schema = self.schema();
+        let members = parse::<Members<'_>>(schema).map(|members| members.rest).unwrap_or_default();
+        let is = |key: &str| members.iter().find(|member| member.0 == key);
+        match schema.trim_start().strip_prefix('{') {
+            Some(rest) if is("type").is_some_and(|kind| kind.1.get() == "\"object\"") => {
+                match is("properties") {
+                    Some(_) => Cow::Borrowed(schema),
+                    None => Cow::Owned([r#"{"properties":{},"#, rest].concat()),
+                }
+            }
+            _ => Cow::Borrowed(schema),
+        }
+    }
+
     /// JSON Schema of the arguments; where the client gave none, that of no arguments.
     pub fn schema(&self) -> &str {
         match (&self.parameters, self.custom) {

@@ -231,4 +231,31 @@ mod tests {
             assert_eq!(third[2]["text"], "quick", "{out}");
         }
     }
+
+    #[test]
+    fn openai_gets_names_of_calls_and_schemas_that_it_takes() {
+        let long = "chatcmpl-tool-0123456789abcdef0123456789abcdef";
+        let body = json!({"max_tokens": 9, "messages": [{"role": "user", "content": "a"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": long, "name": "f", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": long, "content": "b"}]}],
+            "tools": [{"name": "f", "input_schema": {"type": "object"}},
+                      {"name": "g", "input_schema": {"type": "object", "additionalProperties":
+                          {"type": "object", "properties": {}}}},
+                      {"name": "h", "input_schema": {"type": "object", "properties": {"a": {}}}}]});
+        let out = written(Protocol::Openai, "openai", Client::Anthropic, &body);
+        let id = out["messages"][1]["tool_calls"][0]["id"].as_str().unwrap();
+        assert!(id.len() == 40 && id.starts_with("chatcmpl-tool-012345678_"), "{id}");
+        assert_eq!(out["messages"][2]["tool_call_id"], id);
+        let other = written(Protocol::Openai, "vllm", Client::Anthropic, &body);
+        assert_eq!(other["messages"][2]["tool_call_id"], long);
+        for (protocol, place) in
+            [(Protocol::Openai, "/function/parameters"), (Protocol::OpenaiResponses, "/parameters")]
+        {
+            let out = written(protocol, "openai", Client::Anthropic, &body);
+            let tools = out["tools"].as_array().unwrap();
+            let named: Vec<_> =
+                tools.iter().map(|t| t.pointer(place).unwrap()["properties"].clone()).collect();
+            assert_eq!(named, [json!({}), json!({}), json!({"a": {}})], "{out}");
+        }
+    }
 }

@@ -15,6 +15,9 @@ use crate::translate::provider::{Options, openai_model};
 /// OpenAI's own limit of `stop`.
 const MAX_STOPS: usize = 4;
 
+/// OpenAI's own limit of a call's name, in characters.
+const MAX_CALL_ID: usize = 40;
+
 /// As good as 0, for servers that refuse that.
 const COLDEST: f64 = 0.01;
 
@@ -304,8 +307,14 @@ impl Messages<'_> {
 
     /// A call's name. Other providers' names, which stand in a conversation that has failed over, and those
     /// that the gateway gives become a hash where they are not taken, so that a call and its result
-    /// still have the same.
+    /// still have the same. Those that are too long for OpenAI end with a hash of the whole.
     fn write_id(&self, w: &mut JsonWriter, key: &str, id: &JsonStr<'_>) {
+        if id.escaped().len() > MAX_CALL_ID && self.quirks.are_openais() {
+            let name = id.decode();
+            let head: String = name.chars().take(MAX_CALL_ID - 17).collect();
+            w.key(key);
+            return w.text(&format!("{head}_{:016x}", hash(name.as_bytes())));
+        }
         let plain = |byte: u8| byte.is_ascii_alphanumeric();
         if !self.quirks.strict_calls || (id.escaped().len() == 9 && id.escaped().bytes().all(plain))
         {
@@ -474,7 +483,7 @@ fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
         string(w, "description", description);
     }
     w.key("parameters");
-    w.raw(tool.schema());
+    w.raw(&tool.schema_with_properties());
     if let Some(strict) = tool.strict {
         w.key("strict");
         w.value(strict);
