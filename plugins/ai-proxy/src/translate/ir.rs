@@ -404,19 +404,27 @@ pub struct Tool<'a> {
     pub cache_control: Option<&'a RawValue>,
 }
 
+/// JSON Schema of no arguments.
+const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
+
 impl Tool<'_> {
-    /// The same for OpenAI, which refuses an object whose properties are not named, none though they be.
-    pub fn schema_with_properties(&self) -> Cow<'_, str> {
+    /// The same as an object that names its properties, none though they be. OpenAI refuses what is not, and
+    /// Anthropic what does not say that it is an object, as what refers to its definition.
+    pub fn object_schema(&self) -> Cow<'_, str> {
         let schema = self.schema();
-        let members = parse::<Members<'_>>(schema).map(|members| members.rest).unwrap_or_default();
-        let is = |key: &str| members.iter().find(|member| member.0 == key);
-        match schema.trim_start().strip_prefix('{') {
-            Some(rest) if is("type").is_some_and(|kind| kind.1.get() == "\"object\"") => {
-                match is("properties") {
-                    Some(_) => Cow::Borrowed(schema),
-                    None => Cow::Owned([r#"{"properties":{},"#, rest].concat()),
-                }
-            }
+        let (Some(rest), Ok(Members { rest: members })) = (schema.strip_prefix('{'), parse(schema))
+        else {
+            return Cow::Borrowed(schema);
+        };
+        let is =
+            |key: &str| members.iter().find(|member| member.0 == key).map(|member| member.1.get());
+        if members.is_empty() {
+            return Cow::Borrowed(NO_ARGUMENTS);
+        }
+        match (is("type"), is("properties")) {
+            (None, Some(_)) => Cow::Owned([r#"{"type":"object","#, rest].concat()),
+            (None, None) => Cow::Owned([r#"{"type":"object","properties":{},"#, rest].concat()),
+            (Some("\"object\""), None) => Cow::Owned([r#"{"properties":{},"#, rest].concat()),
             _ => Cow::Borrowed(schema),
         }
     }
@@ -428,7 +436,7 @@ impl Tool<'_> {
             (None, true) => {
                 r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#
             }
-            (None, false) => r#"{"type":"object","properties":{}}"#,
+            (None, false) => NO_ARGUMENTS,
         }
     }
 }

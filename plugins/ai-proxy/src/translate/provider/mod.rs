@@ -258,4 +258,41 @@ mod tests {
             assert_eq!(named, [json!({}), json!({}), json!({"a": {}})], "{out}");
         }
     }
+
+    #[test]
+    fn schemas_that_do_not_say_so_are_of_objects() {
+        let schema = |schema: &str| {
+            let tool = json!({"type": "function", "name": "f", "parameters": Value::Null});
+            let body = json!({"model": "m", "input": "a", "tools": [tool]}).to_string();
+            let text = body.replace("null", schema);
+            let body: Value = serde_json::from_str(&text).unwrap();
+            let pick = |protocol, at: &str| {
+                let out = written(protocol, "openai", Client::OpenAiResponses, &body);
+                out.pointer(at).unwrap().clone()
+            };
+            let found = pick(Protocol::Anthropic, "/tools/0/input_schema");
+            for (protocol, at) in [
+                (Protocol::Bedrock, "/toolConfig/tools/0/toolSpec/inputSchema/json"),
+                (Protocol::Openai, "/tools/0/function/parameters"),
+                (Protocol::OpenaiResponses, "/tools/0/parameters"),
+            ] {
+                assert_eq!(pick(protocol, at), found);
+            }
+            found.to_string()
+        };
+        let none = r#"{"properties":{},"type":"object"}"#;
+        for (given, written) in [
+            ("null", none),
+            ("{}", none),
+            ("{ }", none),
+            (r#"{"properties":{"a":{}}}"#, r#"{"properties":{"a":{}},"type":"object"}"#),
+            (
+                r##"{"$ref":"#/$defs/A","$defs":{"A":{"type":"object"}}}"##,
+                r##"{"$defs":{"A":{"type":"object"}},"$ref":"#/$defs/A","properties":{},"type":"object"}"##,
+            ),
+            (r#"{"type":["object","null"]}"#, r#"{"type":["object","null"]}"#),
+        ] {
+            assert_eq!(schema(given), written);
+        }
+    }
 }

@@ -344,7 +344,7 @@ fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
         string(w, "description", description);
     }
     w.key("input_schema");
-    w.raw(tool.schema());
+    w.raw(&tool.object_schema());
     if let Some(strict) = tool.strict {
         w.key("strict");
         w.value(strict);

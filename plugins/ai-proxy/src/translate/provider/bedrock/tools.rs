@@ -68,7 +68,7 @@ fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
     w.key("inputSchema");
     w.open('{');
     w.key("json");
-    w.raw(tool.schema());
+    w.raw(&tool.object_schema());
     w.close('}');
     if tool.strict == Some(true) {
         w.key("strict");

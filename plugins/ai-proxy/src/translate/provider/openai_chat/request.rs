@@ -483,7 +483,7 @@ fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
         string(w, "description", description);
     }
     w.key("parameters");
-    w.raw(&tool.schema_with_properties());
+    w.raw(&tool.object_schema());
     if let Some(strict) = tool.strict {
         w.key("strict");
         w.value(strict);

@@ -119,7 +119,7 @@ fn write_tool(w: &mut JsonWriter, tool: &Tool<'_>) {
     }
     if !tool.custom {
         w.key("parameters");
-        w.raw(&tool.schema_with_properties());
+        w.raw(&tool.object_schema());
         // Left out it would be true here, which refuses most schemas that were written for others.
         w.key("strict");
         w.value(tool.strict.unwrap_or(false));
