@@ -196,7 +196,7 @@ fn streamed<'t>(texts: impl Iterator<Item = &'t str>) -> Result<(), String> {
     };
     for text in texts {
         let mut masks = Masks::default();
-        let masked = policy.treat(text, &mut masks, &mut Findings::default());
+        let masked = policy.treat(text, false, &mut masks, &mut Findings::default());
         let masked = masked.unwrap_or_else(|| text.to_owned());
         for (text, watched) in [(text, true), (masked.as_str(), false)] {
             let stream =
