@@ -49,6 +49,9 @@ pub struct Checked {
     pub notes: Vec<String>,
 }
 
+/// What fetches tokens for a Google service account, where the policy names nothing.
+const GOOGLE_TOKENS: &str = "google-tokens";
+
 /// Reads and checks a policy; each mistake has its place.
 pub fn check(text: &str) -> Result<Checked, String> {
     let mut policy = Policy::read(text)?;
@@ -67,8 +70,19 @@ pub fn check(text: &str) -> Result<Checked, String> {
     let config = parse(bundle.json().as_bytes()).map_err(located)?;
     AiGateway::new(config, b"").map_err(located)?;
     let providers = endpoints(&bundle)?;
-    let services = services(&policy.services, &bundle)?;
+    let mut services = services(&policy.services, &bundle)?;
     policy.say_hosts(&services);
+    if policy.name_token_clusters(GOOGLE_TOKENS) {
+        services.push(Endpoint {
+            name: GOOGLE_TOKENS.into(),
+            cluster: GOOGLE_TOKENS.into(),
+            host: "oauth2.googleapis.com".into(),
+            port: 443,
+            tls: true,
+            authority: "oauth2.googleapis.com".into(),
+            grpc: false,
+        });
+    }
     let checked = Checked { providers, services, notes, policy };
     checked.upstreams_are_known()?;
     checked.clusters_are_known()?;

@@ -186,6 +186,22 @@ impl Policy {
         }
     }
 
+    /// Names the cluster of Google's tokens where the policy does not; false if no provider needs any.
+    pub fn name_token_clusters(&mut self, cluster: &str) -> bool {
+        let Yaml::List(providers) = &mut self.providers else { return false };
+        let mut named = false;
+        for provider in providers {
+            let Yaml::Map(provider) = provider else { continue };
+            if let Some(Yaml::Map(google)) = provider.get_mut("google")
+                && google.get("token_cluster").is_none()
+            {
+                google.set("token_cluster", cluster);
+                named = true;
+            }
+        }
+        named
+    }
+
     /// Gives the clusters that the plugins name other names: in `upstream`, which all plugins call, and in
     /// `cluster`, ai-proxy's.
     pub fn rename_clusters(&mut self, name: &dyn Fn(&str) -> Option<String>) {

@@ -375,6 +375,20 @@ fn what_fetches_googles_tokens_has_the_hosts_name_for_its_cluster() {
 }
 
 #[test]
+fn googles_tokens_have_a_cluster_though_the_policy_names_none() {
+    let mut policy = aigw::policy::Policy::read(
+        "providers: [{ name: u }, { name: v, google: {} }, { name: w, google: { token_cluster: t } }]",
+    )
+    .unwrap();
+    assert!(policy.name_token_clusters("google-tokens"));
+    assert!(!policy.name_token_clusters("google-tokens"), "all have one");
+    let providers = policy.bundle().get("ai-proxy").unwrap().get("providers").unwrap().clone();
+    let named: Vec<_> =
+        all(&providers, "token_cluster").iter().map(|one| one.text().unwrap()).collect();
+    assert_eq!(named, ["google-tokens", "t"]);
+}
+
+#[test]
 fn apisix_gets_every_path_as_the_other_hosts_do() {
     let text = changed(
         "guard:\n",
