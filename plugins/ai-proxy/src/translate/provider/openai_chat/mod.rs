@@ -2,13 +2,15 @@
 //! <https://platform.openai.com/docs/api-reference/chat>.
 
 mod calls;
+mod fit;
+mod messages;
 mod request;
 mod response;
 mod stream;
 mod thinking;
 
+pub(super) use messages::write_breakpoint;
 pub use request::write;
-pub(super) use request::write_breakpoint;
 pub(super) use response::read_logprobs;
 pub use response::{observe, read, read_error};
 pub use stream::StreamReader;
