@@ -11,7 +11,7 @@ use shared::texts::{Role, Text};
 
 use crate::config::{Action, Uninspected};
 use crate::filter::GuardFilter;
-use crate::policy::Findings;
+use crate::findings::Findings;
 
 /// Why a request is refused.
 pub(crate) struct Refusal {

@@ -18,10 +18,11 @@ use shared::texts::{self, Kind, Role, Text};
 
 use crate::config::Action;
 use crate::decide::Refusal;
+use crate::findings::Findings;
 use crate::mask::Masks;
 use crate::mask::restore::{Sent, Stream};
 use crate::outside::{Asking, Judging};
-use crate::policy::{Findings, Policy};
+use crate::policy::Policy;
 use crate::refusal::Begun;
 use crate::unique;
 use crate::whole::Form;

@@ -10,6 +10,7 @@ mod decide;
 pub mod detect;
 pub mod expression;
 mod filter;
+pub mod findings;
 pub mod mask;
 pub mod moderation;
 pub mod normalise;

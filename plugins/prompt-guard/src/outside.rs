@@ -9,8 +9,8 @@ use shared::filter::{BodyKind, CallReply, Cx, Event, Flow, Out, ResponseHead, Ve
 use crate::config::{Action, Fail};
 use crate::decide::{Refusal, refusal};
 use crate::filter::{GuardFilter, send};
+use crate::findings::Findings;
 use crate::moderation::Moderation;
-use crate::policy::Findings;
 use crate::refusal::Begun;
 
 /// What is told of a text that it is against.

@@ -18,12 +18,13 @@ use crate::answers::{Answers, HOLD_PII};
 use crate::config::{self, Action, Config, Preset, RuleSet, Treatment, Uninspected};
 use crate::detect::Detector;
 use crate::expression::Expression;
+use crate::findings::Findings;
 use crate::mask::nested::{self, Place, behind};
 use crate::mask::{LITERAL, Masks, names};
 use crate::moderation::Moderation;
 use crate::normalise;
 use crate::pii::{Entities, Entity, Scanner};
-use crate::rules::{Count, Rules};
+use crate::rules::Rules;
 use crate::scripts;
 
 /// The configured plugin's state.
@@ -71,43 +72,6 @@ pub struct Policy {
 
 /// Most texts that are remembered; each takes 32 bytes.
 const MOST_CLEAN: usize = 8192;
-
-/// What was found in a request, or in one of its texts.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Findings {
-    /// How sure an attempt is, 0 to 1.
-    pub score: f32,
-    /// The rules that it went by.
-    pub rules: Vec<String>,
-    /// Kinds of personal data.
-    pub kinds: SmallMap<String, u32>,
-    /// Kinds for which the request is refused.
-    pub blocked: Option<String>,
-    /// A user's message fits none of the expressions that one has to.
-    pub denied: bool,
-    /// A user writes in a script that is not allowed.
-    pub foreign: bool,
-    /// What the rule sets have found.
-    pub count: Count,
-}
-
-impl Findings {
-    /// What another text has.
-    pub fn add(&mut self, other: Findings) {
-        if other.score > self.score {
-            self.score = other.score;
-            self.rules = other.rules;
-        }
-        for (kind, count) in other.kinds {
-            let all = self.kinds.entry(kind).or_insert(0);
-            *all = all.saturating_add(count);
-        }
-        self.blocked = self.blocked.take().or(other.blocked);
-        self.denied |= other.denied;
-        self.foreign |= other.foreign;
-        self.count.extend(other.count);
-    }
-}
 
 impl Policy {
     /// Checks a configuration.

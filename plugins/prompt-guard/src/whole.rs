@@ -11,7 +11,7 @@ use shared::texts::{self, Kind, Text};
 
 use crate::config::Uninspected;
 use crate::filter::GuardFilter;
-use crate::policy::Findings;
+use crate::findings::Findings;
 
 /// What the body of an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use super::walk::{ATTACHMENTS, NAMED};
 use super::*;
 
 fn shown(texts: &[Text<'_>]) -> Vec<String> {

@@ -6,6 +6,7 @@
 
 pub mod names;
 pub mod nested;
+mod rest;
 pub mod restore;
 
 use std::collections::HashMap;

@@ -6,10 +6,10 @@
 use shared::small_map::SmallMap;
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
 use shared::json::JsonStr;
 use shared::texts::{self, Kind, Text};
 
+use super::rest::alone;
 use super::{Masks, names};
 use crate::answers::{Seen, Watch};
 use crate::policy::Policy;
@@ -301,54 +301,6 @@ fn answers(text: &Text<'_>) -> bool {
 /// them is over.
 fn calls(found: &[Text<'_>]) -> bool {
     found.iter().any(|text| text.kind == Kind::Value && !text.piece && !text.again)
-}
-
-/// The event that a text came with, as the one that says the rest of it and nothing else: whatever else it
-/// said (other texts, the names of calls) has been said.
-fn alone(before: &str, after: &str, text: &str) -> String {
-    let rest = || [before, JsonStr::encode(text).quoted(), after].concat();
-    // No JSON string has this without an escape.
-    let marked = [before, "\"\\u0000\"", after].concat();
-    let Ok(value) = shared::json::tree(&marked) else { return rest() };
-    let google = value.get("candidates").is_some();
-    match pruned(value, text, true, google) {
-        Some(value) => shared::json::text_of(&value),
-        None => rest(),
-    }
-}
-
-/// What of a value leads to the mark, in whose place the text is put; `None` if nothing does.
-fn pruned(value: Value, text: &str, top: bool, google: bool) -> Option<Value> {
-    match value {
-        Value::String(mark) => (mark == "\0").then(|| text.into()),
-        Value::Array(items) => {
-            let mut items = items.into_iter();
-            items.find_map(|item| pruned(item, text, false, google)).map(|item| vec![item].into())
-        }
-        Value::Object(members) => {
-            let call = members.contains_key("function");
-            let mut found = false;
-            let mut kept = Map::new();
-            for (key, value) in members {
-                let keeps = match &value {
-                    Value::Null | Value::Bool(_) | Value::Number(_) => true,
-                    // Ids and the model, what a delta is, and who speaks to clients of Google's.
-                    Value::String(said) if said != "\0" => {
-                        top || (key == "type" && !call) || (key == "role" && google)
-                    }
-                    _ => false,
-                };
-                if keeps {
-                    kept.insert(key, value);
-                } else if let Some(value) = pruned(value, text, false, google) {
-                    found = true;
-                    kept.insert(key, value);
-                }
-            }
-            found.then(|| kept.into())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
-    }
 }
 
 /// The answers that an event says are over; `None` if it says it of none by its number.

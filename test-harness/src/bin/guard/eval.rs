@@ -7,10 +7,11 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use prompt_guard::detect::{Detector, Profile};
+use prompt_guard::findings::Findings;
 use prompt_guard::mask::Masks;
 use prompt_guard::mask::restore::{self, Stream};
 use prompt_guard::pii::{Entities, Entity, Scanner};
-use prompt_guard::policy::{Findings, Policy};
+use prompt_guard::policy::Policy;
 use serde_json::{Value, json};
 
 const PROFILES: [(&str, Profile); 3] = [
