@@ -72,7 +72,8 @@ pub fn check(text: &str) -> Result<Checked, String> {
     let providers = endpoints(&bundle)?;
     let mut services = services(&policy.services, &bundle)?;
     policy.say_hosts(&services);
-    if policy.name_token_clusters(GOOGLE_TOKENS) {
+    let given = services.iter().any(|service| service.name == GOOGLE_TOKENS);
+    if policy.name_token_clusters(GOOGLE_TOKENS) && !given {
         services.push(Endpoint {
             name: GOOGLE_TOKENS.into(),
             cluster: GOOGLE_TOKENS.into(),

@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 use shared::errors::ErrorKind;
 use shared::json::{JsonStr, parse};
 use shared::protocol::gemini::Members;
-use shared::small_map::SmallMap;
 use shared::usage::Usage;
 
 use super::lost::Lost;
@@ -85,61 +84,6 @@ impl<'a> Request<'a> {
             None if role == Role::System => self.system.extend(parts),
             Some(last) if last.role == role => last.parts.extend(parts),
             _ => self.turns.push(Turn { role, parts }),
-        }
-    }
-
-    /// Moves instructions in the midst to the beginning, for those who know no others.
-    pub fn move_instructions(&mut self) {
-        if self.turns.iter().all(|turn| turn.role != Role::System) {
-            return;
-        }
-        for Turn { role, parts } in std::mem::take(&mut self.turns) {
-            match role {
-                Role::System => self.system.extend(parts),
-                _ => self.push(role, parts),
-            }
-        }
-    }
-
-    /// Gives each call a name of its own and puts results before what else is said in their turn, for those
-    /// who demand it. Some servers begin to count their calls anew with each answer, and such a
-    /// conversation may have failed over.
-    pub fn tell_calls_apart(&mut self) {
-        let mut times: SmallMap<String, u32> = SmallMap::default();
-        // The names of the last calls, as they came and as they are now, until their results come.
-        let mut open: Vec<(String, Option<String>)> = Vec::new();
-        for turn in &mut self.turns {
-            if turn.role == Role::Assistant {
-                open.clear();
-            }
-            for part in &mut turn.parts {
-                match &mut part.body {
-                    Body::ToolCall { id, .. } => {
-                        let given = id.decode().into_owned();
-                        let times = times.entry(given.clone()).or_insert(0);
-                        *times = times.saturating_add(1);
-                        let another = (*times > 1).then(|| format!("{given}_{times}"));
-                        if let Some(another) = &another {
-                            *id = JsonStr::encode(another);
-                        }
-                        open.push((given, another));
-                    }
-                    Body::ToolResult { id, .. } => {
-                        let at = open.iter().position(|(given, _)| *id.decode() == **given);
-                        if let Some((_, Some(another))) = at.map(|at| open.remove(at)) {
-                            *id = JsonStr::encode(&another);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            let is_result = |part: &Part<'_>| matches!(part.body, Body::ToolResult { .. });
-            if turn.parts.iter().any(is_result) {
-                let parts = std::mem::take(&mut turn.parts).into_iter();
-                let (results, others): (Vec<_>, Vec<_>) = parts.partition(is_result);
-                turn.parts = results;
-                turn.parts.extend(others);
-            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From every client's protocol to every provider's and back, through one hub ([`ir`]), so that a pair
 //! cannot be missing.
 
+mod arrange;
 pub mod client;
 pub mod count;
 pub mod embed;

@@ -71,6 +71,15 @@ impl Line {
     }
 }
 
+/// Whether a model refuses to think where there are functions, which from GPT-5.4 on only the Responses API
+/// allows. From GPT-5.6 on it must even be told not to.
+/// <https://github.com/openai/openai-openapi/issues/541>
+pub(super) fn calls_or_thinks(model: &str) -> bool {
+    // Clouds have names of their own before it: `openai.gpt-5.4`.
+    let name = model.find("gpt-").and_then(|at| model.get(at..));
+    name.is_some_and(|name| matches!(Line::of(name), Line::Later { minor: 4.., .. }))
+}
+
 /// Leaves out what the model refuses. `own`: it is served by OpenAI itself.
 pub(super) fn fit(request: &mut Request<'_>, model: &str, own: bool) {
     let line = Line::of(model);
@@ -123,6 +132,22 @@ mod tests {
         let options = Options { model, default_max_tokens: 9, quirks, cloud: Cloud::Own };
         let body = write(protocol, &mut request, &options).unwrap();
         (serde_json::from_str(&body).unwrap(), request.unsupported)
+    }
+
+    #[test]
+    fn functions_or_thinking_is_told_by_the_version_whatever_stands_before() {
+        for (model, is) in [
+            ("openai.gpt-5.4", true),
+            ("ft:gpt-5.6-terra:x", true),
+            ("gpt-6", true),
+            ("gpt-5.3", false),
+            ("gpt-5", false),
+            ("gpt-4.1", false),
+            ("o4-mini", false),
+            ("claude-opus-4-5", false),
+        ] {
+            assert_eq!(calls_or_thinks(model), is, "{model}");
+        }
     }
 
     #[test]

@@ -32,19 +32,6 @@ pub(super) fn check(request: &Request<'_>, quirks: &Quirks) -> Result<(), Unsupp
     Ok(())
 }
 
-/// Whether OpenAI's model refuses to think where there are functions, which from GPT-5.4 on only its
-/// Responses API allows. From GPT-5.6 on it must even be told not to.
-/// <https://github.com/openai/openai-openapi/issues/541>
-pub(super) fn cannot_think(model: &str) -> bool {
-    let Some((_, version)) = model.split_once("gpt-") else { return false };
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(5)), Some(Ok(minor))) => (4..100).contains(&minor),
-        (Some(Ok(major)), _) => (6..100).contains(&major),
-        _ => false,
-    }
-}
-
 /// Takes thinking back, and says so if it was wanted.
 pub(super) fn think_not(request: &mut Request<'_>) {
     if !matches!(request.thinking.effort(), None | Some(Effort::None)) {

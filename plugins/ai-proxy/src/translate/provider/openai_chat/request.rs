@@ -3,7 +3,7 @@
 use shared::json::JsonStr;
 use shared::write::JsonWriter;
 
-use super::fit::{cannot_think, check, leave_out, think_not};
+use super::fit::{check, leave_out, think_not};
 use super::messages::{Messages, write_system};
 use super::thinking::write_thinking;
 use crate::presets::Quirks;
@@ -38,8 +38,9 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
         w.value(max);
     }
     leave_out(request, &options.quirks);
-    // OpenAI itself, by what only it demands.
-    if options.quirks.max_completion_tokens && !request.tools.is_empty() && cannot_think(model) {
+    // OpenAI itself and clouds that serve its models, by what only they demand.
+    let demands = options.quirks.max_completion_tokens && !request.tools.is_empty();
+    if demands && openai_model::calls_or_thinks(model) {
         think_not(request);
     }
     openai_model::fit(request, model, options.quirks.are_openais());
