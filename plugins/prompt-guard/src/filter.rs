@@ -99,8 +99,7 @@ impl GuardFilter {
                 _ if !self.policy.masks() => None,
                 _ => self.policy.treat(&string, is_signed, &mut self.masks, &mut own),
             };
-            let clean = !is_signed && self.policy.is_clean(&own);
-            if let (Some(digest), None, true) = (digest, &treated, clean) {
+            if let (Some(digest), None, true) = (digest, &treated, self.policy.is_clean(&own)) {
                 self.policy.clean.put(digest, how, own.score);
             }
             findings.add(own);

@@ -72,6 +72,15 @@ pub fn check(text: &str) -> Result<Checked, String> {
     let providers = endpoints(&bundle)?;
     let mut services = services(&policy.services, &bundle)?;
     policy.say_hosts(&services);
+    reach_google(&mut policy, &mut services);
+    let checked = Checked { providers, services, notes, policy };
+    checked.upstreams_are_known()?;
+    checked.clusters_are_known()?;
+    Ok(checked)
+}
+
+/// Names what fetches Google's tokens, where the policy does not, and has it reached.
+fn reach_google(policy: &mut Policy, services: &mut Vec<Endpoint>) {
     let given = services.iter().any(|service| service.name == GOOGLE_TOKENS);
     if policy.name_token_clusters(GOOGLE_TOKENS) && !given {
         services.push(Endpoint {
@@ -84,10 +93,6 @@ pub fn check(text: &str) -> Result<Checked, String> {
             grpc: false,
         });
     }
-    let checked = Checked { providers, services, notes, policy };
-    checked.upstreams_are_known()?;
-    checked.clusters_are_known()?;
-    Ok(checked)
 }
 
 /// Secrets that are not set here are taken to be well-formed: the machine that checks need not have them.
@@ -407,5 +412,21 @@ fn with_addresses(value: &mut Yaml, services: &[Endpoint]) {
         }
         Yaml::List(items) => items.iter_mut().for_each(|item| with_addresses(item, services)),
         _ => (),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn googles_tokens_are_fetched_once_and_by_the_policys_own_service_if_it_has_one() {
+        let read = || Policy::read("providers: [{ name: v, google: {} }]").unwrap();
+        let (mut policy, mut services) = (read(), Vec::new());
+        reach_google(&mut policy, &mut services);
+        reach_google(&mut policy, &mut services);
+        assert_eq!(services.len(), 1);
+        reach_google(&mut read(), &mut services);
+        assert_eq!(services.len(), 1);
     }
 }

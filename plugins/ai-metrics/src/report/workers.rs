@@ -179,6 +179,7 @@ mod tests {
         two.show(&host, &mut theirs, true);
         assert_eq!((requests(&mine, "a"), requests(&theirs, "a")), (4, 1));
         assert_eq!(requests(&one.all(&host, &mine), "a"), 5);
+        assert_eq!(requests(&Worker::default().all(&host, &Tally::default()), "a"), 5, "is shown");
     }
 
     #[test]

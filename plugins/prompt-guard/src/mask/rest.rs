@@ -50,3 +50,31 @@ fn pruned(value: Value, text: &str, top: bool, google: bool) -> Option<Value> {
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_comes_with_what_tells_whose_it_is_and_with_nothing_said_before() {
+        for (event, expected) in [
+            (
+                r#"{"id":"c","choices":[{"index":1,"delta":{"role":"assistant","content":"a","tool_calls":[{"index":0,"id":"x","type":"function","function":{"name":"f","arguments":HERE}}]},"finish_reason":null}]}"#,
+                r#"{"id":"c","choices":[{"index":1,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"z"}}]},"finish_reason":null}]}"#,
+            ),
+            (
+                r#"{"candidates":[{"content":{"parts":[{"text":"b"},{"text":HERE}],"role":"model"},"index":0}]}"#,
+                r#"{"candidates":[{"content":{"parts":[{"text":"z"}],"role":"model"},"index":0}]}"#,
+            ),
+            (
+                r#"{"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":HERE}}"#,
+                r#"{"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":"z"}}"#,
+            ),
+        ] {
+            let (before, after) = event.split_once("HERE").unwrap();
+            let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+            assert_eq!(value(&alone(before, after, "z")), value(expected));
+        }
+        assert_eq!(alone("no JSON ", "", "z"), "no JSON \"z\"", "better than nothing");
+    }
+}

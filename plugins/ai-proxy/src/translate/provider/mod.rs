@@ -205,10 +205,13 @@ mod tests {
         let body = json!({"model": "m", "input": [user("go"),
             call("call_0"), call("call_1"), user("quick"), output("call_1", "b"), output("call_0", "a"),
             call("call_0"), output("call_0", "c"),
-            call("call_0"), call("call_0"), output("call_0", "d"), output("call_0", "e")]});
+            call("call_0"), call("call_0"), output("call_0", "d"), output("call_0", "e"),
+            // One without a result.
+            call("x"), user("on"), call("x"), output("x", "f")]});
         let expected = [
             ["call_0", "call_1", "call_1 b", "call_0 a"].as_slice(),
             &["call_0_2", "call_0_2 c", "call_0_3", "call_0_4", "call_0_3 d", "call_0_4 e"],
+            &["x", "x_2", "x_2 f"],
         ]
         .concat();
         for protocol in [Protocol::Anthropic, Protocol::Bedrock] {
