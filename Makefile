@@ -1,6 +1,9 @@
 # Every target is a line or two; `make help` lists them.
 comma := ,
 PLUGINS := ai-metrics ai-auth prompt-guard semantic-cache-client token-ratelimit ai-proxy
+BUNDLE := ai-gateway
+# Where `make wasm` puts them.
+DIST := dist
 PYTHON := PYTHONPATH=test-harness .run/venv/bin/python
 # `make wasm PROFILE=quick` while developing: built in a fraction of the time, larger and slower.
 PROFILE := release
@@ -9,7 +12,7 @@ PROFILE := release
 # built for speed. Last, modules are made to copy short pieces of memory themselves, and the code that requests pass is put
 # next to each other (test-harness/layout); what they pass is found by running them in the emulated Envoy. Similar
 # functions are merged in the bundle only, which would be too large otherwise.
-SMALL := ai-proxy
+SMALL := $(if $(filter release,$(PROFILE)),ai-proxy)
 FAST := $(filter-out $(SMALL),$(PLUGINS))
 FAST_PROFILE := $(if $(filter release,$(PROFILE)),fast,$(PROFILE))
 # Where a module says what went wrong in itself, it does not say where it was built. In `target` functions have names
@@ -32,18 +35,21 @@ setup: ## Install what running and testing needs, into target/ and .run/
 
 wasm: ## Build all plugins into dist/ [PROFILE=quick] [PLUGINS="ai-proxy ..."]
 	@test-harness/setup.sh build
-	@mkdir -p dist
+	@mkdir -p $(DIST)
+	@echo "compiling the plugins, which takes minutes the first time" >&2
 	@# Side by side: the last step of each module has work for one core only.
 	@$(MAKE) --no-print-directory -j2 wasm-fast wasm-small
-	@OPTIMIZE=$(PROFILE) test-harness/optimize.sh small $(call built,small/wasm32-wasip1/$(PROFILE),ai-gateway) \
-	    fast $(call built,small/wasm32-wasip1/$(PROFILE),$(filter $(SMALL),$(PLUGINS))) $(call built,wasm32-wasip1/$(FAST_PROFILE),$(FAST))
 ifeq ($(PROFILE),release)
+	@test-harness/optimize.sh small $(call built,small/wasm32-wasip1/$(PROFILE),$(BUNDLE)) \
+	    fast $(call built,small/wasm32-wasip1/$(PROFILE),$(filter $(SMALL),$(PLUGINS))) $(call built,wasm32-wasip1/$(FAST_PROFILE),$(FAST))
 	@cargo build --quiet --locked $(NATIVE) --bin lay-out
-	@target/debug/lay-out $(foreach plugin,$(PLUGINS) ai-gateway,target/$(subst -,_,$(plugin)).wasm dist/$(plugin).wasm)
+	@target/debug/lay-out $(foreach plugin,$(PLUGINS) $(BUNDLE),target/$(subst -,_,$(plugin)).wasm $(DIST)/$(plugin).wasm)
 else
-	@$(foreach plugin,$(PLUGINS) ai-gateway,cp target/$(subst -,_,$(plugin)).wasm dist/$(plugin).wasm &&) true
+	@echo "$(PROFILE)" > $(DIST)/built-as
+	@$(foreach plugin,$(PLUGINS),cp target/wasm32-wasip1/$(PROFILE)/$(subst -,_,$(plugin)).wasm $(DIST)/$(plugin).wasm &&) true
+	@$(foreach plugin,$(BUNDLE),cp target/small/wasm32-wasip1/$(PROFILE)/$(subst -,_,$(plugin)).wasm $(DIST)/$(plugin).wasm &&) true
 endif
-	@cd dist && wc -c *.wasm | sed '$$d' | awk '{ printf "dist/%-20s %7.0f KB\n", $$2, $$1 / 1000 }'
+	@cd $(DIST) && wc -c *.wasm | sed '$$d' | awk '{ printf "$(DIST)/%-20s %7.0f KB\n", $$2, $$1 / 1000 }'
 
 # A module as it was compiled, and as it is made smaller or faster.
 built = $(foreach file,$(subst -,_,$(2)),target/$(1)/$(file).wasm target/$(file).wasm)
@@ -53,7 +59,7 @@ wasm-fast:
 
 # The bundle by itself, because it links the plugins built without their entry points.
 wasm-small:
-	@$(foreach plugin,$(filter $(SMALL),$(PLUGINS)) ai-gateway,$(WASM_SMALL) --target-dir target/small -p $(plugin) &&) true
+	@$(foreach plugin,$(filter $(SMALL),$(PLUGINS)) $(BUNDLE),$(WASM_SMALL) --target-dir target/small -p $(plugin) &&) true
 
 mock:
 	@cargo build --quiet --locked $(NATIVE) --bin mock-llm
@@ -74,9 +80,13 @@ compose-files: ## What test-harness/compose needs besides the modules: certifica
 compose-demo: ## The same requests through Envoy and APISIX of test-harness/compose (docker compose up -d first)
 	@PYTHONPATH=test-harness python3 -m compose
 
-demo: wasm mock ## Three requests through real Envoy, printed, everything stopped again
+# What `make wasm` has built, else modules that are compiled in a quarter of the time.
+DEMO := $(if $(wildcard dist/ai-gateway.wasm),dist,target/demo)
+
+demo: ## Three requests through real Envoy, printed, everything stopped again
+	@$(MAKE) --no-print-directory wasm mock DIST=$(DEMO) $(if $(filter dist,$(DEMO)),,PROFILE=quick BUNDLE=)
 	@test-harness/setup.sh run
-	@$(PYTHON) -m gateway demo
+	@DIST=$(DEMO) $(PYTHON) -m gateway demo
 
 up: wasm mock ## Start the gateway in the background [UPSTREAM=https://... KEY=... PROTOCOL=openai|anthropic] [EXAMPLE=full-chain/envoy.yaml]
 	@test-harness/setup.sh run

@@ -35,7 +35,7 @@ done
 
 optimize() {
     cmp -s "$1" "$2.in" && [ "$2" -nt test-harness/optimize.sh ] && return
-    if [ "${OPTIMIZE:-}" != quick ] && [ -n "$optimizer" ]; then
+    if [ -n "$optimizer" ]; then
         # No other features than those that modules are compiled with. The first kilobyte of memory is the end of the
         # stack, which comes first: nothing that has an address is there.
         "$optimizer" -g --strip-dwarf $level --low-memory-unused --enable-bulk-memory --enable-simd --enable-nontrapping-float-to-int --enable-sign-ext \
@@ -49,7 +49,7 @@ optimize() {
 
 # What the baseline of instructions is compared by (test-harness/fuel.json).
 mkdir -p dist
-echo "${OPTIMIZE:-release}, $(rustc --version), $([ -n "$optimizer" ] && "$optimizer" --version || echo no wasm-opt)" > dist/built-as
+echo "release, $(rustc --version), $([ -n "$optimizer" ] && "$optimizer" --version || echo no wasm-opt)" > dist/built-as
 
 jobs=
 level=-O3

@@ -1,6 +1,7 @@
 """The demonstration: an OpenAI client, real Envoy, a provider of another protocol."""
 
 import json
+import os
 import urllib.request
 
 from .stack import CLIENT_KEY, Stack
@@ -56,7 +57,9 @@ def demo():
     """Three requests, each with what it shows."""
     messages = [{"role": "system", "content": "Answer in one sentence."},
                 {"role": "user", "content": "What does a gateway do?"}]
-    with Stack("full-chain.yaml", cache=True) as stack:
+    modules = os.environ.get("DIST") or "dist"
+    with Stack("full-chain.yaml", cache=True,
+               edit=lambda text: text.replace("dist/", f"{modules}/")) as stack:
         print("1. An OpenAI client asks for a model that Anthropic has (alias `fast`).")
         ask(stack, {"model": "fast", "messages": messages})
         received(stack, "anthropic")
@@ -71,4 +74,4 @@ def demo():
             {"on": {"openai": {"status": 503}}})
         received(stack, "openai")
         received(stack, "anthropic")
-    print("\nAll three went through real Envoy and dist/ai-proxy.wasm.")
+    print(f"\nAll three went through real Envoy and the plugins in {modules}/.")
