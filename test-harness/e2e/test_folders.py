@@ -18,6 +18,7 @@ import yaml
 from conftest import Gateway
 from gateway.config import ADMIN, COLLECTOR, EXAMPLES, LISTENER, MODULES, ROOT, SECOND, free_ports
 from gateway.stack import CLIENT_KEY, INTERN_KEY, KEYS, Stack
+from gateway.up import first_request
 
 
 @pytest.fixture
@@ -54,6 +55,14 @@ def until(true, seconds=60, what="it"):
     while not true():
         assert time.monotonic() < deadline, f"{what} has not happened"
         time.sleep(0.1)
+
+
+def first_answer(gateway):
+    """The status that one gets with the command that `make up` prints."""
+    command = first_request(gateway.stack.base_url, "claude-haiku-4-5")
+    done = subprocess.run(f"{command} -s -o /dev/null -w '%{{http_code}}'", shell=True, capture_output=True, text=True,
+                          check=False)
+    return done.stdout
 
 
 class Load:
@@ -102,6 +111,8 @@ def test_failover(run, ask):
 
 def test_canary_and_experiment(run, ask):
     gateway = run("canary-ab/envoy.yaml")
+    # Its models have names of its own.
+    assert first_answer(gateway) == "200"
 
     def provider(model, script=None, **headers):
         answer = gateway.post(ask(model), script, headers=headers)
@@ -376,6 +387,8 @@ def test_edge(run, ask):
 
     # Local first; the cloud when that fails.
     assert provider() == (200, "local")
+    # It demands a key.
+    assert first_answer(gateway) == "200"
     assert provider({"on": {"onprem": {"status": 503}}}) == (200, "cloud")
 
     def spend(tokens):

@@ -42,7 +42,10 @@ def lasts(certificate):
 
 def openssl(folder, *arguments):
     """Runs one command of it; what it says is shown if it fails."""
-    done = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, text=True,
-                          check=False)
+    try:
+        done = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, text=True,
+                              check=False)
+    except FileNotFoundError:
+        raise SystemExit("openssl is missing: install it; the stand-ins' certificates are made with it") from None
     if done.returncode:
         raise SystemExit(f"openssl {arguments[0]} failed:\n{done.stderr}")

@@ -97,26 +97,33 @@ def with_upstream(text, url, protocol):
     """An example whose models are all answered by one real provider. Its key is read from
     `UPSTREAM_KEY`."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        port = None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port is None:
         raise SystemExit(f"UPSTREAM must be https://host[:port][/path], not {url}")
     if protocol is None:
         protocol = "anthropic" if "anthropic" in parts.hostname else "openai"
     config = yaml.safe_load(text)
-    resources = config["static_resources"]
-    cluster = next(c for c in resources["clusters"] if c["name"] == "openai")
-    resources["clusters"] = [cluster]
+    resources = config.get("static_resources", {})
+    clusters = resources.get("clusters", [])
+    cluster = next((c for c in clusters if c["name"] == "openai"), clusters[0] if clusters else {})
+    if not list(wasm_configs(resources)) or "load_assignment" not in cluster:
+        raise SystemExit("UPSTREAM: this example reads its plugins or its providers' addresses from further files; "
+                         "take another EXAMPLE, as full-chain, bundle or minimal")
+    # The providers' others go; what plugins call stays.
+    resources["clusters"] = [cluster] + [c for c in clusters if c is not cluster and not translates(c)]
     cluster["name"] = cluster["load_assignment"]["cluster_name"] = "upstream"
     cluster["metadata"] = {"filter_metadata": {"ai-gateway": {"provider": "upstream"}}}
     cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [{"endpoint": {"address": {
-        "socket_address": {
-            "address": parts.hostname,
-            "port_value": parts.port or (443 if parts.scheme == "https" else 80),
-        }}}}]}]
-    del cluster["transport_socket"]
+        "socket_address": {"address": parts.hostname, "port_value": port}}}}]}]
+    cluster.pop("transport_socket", None)
     if parts.scheme == "https":
         cluster["transport_socket"] = tls(parts.hostname)
     for route in routes(config):
-        del route["inline_cluster_specifier_plugin"]
+        for chosen in ("inline_cluster_specifier_plugin", "cluster_header", "request_mirror_policies"):
+            route.pop(chosen, None)
         route["cluster"] = "upstream"
     provider = {"name": "upstream", "protocol": protocol, "base_url": url,
                 "api_key": "$env://UPSTREAM_KEY", "cluster": "upstream"}
@@ -134,6 +141,11 @@ def with_upstream(text, url, protocol):
         admin = [key for key in keys if key == "AI_ADMIN_KEY"]
         wasm["vm_config"]["environment_variables"] = {"host_env_keys": ["UPSTREAM_KEY", *admin]}
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def translates(cluster):
+    """Whether it is a provider's."""
+    return "http_filters" in json.dumps(cluster.get("typed_extension_protocol_options", {}))
 
 
 def tls(host):

@@ -1,6 +1,5 @@
 """Processes: Envoy and the stand-ins, started together and always stopped."""
 
-import json
 import os
 import re
 import shutil
@@ -209,7 +208,7 @@ class Stack:
         """Starts Envoy, or both."""
         if self.mock_wanted:
             self.start_tls()
-            self.start_redis()
+        self.start_redis()
         self.start_envoy(self.example, "gateway", config.ADMIN)
         if self.second:
             self.start_envoy(self.second, "second", config.SECOND_ADMIN)
@@ -246,7 +245,3 @@ class Stack:
 
     def __exit__(self, *_):
         self.stop()
-
-    def save(self, path):
-        """Writes down what runs, for another process to stop."""
-        path.write_text(json.dumps({name: p.pid for name, p in self.processes.items()}))
