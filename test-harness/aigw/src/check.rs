@@ -55,6 +55,9 @@ const GOOGLE_TOKENS: &str = "google-tokens";
 /// Reads and checks a policy; each mistake has its place.
 pub fn check(text: &str) -> Result<Checked, String> {
     let mut policy = Policy::read(text)?;
+    if policy.gateway.sha256.as_deref().is_some_and(|hash| !is_sha256(hash)) {
+        return Err("gateway.sha256: must be the image's digest, 64 hexadecimal digits in small letters without `sha256:`".into());
+    }
     let mut notes = Vec::new();
     let bundle = without_secrets(policy.bundle(), &mut notes);
     let located = |error: ConfigError| {
@@ -77,6 +80,11 @@ pub fn check(text: &str) -> Result<Checked, String> {
     checked.upstreams_are_known()?;
     checked.clusters_are_known()?;
     Ok(checked)
+}
+
+/// Whether it is a SHA-256 as `sha256sum` writes it.
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Names what fetches Google's tokens, where the policy does not, and has it reached.
@@ -272,6 +280,12 @@ impl Checked {
             }
         };
         let many = self.providers.len() > 1;
+        say(
+            self.policy.gateway.sha256.is_some()
+                && matches!(host, Host::Envoy | Host::Apisix | Host::Istio),
+            "gateway.sha256: the image's; a module that comes as a file is not checked here: compare it before you \
+             put it in its place",
+        );
         match host {
             Host::Apisix => {
                 say(
@@ -343,7 +357,8 @@ impl Checked {
                 say(
                     !self.policy.variables().is_empty(),
                     "secrets: the variables must be in the proxy's \
-                    container, from a Secret: see the EnvoyProxy below",
+                    container, from a Secret in its namespace (envoy-gateway-system, if proxies do not run in \
+                    their Gateway's): see the EnvoyProxy below",
                 );
             }
             Host::Higress => {
@@ -362,7 +377,7 @@ impl Checked {
             Host::Kubernetes => say(
                 !self.policy.variables().is_empty(),
                 "secrets: the variables come from Secret `ai-gateway-keys`, which is yours to make; the \
-                 module comes by a volume of kind `image`: Kubernetes 1.33 or newer",
+                 module comes by a volume of kind `image`: Kubernetes 1.35 or newer, 1.33 with the feature gate `ImageVolume`",
             ),
             Host::Envoy => say(
                 self.policy.gateway.admin.starts_with("0.0.0.0"),

@@ -56,10 +56,10 @@ pub struct Gateway {
     pub module: String,
     /// The module's image, on Kubernetes: `oci://...`.
     pub image: String,
-    /// The SHA-256 of the module, so that no other is run.
+    /// The SHA-256 of the image, as registries name it, so that no other is run; on Kubernetes.
     pub sha256: Option<String>,
-    /// On Kubernetes.
-    pub namespace: String,
+    /// On Kubernetes: `ai-gateway` unless said; for Higress its own, `higress-system`.
+    pub namespace: Option<String>,
     /// On Kubernetes: the name of the Gateway, or of Istio's or Higress's gateway workload.
     pub gateway: String,
     /// The host name that clients use, on Kubernetes and APISIX; any if left out.
@@ -84,7 +84,7 @@ impl Default for Gateway {
             module: "dist/ai-gateway.wasm".into(),
             image: "oci://registry.example.com/wasm-ai-gateway:0.1.0".into(),
             sha256: None,
-            namespace: "ai-gateway".into(),
+            namespace: None,
             gateway: "ai".into(),
             hostname: None,
             authorities: "/etc/ssl/certs/ca-certificates.crt".into(),
@@ -92,6 +92,13 @@ impl Default for Gateway {
             timeout_seconds: 600,
             idle_seconds: 600,
         }
+    }
+}
+
+impl Gateway {
+    /// Where the Kubernetes resources are.
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("ai-gateway")
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Update<'a> {
 /// stood. If anything goes wrong, nothing has changed, or is changed back. Gives its path.
 pub fn update(wanted: &Update<'_>) -> Result<PathBuf, String> {
     let (url, sha256) = (wanted.url, wanted.sha256.to_ascii_lowercase());
-    if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if !crate::check::is_sha256(&sha256) {
         return Err("--sha256 must be 64 hexadecimal digits".into());
     }
     let module = fetch(url)?;

@@ -250,6 +250,55 @@ fn a_pod_that_leaves_outlives_its_answers() {
 }
 
 #[test]
+fn another_configuration_makes_other_pods() {
+    // Envoy reads its file at the start only.
+    let hash = |text: &str| {
+        let documents = documents(Host::Kubernetes, &checked(text));
+        let annotations = all(of_kind(&documents, "Deployment")[0], "annotations");
+        annotations[0].get("ai-gateway/config").and_then(Yaml::text).unwrap().to_owned()
+    };
+    assert_eq!(hash(&example()), hash(&example()));
+    assert_ne!(hash(&example()), hash(&changed("limit: 100000", "limit: 100001")));
+}
+
+#[test]
+fn higress_finds_its_resources_in_its_own_namespace() {
+    let places = |text: &str| {
+        let documents = documents(Host::Higress, &checked(text));
+        let place = |one: &Yaml| {
+            one.at(&["metadata", "namespace"]).and_then(Yaml::text).unwrap().to_owned()
+        };
+        documents.iter().map(place).collect::<Vec<_>>()
+    };
+    assert_eq!(places(&example()), ["higress-system"; 3]);
+    assert_eq!(places(&changed("  name: ai\n", "  name: ai\n  namespace: edge\n")), ["edge"; 3]);
+}
+
+#[test]
+fn the_hash_of_an_image_is_held_against_every_copy_of_it() {
+    let hash = "0123456789abcdef".repeat(4);
+    let text = changed("  name: ai\n", &format!("  name: ai\n  sha256: {hash}\n"));
+    let policy = checked(&text);
+    let pinned = format!("registry.example.com/wasm-ai-gateway:0.1.0@sha256:{hash}");
+    for host in [Host::Kubernetes, Host::EnvoyGateway] {
+        let documents = documents(host, &policy);
+        let references: Vec<_> = documents.iter().flat_map(|one| all(one, "reference")).collect();
+        assert_eq!(references, [&Yaml::from(pinned.as_str())], "{}", host.name());
+    }
+    for host in [Host::Higress, Host::EnvoyGateway] {
+        let documents = documents(host, &policy);
+        let hashes: Vec<_> = documents.iter().flat_map(|one| all(one, "sha256")).collect();
+        assert_eq!(hashes, [&Yaml::from(hash.as_str())], "{}", host.name());
+    }
+    // Files are nobody's to check.
+    for host in [Host::Envoy, Host::Apisix, Host::Istio] {
+        assert!(policy.limits(host).join("\n").contains("gateway.sha256: "), "{}", host.name());
+    }
+    let error = check(&text.replace(&hash, "sha256:0123")).unwrap_err();
+    assert!(error.starts_with("gateway.sha256: "), "{error}");
+}
+
+#[test]
 fn a_patch_has_only_what_is_to_be_merged() {
     let policy = checked(&example());
     for host in Host::ALL {

@@ -43,7 +43,7 @@ pub(super) fn render(checked: &Checked, patch: bool) -> Vec<File> {
 fn cluster(checked: &Checked, endpoint: &Endpoint) -> String {
     let gateway = &checked.policy.gateway;
     let rule = endpoints(checked).position(|one| one.name == endpoint.name).unwrap_or_default();
-    format!("httproute/{}/{}/rule/{rule}", gateway.namespace, gateway.name)
+    format!("httproute/{}/{}/rule/{rule}", gateway.namespace(), gateway.name)
 }
 
 /// All that there are clusters for, in the order of the rules.
@@ -238,7 +238,7 @@ fn extension(named: &Checked) -> Map {
 
 fn patches(named: &Checked) -> Map {
     let gateway = &named.policy.gateway;
-    let listener = format!("{}/{}/http", gateway.namespace, gateway.gateway);
+    let listener = format!("{}/{}/http", gateway.namespace(), gateway.gateway);
     let patch = |kind: &str, name: &str, operation: Map| {
         Map::new()
             .with("type", format!("type.googleapis.com/envoy.config.{kind}"))

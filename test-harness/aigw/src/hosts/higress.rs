@@ -7,7 +7,13 @@ use crate::yaml::{Map, Yaml};
 
 pub(super) fn render(checked: &Checked, patch: bool) -> Vec<File> {
     let about = "Written by `aigw render --host higress`: kubectl apply -f higress.yaml\n\
-                 WasmPlugin and McpBridge belong into Higress's own namespace.";
+                 Higress looks for WasmPlugin and McpBridge in its own namespace only, and for one McpBridge, `default`: where\n\
+                 there is one, add these registries to it, since applying this takes its own away.";
+    // Elsewhere it would not see them.
+    let mut policy = checked.policy.clone();
+    policy.gateway.namespace.get_or_insert_with(|| "higress-system".into());
+    let (providers, services) = (checked.providers.clone(), checked.services.clone());
+    let checked = &Checked { policy, providers, services, notes: Vec::new() };
     let mut documents: Vec<Yaml> = Vec::new();
     if !patch {
         documents.push(bridge(checked).into());

@@ -11,9 +11,7 @@ pub(super) fn resource(checked: &Checked, version: &str, kind: &str, name: &str,
         .with("kind", kind)
         .with(
             "metadata",
-            Map::new()
-                .with("name", name)
-                .with("namespace", checked.policy.gateway.namespace.as_str()),
+            Map::new().with("name", name).with("namespace", checked.policy.gateway.namespace()),
         )
         .with("spec", spec)
 }
@@ -47,7 +45,11 @@ pub(super) const MOUNTED: &str = "/opt/wasm-ai-gateway/ai-gateway.wasm";
 
 /// The volume of the module's image.
 pub(super) fn volume(checked: &Checked) -> Map {
-    let image = checked.policy.gateway.image.trim_start_matches("oci://");
+    let gateway = &checked.policy.gateway;
+    let mut image = gateway.image.trim_start_matches("oci://").to_owned();
+    if let Some(sha256) = gateway.sha256.as_ref().filter(|_| !image.contains('@')) {
+        image = format!("{image}@sha256:{sha256}");
+    }
     Map::new()
         .with("name", "ai-gateway")
         .with("image", Map::new().with("reference", image).with("pullPolicy", "IfNotPresent"))

@@ -1,5 +1,7 @@
 //! Envoy in a plain Deployment: its file in a ConfigMap, the module's image as a volume.
 
+use sha2::{Digest, Sha256};
+
 use super::File;
 use super::kubernetes::{MOUNTED, mount, resource, variables, volume};
 use crate::check::Checked;
@@ -14,10 +16,13 @@ const SPARE: i64 = 15;
 
 pub(super) fn render(checked: &Checked, patch: bool) -> Vec<File> {
     let about = "Written by `aigw render --host kubernetes`: kubectl apply -f kubernetes.yaml\n\
-                 Needs Kubernetes 1.33 or newer (volumes of kind `image`) and the Secret `ai-gateway-keys`.";
-    let mut documents: Vec<Yaml> = vec![config(checked).into()];
+                 Needs Kubernetes 1.35 or newer (volumes of kind `image`; 1.33 and 1.34 have them switched off) and the Secret `ai-gateway-keys`.";
+    let config: Yaml = config(checked).into();
+    let hash =
+        Sha256::digest(config.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut documents = vec![config];
     if !patch {
-        documents.push(deployment(checked).into());
+        documents.push(deployment(checked, hash).into());
         documents.push(service(checked).into());
     }
     vec![File::new("kubernetes.yaml", about, documents)]
@@ -48,7 +53,7 @@ fn labels(checked: &Checked) -> Map {
     Map::new().with("app.kubernetes.io/name", checked.policy.gateway.name.as_str())
 }
 
-fn deployment(checked: &Checked) -> Map {
+fn deployment(checked: &Checked, config: String) -> Map {
     let answer = checked.policy.gateway.timeout_seconds;
     let leave = Map::new().with("sleep", Map::new().with("seconds", answer));
     let security = Map::new()
@@ -91,8 +96,12 @@ fn deployment(checked: &Checked) -> Map {
             "volumes",
             vec![Map::new().with("name", "config").with("configMap", source), volume(checked)],
         );
-    let template =
-        Map::new().with("metadata", Map::new().with("labels", labels(checked))).with("spec", pod);
+    let metadata = Map::new().with("labels", labels(checked)).why(
+        "Envoy reads its file at the start only: another one makes other pods.",
+        "annotations",
+        Map::new().with("ai-gateway/config", config),
+    );
+    let template = Map::new().with("metadata", metadata).with("spec", pod);
     let spec = Map::new()
         .with("replicas", 2)
         .with("selector", Map::new().with("matchLabels", labels(checked)))
