@@ -188,8 +188,8 @@ bench-limits: ## What a check of token-ratelimit's local store costs natively
 tokens-eval: ## How far the estimate of tokens is from o200k_base [DATA=folder of english, chinese, code, json]
 	@cargo run --quiet --locked -p tokens-eval -- "$(DATA)"
 
-features: ## Write the table of what is translated anew, from the golden files
-	UPDATE=1 cargo test --quiet --locked $(NATIVE) --test it features::
+features: ## Write the tables of what is translated (from the golden files) and of the providers anew
+	UPDATE=1 cargo test --quiet --locked $(NATIVE) --test it -- features:: presets::
 
 fuzz: ## Every fuzz target for a fixed number of inputs [RUNS=20000 SEED=1]
 	test-harness/fuzz/run.sh

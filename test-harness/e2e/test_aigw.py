@@ -156,3 +156,40 @@ def test_the_routes_of_an_apisix_are_asked_of_its_admin_api(policy, tmp_path):
     finally:
         server.shutdown()
         server.server_close()
+
+
+# Where each page's plugin stands in a policy.
+SECTIONS = {"ai-auth": "auth", "prompt-guard": "guard", "semantic-cache-client": "cache", "token-ratelimit": "limits",
+            "ai-metrics": "metrics"}
+
+
+def snippets():
+    """The configurations that pages show, but those that leave something out."""
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        for text in re.findall(r"^```json\n(.*?)^```", path.read_text(), re.S | re.M):
+            # A hash that is cut short; what a key is looked up to; a price; a cluster that is made by hand.
+            if not any(part in text for part in ('..."', '"consumer": {', '"long_context"', "openai-then-")):
+                yield pytest.param(path.stem, text, id=f"{path.stem}-{len(text)}")
+
+
+@pytest.mark.parametrize(("page", "text"), snippets())
+def test_what_a_page_shows_is_taken(tmp_path, page, text):
+    shown = json.loads(text if text.startswith("{") else f"{{{text}}}")
+    whole = {"providers": [{"name": "openai", "preset": "openai"}], "models": []}
+    if page in SECTIONS:
+        if "store" in shown:
+            shown["rules"] = [{"name": "a", "unit": "requests", "limit": 1, "window": "minute"}]
+        whole[SECTIONS[page]] = shown
+    else:
+        shown = shown if shown.keys() & {"providers", "object_secret"} else {"providers": [shown]}
+        whole.update((key, value) for key, value in shown.items() if key in ("providers", "models", "aliases"))
+        whole["proxy"] = {key: value for key, value in shown.items() if key not in whole}
+    if not whole["models"] and not whole.get("proxy", {}).get("services"):
+        whole["models"] = [{"name": "a", "targets": [{"provider": whole["providers"][0]["name"]}]}]
+    whole["services"] = {name: f"http://{name}" for name in re.findall(r'"upstream": "([a-z]+)"', text)}
+    path = tmp_path / "policy.yaml"
+    path.write_text(json.dumps(whole))
+    done = subprocess.run([AIGW, "check", "--host", "envoy", path], capture_output=True, text=True, check=False)
+    # A key in PEM is to be checked where it is.
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 or "set GOOGLE_SERVICE_ACCOUNT here as well" in said, said

@@ -1,5 +1,5 @@
 //! docs/features.md: what of each feature reaches the other side, by what the golden outputs say.
-//! `UPDATE=1 cargo test -p ai-proxy --test features` writes it anew.
+//! `make features` writes it anew.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -287,10 +287,7 @@ fn the_page_of_features_says_what_the_golden_outputs_say() {
         fs::write(&path, &page).unwrap();
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        found == page,
-        "docs/features.md is stale: UPDATE=1 cargo test -p ai-proxy --test features"
-    );
+    assert!(found == page, "docs/features.md is stale: run `make features`");
 }
 
 #[test]

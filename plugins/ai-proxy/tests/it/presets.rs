@@ -1,5 +1,5 @@
-//! The table of vendors, and docs/providers.md, which is made of it: `UPDATE=1 cargo test -p ai-proxy
-//! --test presets` writes it anew.
+//! The table of vendors, and docs/providers.md, which is made of it: `make features`
+//! writes it anew.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -161,8 +161,7 @@ fn the_documentation_is_current() {
         std::fs::write(&path, &text).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    let update = "UPDATE=1 cargo test -p ai-proxy --test presets";
-    assert!(written == text, "docs/providers.md is out of date; run `{update}`");
+    assert!(written == text, "docs/providers.md is out of date: run `make features`");
 }
 
 const HEAD: &str = r#"# Providers
@@ -180,7 +179,8 @@ Names in braces are the account's own and come from `params`; `{model}` is the m
 of the deployment:
 
 ```json
-{ "name": "gemini", "preset": "vertex", "params": { "region": "europe-west1", "project": "my-project" } }
+{ "name": "gemini", "preset": "vertex", "params": { "region": "europe-west1", "project": "my-project" },
+  "google": { "service_account": "$env://GOOGLE_SERVICE_ACCOUNT" } }
 ```
 
 What a provider's own fields say (`base_url`, `query`, ...) goes before its preset. Servers of your own are
