@@ -22,7 +22,7 @@ flags = --config 'target.wasm32-wasip1.rustflags=["--remap-path-prefix=$(SOURCES
 # Crates that are libraries as well are not optimized as a whole (`lto`) unless they are told to be a module only.
 WASM := cargo rustc --quiet --locked --target wasm32-wasip1 --lib --crate-type cdylib
 WASM_FAST := $(WASM) $(flags) --profile $(FAST_PROFILE)
-WASM_SMALL := $(WASM) $(call flags,$(comma)"-Cllvm-args=-inline-threshold=15") --profile $(PROFILE)
+WASM_SMALL := $(WASM) $(call flags,$(comma)"-Cllvm-args=-inline-threshold=10") --profile $(PROFILE)
 
 # No target is a file.
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)

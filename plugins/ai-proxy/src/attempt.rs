@@ -9,6 +9,7 @@ use shared::host::{Capability, Host, HostError, Map};
 use shared::json;
 use shared::pick;
 use shared::request::RequestBody;
+use shared::sort;
 
 use crate::asked::{Asked, ModelAt, Operation, Versions};
 use crate::auth::{self, CLIENT_HEADERS, Unsigned};
@@ -20,6 +21,7 @@ use crate::provider::{Cloud, Provider};
 use crate::renamed;
 use crate::translate::client::Client;
 use crate::translate::ir::Unsupported;
+use crate::translate::provider::openai_chat::same::{self, Fit};
 use crate::translate::provider::{Options, betas, write};
 use crate::wire::{Wanted, Wire};
 
@@ -157,9 +159,16 @@ impl Attempt {
                 attempt.ask(asked);
             }
             _ => {
+                let mut fit = Fit::default();
+                if circumstances.rewrites && provider.fits(asked.operation) {
+                    let renamed = asked.model != model;
+                    fit = same::fit(body, &options, renamed)
+                        .map_err(|Unsupported(what)| unsupported(what, &provider.name))?;
+                    attempt.dropped = std::mem::take(&mut fit.dropped);
+                }
                 attempt.usage_added = circumstances.rewrites && lacks_usage(provider, asked);
-                let edits =
-                    edits(provider, changes, model, asked, &taken, attempt.usage_added, text);
+                let added = Added { fit, betas: &taken, usage: attempt.usage_added };
+                let edits = edits(provider, changes, model, asked, added, text);
                 if !edits.is_empty() {
                     attempt.body = NewBody::Edits(edits);
                 }
@@ -241,14 +250,23 @@ fn lacks_usage(provider: &Provider, asked: &Asked) -> bool {
     chat && asked.stream && !asked.include_usage && !provider.quirks.no_stream_options
 }
 
+/// What changes besides what the configuration says.
+struct Added<'a> {
+    /// What the provider takes in another way.
+    fit: Fit,
+    /// Names of Anthropic's features.
+    betas: &'a [&'a str],
+    /// The token counts are asked for.
+    usage: bool,
+}
+
 /// What changes in a body that is in the provider's protocol already.
 fn edits(
     provider: &Provider,
     changes: Option<&Overrides>,
     model: &str,
     asked: &Asked,
-    betas: &[&str],
-    add_usage: bool,
+    added: Added<'_>,
     text: &str,
 ) -> Vec<Edit> {
     let chat = matches!(asked.operation, Operation::Chat(_));
@@ -256,11 +274,14 @@ fn edits(
         Some(changes) => provider.body.and(changes),
         None => provider.body.clone(),
     };
+    if !added.fit.members.is_empty() {
+        overrides = added.fit.members.and(&overrides);
+    }
     if matches!(asked.operation, Operation::Count(_)) {
         // What is said of answers no counter knows.
         overrides = Overrides::default();
     }
-    if add_usage {
+    if added.usage {
         // The client's other options stay.
         let given = pick::at(text, &["stream_options"]).and_then(|it| json::tree(it.get()).ok());
         let mut options = given.unwrap_or_else(|| Value::Object(Object::new()));
@@ -270,7 +291,7 @@ fn edits(
         overrides.set.insert("stream_options".into(), options);
     }
     if chat && provider.protocol == Protocol::Anthropic && provider.cloud != Cloud::Own {
-        overrides = cloud_overrides(provider.cloud, betas).and(&overrides);
+        overrides = cloud_overrides(provider.cloud, added.betas).and(&overrides);
     }
     let mut edits = match &asked.model_at {
         Some(ModelAt::Form(range)) if asked.model != model => {
@@ -280,13 +301,16 @@ fn edits(
         _ if overrides.is_empty() => Vec::new(),
         _ => overrides.edits(text),
     };
+    let members = edits.len();
     let renamed = renamed::edits(asked, model, text);
-    for (range, name) in renamed.into_iter().chain(asked.held.edits.iter().cloned()) {
-        if !edits.iter().any(|(edit, _)| edit.start < range.end && range.start < edit.end) {
-            let at = edits.partition_point(|(edit, _)| edit.start < range.start);
-            edits.insert(at, (range, name));
+    let held = asked.held.edits.iter().cloned();
+    for (range, name) in renamed.into_iter().chain(held).chain(added.fit.edits) {
+        let whole = edits.iter().take(members);
+        if !whole.into_iter().any(|(edit, _)| edit.start < range.end && range.start < edit.end) {
+            edits.push((range, name));
         }
     }
+    sort::by_key(&mut edits, |(range, _)| range.start);
     edits
 }
 

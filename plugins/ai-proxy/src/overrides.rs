@@ -100,6 +100,13 @@ impl Overrides {
     }
 }
 
+/// Where `part`, which was borrowed from `text`, stands in it.
+pub fn place(part: &str, text: &str) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    let end = start.checked_add(part.len())?;
+    (end <= text.len()).then_some(start..end)
+}
+
 /// A text with some edits made, which are in order and do not overlap.
 pub fn apply(text: &str, edits: &[Edit]) -> String {
     let mut out = String::with_capacity(text.len() + 64);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use shared::config::ConfigError;
 
+use crate::asked::Operation;
 use crate::auth::access::Access;
 use crate::auth::google::ServiceAccount;
 use crate::base_url::BaseUrl;
@@ -12,6 +13,7 @@ use crate::keys::KeyPool;
 use crate::names::Names;
 use crate::overrides::Overrides;
 use crate::presets::{self, Auth, Paths, Preset, Quirks};
+use crate::translate::client::Client;
 use shared::percent;
 use shared::sigv4::Signer;
 use shared::small_map::SmallMap;
@@ -64,6 +66,8 @@ pub struct Provider {
     pub paths: Paths,
     /// What it does in its own way.
     pub quirks: Quirks,
+    /// These are known.
+    known: bool,
     /// `max_tokens` where the client gives none.
     pub default_max_tokens: u64,
 }
@@ -129,11 +133,17 @@ impl Provider {
             models: Names::new(given.models, &at("models"))?,
             paths: preset.map_or(usual_paths(protocol), |preset| *preset.paths),
             quirks: preset.map_or_else(|| usual_quirks(&url), |preset| preset.quirks),
+            known: preset.is_some() || url.authority == OPENAI,
             base_url: url,
             cluster: given.cluster,
             default_max_tokens: given.default_max_tokens,
             name: given.name,
         })
+    }
+
+    /// Whether requests in its own protocol are fitted to what it takes, as far as that is known.
+    pub fn fits(&self, operation: Operation) -> bool {
+        self.known && operation == Operation::Chat(Client::OpenAiChat)
     }
 
     /// A path below the provider's own, with its query.
@@ -213,10 +223,13 @@ fn usual_paths(protocol: Protocol) -> Paths {
     }
 }
 
+/// OpenAI's own host.
+const OPENAI: &str = "api.openai.com";
+
 /// OpenAI itself refuses what other servers take.
 fn usual_quirks(url: &BaseUrl) -> Quirks {
     match presets::find("openai") {
-        Some(openai) if url.authority == "api.openai.com" => openai.quirks,
+        Some(openai) if url.authority == OPENAI => openai.quirks,
         _ => Quirks::NONE,
     }
 }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use shared::json::{JsonStr, fields, parse};
 
 use crate::asked::{Asked, ModelAt, Operation};
-use crate::overrides::Edit;
+use crate::overrides::{Edit, place};
 use crate::translate::{count, embed};
 
 /// The changes that give a JSON body the provider's name of the model, in order.
@@ -37,7 +37,7 @@ pub fn edits(asked: &Asked, model: &str, text: &str) -> Vec<Edit> {
 fn find(object: &str, text: &str, found: &mut Vec<Range<usize>>) {
     for (key, value) in fields(object).unwrap_or_default() {
         match &*key {
-            "model" if value.get().starts_with('"') => found.extend(range_of(value.get(), text)),
+            "model" if value.get().starts_with('"') => found.extend(place(value.get(), text)),
             "generateContentRequest" | "generate_content_request" => {
                 find(value.get(), text, found);
             }
@@ -48,11 +48,4 @@ fn find(object: &str, text: &str, found: &mut Vec<Range<usize>>) {
             _ => {}
         }
     }
-}
-
-/// Where `part`, which was borrowed from `text`, stands in it.
-fn range_of(part: &str, text: &str) -> Option<Range<usize>> {
-    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-    let end = start.checked_add(part.len())?;
-    (end <= text.len()).then_some(start..end)
 }

@@ -5,7 +5,9 @@
 use ai_proxy::config::Protocol;
 use ai_proxy::presets;
 use ai_proxy::provider::Cloud;
+use ai_proxy::overrides::apply;
 use ai_proxy::translate::client::Client;
+use ai_proxy::translate::provider::openai_chat::same;
 use ai_proxy::translate::provider::{Options, write};
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
@@ -21,7 +23,32 @@ fuzz_target!(|text: &str| {
             check(client, protocol, text);
         }
     }
+    for preset in ["mistral", "deepseek", "groq", "openai"] {
+        fit(preset, text);
+    }
 });
+
+/// What another server of Chat Completions gets is JSON if what came was, and has nothing left to be changed.
+fn fit(preset: &str, text: &str) {
+    if serde_json::from_str::<&RawValue>(text).is_err() {
+        return;
+    }
+    let quirks = presets::find(preset).expect("a preset").quirks;
+    let options = Options { model: "gpt-5", default_max_tokens: 4096, quirks, cloud: Cloud::Own };
+    let fitted = |text: &str| {
+        let Ok(fit) = same::fit(text.into(), &options, true) else { return text.to_owned() };
+        let mut edits = fit.members.edits(text);
+        edits.extend(fit.edits);
+        edits.sort_by_key(|(range, _)| range.start);
+        assert!(edits.is_sorted_by(|one, next| one.0.end <= next.0.start), "{edits:?}");
+        apply(text, &edits)
+    };
+    let once = fitted(text);
+    if let Err(error) = serde_json::from_str::<&RawValue>(&once) {
+        panic!("{preset}: {error}: {once}");
+    }
+    assert_eq!(fitted(&once), once, "{preset}");
+}
 
 fn check(client: Client, protocol: Protocol, text: &str) {
     // Some writers change the hub's request, so each gets its own.

@@ -13,6 +13,7 @@ pub(super) static TABLE: &[Preset] = &[
             max_completion_tokens: true,
             no_top_k: true,
             no_notes: true,
+            strict: true,
             ..Quirks::NONE
         },
         ..Preset::COMPATIBLE
@@ -70,6 +71,7 @@ pub(super) static TABLE: &[Preset] = &[
             no_logprobs: true,
             no_n: true,
             no_notes: true,
+            strict: true,
             ..Quirks::NONE
         },
         ..Preset::COMPATIBLE

@@ -126,6 +126,7 @@ pub(super) static TABLE: &[Preset] = &[
             thinking: Switch::HighOrNone,
             no_stream_options: true,
             no_notes: true,
+            strict: true,
             strict_calls: true,
             ..Quirks::NONE
         },

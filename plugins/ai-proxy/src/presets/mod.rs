@@ -184,7 +184,10 @@ pub struct Quirks {
     pub thinking: Switch,
     /// Refuses `user`, `store`, `metadata`, `prompt_cache_key` and `verbosity`.
     pub no_notes: bool,
-    /// Takes names of calls of nine letters and digits only, and after results only what the model says.
+    /// Refuses members of requests and of messages that it does not know.
+    pub strict: bool,
+    /// Takes names of calls of nine letters and digits only, after results only what the model says, and at the end what
+    /// the model has begun to say only if that is said to be so.
     pub strict_calls: bool,
     /// Refuses calls in the conversation without what was thought before them, `reasoning_content`.
     pub wants_thoughts: bool,
@@ -217,6 +220,7 @@ impl Quirks {
         no_n: false,
         thinking: Switch::None,
         no_notes: false,
+        strict: false,
         strict_calls: false,
         wants_thoughts: false,
     };

@@ -7,7 +7,7 @@ use crate::support::routes::{
 };
 use crate::support::{answer, ask, chat_host, exchange_of, head, plugin, send};
 use serde_json::{Value, json};
-use shared::host::Map;
+use shared::host::{Host, Map};
 
 #[test]
 fn each_attempt_is_told_the_cluster_of_the_next() {
@@ -33,6 +33,50 @@ fn each_attempt_is_told_the_cluster_of_the_next() {
         assert_eq!(property(&host, "ai.region"), region, "none is left of the attempt before");
     }
     assert_eq!(property(&host, "ai.attempts"), "a,b,a");
+}
+
+#[test]
+fn the_next_server_of_the_same_protocol_gets_what_it_takes() {
+    let provider = |name: &str, preset: &str| json!({"name": name, "preset": preset, "api_key": "sk-x", "cluster": name});
+    let config = |drop: &str| {
+        json!({"providers": [provider("openai", "openai"), provider("mistral", "mistral")],
+               "on_unsupported": drop,
+               "models": [{"name": "m", "targets": [{"provider": "openai", "model": "gpt-4.1"},
+                                                     {"provider": "mistral", "model": "mistral-large-latest"}]}]})
+        .to_string()
+    };
+    let body = r#"{"model":"m","messages":[{"role":"developer","content":"s"},{"role":"user","content":"a"},{"role":"assistant","refusal":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"call_1","content":"1"}],"seed":7,"user":"u","max_completion_tokens":9,"future":[1]}"#;
+    let translate = plugin(&config("drop"), "translate");
+    let attempt = |provider: &str| {
+        let host = chat_host();
+        let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+        host.properties.borrow_mut().insert(metadata.into(), provider.into());
+        let mut exchange = exchange_of(&translate);
+        assert!(send(&mut exchange, &host, body));
+        head(&mut exchange, &host, 200, "application/json");
+        (
+            host.body_text(shared::host::Body::Request),
+            host.header_text(Map::Response, "x-ai-dropped").unwrap_or_default(),
+        )
+    };
+    let (first, dropped) = attempt("openai");
+    assert_eq!((first, dropped.as_str()), (body.replace("\"m\"", "\"gpt-4.1\""), ""));
+    let (second, dropped) = attempt("mistral");
+    let id = "\"tool_call_id\":\"";
+    let id = &second[second.find(id).unwrap() + id.len()..][..9];
+    let expected = format!(
+        r#"{{"max_tokens":9,"random_seed":7,"model":"mistral-large-latest","messages":[{{"role":"system","content":"s"}},{{"role":"user","content":"a"}},{{"role":"assistant","tool_calls":[{{"id":"{id}","type":"function","function":{{"name":"f","arguments":"{{}}"}}}}]}},{{"role":"tool","tool_call_id":"{id}","content":"1"}}],"future":[1]}}"#
+    );
+    assert_eq!((second, dropped.as_str()), (expected, "user"));
+
+    let strict = plugin(&config("error"), "translate");
+    let host = chat_host();
+    let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+    host.properties.borrow_mut().insert(metadata.into(), "mistral".into());
+    assert!(!send(&mut exchange_of(&strict), &host, body));
+    let (status, said) = crate::support::sent(&host);
+    assert_eq!(status, 400);
+    assert!(said.contains("user: provider `mistral` has nothing for it"), "{said}");
 }
 
 #[test]

@@ -214,7 +214,7 @@ has it in the other protocol's own words.
 
 | word | meaning |
 | --- | --- |
-| passes | client and provider speak the same protocol: the bytes pass, but for the model's name |
+| passes | client and provider speak the same protocol: the bytes pass, but for the model's name and what a vendor of Chat Completions does not take |
 | whole | translated, nothing lost |
 | in part, without `x` | the nearest that the provider has; `x` is named in `x-ai-dropped` |
 | without `x` | the provider has nothing for it; `x` is named in `x-ai-dropped`. With `on_unsupported: error` the request is refused |

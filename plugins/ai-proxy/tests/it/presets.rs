@@ -197,8 +197,8 @@ Auth: `Bearer` is `authorization: Bearer <api_key>`; a header's name is a header
 is signed with the credentials in `aws`, or `Bearer` with a Bedrock API key; `service account` is an access
 token for a Google service account.
 
-Notes are about requests that have to be translated. What a vendor refuses is left out and named in
-`x-ai-dropped`; a request that is in the provider's own protocol already is passed as it is.
+Notes say what a vendor refuses or calls otherwise. Requests are fitted to that, whether they are translated or in
+Chat Completions already; what is left out is named in `x-ai-dropped`, see [ai-proxy.md](ai-proxy.md#chat-completions-to-chat-completions).
 "#;
 
 fn documentation() -> String {
@@ -292,6 +292,7 @@ fn notes(quirks: &Quirks) -> impl Iterator<Item = &'static str> {
         no_n,
         thinking,
         no_notes,
+        strict,
         strict_calls,
         wants_thoughts,
     } = *quirks;
@@ -323,6 +324,7 @@ fn notes(quirks: &Quirks) -> impl Iterator<Item = &'static str> {
         (no_logprobs, "no `logprobs`"),
         (no_stream_options, "no `stream_options`"),
         (no_notes, "no `user`, `store`, `metadata`"),
+        (strict, "nothing that it does not know"),
         (strict_calls, "calls' `id` of nine letters and digits"),
         (wants_thoughts, "thoughts go back as `reasoning_content`"),
     ];

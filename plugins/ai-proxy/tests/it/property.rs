@@ -4,10 +4,12 @@
 
 use crate::support::{ask, chat_host, exchange, send, stream};
 use ai_proxy::config::Protocol;
-use ai_proxy::presets::Quirks;
+use ai_proxy::overrides::apply;
+use ai_proxy::presets::{self, Quirks};
 use ai_proxy::provider::Cloud;
 use ai_proxy::translate::client::openai_chat;
 use ai_proxy::translate::ir::{Request, Unsupported};
+use ai_proxy::translate::provider::openai_chat::same;
 use ai_proxy::translate::provider::{self, Options};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -162,6 +164,33 @@ proptest! {
         }
         let last = &messages.last().unwrap()["content"][0];
         prop_assert_eq!(last["content"].as_str().unwrap_or_default(), &result);
+    }
+
+    #[test]
+    fn what_another_server_of_the_protocol_gets_is_json_and_fits(
+        value in json_value(),
+        keys in prop::collection::vec(0..FIELDS.len(), 0..6),
+        preset in prop::sample::select(vec!["mistral", "deepseek", "groq", "minimax", "openai"]),
+    ) {
+        let mut object = json!({"model": "m", "messages": [{"role": "user", "content": "x"}, &value]});
+        for key in keys {
+            object[FIELDS[key]] = value.clone();
+        }
+        let quirks = presets::find(preset).unwrap().quirks;
+        let options = Options { model: "gpt-5", default_max_tokens: 9, quirks, cloud: Cloud::Own };
+        let fitted = |text: &str| {
+            let Ok(fit) = same::fit(text.into(), &options, true) else { return text.to_owned() };
+            let mut edits = fit.members.edits(text);
+            edits.extend(fit.edits);
+            edits.sort_by_key(|(range, _)| range.start);
+            assert!(edits.is_sorted_by(|one, next| one.0.end <= next.0.start), "{edits:?}");
+            apply(text, &edits)
+        };
+        let text = object.to_string();
+        let once = fitted(&text);
+        let [before, after] = [&text, &once].map(|text| serde_json::from_str::<Value>(text).unwrap());
+        prop_assert_eq!(&before["whatever"], &after["whatever"]);
+        prop_assert_eq!(fitted(&once), once);
     }
 
     #[test]

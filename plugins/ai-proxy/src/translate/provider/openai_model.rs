@@ -71,6 +71,11 @@ impl Line {
     }
 }
 
+/// Whether OpenAI's models of this name take less than others do.
+pub(super) fn is_particular(model: &str) -> bool {
+    Line::of(model) != Line::Other || calls_or_thinks(model)
+}
+
 /// Whether a model refuses to think where there are functions, which from GPT-5.4 on only the Responses API
 /// allows. From GPT-5.6 on it must even be told not to.
 /// <https://github.com/openai/openai-openapi/issues/541>

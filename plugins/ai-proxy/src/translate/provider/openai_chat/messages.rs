@@ -11,6 +11,9 @@ use crate::translate::ir::{Arguments, Body, Part, Role, Source, Turn};
 /// OpenAI's own limit of a call's name, in characters.
 const MAX_CALL_ID: usize = 40;
 
+/// What the model has said after results, where the user may not say something at once.
+pub(super) const AFTER_RESULTS: &str = r#"{"role":"assistant","content":"OK"}"#;
+
 /// The format's name and the data.
 pub(super) fn audio<'s>(source: &'s Source<'_>) -> Option<(&'static str, &'s str)> {
     match source {
@@ -37,6 +40,8 @@ pub(super) struct Messages<'q> {
     pub(super) quirks: &'q Quirks,
     /// The last one is the result of a call.
     pub(super) after_results: bool,
+    /// None follows.
+    pub(super) at_end: bool,
 }
 
 impl Messages<'_> {
@@ -74,7 +79,7 @@ impl Messages<'_> {
         }
         if !said.is_empty() {
             if self.quirks.strict_calls && self.after_results {
-                w.raw(r#"{"role":"assistant","content":"OK"}"#);
+                w.raw(AFTER_RESULTS);
             }
             w.open('{');
             w.field("role", "user");
@@ -109,6 +114,9 @@ impl Messages<'_> {
             w.open('[');
             calls().for_each(|call| self.write_call(w, &call.body));
             w.close(']');
+        } else if self.at_end && self.quirks.strict_calls {
+            w.key("prefix");
+            w.raw("true");
         }
         w.close('}');
     }
@@ -130,24 +138,31 @@ impl Messages<'_> {
         w.close('}');
     }
 
-    /// A call's name. Other providers' names, which stand in a conversation that has failed over, and those
-    /// that the gateway gives become a hash where they are not taken, so that a call and its result
-    /// still have the same. Those that are too long for OpenAI end with a hash of the whole.
     fn write_id(&self, w: &mut JsonWriter, key: &str, id: &JsonStr<'_>) {
-        if id.escaped().len() > MAX_CALL_ID && self.quirks.are_openais() {
-            let name = id.decode();
-            let head: String = name.chars().take(MAX_CALL_ID - 17).collect();
-            w.key(key);
-            return w.text(&format!("{head}_{:016x}", hash(name.as_bytes())));
+        match call_id(id, self.quirks) {
+            Some(other) => {
+                w.key(key);
+                w.text(&other);
+            }
+            None => string(w, key, id),
         }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric();
-        if !self.quirks.strict_calls || (id.escaped().len() == 9 && id.escaped().bytes().all(plain))
-        {
-            return string(w, key, id);
-        }
-        w.key(key);
-        w.text(&format!("{:09x}", hash(id.decode().as_bytes()) >> 28));
     }
+}
+
+/// A call's name, if it cannot be the client's. Other providers' names, which stand in a conversation that has
+/// failed over, and those that the gateway gives become a hash where they are not taken, so that a call and its
+/// result still have the same. Those that are too long for OpenAI end with a hash of the whole.
+pub(super) fn call_id(id: &JsonStr<'_>, quirks: &Quirks) -> Option<String> {
+    if id.escaped().len() > MAX_CALL_ID && quirks.are_openais() {
+        let name = id.decode();
+        let head: String = name.chars().take(MAX_CALL_ID - 17).collect();
+        return Some(format!("{head}_{:016x}", hash(name.as_bytes())));
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric();
+    if !quirks.strict_calls || (id.escaped().len() == 9 && id.escaped().bytes().all(plain)) {
+        return None;
+    }
+    Some(format!("{:09x}", hash(id.decode().as_bytes()) >> 28))
 }
 
 /// What was thought; of calls even if that is not known any more.

@@ -6,6 +6,7 @@ mod fit;
 mod messages;
 mod request;
 mod response;
+pub mod same;
 mod stream;
 mod thinking;
 

@@ -17,19 +17,19 @@ const MAX_STOPS: usize = 4;
 /// `request.unsupported`.
 pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String, Unsupported> {
     check(request, &options.quirks)?;
-    if options.quirks.no_n && request.n.is_some_and(|n| n != 1) {
-        return Err(Unsupported("more than one answer to a request (`n`, `candidateCount`)"));
-    }
+    one_answer(request, &options.quirks)?;
     let mut w = JsonWriter::with_capacity(1024);
     w.open('{');
     w.key("model");
-    let model = options.model;
-    w.text(model);
+    w.text(options.model);
     w.key("messages");
     w.open('[');
     write_system(&mut w, &request.system);
-    let mut messages = Messages { quirks: &options.quirks, after_results: false };
-    request.turns.iter().for_each(|turn| messages.write_turn(&mut w, turn));
+    let mut messages = Messages { quirks: &options.quirks, after_results: false, at_end: false };
+    for (index, turn) in request.turns.iter().enumerate() {
+        messages.at_end = index + 1 == request.turns.len();
+        messages.write_turn(&mut w, turn);
+    }
     w.close(']');
     if let Some(max) = request.max_tokens {
         // Newer models of OpenAI refuse the older name, other servers may not know the newer one.
@@ -37,18 +37,7 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
         w.key(if new { "max_completion_tokens" } else { "max_tokens" });
         w.value(max);
     }
-    leave_out(request, &options.quirks);
-    // OpenAI itself and clouds that serve its models, by what only they demand.
-    let demands = options.quirks.max_completion_tokens && !request.tools.is_empty();
-    if demands && openai_model::calls_or_thinks(model) {
-        think_not(request);
-    }
-    openai_model::fit(request, model, options.quirks.are_openais());
-    write_tools(&mut w, request);
-    write_sampling(&mut w, request, &options.quirks);
-    write_thinking(&mut w, request.thinking.effort(), &options.quirks);
-    write_format(&mut w, request.format.as_ref());
-    write_notes(&mut w, request, &options.quirks);
+    write_parameters(&mut w, request, options);
     if request.stream {
         w.key("stream");
         w.raw("true");
@@ -59,6 +48,37 @@ pub fn write(request: &mut Request<'_>, options: &Options<'_>) -> Result<String,
     }
     w.close('}');
     Ok(w.finish())
+}
+
+/// Refuses to leave out what was asked for several times.
+pub(super) fn one_answer(request: &Request<'_>, quirks: &Quirks) -> Result<(), Unsupported> {
+    match request.n {
+        Some(n) if quirks.no_n && n != 1 => {
+            Err(Unsupported("more than one answer to a request (`n`, `candidateCount`)"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What says how to answer, but for the length and the stream.
+#[inline(never)]
+pub(super) fn write_parameters(
+    w: &mut JsonWriter,
+    request: &mut Request<'_>,
+    options: &Options<'_>,
+) {
+    leave_out(request, &options.quirks);
+    // OpenAI itself and clouds that serve its models, by what only they demand.
+    let demands = options.quirks.max_completion_tokens && !request.tools.is_empty();
+    if demands && openai_model::calls_or_thinks(options.model) {
+        think_not(request);
+    }
+    openai_model::fit(request, options.model, options.quirks.are_openais());
+    write_tools(w, request);
+    write_sampling(w, request, &options.quirks);
+    write_thinking(w, request.thinking.effort(), &options.quirks);
+    write_format(w, request.format.as_ref());
+    write_notes(w, request, &options.quirks);
 }
 
 fn write_tools(w: &mut JsonWriter, request: &Request<'_>) {
