@@ -62,12 +62,13 @@ fn the_next_server_of_the_same_protocol_gets_what_it_takes() {
     let (first, dropped) = attempt("openai");
     assert_eq!((first, dropped.as_str()), (body.replace("\"m\"", "\"gpt-4.1\""), ""));
     let (second, dropped) = attempt("mistral");
-    let id = "\"tool_call_id\":\"";
-    let id = &second[second.find(id).unwrap() + id.len()..][..9];
+    let (_, id) = second.split_once(r#""tool_call_id":""#).unwrap();
+    let (id, _) = id.split_once('"').unwrap();
     let expected = format!(
         r#"{{"max_tokens":9,"random_seed":7,"model":"mistral-large-latest","messages":[{{"role":"system","content":"s"}},{{"role":"user","content":"a"}},{{"role":"assistant","tool_calls":[{{"id":"{id}","type":"function","function":{{"name":"f","arguments":"{{}}"}}}}]}},{{"role":"tool","tool_call_id":"{id}","content":"1"}}],"future":[1]}}"#
     );
-    assert_eq!((second, dropped.as_str()), (expected, "user"));
+    assert_eq!((second.as_str(), dropped.as_str()), (expected.as_str(), "user"));
+    assert_eq!(id.len(), 9);
 
     let strict = plugin(&config("error"), "translate");
     let host = chat_host();
