@@ -79,6 +79,7 @@ pub fn check(text: &str) -> Result<Checked, String> {
     let checked = Checked { providers, services, notes, policy };
     checked.upstreams_are_known()?;
     checked.clusters_are_known()?;
+    checked.clusters_are_their_own()?;
     Ok(checked)
 }
 
@@ -233,6 +234,27 @@ impl Checked {
             });
         }
         unknown.map_or(Ok(()), Err)
+    }
+
+    /// No two are reached by one cluster: it has one address, and says to one of them that it is asked.
+    fn clusters_are_their_own(&self) -> Result<(), String> {
+        for (index, provider) in self.providers.iter().enumerate() {
+            let same = |other: &Endpoint| other.cluster == provider.cluster;
+            let cluster = &provider.cluster;
+            if let Some(other) = self.providers.iter().take(index).find(|other| same(other)) {
+                return Err(format!(
+                    "providers[{index}].cluster: provider `{}` is reached by `{cluster}`; each needs one of its own",
+                    other.name
+                ));
+            }
+            if self.services.iter().any(same) {
+                return Err(format!(
+                    "services.{cluster}: provider `{}` is reached by a cluster of this name; give the service another",
+                    provider.name
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The bundle's configuration where calls go to `host:port` rather than to clusters.

@@ -92,6 +92,16 @@ fn each_mistake_is_told_with_its_place_in_the_policy() {
         ),
         ("metrics: {}", "services: { webdis: 'ftp://x' }", "services.webdis: "),
         (
+            "metrics: {}",
+            "services: { openai: 'http://x:1' }",
+            "services.openai: provider `openai` is",
+        ),
+        (
+            "preset: anthropic\n",
+            "preset: anthropic\n    cluster: openai\n",
+            "providers[1].cluster: provider `openai` is reached by `openai`; each needs one of its own",
+        ),
+        (
             "[{ provider: openai }]",
             "[{ provider: openai }]\n    cluster: opnai",
             "models[0].cluster: no provider and no service is reached by cluster `opnai`; there are: \
