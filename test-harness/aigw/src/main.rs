@@ -2,6 +2,7 @@
 // A tool for people talks to its terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -29,6 +30,22 @@ aigw: one policy file, every host
 
 HOST: envoy, apisix, istio, envoy-gateway, higress, kubernetes (plain Deployment). KEY also from APISIX_ADMIN_KEY.
 Exit status: 0 nothing to tell, 1 mistakes, differences or findings, 2 it could not be done.";
+
+/// Writes a line.
+macro_rules! say {
+    ($($what:tt)*) => {
+        write(format_args!("{}\n", format_args!($($what)*)))
+    };
+}
+
+/// Writes to the standard output. Who reads it may have seen enough (`| head`), which is no mistake of ours.
+fn write(what: std::fmt::Arguments<'_>) {
+    let Err(error) = std::io::stdout().write_fmt(what) else { return };
+    if error.kind() != std::io::ErrorKind::BrokenPipe {
+        eprintln!("standard output: {error}");
+    }
+    std::process::exit(2);
+}
 
 /// What is on the command line.
 #[derive(Default)]
@@ -106,7 +123,7 @@ fn main() -> ExitCode {
         "update" => bring_in(&arguments),
         "version" => tell_version(&arguments),
         "" | "help" | "--help" | "-h" => {
-            println!("{USAGE}");
+            say!("{USAGE}");
             Ok(true)
         }
         other => Err(format!("unknown command {other}\n\n{USAGE}")),
@@ -130,7 +147,7 @@ fn check_policy(arguments: &Arguments) -> Result<bool, String> {
     let checked = match check(&text(path)?) {
         Ok(checked) => checked,
         Err(error) => {
-            println!("{path}: {error}");
+            say!("{path}: {error}");
             return Ok(false);
         }
     };
@@ -138,18 +155,18 @@ fn check_policy(arguments: &Arguments) -> Result<bool, String> {
         Some(name) => vec![Host::named(name)?],
         None => Host::ALL.to_vec(),
     };
-    println!("{path}: the plugins take it");
+    say!("{path}: the plugins take it");
     for note in &checked.notes {
-        println!("  note: {note}");
+        say!("  note: {note}");
     }
     let mut taken = true;
     for host in hosts {
         for refused in checked.refused(host) {
-            println!("  {}: refuses all of it: {refused}", host.name());
+            say!("  {}: refuses all of it: {refused}", host.name());
             taken = arguments.host.is_none();
         }
         for limit in checked.limits(host) {
-            println!("  {}: {limit}", host.name());
+            say!("  {}: {limit}", host.name());
         }
     }
     Ok(taken)
@@ -166,10 +183,13 @@ fn render_policy(arguments: &Arguments) -> Result<bool, String> {
                 std::fs::create_dir_all(folder)
                     .and_then(|()| std::fs::write(&path, file.text()))
                     .map_err(|error| format!("{}: {error}", path.display()))?;
-                println!("{}", path.display());
+                say!("{}", path.display());
             }
         }
-        None => print!("{}", files.iter().map(File::text).collect::<Vec<_>>().join("---\n")),
+        None => write(format_args!(
+            "{}",
+            files.iter().map(File::text).collect::<Vec<_>>().join("---\n")
+        )),
     }
     let refused = checked.refused(host);
     refused.iter().for_each(|refused| eprintln!("{} refuses all of it: {refused}", host.name()));
@@ -201,9 +221,9 @@ fn compare(arguments: &Arguments) -> Result<bool, String> {
         _ => return Err("give one of --against and --live".into()),
     };
     let lines = diff::diff(&there, &wanted);
-    lines.iter().for_each(|line| println!("{line}"));
+    lines.iter().for_each(|line| say!("{line}"));
     if lines.is_empty() {
-        println!("no difference");
+        say!("no difference");
     }
     Ok(lines.is_empty())
 }
@@ -245,9 +265,9 @@ fn examine(arguments: &Arguments) -> Result<bool, String> {
             );
         }
     };
-    found.iter().for_each(|line| println!("{line}"));
+    found.iter().for_each(|line| say!("{line}"));
     if found.is_empty() {
-        println!("nothing found");
+        say!("nothing found");
     }
     Ok(found.is_empty())
 }
@@ -268,13 +288,13 @@ fn bring_in(arguments: &Arguments) -> Result<bool, String> {
         admin: arguments.live.as_deref(),
         wait: std::time::Duration::from_secs(seconds),
     })?;
-    println!("fetched {}", path.display());
+    say!("fetched {}", path.display());
     Ok(true)
 }
 
 fn tell_version(arguments: &Arguments) -> Result<bool, String> {
     let url = arguments.live.as_deref().ok_or("--live is missing")?;
     let found = update::modules(&live::envoy(url)?);
-    found.iter().for_each(|line| println!("{line}"));
+    found.iter().for_each(|line| say!("{line}"));
     Ok(!found.is_empty())
 }
