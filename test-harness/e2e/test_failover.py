@@ -1,5 +1,7 @@
 """Model `best` is OpenAI's first; when that fails, Envoy's retry goes to Anthropic in its own form."""
 
+import re
+
 import pytest
 
 FAILURES = {
@@ -34,6 +36,34 @@ def test_what_anthropics_clients_choose_in_headers_reaches_anthropic_alone(fresh
     assert chosen.items() <= second.items()
 
 
+def test_a_conversation_of_openais_goes_on_with_mistral(configured):
+    def edit(text):
+        # At the address that OpenAI's stand-in has.
+        text = re.sub(r'"preset": "openai",(?!\s+"base_url")', '"preset": "openai", "base_url": "https://api.openai.com/v1",', text)
+        return text.replace('"preset": "openai"', '"preset": "mistral"')
+
+    gateway = configured(edit)
+    call = {"id": "call_Cw3cTGpDVsJtlrvfrqsVAJcJ", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+    messages = [
+        {"role": "developer", "content": "Be short."},
+        {"role": "user", "content": "secret-prompt: what time is it?"},
+        # As OpenAI's SDK writes an answer down for the next request.
+        {"role": "assistant", "content": None, "refusal": None, "annotations": [], "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": call["id"], "content": "noon"},
+    ]
+    answer = gateway.client().chat.completions.with_raw_response.create(
+        model="best", messages=messages, max_completion_tokens=50, user="u")
+    assert answer.headers["x-ai-dropped"] == "user"
+    assert answer.parse().choices[0].message.content
+    body = gateway.received("openai")[0]["body"]
+    sent = body.pop("messages")
+    assert body.keys() == {"model", "max_tokens"} and body["max_tokens"] == 50
+    assert [each["role"] for each in sent] == ["system", "user", "assistant", "tool"]
+    assert sent[2].keys() == {"role", "content", "tool_calls"}
+    name = sent[3]["tool_call_id"]
+    assert sent[2]["tool_calls"][0]["id"] == name and len(name) == 9 and name.isalnum()
+
+
 def test_a_streamed_request_fails_over_too(fresh, ask):
     client = fresh.client({"text": "here", "on": {"openai": {"status": 500}}})
     chunks = list(client.chat.completions.create(**ask("best"), stream=True))
@@ -41,7 +71,7 @@ def test_a_streamed_request_fails_over_too(fresh, ask):
 
 
 def test_a_mistake_of_the_client_is_not_tried_again(fresh, ask):
-    answer = fresh.post(ask("best", temperature=9), {})
+    answer = fresh.post(ask("best", messages=[{"role": "nobody", "content": "hello"}]), {})
     assert answer.status_code == 400
     assert fresh.received("anthropic") == []
 
