@@ -35,6 +35,9 @@ def test_completions(gateway, model):
     reasons = [choice.finish_reason for chunk in chunks for choice in chunk.choices]
     assert [reason for reason in reasons if reason] == [whole.choices[0].finish_reason]
     assert chunks[-1].usage.total_tokens == whole.usage.total_tokens
+    # Who has not asked for the token counts gets none, though the gateway does.
+    chunks = list(client.completions.create(**ask, stream=True))
+    assert all(chunk.choices and not chunk.usage for chunk in chunks)
 
 
 def test_vectors(gateway):

@@ -243,11 +243,12 @@ fn key(circumstances: &Circumstances<'_>, provider: &Provider, asked: &Asked) ->
     holder.or_else(|| provider.keys.take(circumstances.now))
 }
 
-/// Whether a stream of Chat Completions would end without its token counts, which limits and budgets
+/// Whether a stream of Chat Completions, or of Completions before it, would end without its token counts, which limits and budgets
 /// live by.
 fn lacks_usage(provider: &Provider, asked: &Asked) -> bool {
-    let chat = asked.operation == Operation::Chat(Client::OpenAiChat);
-    chat && asked.stream && !asked.include_usage && !provider.quirks.no_stream_options
+    let openai =
+        matches!(asked.operation, Operation::Chat(Client::OpenAiChat | Client::OpenAiCompletions));
+    openai && asked.stream && !asked.include_usage && !provider.quirks.no_stream_options
 }
 
 /// What changes besides what the configuration says.

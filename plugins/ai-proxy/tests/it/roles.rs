@@ -243,6 +243,22 @@ fn a_stream_tells_the_gateway_its_usage_and_not_the_client_who_has_not_asked() {
 }
 
 #[test]
+fn streams_of_completions_are_counted_as_well() {
+    let mut gateway = exchange(CONFIG, "inline");
+    let host = chat_host();
+    host.put(Map::Request, ":path", "/v1/completions");
+    assert!(send(&mut gateway, &host, r#"{"model":"gpt-4","prompt":"hi","stream":true}"#));
+    let sent = host.body_text(Body::Request);
+    assert!(sent.starts_with(r#"{"stream_options":{"include_usage":true},"model":"gpt-4","#));
+    let text = "data: {\"object\":\"text_completion\",\"choices\":[{\"text\":\"a\",\"finish_reason\":\"stop\"}]}\n\n";
+    let usage = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+    let body = format!("{text}data: {usage}\n\ndata: [DONE]\n\n");
+    let expected = format!("{text}data: [DONE]\n\n");
+    assert_eq!(stream(&mut gateway, &host, &[body.as_bytes()]).concat(), expected);
+    assert!(property(&host, "ai.usage").contains(r#""prompt_tokens":5,"completion_tokens":2"#));
+}
+
+#[test]
 fn what_a_clients_own_key_is_used_for_is_no_use_of_the_gateways() {
     let config = json!({
         "providers": [{"name": "o", "protocol": "openai", "api_key": ["k1", "k2"],
