@@ -74,11 +74,16 @@ enum Sent {
 }
 
 impl Outbox {
-    /// Adds a job; false if there are too many.
+    /// Adds a job; false if there are too many, so that it or another one is dropped. One that must arrive takes the
+    /// place of one that need not.
     pub fn push(&self, job: Job) -> bool {
         let mut jobs = self.jobs.borrow_mut();
         let room = jobs.len() < MAX_JOBS;
+        let dropped = jobs.iter().position(|job| !job.must_arrive());
         if room {
+            jobs.push_back(job);
+        } else if let Some(dropped) = dropped.filter(|_| job.must_arrive()) {
+            jobs.remove(dropped);
             jobs.push_back(job);
         }
         room
@@ -253,5 +258,35 @@ fn remote_vectors(cache: &Cache) -> Option<&RemoteVectors> {
     match cache.semantic.as_ref().map(|semantic| &semantic.vectors) {
         Some(Vectors::Remote(vectors)) => Some(vectors),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(path: &str) -> Request {
+        Request { method: "POST", path: path.into(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    #[test]
+    fn a_purge_takes_the_place_of_an_answer_where_there_is_no_room() {
+        let outbox = Outbox::default();
+        assert!(outbox.push(Job::Purge(request("first"))));
+        for _ in 1..MAX_JOBS {
+            assert!(outbox.push(Job::Put(request("put"), 0)));
+        }
+        assert!(!outbox.push(Job::Put(request("late"), 0)), "one is dropped");
+        assert!(!outbox.push(Job::Purge(request("second"))), "another one is dropped");
+        let jobs = outbox.jobs.borrow();
+        assert_eq!(jobs.len(), MAX_JOBS);
+        let purges: Vec<_> = jobs
+            .iter()
+            .filter_map(|job| match job {
+                Job::Purge(request) => Some(request.path.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(purges, ["first", "second"]);
     }
 }
