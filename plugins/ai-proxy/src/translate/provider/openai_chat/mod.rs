@@ -43,7 +43,10 @@ fn stop_reason(reason: &JsonStr<'_>, called: bool) -> StopReason {
 /// What a type or code of error means, <https://platform.openai.com/docs/guides/error-codes>.
 pub(super) fn error_kind(kind: &str) -> ErrorKind {
     match kind {
-        "invalid_request_error" | "context_length_exceeded" => ErrorKind::InvalidRequest,
+        // The last is vLLM's and SGLang's.
+        "invalid_request_error" | "context_length_exceeded" | "BadRequestError" => {
+            ErrorKind::InvalidRequest
+        }
         "authentication_error" | "invalid_api_key" => ErrorKind::Authentication,
         "permission_error" | "permission_denied" => ErrorKind::Permission,
         "not_found_error" | "model_not_found" => ErrorKind::NotFound,
@@ -72,6 +75,7 @@ mod tests {
     fn an_error_in_a_stream_may_be_told_by_its_status() {
         for (kind, meant) in [
             ("429", ErrorKind::RateLimit),
+            ("BadRequestError", ErrorKind::InvalidRequest),
             ("400", ErrorKind::InvalidRequest),
             ("502", ErrorKind::BadGateway),
             ("rate_limit_error", ErrorKind::RateLimit),
