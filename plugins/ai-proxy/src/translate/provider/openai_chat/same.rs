@@ -115,19 +115,17 @@ impl Fit {
             }
         }
         for (name, value) in members {
-            if find(name).is_none() && is_refused(name, &options.quirks) {
-                self.members.remove.push(name.to_string());
-                // What is said above, and what says nothing.
-                let read = before.iter().any(|(other, _)| other == name);
-                let marks = matches!(&**name, "stream_options" | "top_logprobs");
-                if (!read || TIERS.contains(&&**name)) && !marks && says(value.get()) {
-                    self.dropped.push(name.to_string());
-                }
+            if find(name).is_some() || !is_refused(name, &options.quirks) {
+                continue;
+            }
+            self.members.remove.push(name.to_string());
+            // What a translation leaves out has its name there.
+            if UNREAD.contains(&&**name) && says(value.get()) {
+                self.dropped.push(name.to_string());
             }
         }
         let left_out = fitted.unsupported.iter().filter(|f| !plain.unsupported.contains(f));
         self.dropped.extend(left_out.map(|field| Client::OpenAiChat.name_of(*field).to_owned()));
-        self.dropped.dedup();
         Ok(())
     }
 
@@ -154,8 +152,15 @@ impl Fit {
     }
 }
 
-/// Members that a translation passes on as they are, or not at all.
-const TIERS: [&str; 3] = ["service_tier", "prompt_cache_retention", "prompt_cache_options"];
+/// Members that a translation to a server of this protocol passes on as they are, or not at all.
+const UNREAD: [&str; 6] = [
+    "service_tier",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "logit_bias",
+    "modalities",
+    "web_search_options",
+];
 
 /// Whether a server refuses a member whatever it says.
 fn is_refused(name: &str, quirks: &Quirks) -> bool {
@@ -171,7 +176,7 @@ fn is_refused(name: &str, quirks: &Quirks) -> bool {
         "user" | "safety_identifier" | "store" | "metadata" | "prompt_cache_key" | "verbosity" => {
             quirks.no_notes
         }
-        name if TIERS.contains(&name) => quirks.no_notes,
+        "service_tier" | "prompt_cache_retention" | "prompt_cache_options" => quirks.no_notes,
         "logit_bias" | "modalities" | "web_search_options" => quirks.strict,
         _ => false,
     }

@@ -148,6 +148,22 @@ fn a_conversation_goes_on_where_only_known_members_are_taken() {
 }
 
 #[test]
+fn each_thing_that_is_left_out_is_named_once_and_nothing_that_says_nothing() {
+    let fields = |members: &str| {
+        of("mistral", &format!(r#"{{"messages":[{{"role":"user","content":"a"}}],{members}}}"#))
+    };
+    let (body, dropped) = fields(
+        r#""safety_identifier":"u","service_tier":"flex","logprobs":true,"top_logprobs":2,"store":true,"modalities":["text"]"#,
+    );
+    assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
+    assert_eq!(dropped, ["service_tier", "modalities", "logprobs", "user", "store"]);
+    let (body, dropped) = fields(
+        r#""user":null,"metadata":null,"store":false,"logprobs":false,"top_logprobs":null,"logit_bias":{},"stream_options":null,"seed":null,"top_k":null"#,
+    );
+    assert_eq!((body.as_object().unwrap().len(), dropped), (1, vec![]), "{body}");
+}
+
+#[test]
 fn only_openai_knows_developers() {
     let text = r#"{"messages":[{"role":"developer","content":"a"},{"role":"user","content":"\"developer\""}]}"#;
     for preset in all() {
