@@ -22,7 +22,7 @@ use crate::translate::provider::{Options, openai_model};
 pub struct Fit {
     /// Of its members.
     pub members: Overrides,
-    /// Within its messages, in order.
+    /// Within its messages.
     pub edits: Vec<Edit>,
     /// What is left out, under the client's names.
     pub dropped: Vec<String>,
@@ -101,7 +101,7 @@ impl Fit {
         let find = |name: &str| after.iter().find(|(other, _)| other == name).map(|it| it.1);
         for (name, value) in &before {
             match find(name) {
-                Some(other) if other.get() == value.get() || name == "tools" => {}
+                Some(other) if other.get() == value.get() => {}
                 Some(other) => self.set(name, other),
                 None => self.members.remove.push(name.to_string()),
             }

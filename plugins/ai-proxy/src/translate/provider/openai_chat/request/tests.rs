@@ -31,6 +31,27 @@ fn openais_newest_models_call_functions_without_thinking() {
 }
 
 #[test]
+fn mistral_is_told_that_an_answer_is_to_be_gone_on_with() {
+    for (messages, prefix) in [
+        (r#"{"role":"user","content":"a"},{"role":"assistant","content":"The"}"#, true),
+        (
+            r#"{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}"#,
+            false,
+        ),
+    ] {
+        let text = format!(r#"{{"max_tokens":9,"messages":[{messages}]}}"#);
+        for (preset, knows) in [("mistral", true), ("groq", false)] {
+            let mut request = Client::Anthropic.read(&text).unwrap();
+            let quirks = presets::find(preset).unwrap().quirks;
+            let options = Options { model: "m", default_max_tokens: 9, quirks, cloud: Cloud::Own };
+            let body = write(&mut request, &options).unwrap();
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(body["messages"][1]["prefix"] == true, prefix && knows, "{preset}: {body}");
+        }
+    }
+}
+
+#[test]
 fn mistral_gets_calls_by_names_that_it_takes_and_an_answer_to_each_result() {
     let text = r#"{"max_tokens":9,"messages":[
         {"role":"user","content":"a"},

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 use shared::json::{Document, JsonStr};
-use shared::{pick, sort};
+use shared::pick;
 
 use super::{Fit, says};
 use crate::overrides::{Edit, Overrides, place};
@@ -65,7 +65,7 @@ impl Walk<'_> {
         if assistant && self.quirks.wants_thoughts && find("tool_calls").is_some() {
             changes.default.insert("reasoning_content".into(), "".into());
         }
-        if assistant && self.quirks.strict_calls && last && find("tool_calls").is_none() {
+        if assistant && self.quirks.strict_calls && last {
             changes.default.insert("prefix".into(), true.into());
         }
         for (name, value) in members.iter().filter(|(name, _)| !takes(self.quirks, &role, name)) {
@@ -87,7 +87,6 @@ impl Walk<'_> {
         edits.extend(
             whole.map(|(range, with)| (at.start + range.start..at.start + range.end, with)),
         );
-        sort::by_key(&mut edits, |(range, _)| range.start);
         self.fit.edits.extend(edits);
     }
 

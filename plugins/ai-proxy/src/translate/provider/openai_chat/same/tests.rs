@@ -134,6 +134,11 @@ fn a_conversation_goes_on_where_only_known_members_are_taken() {
     ];
     assert_eq!(dropped, names);
 
+    // Others take marks for the cache.
+    let (body, dropped) = of("openrouter", text);
+    assert!(body["messages"][0]["content"][0].get("cache_control").is_some());
+    assert!(dropped.iter().all(|name| !name.starts_with("messages.")), "{dropped:?}");
+
     // These know some more, and any name of a call.
     for preset in ["groq", "cerebras"] {
         let (body, dropped) = of(preset, text);
@@ -223,6 +228,12 @@ fn a_model_that_calls_or_thinks_is_told_not_to_think() {
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((&body["reasoning_effort"], dropped), (&json!("none"), vec![]), "{preset}");
         assert_eq!(body["tools"].to_string().len(), tools.len());
+        let none = text.replace(tools, "[]");
+        assert_eq!(
+            fitted(&none, &options(preset, model), true),
+            (none.clone(), vec![]),
+            "{preset}"
+        );
     }
 }
 
@@ -246,6 +257,14 @@ fn the_longest_answer_has_the_name_that_is_known() {
 }
 
 #[test]
+fn a_temperature_that_is_too_high_or_too_low_becomes_the_nearest() {
+    for (preset, given, nearest) in [("zai", 1.5, 1.0), ("zai", 0.0, 0.0), ("minimax", 0.0, 0.01)] {
+        let text = json!({"messages": [{"role": "user", "content": "a"}], "temperature": given});
+        assert_eq!(of(preset, &text.to_string()).0["temperature"], nearest, "{preset} {given}");
+    }
+}
+
+#[test]
 fn several_answers_are_refused_where_there_is_only_one() {
     let text = r#"{"messages":[{"role":"user","content":"a"}],"n":2}"#;
     assert!(fit(text.into(), &options("groq", "m"), true).is_err());
@@ -258,6 +277,10 @@ fn what_a_client_says_in_the_servers_own_words_holds() {
     let text = r#"{"messages":[{"role":"user","content":"a"}],"reasoning_effort":"high","thinking":{"type":"disabled"},"random_seed":5}"#;
     let (body, _) = of("deepseek", text);
     assert_eq!(body["thinking"], json!({"type": "disabled"}));
+    let prefix = r#"{"messages":[{"role":"assistant","content":"a","prefix":true}]}"#;
+    for (preset, kept) in [("mistral", true), ("deepseek", true), ("groq", false)] {
+        assert_eq!(of(preset, prefix).0["messages"][0].get("prefix").is_some(), kept, "{preset}");
+    }
     let (body, _) = of("mistral", text);
     assert_eq!((&body["random_seed"], &body["reasoning_effort"]), (&json!(5), &json!("high")));
 }
