@@ -100,7 +100,8 @@ impl StreamWriter {
         w.key("model");
         w.string(model.unwrap_or(&JsonStr::encode(&self.context.model)));
         self.head = w.finish();
-        self.chunk(r#"{"role":"assistant","content":""}"#, "null", None, send);
+        // Whether a text comes is not known yet: what OpenAI has here for calls alone is no text either.
+        self.chunk(r#"{"role":"assistant"}"#, "null", None, send);
     }
 
     fn tool(&mut self, id: &JsonStr<'_>, name: &JsonStr<'_>, send: &mut dyn FnMut(&str)) {
