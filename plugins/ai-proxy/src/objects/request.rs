@@ -209,7 +209,7 @@ const OPENAI: Places = Places {
     named: &["file_id", "file_ids", "input_file_id", "part_ids", "previous_response_id"],
     foreign: &[("conversation", None), ("type", Some("\"item_reference\""))],
     instead: "what the provider keeps without an owner cannot be reached here; send the items \
-              themselves",
+              themselves, as SDKs do with `store` false",
     own: &["parameters", "schema", "metadata", "arguments"],
     signs: &["file_id", "part_ids", "previous_response_id", "conversation", "item_reference"],
     letters: *b"_v_",
@@ -258,7 +258,8 @@ impl Places {
         let found = self.foreign.iter().find(|(foreign, must)| {
             (*foreign == name || *foreign == parent) && must.is_none_or(|must| value.contains(must))
         });
-        found.map(|(foreign, _)| *foreign)
+        // An item of `input` is told by its type.
+        found.map(|(foreign, _)| if *foreign == "type" { "input" } else { foreign })
     }
 }
 

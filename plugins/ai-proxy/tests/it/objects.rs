@@ -280,6 +280,9 @@ fn what_has_no_known_owner_is_refused() {
     ] {
         let asked = ask("anna", "POST", "/v1/responses", &[], &body.to_string(), &Value::Null);
         assert_eq!(asked.status, 400, "{body}");
+        let member = asked.told["error"]["param"].as_str().unwrap();
+        assert!(body.get(member).is_some(), "{member}");
+        assert!(asked.told["error"]["message"].as_str().unwrap().contains("`store`"));
     }
     let body = json!({"contents": [{"role": "user", "parts": [{"fileData": {
         "fileUri": "https://generativelanguage.googleapis.com/v1beta/files/abc"}}]}]});

@@ -76,7 +76,7 @@ fn read_item<'a>(request: &mut Request<'a>, item: Item<'a>, path: &str) -> Resul
         }
         Some("item_reference") => {
             let message = "is kept by OpenAI, and this model is another provider's; send the item \
-                           itself";
+                           itself, as SDKs do with `store` false";
             return Err(invalid(path, message));
         }
         Some(kind) if DONE_BY_OPENAI.contains(&kind) => request.dropped.push(path.to_owned()),
