@@ -3,10 +3,12 @@
 //! Sources: <https://platform.openai.com/docs/guides/error-codes>,
 //! <https://docs.anthropic.com/en/api/errors>, <https://google.aip.dev/193>.
 
-use serde_json::json;
-
 use crate::filter::Reply;
+use crate::json::JsonStr;
 use crate::protocol::{Endpoint, Vendor};
+
+/// The code of a prompt that is longer than the model takes. Programs shorten the conversation upon it.
+pub const TOO_LONG: &str = "context_length_exceeded";
 
 /// What went wrong, apart from its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,28 +169,34 @@ impl ApiError {
 
     /// The body, in the form of this vendor.
     pub fn body(&self, vendor: Vendor) -> String {
-        let body = match vendor {
-            Vendor::OpenAi => json!({
-                "error": {
-                    "message": self.message,
-                    "type": self.kind.openai(),
-                    "param": self.param,
-                    "code": self.code,
-                }
-            }),
-            Vendor::Anthropic => json!({
-                "type": "error",
-                "error": { "type": self.kind.anthropic(), "message": self.message },
-            }),
-            Vendor::Google => json!({
-                "error": {
-                    "code": self.status,
-                    "message": self.message,
-                    "status": self.kind.google(),
-                }
-            }),
+        let code = self.code.as_deref().unwrap_or_default();
+        // Where a vendor has no codes its own words are what programs know a prompt by that is too long.
+        let words = match vendor {
+            Vendor::Anthropic if code == TOO_LONG => "prompt is too long: ",
+            Vendor::Google if code == TOO_LONG => {
+                "the input exceeds the maximum number of tokens allowed: "
+            }
+            _ => "",
         };
-        crate::json::text_of(&body)
+        let quoted = |text: &str| JsonStr::encode(text).quoted().to_owned();
+        let optional =
+            |text: &Option<String>| text.as_deref().map_or_else(|| "null".to_owned(), quoted);
+        let message = quoted(&[words, &self.message].concat());
+        let kind = self.kind.name(vendor);
+        match vendor {
+            Vendor::OpenAi => format!(
+                r#"{{"error":{{"code":{},"message":{message},"param":{},"type":"{kind}"}}}}"#,
+                optional(&self.code),
+                optional(&self.param)
+            ),
+            Vendor::Anthropic => {
+                format!(r#"{{"error":{{"message":{message},"type":"{kind}"}},"type":"error"}}"#)
+            }
+            Vendor::Google => format!(
+                r#"{{"error":{{"code":{},"message":{message},"status":"{kind}"}}}}"#,
+                self.status
+            ),
+        }
     }
 
     /// The whole answer, in the form of the API that was asked; OpenAI's for an unknown path.
@@ -207,7 +215,7 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    use serde_json::{Value, from_str};
+    use serde_json::{Value, from_str, json};
 
     use super::*;
 
@@ -228,6 +236,20 @@ mod tests {
             body(Vendor::Google),
             json!({"error": {"code": 404, "message": "no \"x\"", "status": "NOT_FOUND"}})
         );
+    }
+
+    #[test]
+    fn programs_know_errors_that_they_can_do_something_about() {
+        let error = ApiError::new(ErrorKind::InvalidRequest, "x").code(TOO_LONG);
+        let told = |error: &ApiError, vendor| from_str::<Value>(&error.body(vendor)).unwrap();
+        let long = |vendor| told(&error, vendor)["error"]["message"].clone();
+        assert_eq!(long(Vendor::Anthropic), "prompt is too long: x");
+        assert_eq!(
+            long(Vendor::Google),
+            "the input exceeds the maximum number of tokens allowed: x"
+        );
+        assert_eq!(told(&error, Vendor::OpenAi)["error"]["code"], TOO_LONG);
+        assert_eq!(long(Vendor::OpenAi), "x");
     }
 
     #[test]

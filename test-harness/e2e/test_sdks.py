@@ -2,6 +2,8 @@
 
 import json
 
+import anthropic
+import openai
 import pytest
 
 from sdks import PICTURE, SDKS, Weather
@@ -93,3 +95,37 @@ def test_a_stream_that_fails_does_not_look_complete(gateway, sdk, model, how):
     with pytest.raises(Exception) as raised:
         sdk(gateway, script).stream(model, "hello")
     assert not isinstance(raised.value, AssertionError)
+
+
+# How each provider says that a prompt is too long.
+TOO_LONG = {
+    "gpt-4o": "This model's maximum context length is 128000 tokens.",
+    "o4-mini": "Your input exceeds the context window of this model.",
+    "claude-haiku-4-5": "prompt is too long: 210000 tokens > 200000 maximum",
+    "gemini-2.5-flash": "The input token count (9) exceeds the maximum number of tokens allowed (8).",
+    "amazon.nova-pro-v1:0": "Input is too long for requested model.",
+    "command-a-03-2025": "too many tokens: size limit exceeded by 9 tokens",
+}
+# Whose own words pass as they are.
+OWN = {"openai-chat": ["gpt-4o"], "openai-responses": ["gpt-4o", "o4-mini"],
+       "anthropic": ["claude-haiku-4-5"], "google-genai": ["gemini-2.5-flash"]}
+
+
+@pytest.mark.parametrize("sdk", [sdk for sdk in SDKS if sdk.name in OWN], ids=lambda sdk: sdk.name)
+@every_model
+@pytest.mark.parametrize("way", ["ask", "stream"])
+def test_a_prompt_that_is_too_long_is_known_as_such(gateway, sdk, model, way):
+    """Agents and frameworks shorten the conversation upon it, and know it by the vendor's code or words."""
+    script = {"status": 400, "error_message": TOO_LONG[model]}
+    with pytest.raises(sdk.errors[400]) as raised:
+        getattr(sdk(gateway, script), way)(model, "hello")
+    error = raised.value
+    assert TOO_LONG[model] in str(error)
+    if model in OWN[sdk.name]:
+        return
+    if isinstance(error, openai.APIError):
+        assert error.code == "context_length_exceeded"
+    elif isinstance(error, anthropic.APIError):
+        assert error.body["error"]["message"].startswith("prompt is too long: ")
+    else:
+        assert "exceeds the maximum number of tokens allowed" in error.message

@@ -19,6 +19,7 @@ use crate::keys::KeyPool;
 use crate::objects::answer::Sealing;
 use crate::pieces::Pieces;
 use crate::provider::{Cloud, Provider};
+use crate::routing::failure;
 use crate::service::Compiled;
 use crate::translate::client::{Client, Context, StreamWriter};
 use crate::translate::count;
@@ -365,7 +366,9 @@ impl Answer {
         let kind = ErrorKind::of_status(self.status);
         let error = match told {
             Some((code, message)) => {
-                ApiError::new(kind, format!("provider `{name}`: {message}")).code(&code)
+                let class = failure::of_error(self.status, &format!("{code} {message}"));
+                ApiError::new(kind, format!("provider `{name}`: {message}"))
+                    .code(failure::code_of(class, &code))
             }
             None => {
                 let status = self.status;

@@ -129,8 +129,8 @@ impl Translate {
                 log::warn!("provider {name} failed before its stream began: {code}");
                 let mut status = kind.status();
                 let class = failure::of_error(status, &format!("{code} {message}"));
-                let error =
-                    ApiError::new(kind, format!("provider `{name}`: {message}")).code(&code);
+                let error = ApiError::new(kind, format!("provider `{name}`: {message}"))
+                    .code(failure::code_of(class, &code));
                 self.state(cx, status);
                 if class.is_some_and(|class| self.divert(cx, class)) {
                     status = DIVERTED;

@@ -1,5 +1,7 @@
 //! Failures that another target may be the answer to, told by what providers say.
 
+use shared::errors::TOO_LONG;
+
 use super::config::Failure;
 
 /// Words of prompts that are too long, in lower case: OpenAI and those that speak like it
@@ -54,6 +56,15 @@ pub fn of_error(status: u16, body: &str) -> Option<Failure> {
         Some(Failure::ContentFilter)
     } else {
         None
+    }
+}
+
+/// The code by which clients are told of an error: that which all programs know a prompt by that is too long, else the
+/// provider's own.
+pub fn code_of(class: Option<Failure>, code: &str) -> &str {
+    match class {
+        Some(Failure::ContextLength) => TOO_LONG,
+        _ => code,
     }
 }
 

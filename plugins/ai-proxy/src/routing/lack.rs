@@ -1,6 +1,6 @@
 //! What a client is told where no target is left.
 
-use shared::errors::{ApiError, ErrorKind};
+use shared::errors::{ApiError, ErrorKind, TOO_LONG};
 
 use super::config::Need;
 
@@ -32,8 +32,7 @@ impl Lack {
                 "the prompt and the answer asked for are longer than {context} tokens, the most that \
                  a provider of this model takes; shorten the prompt or lower `max_tokens`"
             );
-            return ApiError::new(ErrorKind::InvalidRequest, message)
-                .code("context_length_exceeded");
+            return ApiError::new(ErrorKind::InvalidRequest, message).code(TOO_LONG);
         }
         if let Some(need) = self.need {
             let what = match need {

@@ -242,7 +242,14 @@ fn errors_of_a_cloud_reach_anthropics_clients_in_anthropics_form() {
     let google = r#"{"error":{"code":429,"message":"exhausted","status":"RESOURCE_EXHAUSTED"}}"#;
     let listed = format!("[{google}]");
     for (model, status, error, kind, words) in [
-        ("claude", 400, r#"{"message":"Input is too long"}"#, "invalid_request_error", "too long"),
+        (
+            "claude",
+            400,
+            r#"{"message":"Input is too long for requested model."}"#,
+            "invalid_request_error",
+            // The words that agents know it by.
+            "prompt is too long: provider `claude`: Input is too long for requested model.",
+        ),
         ("claude", 429, r#"{"message":"Too many"}"#, "rate_limit_error", "Too many"),
         ("opus", 429, google, "rate_limit_error", "exhausted"),
         ("opus", 429, &listed, "rate_limit_error", "exhausted"),

@@ -1,7 +1,7 @@
 //! Writes a streamed answer as Anthropic's events,
 //! <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
 
-use shared::errors::ErrorKind;
+use shared::errors::{ApiError, ErrorKind};
 use shared::json::JsonStr;
 use shared::protocol::Vendor;
 use shared::usage::Usage;
@@ -45,7 +45,7 @@ impl client::StreamWriter for StreamWriter {
     fn write(&mut self, delta: &Delta<'_>, send: Send<'_>) {
         match delta {
             Delta::Start { id, model } => return self.start(id.as_ref(), model.as_ref(), send),
-            Delta::Error { kind, message, .. } => return error(*kind, message, send),
+            Delta::Error { kind, code, message } => return error(*kind, code, message, send),
             _ if !self.started => self.start(None, None, send),
             _ => {}
         }
@@ -182,10 +182,7 @@ impl StreamWriter {
 }
 
 /// The last event: nothing follows an error.
-fn error(kind: ErrorKind, message: &str, send: Send<'_>) {
-    let error = serde_json::json!({
-        "type": "error",
-        "error": { "type": kind.name(Vendor::Anthropic), "message": message },
-    });
-    send(Some("error"), &shared::json::text_of(&error));
+fn error(kind: ErrorKind, code: &str, message: &str, send: Send<'_>) {
+    let error = ApiError::new(kind, message).code(code);
+    send(Some("error"), &error.body(Vendor::Anthropic));
 }

@@ -3,7 +3,7 @@
 //! The chats of Google's SDKs forget an answer one of whose events says nothing, so the end cannot be
 //! an event of its own. The last character or call is held back for it.
 
-use shared::errors::ErrorKind;
+use shared::errors::{ApiError, ErrorKind};
 use shared::json::JsonStr;
 use shared::protocol::Vendor;
 use shared::usage::Usage;
@@ -122,9 +122,9 @@ impl client::StreamWriter for StreamWriter {
             }
             Delta::Lost(_) => {}
             Delta::Stop(reason) => self.stop = Some(*reason),
-            Delta::Error { kind, message, .. } => {
+            Delta::Error { kind, code, message } => {
                 self.release(send);
-                self.fail(*kind, message, send);
+                self.fail(*kind, code, message, send);
             }
             Delta::End(usage) => self.end(usage.as_ref(), send),
         }
@@ -168,7 +168,7 @@ impl StreamWriter {
         let Held::Call { arguments, .. } = &mut self.held else { return };
         self.collected = self.collected.saturating_add(piece.escaped().len());
         if self.collected > MAX_ARGUMENTS {
-            return self.fail(ErrorKind::BadGateway, "a call's arguments are too long", send);
+            return self.fail(ErrorKind::BadGateway, "", "a call's arguments are too long", send);
         }
         // Pieces are joined as they stand, so that a character whose halves came apart is whole again.
         arguments.push_str(piece.escaped());
@@ -241,13 +241,9 @@ impl StreamWriter {
     }
 
     /// The form in which Google's SDKs find an error in a stream.
-    fn fail(&mut self, kind: ErrorKind, message: &str, send: Send<'_>) {
+    fn fail(&mut self, kind: ErrorKind, code: &str, message: &str, send: Send<'_>) {
         self.failed = true;
-        let (code, status) = (kind.status(), kind.name(Vendor::Google));
-        let error = serde_json::json!({
-            "error": { "code": code, "message": message, "status": status }
-        });
-        send(None, &shared::json::text_of(&error));
+        send(None, &ApiError::new(kind, message).code(code).body(Vendor::Google));
     }
 }
 

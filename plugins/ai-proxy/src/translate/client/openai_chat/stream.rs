@@ -1,6 +1,6 @@
 //! Writes a streamed answer as Chat Completions chunks.
 
-use shared::errors::ErrorKind;
+use shared::errors::{ApiError, ErrorKind};
 use shared::json::JsonStr;
 use shared::protocol::Vendor;
 use shared::usage::Usage;
@@ -177,10 +177,6 @@ fn string(w: &mut JsonWriter, key: &str, value: &JsonStr<'_>) {
 
 /// The form in which OpenAI's SDKs find an error in a stream; nothing follows it but the end.
 fn error(kind: ErrorKind, code: &str, message: &str, send: &mut dyn FnMut(&str)) {
-    let kind = kind.name(Vendor::OpenAi);
-    let error = serde_json::json!({
-        "error": { "message": message, "type": kind, "param": null, "code": code }
-    });
-    send(&shared::json::text_of(&error));
+    send(&ApiError::new(kind, message).code(code).body(Vendor::OpenAi));
     send("[DONE]");
 }

@@ -1,6 +1,6 @@
 //! Writes an answer, whole or streamed. What a model thinks or calls has no place in it.
 
-use shared::errors::ErrorKind;
+use shared::errors::{ApiError, ErrorKind};
 use shared::json::JsonStr;
 use shared::protocol::Vendor;
 use shared::write::JsonWriter;
@@ -141,10 +141,6 @@ impl client::StreamWriter for StreamWriter {
 }
 
 fn error(kind: ErrorKind, code: &str, message: &str, send: Send<'_>) {
-    let kind = kind.name(Vendor::OpenAi);
-    let error = serde_json::json!({
-        "error": { "message": message, "type": kind, "param": null, "code": code }
-    });
-    send(None, &shared::json::text_of(&error));
+    send(None, &ApiError::new(kind, message).code(code).body(Vendor::OpenAi));
     send(None, "[DONE]");
 }
