@@ -9,6 +9,8 @@ use crate::protocol::{Endpoint, Vendor};
 
 /// The code of a prompt that is longer than the model takes. Programs shorten the conversation upon it.
 pub const TOO_LONG: &str = "context_length_exceeded";
+/// The code of a conversation that is not kept.
+const NO_THREAD: &str = "thread_not_found";
 
 /// What went wrong, apart from its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +150,14 @@ impl ApiError {
         ApiError { kind, status: kind.status(), message: message.into(), param: None, code: None }
     }
 
+    /// A conversation that Anthropic does not keep, or not here: its SDKs send all of it upon this.
+    /// <https://platform.claude.com/docs/en/build-with-claude/message-threads>
+    pub fn no_thread() -> ApiError {
+        let message =
+            "thread.previous_message_id: the conversation is not kept here; send all of it";
+        ApiError::new(ErrorKind::NotFound, message).code(NO_THREAD)
+    }
+
     /// Names the field at fault.
     pub fn param(mut self, param: impl Into<String>) -> ApiError {
         let param = param.into();
@@ -190,7 +200,13 @@ impl ApiError {
                 optional(&self.param)
             ),
             Vendor::Anthropic => {
-                format!(r#"{{"error":{{"message":{message},"type":"{kind}"}},"type":"error"}}"#)
+                let details = match code {
+                    NO_THREAD => r#""details":{"error_code":"thread_not_found"},"#,
+                    _ => "",
+                };
+                format!(
+                    r#"{{"error":{{{details}"message":{message},"type":"{kind}"}},"type":"error"}}"#
+                )
             }
             Vendor::Google => format!(
                 r#"{{"error":{{"code":{},"message":{message},"status":"{kind}"}}}}"#,
@@ -250,6 +266,9 @@ mod tests {
         );
         assert_eq!(told(&error, Vendor::OpenAi)["error"]["code"], TOO_LONG);
         assert_eq!(long(Vendor::OpenAi), "x");
+        let thread = told(&ApiError::no_thread(), Vendor::Anthropic);
+        assert_eq!(thread["error"]["details"], json!({"error_code": "thread_not_found"}));
+        assert_eq!(told(&error, Vendor::Anthropic)["error"].get("details"), None);
     }
 
     #[test]

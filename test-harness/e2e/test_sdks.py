@@ -6,7 +6,7 @@ import anthropic
 import openai
 import pytest
 
-from sdks import PICTURE, SDKS, Weather
+from sdks import PICTURE, SDKS, Anthropic, Weather
 
 MODELS = {
     "gpt-4o": "openai",
@@ -129,3 +129,41 @@ def test_a_prompt_that_is_too_long_is_known_as_such(gateway, sdk, model, way):
         assert error.body["error"]["message"].startswith("prompt is too long: ")
     else:
         assert "exceeds the maximum number of tokens allowed" in error.message
+
+
+@every_model
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_anthropics_tool_runner(gateway, model, stream):
+    """It has Anthropic keep the conversation, and sends all of it where that is not kept."""
+    provider = MODELS[model]
+    for script in ({"tool_calls": [{"name": "weather", "arguments": {"city": "Köln"}, "id": "toolu_1"}]},
+                   {"tool_calls": [{"name": "weather", "arguments": {"city": "Ulm"}, "id": "toolu_2"}]},
+                   {"text": "It rains in both."}):
+        gateway.control.post(f"{gateway.stack.mock_url(provider)}/_mock/script",
+                             json={"listener": provider, "script": script}).raise_for_status()
+    asked = []
+
+    @anthropic.beta_tool
+    def weather(city: str) -> str:
+        """The weather of a city."""
+        asked.append(city)
+        return f"rain in {city}"
+
+    runner = Anthropic(gateway).client.beta.messages.tool_runner(
+        model=model, max_tokens=1000, tools=[weather], stream=stream,
+        messages=[{"role": "user", "content": "Köln and Ulm?"}])
+    if stream:
+        for each in runner:
+            last = each.get_final_message()
+    else:
+        last = runner.until_done()
+    assert [block.text for block in last.content if block.type == "text"] == ["It rains in both."]
+    assert asked == ["Köln", "Ulm"]
+    got = gateway.received(provider)
+    assert [each["status"] for each in got] == [200, 200, 200]
+    if got[2]["body"].get("thread", {}).get("type") == "continue":
+        # Where nothing is masked Anthropic has the rest.
+        assert provider == "anthropic" and "rain in K" not in got[2]["body_text"]
+    else:
+        texts = ("ln and Ulm?", "rain in K", "rain in Ulm")
+        assert all(text in got[2]["body_text"] for text in texts)

@@ -16,6 +16,7 @@ use crate::auth::{self, CLIENT_HEADERS, Unsigned};
 use crate::config::{OnUnsupported, Protocol};
 use crate::document::{self, Asking, Document};
 use crate::gateway::Gateway;
+use crate::objects::request::begins;
 use crate::overrides::{Edit, Overrides, apply};
 use crate::provider::{Cloud, Provider};
 use crate::renamed;
@@ -166,6 +167,12 @@ impl Attempt {
                         .map_err(|Unsupported(what)| unsupported(what, &provider.name))?;
                     attempt.dropped = std::mem::take(&mut fit.dropped);
                 }
+                if on_another_cloud(provider, asked)
+                    && let Some(thread) = pick::at(body, &["thread"])
+                {
+                    begins(thread)?;
+                    attempt.dropped.push("thread".into());
+                }
                 attempt.usage_added = circumstances.rewrites && lacks_usage(provider, asked);
                 let added = Added { fit, betas: &taken, usage: attempt.usage_added };
                 let edits = edits(provider, changes, model, asked, added, text);
@@ -261,6 +268,12 @@ struct Added<'a> {
     usage: bool,
 }
 
+/// Whether this is Anthropic's Messages on a cloud that is another's.
+fn on_another_cloud(provider: &Provider, asked: &Asked) -> bool {
+    let chat = matches!(asked.operation, Operation::Chat(_));
+    chat && provider.protocol == Protocol::Anthropic && provider.cloud != Cloud::Own
+}
+
 /// What changes in a body that is in the provider's protocol already.
 fn edits(
     provider: &Provider,
@@ -270,7 +283,6 @@ fn edits(
     added: Added<'_>,
     text: &str,
 ) -> Vec<Edit> {
-    let chat = matches!(asked.operation, Operation::Chat(_));
     let mut overrides = match changes {
         Some(changes) => provider.body.and(changes),
         None => provider.body.clone(),
@@ -291,7 +303,7 @@ fn edits(
         }
         overrides.set.insert("stream_options".into(), options);
     }
-    if chat && provider.protocol == Protocol::Anthropic && provider.cloud != Cloud::Own {
+    if on_another_cloud(provider, asked) {
         overrides = cloud_overrides(provider.cloud, added.betas).and(&overrides);
     }
     let mut edits = match &asked.model_at {
@@ -316,14 +328,15 @@ fn edits(
 }
 
 /// On other clouds the model and whether to stream stand in Anthropic's path, the version in the body. So
-/// do, on Amazon's, the names of its API's features; Google's takes them in the header.
+/// do, on Amazon's, the names of its API's features; Google's takes them in the header. Neither keeps
+/// threads.
 /// <https://docs.anthropic.com/en/api/claude-on-vertex-ai>,
 /// <https://docs.anthropic.com/en/api/claude-on-amazon-bedrock>
 fn cloud_overrides(cloud: Cloud, betas: &[&str]) -> Overrides {
     let mut overrides = Overrides::default();
     if let Some(version) = cloud.anthropic_version() {
         overrides.default.insert("anthropic_version".into(), version.into());
-        overrides.remove.push("model".into());
+        overrides.remove.extend(["model".into(), "thread".into()]);
     }
     if cloud == Cloud::Bedrock {
         overrides.remove.push("stream".into());

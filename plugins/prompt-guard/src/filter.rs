@@ -11,7 +11,9 @@ use shared::filter::{
 };
 use shared::host::{Host, Map};
 use shared::json::JsonStr;
+use shared::pick;
 use shared::protocol::Endpoint;
+use shared::protocol::anthropic::THREADS;
 use shared::remembered::Digest;
 use shared::request::RequestBody;
 use shared::texts::{self, Kind, Role, Text};
@@ -202,6 +204,14 @@ impl Filter for GuardFilter {
             let message =
                 "only JSON can be inspected; send the header `content-type: application/json`";
             return self.uninspected(cx, ErrorKind::UnsupportedMediaType, message);
+        }
+        if self.policy.numbers()
+            && self.policy.mode == Mode::Enforce
+            && header(cx.host, "anthropic-beta").contains(THREADS)
+            && pick::at(body.document(), &["thread", "previous_message_id"]).is_some()
+        {
+            // Only the rest of the conversation is here, and its numbers would be those of other values.
+            return cx.refuse(&ApiError::no_thread());
         }
         let said = match cx.endpoint {
             None | Some(Endpoint::Generic | Endpoint::OpenAiOther) => {

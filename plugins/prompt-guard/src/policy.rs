@@ -240,6 +240,12 @@ impl Policy {
         !self.treatments.is_empty() || !self.custom.is_empty()
     }
 
+    /// Whether values get numbers, which are those of the whole conversation.
+    pub fn numbers(&self) -> bool {
+        let custom = self.custom.iter().map(|(.., treatment)| treatment);
+        self.treatments.values().chain(custom).any(|treatment| *treatment == Treatment::Mask)
+    }
+
     /// The text with its data treated; `None` if it stays as it is. Of what is `signed` only that is
     /// replaced which was when the model wrote it: the rest is what the model itself has said, and a provider
     /// refuses thoughts that are not as they were.

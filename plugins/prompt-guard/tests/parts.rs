@@ -429,3 +429,27 @@ fn answers_of_services_are_looked_at_and_get_their_values_back() {
         assert!(run("It is top secret.").contains("content_policy_violation"), "{path}");
     }
 }
+
+#[test]
+fn numbers_are_those_of_a_whole_conversation() {
+    let sent_to = |config: Value, thread: &str| {
+        let host = chat_host();
+        host.put(Map::Request, ":path", MESSAGES);
+        host.put(Map::Request, "anthropic-beta", "a-2025-01-01,message-threads-2026-08-12");
+        let body = format!(
+            r#"{{"model":"m","max_tokens":9,"thread":{thread},"messages":[{{"role":"user","content":"to bob@example.com"}}]}}"#
+        );
+        match send(&mut exchange_of(&guard(config)), &host, &body) {
+            true => host.body_text(Body::Request),
+            false => sent(&host).1,
+        }
+    };
+    let (begins, goes_on) =
+        (r#"{"type":"create"}"#, r#"{"type":"continue","previous_message_id":"msg_1"}"#);
+    assert!(sent_to(masks(), begins).contains("[EMAIL_1]"));
+    // `[EMAIL_1]` may be another's there.
+    let refused: Value = serde_json::from_str(&sent_to(masks(), goes_on)).unwrap();
+    assert_eq!(refused["error"]["details"]["error_code"], "thread_not_found");
+    let replaced = json!({"pii": {"entities": {"EMAIL": "replace"}}});
+    assert!(sent_to(replaced, goes_on).contains("to [EMAIL]"));
+}

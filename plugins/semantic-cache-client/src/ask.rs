@@ -31,7 +31,8 @@ const TOOLS: [&str; 6] =
     ["tools", "functions", "mcp_servers", "web_search_options", "toolConfig", "tool_config"];
 
 /// Members by which a request goes on from something that the provider keeps.
-const STATE: [&str; 4] = ["previous_response_id", "conversation", "container", "background"];
+const STATE: [&str; 5] =
+    ["previous_response_id", "conversation", "container", "background", "thread"];
 
 /// Headers of a client API that change answers.
 const VERSIONS: [&str; 2] = ["anthropic-version", "anthropic-beta"];

@@ -171,6 +171,19 @@ fn nobody_in_particular_is_not_cached() {
 }
 
 #[test]
+fn what_goes_on_from_what_a_provider_keeps_is_not_cached() {
+    for (member, value) in [
+        ("previous_response_id", json!("resp_1")),
+        ("thread", json!({"type": "continue", "previous_message_id": "msg_1"})),
+    ] {
+        let gateway = Gateway::new("{}");
+        let body = with(&question("hi"), member, value);
+        gateway.ask(&body, &reply("x"));
+        assert!(!gateway.hits(&body), "{member}");
+    }
+}
+
+#[test]
 fn what_is_not_configured_is_not_cached() {
     let media = json!({"model": "m", "messages": [{"role": "user", "content": [
         {"type": "text", "text": "what is it"}, {"type": "image_url", "image_url": {"url": "u"}}]}]});

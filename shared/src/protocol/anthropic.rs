@@ -6,6 +6,10 @@ use super::Content;
 use crate::json::JsonStr;
 use crate::view::view;
 
+/// Is in the `anthropic-beta` of every request of a conversation that Anthropic keeps.
+/// <https://platform.claude.com/docs/en/build-with-claude/message-threads>
+pub const THREADS: &str = "message-threads-";
+
 view! {
     /// What a client asks for.
     pub struct Request<'a> {
@@ -43,6 +47,8 @@ view! {
         service_tier: JsonStr<'a>,
         /// Where Anthropic runs its own tools, and keeps what they made.
         container: &'a RawValue,
+        /// Whether Anthropic keeps the conversation, or has kept what came before.
+        thread: &'a RawValue,
     }
 }
 

@@ -6,7 +6,7 @@ use shared::host::Host;
 use super::{Choice, Gateway};
 use crate::asked::{Asked, unknown_model};
 use crate::config::Key;
-use crate::objects::request::unknown;
+use crate::objects::request::{THREAD, unknown};
 use crate::provider::Provider;
 use crate::routing::ask::Ask;
 use crate::wire;
@@ -73,6 +73,9 @@ impl Gateway {
             decision.spare.retain(|_| kept.next().copied().unwrap_or(false));
             let first = decision.targets.first();
             choice.cluster = first.and_then(|first| self.cluster(decision.number, *first));
+        }
+        if choice.targets.is_empty() && held.param == THREAD {
+            return Err(ApiError::no_thread());
         }
         if choice.targets.is_empty() {
             let message = format!(

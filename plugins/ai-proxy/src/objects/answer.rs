@@ -7,6 +7,7 @@ use memchr::memmem;
 use serde_json::value::RawValue;
 use shared::json::{JsonStr, fields};
 use shared::protocol::Service;
+use shared::protocol::anthropic::THREADS;
 
 use super::{Objects, Place};
 use crate::asked::{Asked, Operation};
@@ -28,6 +29,8 @@ enum Kind {
     Object,
     /// An answer of the Responses API, or a stream of one.
     Response,
+    /// An answer of Messages, or a stream of one, in a conversation that Anthropic keeps.
+    Message,
     /// Cached contents of Gemini's.
     Cache,
 }
@@ -44,6 +47,9 @@ impl Sealing {
             }
             Operation::Service(Service::StoredResponses)
             | Operation::Chat(Client::OpenAiResponses) => Kind::Response,
+            Operation::Chat(Client::Anthropic) if asked.versions.both().1.contains(THREADS) => {
+                Kind::Message
+            }
             Operation::GeminiCaches => Kind::Cache,
             _ => return None,
         };
@@ -70,12 +76,13 @@ impl Sealing {
 
     /// The data of an event; `None` if nothing changes.
     pub fn event(&self, data: &str) -> Option<String> {
+        let whole = if self.kind == Kind::Message { "\"message\"" } else { "\"response\"" };
         // Those that repeat the whole answer are few.
-        memmem::find(data.as_bytes(), b"\"response\"")?;
+        memmem::find(data.as_bytes(), whole.as_bytes())?;
         let mut edits = Vec::new();
         for (name, value) in fields(data).ok()? {
-            if name == "response" {
-                self.members(value, data, Kind::Response.names(), &mut edits);
+            if name == whole.trim_matches('"') {
+                self.members(value, data, self.kind.names(), &mut edits);
             }
         }
         (!edits.is_empty()).then(|| apply(data, &edits))
@@ -112,6 +119,7 @@ impl Kind {
                 &["id", "input_file_id", "output_file_id", "error_file_id", "upload_id"]
             }
             Kind::Response => &["id", "previous_response_id"],
+            Kind::Message => &["id"],
             Kind::Cache => &["name"],
         }
     }

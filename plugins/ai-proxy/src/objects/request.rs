@@ -2,15 +2,23 @@
 //! them.
 
 use memchr::{memchr_iter, memchr3_iter};
+use serde_json::value::RawValue;
 use shared::errors::{ApiError, ErrorKind};
 use shared::json::JsonStr;
 use shared::percent;
+use shared::pick;
 use shared::protocol::{Service, Vendor};
 
 use super::walk::{Found, strings};
 use super::{Objects, Opened};
 use crate::asked::{Asked, Operation};
 use crate::overrides::Edit;
+
+/// The member of a request that names the answer which a conversation that Anthropic keeps goes on from.
+/// <https://platform.claude.com/docs/en/build-with-claude/message-threads>
+pub const THREAD: &str = "thread.previous_message_id";
+/// Its name, which has another meaning elsewhere.
+const ANSWER: &str = "previous_message_id";
 
 /// The objects of one request.
 #[derive(Clone, Debug, Default)]
@@ -130,8 +138,13 @@ impl Seen<'_> {
             if result.is_err() {
                 return;
             }
-            if places.named.contains(&name) {
-                result = self.member(name, value).map(|new| self.held.edits.push((range, new)));
+            if name == ANSWER && parent != "thread" {
+                // What is asked about the prompt cache. It does not bind the request to where that answer came from.
+                let opened = self.objects.and_then(|it| it.open(self.owner, &decoded(value)));
+                self.held.edits.extend(opened.map(|opened| (range, quoted(&opened.name))));
+            } else if places.named.contains(&name) {
+                let param = if name == ANSWER { THREAD } else { name };
+                result = self.member(param, value).map(|new| self.held.edits.push((range, new)));
             } else if let Some(param) = places.foreign(name, parent, value) {
                 let message = format!("{param}: {}", places.instead);
                 result = Err(ApiError::new(ErrorKind::InvalidRequest, message).param(param));
@@ -142,10 +155,7 @@ impl Seen<'_> {
 
     /// The new value of a member that names an object.
     fn member(&mut self, name: &str, value: &str) -> Result<String, ApiError> {
-        let inner = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
-        let sealed = JsonStr::from_escaped(inner).map(|s| s.decode().into_owned());
-        let opened = self.open(&sealed.unwrap_or_default(), name)?;
-        Ok(JsonStr::encode(&opened).quoted().to_owned())
+        Ok(quoted(&self.open(&decoded(value), name)?))
     }
 
     /// The provider's name of an object.
@@ -155,6 +165,9 @@ impl Seen<'_> {
         let opened = opened.ok_or_else(|| unknown(param))?;
         match &self.held.pin {
             Some(pin) if (pin.provider, pin.key) != (opened.provider, opened.key) => {
+                if param == THREAD {
+                    return Err(ApiError::no_thread());
+                }
                 let message = format!(
                     "{param}: is kept by another provider, or under another key, than {}; make both \
                      through the same model",
@@ -172,6 +185,15 @@ impl Seen<'_> {
     }
 }
 
+/// Checks the `thread` of a conversation that is not kept. Where it begins all of it is in the request, and nothing is
+/// lost; what goes on from an answer before has not, and clients send all of it upon this error.
+pub fn begins(thread: &RawValue) -> Result<(), ApiError> {
+    match pick::at(thread.get(), &[ANSWER]) {
+        Some(_) => Err(ApiError::no_thread()),
+        None => Ok(()),
+    }
+}
+
 /// Whether a sign stands in a text, the letter at this place being the first such one of it.
 fn is_in(sign: &str, text: &[u8], at: usize) -> bool {
     let letter = text.get(at).copied().unwrap_or_default();
@@ -180,8 +202,20 @@ fn is_in(sign: &str, text: &[u8], at: usize) -> bool {
     rest.is_some_and(|rest| rest.starts_with(sign.as_bytes()))
 }
 
+fn decoded(value: &str) -> String {
+    let inner = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
+    JsonStr::from_escaped(inner).map(|s| s.decode().into_owned()).unwrap_or_default()
+}
+
+fn quoted(text: &str) -> String {
+    JsonStr::encode(text).quoted().to_owned()
+}
+
 /// What a client is told of an object that is not its own.
 pub fn unknown(param: &str) -> ApiError {
+    if param == THREAD {
+        return ApiError::no_thread();
+    }
     let message = format!(
         "{param}: no such object; send an id as this gateway has given it to you, with the same consumer"
     );
@@ -216,11 +250,11 @@ const OPENAI: Places = Places {
 };
 
 const ANTHROPIC: Places = Places {
-    named: &["file_id"],
+    named: &["file_id", ANSWER],
     foreign: &[],
     instead: "",
     own: &["input", "input_schema", "schema", "metadata"],
-    signs: &["file_id"],
+    signs: &["file_id", ANSWER],
     letters: *b"___",
 };
 

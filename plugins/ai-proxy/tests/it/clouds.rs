@@ -267,6 +267,25 @@ fn errors_of_a_cloud_reach_anthropics_clients_in_anthropics_form() {
 }
 
 #[test]
+fn conversations_that_anthropic_keeps_are_not_kept_on_bedrock() {
+    let plugin = plugin();
+    let host = messages_host();
+    let mut gateway = exchange(&plugin);
+    let begun = ask("claude", r#","max_tokens":9,"thread":{"type":"create"}"#);
+    assert!(send(&mut gateway, &host, &begun));
+    assert!(!host.body_text(Body::Request).contains("thread"), "Bedrock refuses the member");
+    let answer = r#"{"content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"}"#;
+    crate::support::answer(&mut gateway, &host, 200, "application/json", answer);
+    assert_eq!(host.text(Map::Response, "x-ai-dropped").unwrap(), "thread");
+    let host = messages_host();
+    let goes_on =
+        ask("claude", r#","max_tokens":9,"thread":{"type":"continue","previous_message_id":"m"}"#);
+    assert!(!send(&mut exchange(&plugin), &host, &goes_on));
+    let (status, told) = sent(&host);
+    assert!(status == 404 && told.contains("thread_not_found"), "{told}");
+}
+
+#[test]
 fn a_gemini_client_without_events_gets_an_array() {
     let plugin = plugin();
     let host = ScriptHost::post("/v1beta/models/opus:streamGenerateContent");

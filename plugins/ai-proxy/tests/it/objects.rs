@@ -290,6 +290,75 @@ fn what_has_no_known_owner_is_refused() {
     assert_eq!(ask("anna", "POST", path, &[], &body.to_string(), &Value::Null).status, 400);
 }
 
+/// A request of a conversation that Anthropic keeps, of this consumer and with this member.
+fn in_thread(consumer: &str, model: &str, member: &Value) -> Through {
+    let beta = [("anthropic-beta", "a-2025-01-01,message-threads-2026-08-12")];
+    let mut body = json!({"model": model, "max_tokens": 5,
+                          "messages": [{"role": "user", "content": "x"}]});
+    for (name, value) in member.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    let reply = json!({"id": "msg_1", "type": "message", "role": "assistant", "content": [],
+                       "model": "claude-x", "stop_reason": "end_turn",
+                       "usage": {"input_tokens": 1, "output_tokens": 1}});
+    ask(consumer, "POST", "/v1/messages", &beta, &body.to_string(), &reply)
+}
+
+fn thread(previous: &str) -> Value {
+    json!({"thread": {"type": "continue", "previous_message_id": previous}})
+}
+
+#[test]
+fn a_conversation_that_is_kept_goes_on_for_its_owner_alone() {
+    let begun = in_thread("anna", "claude-x", &json!({"thread": {"type": "create"}}));
+    let id = begun.told["id"].as_str().unwrap();
+    assert!(id.starts_with("msg_1-gw-"), "{id}");
+    let own = in_thread("anna", "claude-x", &thread(id));
+    assert_eq!(own.body["thread"], thread("msg_1")["thread"]);
+    // Its SDKs send the whole conversation upon this.
+    for (consumer, model, id) in [
+        ("bert", "claude-x", id),
+        ("anna", "claude-x", "msg_1"),
+        ("anna", "gpt-4", id),
+        ("anna", "gpt-4", "msg_1"),
+    ] {
+        let refused = in_thread(consumer, model, &thread(id));
+        assert_eq!(
+            (refused.status, &refused.told["error"]["details"]),
+            (404, &json!({"error_code": "thread_not_found"})),
+            "{consumer} {model} {id}: {}",
+            refused.told
+        );
+    }
+    // What is asked about the prompt cache binds nobody.
+    let asked = |model, id: &str| {
+        in_thread("anna", model, &json!({"diagnostics": {"previous_message_id": id}}))
+    };
+    assert_eq!(asked("claude-x", id).body["diagnostics"]["previous_message_id"], "msg_1");
+    assert_eq!(asked("claude-x", "msg_2").body["diagnostics"]["previous_message_id"], "msg_2");
+    assert_eq!(asked("gpt-4", id).status, 200);
+}
+
+#[test]
+fn a_streamed_answer_of_a_conversation_that_is_kept_has_a_sealed_name() {
+    let host = ScriptHost::post("/v1/messages");
+    host.put(Map::Request, "content-type", "application/json");
+    host.put(Map::Request, "anthropic-beta", "message-threads-2026-08-12");
+    host.set_property(&["ai.consumer"], b"anna").unwrap();
+    let mut gateway = exchange(CONFIG, "inline");
+    let body = json!({"model": "claude-x", "max_tokens": 5, "stream": true,
+                      "thread": {"type": "create"}, "messages": [{"role": "user", "content": "x"}]});
+    assert!(send(&mut gateway, &host, &body.to_string()));
+    let start = json!({"type": "message_start", "message": {"id": "msg_1", "content": []}});
+    let rest = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"\\\"message\\\" msg_1\"}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let stream = format!("event: message_start\ndata: {start}\n\n{rest}");
+    let told = answer(&mut gateway, &host, 200, "text/event-stream", &stream);
+    assert!(told.ends_with(rest), "{told}");
+    assert!(
+        told.starts_with("event: message_start\ndata: ") && told.contains(r#""id":"msg_1-gw-"#)
+    );
+}
+
 #[test]
 fn the_arguments_of_a_call_are_the_clients_own() {
     let body = json!({"model": "claude-x", "max_tokens": 5, "messages": [
@@ -303,7 +372,7 @@ fn the_arguments_of_a_call_are_the_clients_own() {
                        "usage": {"input_tokens": 1, "output_tokens": 1}});
     let asked = ask("anna", "POST", "/v1/messages", &[], &body.to_string(), &reply);
     assert_eq!(asked.body["messages"], body["messages"]);
-    assert_eq!(asked.told["id"], "msg_1", "providers keep no messages");
+    assert_eq!(asked.told["id"], "msg_1", "this answer is not kept");
     let mut body = body;
     body["messages"][0]["content"] =
         json!([{"type": "document", "source": {"type": "file", "file_id": "file_1"}}]);

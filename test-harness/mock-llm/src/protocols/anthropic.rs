@@ -112,13 +112,14 @@ fn inner(error: &ApiError) -> Json {
         status if status >= 500 => ("api_error", "Internal server error"),
         _ => ("invalid_request_error", "Invalid request"),
     };
-    object! {
-        "type": "error",
-        "error": object! {
-            "type": error.kind.as_deref().unwrap_or(kind),
-            "message": error.message.as_deref().unwrap_or(message),
-        },
+    let mut told = object! {
+        "type": error.kind.as_deref().unwrap_or(kind),
+        "message": error.message.as_deref().unwrap_or(message),
+    };
+    if let Some(code) = error.code {
+        told = told.with("details", object! { "error_code": code });
     }
+    object! { "type": "error", "error": told }
 }
 
 /// The text of content, with that of tool results.

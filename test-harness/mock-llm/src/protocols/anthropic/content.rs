@@ -29,8 +29,8 @@ const OPAQUE: [&str; 10] = [
 ];
 
 /// Checks every message, and that tool calls and their results match; `current` is for the newest
-/// version of the protocol.
-pub(super) fn messages(messages: &[Value], current: bool) -> Check {
+/// version of the protocol. The first ones may answer calls of a conversation that `goes_on`.
+pub(super) fn messages(messages: &[Value], current: bool, goes_on: bool) -> Check {
     if messages.is_empty() {
         return invalid("messages: at least one message is required");
     }
@@ -61,7 +61,9 @@ pub(super) fn messages(messages: &[Value], current: bool) -> Check {
         if current {
             newest(blocks, role, &path)?;
         }
-        results(blocks, role, &calls, &path)?;
+        if index > 0 || !goes_on {
+            results(blocks, role, &calls, &path)?;
+        }
         calls = blocks.map(|blocks| ids(blocks, "tool_use", "id")).unwrap_or_default();
         if role == "user" && !calls.is_empty() {
             return invalid(format!(

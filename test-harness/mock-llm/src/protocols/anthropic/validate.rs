@@ -10,6 +10,8 @@ pub(super) type Fields = Map<String, Value>;
 
 /// The newest version of the protocol, which takes less than those before.
 pub(super) const CURRENT: &str = "2026-10-21";
+/// Begins the name of the feature that `thread` belongs to.
+const THREADS: &str = "message-threads-";
 /// Fields that the newest version has no more.
 const SAMPLING: [&str; 3] = ["temperature", "top_k", "top_p"];
 /// Fields of both endpoints.
@@ -83,8 +85,11 @@ pub(super) fn request(call: &Call<'_>) -> Check {
     let answers = call.endpoint == Endpoint::Chat;
     let known: Vec<&str> =
         COMMON.iter().chain(MESSAGES.iter().filter(|_| answers)).copied().collect();
-    let known: Vec<&str> = known.into_iter().chain(vertex.then_some("anthropic_version")).collect();
+    let threads = call.header("anthropic-beta").is_some_and(|names| names.contains(THREADS));
+    let more = [vertex.then_some("anthropic_version"), threads.then_some("thread")];
+    let known: Vec<&str> = known.into_iter().chain(more.into_iter().flatten()).collect();
     only(fields, &known, "")?;
+    let goes_on = thread(fields.get("thread"))?;
     if current && let Some(field) = SAMPLING.iter().find(|field| fields.contains_key(**field)) {
         return invalid(format!("{field}: Extra inputs are not permitted"));
     }
@@ -106,13 +111,26 @@ pub(super) fn request(call: &Call<'_>) -> Check {
     }
     match fields.get("messages") {
         None => return required("messages"),
-        Some(Value::Array(messages)) => content::messages(messages, current)?,
+        Some(Value::Array(messages)) => content::messages(messages, current, goes_on)?,
         Some(_) => return invalid("messages: Input should be a valid list"),
     }
     system(fields.get("system"))?;
     options(fields)?;
     tools(fields)?;
     thinking(fields)
+}
+
+/// Whether the conversation goes on from what is kept. Nothing really is, but every id of the right form is there.
+/// <https://platform.claude.com/docs/en/build-with-claude/message-threads>
+fn thread(thread: Option<&Value>) -> Result<bool, ApiError> {
+    let text = |name: &str| thread.and_then(|thread| thread.get(name)?.as_str());
+    match (thread, text("type"), text("previous_message_id")) {
+        (None | Some(Value::Null), ..) => Ok(false),
+        (_, Some("create"), None) => Ok(false),
+        (_, Some("continue"), Some(id)) if id.starts_with("msg_") && id.len() < 40 => Ok(true),
+        (_, Some("continue"), Some(_)) => Err(ApiError::status(404).code("thread_not_found")),
+        _ => Err(ApiError::invalid("thread: Input should be 'create' or 'continue'")),
+    }
 }
 
 fn system(system: Option<&Value>) -> Check {

@@ -11,6 +11,7 @@ use shared::protocol::anthropic::{
 };
 use shared::protocol::content::Form;
 
+use crate::objects::request::begins;
 use crate::translate::client::bad::{bad, invalid, required};
 use crate::translate::client::left::{left, left_out};
 use crate::translate::ir::{
@@ -44,6 +45,10 @@ pub fn read_to_count<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>> {
     if api.container.is_some_and(|container| container.get() != "{}") {
         let message = "is kept by Anthropic, and this model is another provider's; leave it out";
         return Err(invalid("container", message));
+    }
+    if let Some(thread) = api.thread {
+        begins(thread)?;
+        left_out(dropped, "", "thread");
     }
     if let Some(metadata) = api.metadata {
         left(dropped, "metadata", "", &metadata.rest);

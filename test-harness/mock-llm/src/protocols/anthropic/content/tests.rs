@@ -2,7 +2,7 @@ use super::*;
 use serde_json::json;
 
 fn verdict(list: &Value) -> Check {
-    messages(list.as_array().unwrap(), false)
+    messages(list.as_array().unwrap(), false, false)
 }
 
 fn refusal(list: Value) -> String {

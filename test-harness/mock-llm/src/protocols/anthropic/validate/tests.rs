@@ -141,3 +141,23 @@ fn on_vertex_the_version_stands_in_the_body() {
         .retain(|key, _| key != "max_tokens" && key != "anthropic_version");
     assert!(validate(&body).is_err());
 }
+
+#[test]
+fn a_conversation_that_is_kept_goes_on_without_what_came_before() {
+    let mut headers = headers();
+    headers.insert("anthropic-beta", "message-threads-2026-08-12".parse().unwrap());
+    let verdict = |extra| check(&Anthropic, Endpoint::Chat, &headers, &request(extra));
+    let goes_on = |id: &str| {
+        let result = json!([{"type": "tool_result", "tool_use_id": "toolu_1", "content": "x"}]);
+        verdict(json!({
+            "thread": {"type": "continue", "previous_message_id": id},
+            "messages": [{"role": "user", "content": result}],
+        }))
+    };
+    assert_eq!(verdict(json!({"thread": {"type": "create"}})), Ok(()));
+    assert_eq!(goes_on("msg_01ZzatMNOekGcETIZ1P6EVmn"), Ok(()));
+    let lost = goes_on("msg_01ZzatMNOekGcETIZ1P6EVmn-gw-NkU6iOES_Ts5ADLp1rbegpxz43Q").unwrap_err();
+    assert_eq!((lost.status, lost.code), (404, Some("thread_not_found")));
+    assert!(verdict(json!({"thread": {"type": "other"}})).is_err());
+    assert!(self::verdict(json!({"thread": {"type": "create"}})).is_err(), "it needs the header");
+}
