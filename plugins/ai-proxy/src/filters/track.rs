@@ -44,6 +44,7 @@ impl Track {
         let stated = cx.facts.get(cx.host, Fact::Outcomes).unwrap_or_default();
         let attempts: Vec<_> = attempts.split(',').filter(|name| !name.is_empty()).collect();
         let now = cx.host.now_nanos();
+        let mut begun = false;
         let blocked = cx.facts.get(cx.host, Fact::Guard).is_some_and(|guard| guard == BLOCKED);
         for (place, provider) in attempts.iter().enumerate() {
             let last = place + 1 == attempts.len();
@@ -63,11 +64,18 @@ impl Track {
             };
             let target =
                 known.and_then(|line| line.target).or_else(|| self.planned(place, provider));
-            self.tell(gateway, cx, place, target, came);
+            begun |= self.tell(gateway, cx, place, target, came);
             if let Some(target) = target.filter(|_| last) {
                 let tokens = cx.facts.usage(cx.host).map_or(0, |usage| usage.total_tokens());
                 gateway.routing().spent(self.rule, target, tokens, now);
             }
+        }
+        // It has begun with the first, whom the proxy may not have asked.
+        if let Some((first, _)) = self.targets.first()
+            && !attempts.is_empty()
+            && !begun
+        {
+            gateway.routing().ended(cx.host, self.rule, *first, None);
         }
         if attempts.is_empty() {
             let came = self.proxy_status.map(|_| health::Outcome::default());
@@ -82,6 +90,7 @@ impl Track {
         planned.or_else(named).map(|(target, _)| *target)
     }
 
+    /// Tells what came of an attempt; true if it was the one that it has begun with.
     fn tell(
         &self,
         gateway: &Gateway,
@@ -89,8 +98,8 @@ impl Track {
         place: usize,
         target: Option<usize>,
         came: Option<health::Outcome>,
-    ) {
-        let Some(target) = target else { return };
+    ) -> bool {
+        let Some(target) = target else { return false };
         let first = place == 0 && self.targets.first().is_some_and(|(first, _)| *first == target);
         let route = gateway.routing().route(self.rule);
         if let Some(asked) = route.and_then(|route| route.target(target))
@@ -99,6 +108,7 @@ impl Track {
             asked.health.begin(cx.host.now_nanos());
         }
         gateway.routing().ended(cx.host, self.rule, target, came);
+        first
     }
 }
 

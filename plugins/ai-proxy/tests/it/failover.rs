@@ -335,3 +335,27 @@ fn a_rule_says_how_often_and_how_long() {
     assert_eq!(asked(""), ["1", "1500", "9000"]);
     assert_eq!(asked(STREAM), ["1", "700", "9000"]);
 }
+
+/// Of several clusters in one (aggregate, or one of all hosts) the proxy chooses.
+#[test]
+fn a_target_that_the_proxy_has_not_asked_is_not_under_way() {
+    let (route, translate) =
+        two(json!([{"name": "f", "strategy": "least_busy", "targets": [to("a"), to("b")]}]));
+    let asked = |provider: &str| {
+        let host = chat_host();
+        let mut outer = exchange_of(&route);
+        assert!(send(&mut outer, &host, &ask("m", "")));
+        let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+        host.properties.borrow_mut().insert(metadata.into(), provider.into());
+        let mut inner = exchange_of(&translate);
+        assert!(send(&mut inner, &host, &ask("m", "")));
+        answer(&mut inner, &host, 200, "application/json", "{}");
+        inner.done(&host);
+        head(&mut outer, &host, 200, "application/json");
+        outer.done(&host);
+        property(&host, "ai.targets").lines().next().unwrap().to_owned()
+    };
+    for _ in 0..3 {
+        assert!(asked("b").starts_with("a="), "nothing is under way");
+    }
+}
