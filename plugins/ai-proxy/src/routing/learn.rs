@@ -9,6 +9,7 @@ use super::health::Outcome;
 use super::load::Load;
 use super::price::Tariff;
 use super::{Routing, Use};
+use crate::config::Key;
 
 impl Routing {
     /// How often [`Routing::tick`] is wanted; never if there is nothing to do. `tells`: the workers tell
@@ -94,6 +95,14 @@ impl Routing {
         let Some(route) = self.routes.get(route) else { return };
         let Some(asked) = route.targets.get(target) else { return };
         let now = host.now_nanos();
+        // With the client's own key, that and its limits are the client's own as well.
+        let outcome = match outcome {
+            Some(Outcome { status: 1..=407 | 409..=499, .. }) if route.key == Key::Passthrough => {
+                let status = |came: Outcome| if came.failed() { 400 } else { came.status };
+                outcome.map(|came| Outcome { status: status(came), retry_after: None, ..came })
+            }
+            outcome => outcome,
+        };
         let before = asked.health.rests_until();
         asked.health.end(outcome, &self.circuit, now);
         let after = asked.health.rests_until();

@@ -359,3 +359,35 @@ fn a_target_that_the_proxy_has_not_asked_is_not_under_way() {
         assert!(asked("b").starts_with("a="), "nothing is under way");
     }
 }
+
+/// What is wrong with a client's own key, and its limits, say nothing of the target.
+#[test]
+fn a_clients_own_key_makes_no_target_rest_for_others() {
+    for (status, header) in [
+        (401, ("x-nothing", "")),
+        (429, ("retry-after", "600")),
+        (200, ("x-ratelimit-remaining-requests", "0")),
+    ] {
+        let (route, translate) = two(json!([{"name": "f", "key": "passthrough",
+            "targets": [to("a"), to("b")]}]));
+        for _ in 0..6 {
+            let host = chat_host();
+            host.put(Map::Request, "authorization", "Bearer sk-mine");
+            host.put(Map::Response, header.0, header.1);
+            host.put(Map::Response, "x-ratelimit-reset-requests", "600s");
+            let mut outer = exchange_of(&route);
+            assert!(send(&mut outer, &host, &ask("m", "")));
+            let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+            host.properties.borrow_mut().insert(metadata.into(), "a".into());
+            let mut inner = exchange_of(&translate);
+            assert!(send(&mut inner, &host, &ask("m", "")));
+            answer(&mut inner, &host, status, "application/json", "{}");
+            inner.done(&host);
+            head(&mut outer, &host, status, "application/json");
+            outer.done(&host);
+        }
+        let host = chat_host();
+        host.put(Map::Request, "authorization", "Bearer sk-other");
+        assert_eq!(routed(&route, &host, &ask("m", "")), "ca", "{status}");
+    }
+}
