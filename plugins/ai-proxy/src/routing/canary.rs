@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use serde::Serialize;
 use shared::config::ConfigError;
 use shared::config::Setting;
-use shared::host::{Capability, Host};
+use shared::host::{Capability, Host, Shared};
 
 use super::config;
 use super::health::Outcome;
@@ -24,6 +24,8 @@ pub struct Canary {
     config: config::Canary,
     /// The account where workers share no data.
     own: RefCell<Account>,
+    /// What is tried, `provider/model`.
+    tried: String,
     /// What the target's approval rests on, for the audit.
     approval: Option<(String, String)>,
     /// False until what a store has kept is known: nobody is sent there before.
@@ -58,6 +60,10 @@ pub struct Account {
     pub canary: Counts,
     /// Those of the others.
     pub stable: Counts,
+    /// What is tried, `provider/model`: of something else this account says nothing. Empty where an earlier release
+    /// has written it.
+    #[serde(default)]
+    pub of: String,
 }
 
 /// Answers.
@@ -135,9 +141,15 @@ impl Canary {
             route: route.to_owned(),
             config,
             own: RefCell::default(),
+            tried: String::new(),
             approval: None,
             ready: Cell::new(true),
         })
+    }
+
+    /// What is tried. What was found out of something else that was tried under this rule does not count.
+    pub fn tries(&mut self, what: String) {
+        self.tried = what;
     }
 
     /// Who has approved of the target, and on what evidence.
@@ -160,7 +172,7 @@ impl Canary {
     pub fn meet(&self, host: &dyn Host, kept: Option<Account>) -> Option<Account> {
         self.ready.set(true);
         let own = self.account(host);
-        match kept {
+        match kept.filter(|kept| self.is_of(kept)) {
             Some(kept) if kept.since > own.since => {
                 self.change(host, &|account| {
                     // Another worker may have been faster.
@@ -192,8 +204,16 @@ impl Canary {
         if !host.can(Capability::SharedData) {
             return self.own.borrow().clone();
         }
-        let shared = host.shared(&self.key);
-        shared.and_then(|shared| shared::config::record(&shared.value)).unwrap_or_default()
+        self.read(host.shared(&self.key).as_ref())
+    }
+
+    fn read(&self, shared: Option<&Shared>) -> Account {
+        let found = shared.and_then(|shared| shared::config::record(&shared.value));
+        found.filter(|found| self.is_of(found)).unwrap_or_default()
+    }
+
+    fn is_of(&self, account: &Account) -> bool {
+        account.of.is_empty() || account.of == self.tried
     }
 
     /// A target has answered.
@@ -317,11 +337,9 @@ impl Canary {
         }
         for _ in 0..TRIES {
             let shared = host.shared(&self.key);
-            let mut account = shared
-                .as_ref()
-                .and_then(|shared| shared::config::record(&shared.value))
-                .unwrap_or_default();
+            let mut account = self.read(shared.as_ref());
             let line = change(&mut account);
+            account.of.clone_from(&self.tried);
             let Ok(bytes) = serde_json::to_vec(&account) else { return };
             let version = shared.map_or(0, |shared| shared.version);
             if host.set_shared(&self.key, &bytes, version).is_ok() {

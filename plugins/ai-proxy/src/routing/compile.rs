@@ -6,6 +6,7 @@ use std::time::Duration;
 use shared::config::ConfigError;
 use shared::models;
 use shared::small_map::SmallMap;
+use shared::text;
 
 use super::ask::Needs;
 use super::board::Board;
@@ -105,9 +106,12 @@ impl Routing {
         let mut canary = canary;
         if let Some(canary) = &mut canary
             && let Some(target) = given.targets.get(canary.target)
-            && let (Some(by), Some(evidence)) = (&target.approved_by, &target.evidence)
         {
-            canary.approve(by.clone(), evidence.clone());
+            let model = target.model.as_deref().unwrap_or_default();
+            canary.tries(text!(target.provider, "/", model));
+            if let (Some(by), Some(evidence)) = (&target.approved_by, &target.evidence) {
+                canary.approve(by.clone(), evidence.clone());
+            }
         }
         let several = given.targets.len() > 1;
         let mut targets = Vec::with_capacity(given.targets.len());

@@ -388,3 +388,30 @@ fn canaries_are_in_the_hands_of_who_has_the_key() {
     let (_, body) = asked(&host, "GET", "/_ai/canaries", "0123456789abcdef");
     assert!(body.contains(r#""percent":0.0"#), "{body}");
 }
+
+#[test]
+fn another_target_is_tried_from_the_first_step_on() {
+    let shared = std::cell::RefCell::new(std::collections::BTreeMap::new());
+    let percent = |model: &str, action: &str| {
+        let mut config = routes(json!([{"name": "c",
+            "targets": [to("a"), {"provider": "b", "model": model}],
+            "canary": {"target": 1, "steps": [5, 50]}}]));
+        config["admin_key"] = json!("0123456789abcdef");
+        let gateway = plugin(&config.to_string(), "route");
+        let host = ScriptHost::post(&format!("/_ai/canaries{action}"));
+        let method = if action.is_empty() { "GET" } else { "POST" };
+        host.put(Map::Request, ":method", method);
+        host.put(Map::Request, "authorization", "Bearer 0123456789abcdef");
+        host.now_nanos.set(chat_host().now_nanos.get());
+        host.shared.swap(&shared);
+        exchange_of(&gateway).request_headers(&host, true);
+        host.shared.swap(&shared);
+        let said: Value = serde_json::from_str(&sent(&host).1).unwrap();
+        let canary = if action.is_empty() { &said["canaries"][0] } else { &said };
+        canary["percent"].as_f64().unwrap()
+    };
+    assert_eq!(percent("v2", ""), 5.0);
+    assert_eq!(percent("v2", "/promote?route=c"), 100.0);
+    assert_eq!(percent("v2", ""), 100.0, "over a reload");
+    assert_eq!(percent("v3", ""), 5.0);
+}
