@@ -1,6 +1,7 @@
 //! A provider, checked and made ready.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use shared::config::ConfigError;
 
@@ -61,7 +62,7 @@ pub struct Provider {
     /// Headers to set on its answers, names in lower case.
     pub response_headers: Vec<(String, String)>,
     /// Its names of models.
-    pub models: Names,
+    pub models: Rc<Names>,
     /// Which services it has, and where.
     pub paths: Paths,
     /// What it does in its own way.
@@ -130,7 +131,7 @@ impl Provider {
             response_headers: headers(given.response_headers, &at("response_headers"))?,
             query: query(given.query, preset),
             body: given.body,
-            models: Names::new(given.models, &at("models"))?,
+            models: Rc::new(Names::new(given.models, &at("models"))?),
             paths: preset.map_or(usual_paths(protocol), |preset| *preset.paths),
             quirks: preset.map_or_else(|| usual_quirks(&url), |preset| preset.quirks),
             known: preset.is_some() || url.authority == OPENAI,

@@ -121,7 +121,7 @@ fn copy(
     let target = decision.route.target(index)?;
     let shadow = decision.route.shadow.as_ref()?;
     let provider = gateway.provider(&target.name)?;
-    let model = target.model.clone().unwrap_or_else(|| provider.models.of(&asked.model));
+    let model = target.model_of(gateway.real_name(&asked.model));
     // Nobody waits for it, so that it need not come piece by piece.
     let whole = Overrides {
         set: [("stream".to_owned(), Value::Bool(false))].into(),

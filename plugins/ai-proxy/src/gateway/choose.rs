@@ -42,8 +42,7 @@ impl Gateway {
         let targets = decision.targets.iter().chain(spare).filter_map(|index| {
             let target = decision.route.target(*index)?;
             let provider = self.providers.get(target.provider)?;
-            let name = target.model.clone().unwrap_or_else(|| provider.models.of(model));
-            Some((provider, name))
+            Some((provider, target.model_of(model)))
         });
         let targets: Vec<_> = targets.collect();
         let first = decision.targets.first();

@@ -100,9 +100,12 @@ impl Gateway {
         route: routing::config::Route,
         path: &str,
     ) -> Result<usize, ConfigError> {
-        let names: Vec<_> = self.providers.iter().map(|p| p.name.as_str()).collect();
+        let providers = &self.providers;
         self.routing.add(route, path, &|provider, path| {
-            names.iter().position(|name| *name == provider).ok_or_else(|| {
+            let found = providers.iter().position(|known| known.name == provider);
+            let found = found.and_then(|at| Some((at, Rc::clone(&providers.get(at)?.models))));
+            found.ok_or_else(|| {
+                let names: Vec<_> = providers.iter().map(|p| p.name.as_str()).collect();
                 let message = format!("no provider `{provider}`; there are {}", names.join(", "));
                 ConfigError::new(format!("{path}.provider"), message)
             })

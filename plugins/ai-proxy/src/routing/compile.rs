@@ -23,7 +23,11 @@ use super::route::Counted;
 use super::store::Store;
 use super::{Route, RouteTarget, Routing, Timeouts, Use};
 use crate::config::Target;
+use crate::names::Names;
 use crate::overrides::Overrides;
+
+/// A provider's number, and its names of models.
+type Found = (usize, Rc<Names>);
 
 /// Most targets of one rule.
 const MAX_TARGETS: usize = 256;
@@ -90,12 +94,13 @@ impl Routing {
         Ok(())
     }
 
-    /// Adds a rule; `provider` finds a provider's number by its name. Gives the rule's number.
+    /// Adds a rule; `provider` finds a provider's number, and its names of models, by its name. Gives the rule's
+    /// number.
     pub fn add(
         &mut self,
         given: config::Route,
         path: &str,
-        provider: &dyn Fn(&str, &str) -> Result<usize, ConfigError>,
+        provider: &dyn Fn(&str, &str) -> Result<Found, ConfigError>,
     ) -> Result<usize, ConfigError> {
         let condition = Condition::new(&given.when, &format!("{path}.when"))?;
         self.check(&given, path)?;
@@ -126,8 +131,8 @@ impl Routing {
                 let message = "is required: the route has an `experiment`";
                 return Err(ConfigError::new(format!("{path}.variant"), message));
             }
-            let number = provider(&target.provider, &path)?;
-            targets.push(self.target(target, number, several, &path)?);
+            let provider = provider(&target.provider, &path)?;
+            targets.push(self.target(target, provider, several, &path)?);
         }
         let measured = !matches!(
             given.strategy,
@@ -226,7 +231,7 @@ impl Routing {
     fn target(
         &mut self,
         given: config::RouteTarget,
-        provider: usize,
+        (provider, names): Found,
         several: bool,
         path: &str,
     ) -> Result<RouteTarget, ConfigError> {
@@ -268,6 +273,7 @@ impl Routing {
             provider,
             name: given.provider,
             model: given.model,
+            names,
             cluster: given.cluster,
             body: given.body,
             region: given.region,

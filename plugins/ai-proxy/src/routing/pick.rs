@@ -187,7 +187,7 @@ impl Routing {
             } else if !exhausted.is_empty() && target.is_among(&exhausted, ask.model) {
                 why.exhausted = true;
                 "exhausted"
-            } else if pin.as_deref().is_some_and(|pin| !target.is_pinned(pin)) {
+            } else if pin.as_deref().is_some_and(|pin| !target.is_pinned(pin, ask.model)) {
                 why.pinned = true;
                 "pin"
             } else {
@@ -378,22 +378,19 @@ impl RouteTarget {
 
     /// Whether it is among these, `provider=model` or `provider=*` in lines, when this model is asked for.
     fn is_among(&self, lines: &str, asked: &str) -> bool {
-        let own = self.model.as_deref().unwrap_or(asked);
         let fits = |line: &str| {
             let Some((provider, model)) = line.split_once('=') else { return false };
-            provider == self.name && (model == "*" || model == own)
+            provider == self.name && (model == "*" || model == self.model_of(asked))
         };
         lines.lines().any(fits)
     }
 
     /// Whether a client means it with this: `provider`, `provider/model` or, of whatever provider,
-    /// `model`.
-    fn is_pinned(&self, pin: &str) -> bool {
-        let model = self.model.as_deref();
-        pin == self.name
-            || Some(pin) == model
-            || pin.strip_prefix(self.name.as_str()).and_then(|rest| rest.strip_prefix('/'))
-                == Some(model.unwrap_or_default())
+    /// `model`, as the provider calls it, when this model is asked for.
+    fn is_pinned(&self, pin: &str, asked: &str) -> bool {
+        let model = self.model_of(asked);
+        let rest = pin.strip_prefix(self.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        pin == self.name || pin == model || rest == Some(model.as_str())
     }
 
     /// How it is called where decisions are told.

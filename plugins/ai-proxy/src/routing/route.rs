@@ -12,6 +12,7 @@ use super::order::Turns;
 use super::pick::Measures;
 use super::price::Tariff;
 use crate::config::Key;
+use crate::names::Names;
 use crate::overrides::Overrides;
 
 /// A compiled rule.
@@ -78,6 +79,8 @@ pub struct RouteTarget {
     pub name: String,
     /// What the provider calls the model, if it is said here.
     pub model: Option<String>,
+    /// What it calls those that are not.
+    pub(super) names: Rc<Names>,
     /// The Envoy cluster that reaches it, if it is said here.
     pub cluster: Option<String>,
     /// Changes to the request's body.
@@ -119,5 +122,12 @@ impl Route {
             targets.find(|target| target.name == provider && target.model.as_deref() == wanted)
         };
         of(Some(model)).or_else(|| of(None))
+    }
+}
+
+impl RouteTarget {
+    /// What its provider calls the model that is asked for.
+    pub fn model_of(&self, asked: &str) -> String {
+        self.model.clone().unwrap_or_else(|| self.names.of(asked))
     }
 }

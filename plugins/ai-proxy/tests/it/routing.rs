@@ -415,3 +415,25 @@ fn another_target_is_tried_from_the_first_step_on() {
     assert_eq!(percent("v2", ""), 100.0, "over a reload");
     assert_eq!(percent("v3", ""), 5.0);
 }
+
+/// What it does not say, its provider knows: by that name the model is told, counted and pinned.
+#[test]
+fn a_target_without_a_model_is_known_by_its_providers_name_of_it() {
+    let mut config = routes(json!([{"name": "p", "targets": [{"provider": "a"}, to("b")]}]));
+    config["providers"][0]["models"] = json!({"m": "deployment"});
+    let gateway = plugin(&config.to_string(), "route");
+    for (pin, cluster) in [
+        ("a", "ca"),
+        ("deployment", "ca"),
+        ("a/deployment", "ca"),
+        ("b/m-b", "cb"),
+        ("a/m", "400 pin_not_available"),
+    ] {
+        let host = chat_host();
+        host.put(Map::Request, "x-ai-pin", pin);
+        assert_eq!(routed(&gateway, &host, &ask("m", "")), cluster, "{pin}");
+    }
+    let host = chat_host();
+    fact(&host, "exhausted", "a=deployment");
+    assert_eq!(routed(&gateway, &host, &ask("m", "")), "cb");
+}

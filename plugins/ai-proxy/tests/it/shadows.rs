@@ -191,3 +191,16 @@ fn what_names_an_object_that_a_provider_keeps_is_not_copied() {
         assert_eq!(host.calls.borrow().len(), copies, "{content}");
     }
 }
+
+#[test]
+fn a_copy_has_the_model_that_an_alias_stands_for() {
+    let mut config = routes(json!([{"name": "s", "shadow": {"targets": [1]},
+        "targets": [to("a"), {"provider": "b"}]}]));
+    config["aliases"] = json!({"fast": "claude-haiku-4-5"});
+    let gateway = plugin(&config.to_string(), "route");
+    let host = chat_host();
+    assert!(send(&mut exchange_of(&gateway), &host, &ask("fast", "")));
+    gateway.tick(&host);
+    let sent: Value = serde_json::from_slice(&host.calls.borrow()[0].body).unwrap();
+    assert_eq!(sent["model"], "claude-haiku-4-5");
+}
