@@ -373,9 +373,10 @@ def test_a_canary_is_rolled_back_and_the_store_remembers(gateway, ask):
     for session in range(40):
         answers.append(gateway.post(ask("new"), script, headers={"x-session": f"c{session}"}))
     assert all(answer.status_code == 200 for answer in answers)
-    assert {answer.headers["x-ai-variant"] for answer in answers} == {"new=canary", "new=stable"}
+    # Some were sent to it, and others have answered.
+    assert {answer.headers["x-ai-variant"] for answer in answers} == {"new=stable"}
     assert canary(gateway)["status"] == "aborted"
-    assert len(gateway.received("anthropic")) <= 6
+    assert 1 <= len(gateway.received("anthropic")) <= 6
     assert audit(gateway) == [("aborted", 0, "it fails more often")]
     until(lambda: kept(gateway).get("status") == "aborted")
     # Another gateway has promoted it.

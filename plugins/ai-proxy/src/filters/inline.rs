@@ -134,8 +134,7 @@ impl InlineFilter {
                 let passthrough = passthrough(cx);
                 let target = numbers.map(|(_, target)| target);
                 self.trial = Some(Trial::begin(0, target, cx.host.now_nanos()));
-                let region = numbers.and_then(|(rule, target)| gateway.region(rule, target));
-                attempting(cx, &provider.name, model, region);
+                attempting(&gateway, cx, &provider.name, model, *numbers);
                 let tokens = prompt_tokens(cx, body.text());
                 spend(cx, provider, attempt.key.filter(|_| !passthrough), 1, tokens);
                 attempt.change(body)?;
@@ -193,8 +192,7 @@ impl InlineFilter {
                 let target = numbers.map(|(_, target)| target);
                 self.trial = Some(Trial::begin(calls.made, target, cx.host.now_nanos()));
                 calls.made += 1;
-                let region = numbers.and_then(|(rule, target)| gateway.region(rule, target));
-                attempting(cx, &name, &model, region);
+                attempting(&gateway, cx, &name, &model, numbers);
                 let tokens =
                     prompt_tokens(cx, std::str::from_utf8(&calls.body).unwrap_or_default());
                 spend(cx, provider, key, 1, tokens);
@@ -217,7 +215,7 @@ impl InlineFilter {
         let kind = BodyKind::of(&headers);
         let mut head = ResponseHead { status, kind, headers: &mut headers };
         if let Some(told) = &self.told {
-            told.tell(&mut head);
+            told.tell(cx, &mut head);
             invite(&self.gateway, cx, &mut head);
         }
         let (interest, _) = answer_head(&self.gateway, answer, cx, &mut head);
@@ -388,7 +386,7 @@ impl Filter for InlineFilter {
     fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
         self.status = head.status;
         if let Some(told) = &self.told {
-            told.tell(head);
+            told.tell(cx, head);
             invite(&self.gateway, cx, head);
         }
         let Some(answer) = &mut self.answer else { return Interest::Ignore };

@@ -179,8 +179,8 @@ fn goals(choice: &Choice<'_>) -> Vec<goal::Goal> {
 struct Told {
     /// The rule that has decided.
     route: String,
-    /// The variant of an experiment that it got.
-    variant: Option<String>,
+    /// Whether it is told the variant of an experiment that it got.
+    variant: bool,
     /// Why, if it has asked.
     reason: Option<String>,
 }
@@ -189,15 +189,17 @@ impl Told {
     fn of(decision: &Decision<'_>) -> Told {
         Told {
             route: printable(&decision.route.name),
-            variant: decision.variant.as_deref().map(printable),
+            variant: decision.variant.is_some(),
             reason: decision.reason.clone(),
         }
     }
 
-    fn tell(&self, head: &mut ResponseHead<'_>) {
+    fn tell(&self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) {
         head.headers.set("x-ai-route", &self.route);
-        if let Some(variant) = &self.variant {
-            head.headers.set("x-ai-variant", variant);
+        if self.variant
+            && let Some(variant) = cx.facts.get(cx.host, Fact::Variant)
+        {
+            head.headers.set("x-ai-variant", &printable(&variant));
         }
         if let Some(reason) = &self.reason {
             let visible = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '_' };
@@ -401,14 +403,25 @@ fn prompt_tokens(cx: &mut Cx<'_>, text: &str) -> u64 {
     stated.unwrap_or_else(|| u64::try_from(text.len() / 4).unwrap_or(u64::MAX))
 }
 
-/// States who is being asked, and where.
-fn attempting(cx: &mut Cx<'_>, provider: &str, model: &str, region: Option<&str>) {
+/// States who is being asked, and where; `numbers` are those of the rule and its target.
+fn attempting(
+    gateway: &Gateway,
+    cx: &mut Cx<'_>,
+    provider: &str,
+    model: &str,
+    numbers: Option<(usize, usize)>,
+) {
     let before = cx.facts.get(cx.host, Fact::Attempts).filter(|before| !before.is_empty());
     let attempts = before.map_or_else(|| provider.to_owned(), |b| text!(b, ",", provider));
     cx.facts.set(cx.host, Fact::Attempts, attempts);
     cx.facts.set(cx.host, Fact::Provider, provider);
     cx.facts.set(cx.host, Fact::Model, model);
-    // That of an attempt before this one does not hold any more.
+    let region = numbers.and_then(|(rule, target)| gateway.region(rule, target));
+    let route = numbers.and_then(|(rule, _)| gateway.routing().route(rule));
+    // Those of an attempt before this one do not hold any more.
+    if let Some(variant) = numbers.and_then(|(_, target)| route?.variant(target)) {
+        cx.facts.set(cx.host, Fact::Variant, variant);
+    }
     if region.is_some() || cx.facts.get(cx.host, Fact::Region).is_some() {
         cx.facts.set(cx.host, Fact::Region, region.unwrap_or_default());
     }

@@ -131,7 +131,7 @@ impl Filter for Route {
     /// The proxy's own errors are plain text, which no client of an AI API expects.
     fn response_head(&mut self, cx: &mut Cx<'_>, head: &mut ResponseHead<'_>) -> Interest {
         if let Some(told) = &self.told {
-            told.tell(head);
+            told.tell(cx, head);
             invite(&self.gateway, cx, head);
         }
         // Another target was to be asked, and the proxy did not: it was what it was.

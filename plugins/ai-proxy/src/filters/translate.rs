@@ -72,8 +72,7 @@ impl Translate {
         )?;
         let target = numbers.map(|(_, target)| target);
         self.trial = Some(Trial::begin(made, target, cx.host.now_nanos()));
-        let region = numbers.and_then(|(rule, target)| gateway.region(rule, target));
-        attempting(cx, &provider.name, &model, region);
+        attempting(&gateway, cx, &provider.name, &model, numbers);
         let tokens = prompt_tokens(cx, body.text());
         spend(cx, provider, attempt.key.filter(|_| !passthrough), 1, tokens);
         attempt.change(body)?;

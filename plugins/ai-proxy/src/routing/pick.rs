@@ -46,7 +46,7 @@ impl Routing {
                 targets: vec![0],
                 spare: Vec::new(),
                 shadows: Vec::new(),
-                variant: None,
+                variant: route.variant(0),
                 reason: None,
             });
         }
@@ -77,7 +77,7 @@ impl Routing {
             }
         }
         let key = route.sticky_key(ask);
-        let (first, variant) = self.first(route, &left, key, ask, host);
+        let first = self.first(route, &left, key, ask, host);
         let offline: Vec<_> = aside.iter().filter(|c| is_for(route, c, Failure::Outage)).collect();
         let out = left.iter().all(|c| c.fitness == Fitness::Resting);
         let most = if offline.is_empty() { route.attempts } else { route.attempts.max(2) - 1 };
@@ -100,10 +100,11 @@ impl Routing {
         if let Some(reason) = &mut reason {
             end_reason(reason, route, &targets, &left);
         }
+        let variant = targets.first().and_then(|first| route.variant(*first));
         Ok(Decision { number, route, targets, spare, shadows, variant, reason })
     }
 
-    /// Who is asked first whatever the strategy says, and the variant that this is.
+    /// Who is asked first whatever the strategy says.
     fn first(
         &self,
         route: &Route,
@@ -111,29 +112,25 @@ impl Routing {
         key: Option<u64>,
         ask: &Ask<'_, '_>,
         host: &dyn Host,
-    ) -> (Option<usize>, Option<String>) {
+    ) -> Option<usize> {
         if let Some(canary) = &route.canary {
             let hash = key.unwrap_or_else(|| mix(ask.random()));
             let there = left.iter().any(|candidate| candidate.index == canary.target);
             if there && canary.takes(host, mix(hash ^ 0x6361_6e61_7279)) {
-                return (Some(canary.target), Some(format!("{}=canary", route.name)));
+                return Some(canary.target);
             }
             // The strategy must not choose it by itself.
             let others: Vec<_> =
                 left.iter().copied().filter(|c| c.index != canary.target).collect();
             let order = order(&others, route.strategy, &route.weights, &route.turns, None, 1);
-            return (order.first().copied(), Some(format!("{}=stable", route.name)));
+            return order.first().copied();
         }
         if let Some(experiment) = &route.experiment {
             let hash = key.unwrap_or_else(|| mix(ask.random()));
-            let index = drawn(left, mix(hash ^ order::hash(experiment.as_bytes())));
-            let target = index.and_then(|index| route.targets.get(index));
-            let variant = target.and_then(|target| target.variant.as_deref());
-            return (index, variant.map(|variant| format!("{experiment}={variant}")));
+            return drawn(left, mix(hash ^ order::hash(experiment.as_bytes())));
         }
-        let Some(key) = key else { return (None, None) };
         let well: Vec<_> = left.iter().copied().filter(|c| c.fitness != Fitness::Resting).collect();
-        (drawn(&well, key), None)
+        drawn(&well, key?)
     }
 
     /// The targets that a request may go to, and why others are not among them.

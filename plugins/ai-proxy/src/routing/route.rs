@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use shared::text;
+
 use super::ask::Needs;
 use super::canary::Canary;
 use super::condition::Condition;
@@ -112,6 +114,16 @@ impl Route {
     /// A target's model, as the provider calls it where it is said here.
     pub fn target(&self, index: usize) -> Option<&RouteTarget> {
         self.targets.get(index)
+    }
+
+    /// The variant of its experiment or canary that a target is.
+    pub fn variant(&self, target: usize) -> Option<String> {
+        let (of, variant) = match &self.canary {
+            Some(canary) if canary.target == target => (&self.name, "canary"),
+            Some(_) => (&self.name, "stable"),
+            None => (self.experiment.as_ref()?, self.targets.get(target)?.variant.as_deref()?),
+        };
+        Some(text!(of, "=", variant))
     }
 
     /// The target of this provider and model, of the provider's name alone where it does not say which

@@ -437,3 +437,47 @@ fn a_target_without_a_model_is_known_by_its_providers_name_of_it() {
     fact(&host, "exhausted", "a=deployment");
     assert_eq!(routed(&gateway, &host, &ask("m", "")), "cb");
 }
+
+/// Whose answer it was is told, not whose it was to be.
+#[test]
+fn a_variant_is_that_of_the_target_that_has_answered() {
+    let variant = |more: Value| {
+        let mut rule = json!({"name": "t", "sticky": "consumer", "targets": [
+            {"provider": "a", "model": "x", "variant": "warm"},
+            {"provider": "b", "model": "y", "variant": "cold", "weight": 0}]});
+        rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let (route, translate) = crate::support::routes::two(json!([rule]));
+        let attempt = |host: &ScriptHost, status: u16| {
+            let cluster = property(host, "ai.cluster");
+            let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+            let provider = cluster.strip_prefix('c').unwrap();
+            host.properties.borrow_mut().insert(metadata.into(), provider.into());
+            let mut inner = exchange_of(&translate);
+            assert!(send(&mut inner, host, &ask("m", "")));
+            answer(&mut inner, host, status, "application/json", "{}");
+            inner.done(host);
+        };
+        let mut told = Vec::new();
+        for _ in 0..6 {
+            let host = chat_host();
+            fact(&host, "consumer", "ada");
+            let mut outer = exchange_of(&route);
+            assert!(send(&mut outer, &host, &ask("m", "")));
+            if property(&host, "ai.cluster") == "ca" {
+                attempt(&host, 503);
+            }
+            attempt(&host, 200);
+            head(&mut outer, &host, 200, "application/json");
+            outer.done(&host);
+            let header = host.text(Map::Response, "x-ai-variant").unwrap();
+            assert_eq!(property(&host, "ai.variant"), header);
+            told.push(header);
+        }
+        told.dedup();
+        told
+    };
+    // After five failures it rests and is not even asked.
+    assert_eq!(variant(json!({"experiment": "tone"})), ["tone=cold"]);
+    let canary = json!({"target": 1, "steps": [0.001], "max_error_margin": 1});
+    assert_eq!(variant(json!({"canary": canary})), ["t=canary"]);
+}
