@@ -113,6 +113,7 @@ impl Routing {
         ask: &Ask<'_, '_>,
         host: &dyn Host,
     ) -> Option<usize> {
+        let is_well = |c: &Candidate| c.fitness != Fitness::Resting;
         if let Some(canary) = &route.canary {
             let hash = key.unwrap_or_else(|| mix(ask.random()));
             let there = left.iter().any(|candidate| candidate.index == canary.target);
@@ -122,14 +123,17 @@ impl Routing {
             // The strategy must not choose it by itself.
             let others: Vec<_> =
                 left.iter().copied().filter(|c| c.index != canary.target).collect();
-            let order = order(&others, route.strategy, &route.weights, &route.turns, None, 1);
-            return order.first().copied();
+            let well: Vec<_> = others.iter().copied().filter(is_well).collect();
+            return key.and_then(|key| drawn(&well, key)).or_else(|| {
+                let order = order(&others, route.strategy, &route.weights, &route.turns, None, 1);
+                order.first().copied()
+            });
         }
         if let Some(experiment) = &route.experiment {
             let hash = key.unwrap_or_else(|| mix(ask.random()));
             return drawn(left, mix(hash ^ order::hash(experiment.as_bytes())));
         }
-        let well: Vec<_> = left.iter().copied().filter(|c| c.fitness != Fitness::Resting).collect();
+        let well: Vec<_> = left.iter().copied().filter(is_well).collect();
         drawn(&well, key?)
     }
 

@@ -481,3 +481,21 @@ fn a_variant_is_that_of_the_target_that_has_answered() {
     let canary = json!({"target": 1, "steps": [0.001], "max_error_margin": 1});
     assert_eq!(variant(json!({"canary": canary})), ["t=canary"]);
 }
+
+#[test]
+fn who_is_not_sent_to_the_canary_keeps_to_its_target_too() {
+    let gateway = gateway(json!([{"name": "c", "strategy": "weighted", "sticky": "consumer",
+        "targets": [to("a"), to("b"), to("c")], "canary": {"target": 2, "steps": [1]}}]));
+    let mut seen = std::collections::BTreeSet::new();
+    for consumer in 0..20 {
+        let of = || {
+            let host = chat_host();
+            fact(&host, "consumer", &format!("consumer-{consumer}"));
+            routed(&gateway, &host, &ask("m", ""))
+        };
+        let first = of();
+        assert!((0..5).all(|_| of() == first), "{consumer}");
+        seen.insert(first);
+    }
+    assert!(seen.contains("ca") && seen.contains("cb"), "{seen:?}");
+}
