@@ -90,6 +90,11 @@ impl Shadows {
         self.meet(host);
     }
 
+    /// The client has left before its answer was there: there is nothing to compare copies with.
+    pub fn forget(&self, id: u64) {
+        self.primary.borrow_mut().remove(&id);
+    }
+
     /// Sends what is to be sent, and forgets what has waited too long.
     pub fn tick(&self, host: &dyn Host) {
         let now = host.now_nanos();
@@ -131,7 +136,10 @@ impl Shadows {
         let mut done = Vec::new();
         self.waiting.borrow_mut().retain(|(copy, shadow, _)| {
             let primary = self.primary.borrow();
-            let Some((_, Some(primary))) = primary.get(&copy.id) else { return true };
+            let primary = match primary.get(&copy.id) {
+                Some((_, Some(primary))) => primary,
+                waited_for => return waited_for.is_some(),
+            };
             let found = compare(primary, shadow);
             done.extend(found.into_iter().map(|(what, same)| (copy.route.clone(), what, same)));
             false

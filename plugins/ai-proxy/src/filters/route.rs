@@ -178,7 +178,11 @@ impl Filter for Route {
 
     fn done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
         if let Some(compared) = self.compared.take() {
-            compared.finish(&self.gateway, cx, self.status);
+            match outcome {
+                Outcome::Complete => compared.finish(&self.gateway, cx, self.status),
+                // Of half an answer there is nothing to compare.
+                Outcome::Aborted => self.gateway.shadows.forget(compared.id),
+            }
         }
         if let Some(track) = self.track.take() {
             track.end(&self.gateway, cx, outcome);

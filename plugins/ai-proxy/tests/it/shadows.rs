@@ -204,3 +204,26 @@ fn a_copy_has_the_model_that_an_alias_stands_for() {
     let sent: Value = serde_json::from_slice(&host.calls.borrow()[0].body).unwrap();
     assert_eq!(sent["model"], "claude-haiku-4-5");
 }
+
+#[test]
+fn an_answer_that_its_client_has_left_is_compared_with_nothing() {
+    let mut targets = [to("a"), to("b")];
+    targets[1]["needs_approval"] = json!(true);
+    let config = routes(json!([{"name": "s", "targets": targets, "shadow": {}}]));
+    let gateway = plugin(&config.to_string(), "route");
+    let host = chat_host();
+    let mut outer = exchange_of(&gateway);
+    assert!(send(&mut outer, &host, &ask("m", "")));
+    gateway.tick(&host);
+    outer.done(&host);
+    let body = anthropic(json!([{"type": "text", "text": "one"}]), "end_turn").into_bytes();
+    let reply = CallReply { status: Some(200), body, ..CallReply::failed() };
+    gateway.called(&host, CallId(1), reply);
+    let metrics = host.metrics.borrow();
+    let names: Vec<_> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert!(names.contains(&"ai_shadow_total|route=s|what=answers|kind=shadow"));
+    assert!(
+        !names.iter().any(|name| name.contains("compared") || name.contains("primary")),
+        "{names:?}"
+    );
+}
