@@ -47,6 +47,8 @@ pub(crate) struct LimitFilter {
     reported: Option<Reported>,
     /// How to end it, where a rule may do so.
     cut: Option<Cut>,
+    /// Then also who answers, as the provider and its model: the name that the client knows may have no price.
+    answering: (String, String),
     /// It was ended.
     ended: bool,
     /// What is foretold, for people, and the budgets of which that is too much.
@@ -73,6 +75,7 @@ impl LimitFilter {
             events: texts::Events::default(),
             reported: None,
             cut: None,
+            answering: Default::default(),
             ended: false,
             forecasts: Vec::new(),
             forecast_warnings: Vec::new(),
@@ -271,6 +274,9 @@ impl Filter for LimitFilter {
             && self.limiter.any_cuts(&self.admitted)
         {
             self.cut = Some(Cut::new(self.include_usage.then_some(self.prompt_tokens)));
+            let provider = cx.facts.get(cx.host, Fact::Provider).unwrap_or_default();
+            let model = cx.facts.get(cx.host, Fact::Model).unwrap_or_else(|| self.model.clone());
+            self.answering = (provider, model);
             return Interest::Rewrite;
         }
         match head.kind {
@@ -296,7 +302,8 @@ impl Filter for LimitFilter {
         let completion_tokens = self.written.tokens();
         let prompt_tokens = self.prompt_tokens;
         let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
-        let cost = self.limiter.cost("", &self.model, &usage);
+        let (provider, model) = &self.answering;
+        let cost = self.limiter.cost(provider, model, &usage);
         let (limiter, admitted) = (&self.limiter, &mut self.admitted);
         match limiter.over_by(cx.host, admitted, &self.model, &usage, cost) {
             None => {

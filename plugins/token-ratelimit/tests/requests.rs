@@ -616,3 +616,23 @@ proptest! {
         prop_assert_eq!(world.used(&limits, "r", ""), truth);
     }
 }
+
+/// The name that the client knows may be an alias, or that of a rule, and a price may be one provider's own.
+#[test]
+fn a_stream_is_cut_by_what_it_costs_where_it_is_answered() {
+    let config = json!({"prices": [{"model": "big", "provider": "p", "input": 0, "output": 1000}],
+        "rules": [rule(json!({"unit": "cost", "limit": 0.01, "cut": true}))]});
+    let limits = plugin(configure, &config.to_string());
+    let host = chat_host();
+    let mut exchange = exchange_of(&limits);
+    assert!(send(&mut exchange, &host, &BODY.replace("gpt-4o", "fast")));
+    fact(&host, "provider", "p");
+    fact(&host, "attempts", "p");
+    fact(&host, "model", "big");
+    let chunk =
+        json!({"choices": [{"index": 0, "delta": {"content": "one two three four five "}}]});
+    let piece = format!("data: {chunk}\n\n");
+    let out = shared::testing::stream(&mut exchange, &host, &[piece.as_bytes(); 20]).concat();
+    assert!(out.contains(r#""finish_reason":"length""#) && out.contains("[DONE]"), "{out}");
+    assert!(out.matches("five").count() < 5, "a hundredth of a dollar are ten tokens: {out}");
+}
