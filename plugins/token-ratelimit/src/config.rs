@@ -227,7 +227,8 @@ pub enum Exceeded {
     /// Refused with 429.
     #[default]
     Refuse,
-    /// Goes on, and ai-proxy chooses among the targets of a lower tier (the fact `downgrade`).
+    /// Goes on with the fact `downgrade`, for which a rule of ai-proxy (`when.facts`) can have cheaper targets; without
+    /// one nothing else happens.
     Downgrade,
     /// Goes on; it is logged and counted.
     Log,
