@@ -98,3 +98,10 @@ def test_a_key_that_no_provider_takes_is_not_the_clients_fault(gateway, ask):
     assert answer.status_code == 502
     assert "refused the gateway's key" in answer.json()["error"]["message"]
     assert "sk-ant" not in answer.text
+
+
+def test_nor_is_it_where_the_next_provider_cannot_be_reached(fresh, ask):
+    script = {"on": {"openai": {"status": 401}, "anthropic": {"drop_connection": True}}}
+    answer = fresh.post(ask("best"), script)
+    assert answer.status_code == 503, answer.text
+    assert "401" not in answer.json()["error"]["message"]

@@ -134,8 +134,10 @@ impl Filter for Route {
             told.tell(cx, head);
             invite(&self.gateway, cx, head);
         }
-        // Another target was to be asked, and the proxy did not: it was what it was.
+        // Another target was to be asked, and the proxy did not: it was what it was. Not what the proxy says itself, when
+        // it could not.
         if head.status == DIVERTED
+            && head.kind != BodyKind::Other
             && let Some(outcomes) = cx.facts.get(cx.host, Fact::Outcomes)
             && let Some(last) = outcomes.lines().next_back().and_then(Line::parse)
             && matches!(last.outcome.status, 200..=499)

@@ -391,3 +391,23 @@ fn a_clients_own_key_makes_no_target_rest_for_others() {
         assert_eq!(routed(&route, &host, &ask("m", "")), "ca", "{status}");
     }
 }
+
+/// Its key was refused, and the next one is not to be reached: that is the proxy's own word.
+#[test]
+fn what_the_proxy_says_itself_is_not_what_an_attempt_before_was() {
+    for status in [401, 429] {
+        let (route, translate) = two(json!([{"name": "f", "targets": [to("a"), to("b")]}]));
+        let host = chat_host();
+        let mut outer = exchange_of(&route);
+        assert!(send(&mut outer, &host, &ask("m", "")));
+        let metadata = "xds.upstream_host_metadata.filter_metadata.ai-gateway.provider";
+        host.properties.borrow_mut().insert(metadata.into(), "a".into());
+        let mut inner = exchange_of(&translate);
+        assert!(send(&mut inner, &host, &ask("m", "")));
+        answer(&mut inner, &host, status, "application/json", "{}");
+        inner.done(&host);
+        let body = answer(&mut outer, &host, 503, "text/plain", "no healthy upstream");
+        assert_eq!(host.text(Map::Response, ":status").unwrap(), "503");
+        assert!(body.contains("no provider could be reached"), "{body}");
+    }
+}
