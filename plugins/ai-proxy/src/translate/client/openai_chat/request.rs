@@ -42,9 +42,9 @@ pub fn read<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>> {
         verbosity: api.verbosity,
         cache_key: api.prompt_cache_key,
         store: api.store,
-        metadata: api.metadata,
+        metadata: api.metadata.filter(|notes| notes.get() != "{}"),
         stream: api.stream.unwrap_or(false),
-        user: api.safety_identifier.or(api.user),
+        user: api.safety_identifier.or(api.user).filter(|user| !user.is_empty()),
         openai: of_openai(api.service_tier, api.prompt_cache_retention, api.prompt_cache_options),
         ..Request::default()
     };

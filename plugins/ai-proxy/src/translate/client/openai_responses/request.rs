@@ -49,7 +49,7 @@ pub fn read<'a>(body: impl Into<Document<'a>>) -> Result<Request<'a>> {
     request.temperature = api.temperature;
     request.top_p = api.top_p;
     request.stream = api.stream.unwrap_or(false);
-    request.user = api.safety_identifier.or(api.user);
+    request.user = api.safety_identifier.or(api.user).filter(|user| !user.is_empty());
     request.cache_key = api.prompt_cache_key;
     request.store = api.store;
     request.metadata = api.metadata;

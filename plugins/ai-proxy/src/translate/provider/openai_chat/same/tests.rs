@@ -163,7 +163,7 @@ fn each_thing_that_is_left_out_is_named_once_and_nothing_that_says_nothing() {
     assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
     assert_eq!(dropped, ["service_tier", "modalities", "logprobs", "user", "store"]);
     let (body, dropped) = fields(
-        r#""user":null,"metadata":null,"store":false,"logprobs":false,"top_logprobs":null,"logit_bias":{},"stream_options":null,"seed":null,"top_k":null"#,
+        r#""user":"","metadata":{},"store":false,"logprobs":false,"top_logprobs":null,"logit_bias":{},"stream_options":null,"seed":null,"top_k":null"#,
     );
     assert_eq!((body.as_object().unwrap().len(), dropped), (1, vec![]), "{body}");
 }
