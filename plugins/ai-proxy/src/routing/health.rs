@@ -8,6 +8,9 @@ use super::config::Circuit;
 /// estimated latency has fallen to a third, so that a slow one is tried again.
 const MEMORY: f64 = 60e9;
 
+/// A share of failures that is none any more.
+const FORGOTTEN: f64 = 0.01;
+
 /// How much of a mean the newest answer is.
 const SHARE: f64 = 0.1;
 
@@ -191,9 +194,12 @@ impl Health {
         mean.value * (-since / MEMORY).exp()
     }
 
-    /// Share of its last answers that were failures, 0 to 1.
-    pub fn failure_rate(&self) -> f64 {
-        self.failures.get().value
+    /// Share of its last answers that were failures, 0 to 1, as expected now: who is not asked because it has failed is
+    /// to be asked again, since it may fail no more.
+    pub fn failure_rate(&self, now: u64) -> f64 {
+        let since = now.saturating_sub(self.seen.get()) as f64;
+        let rate = self.failures.get().value * (-since / MEMORY).exp();
+        if rate < FORGOTTEN { 0.0 } else { rate }
     }
 
     /// How users liked its answers, 0 to 1; 1 if nobody has said.
@@ -364,5 +370,14 @@ mod tests {
         }
         assert!(health.latency(true, 0) > 2.9 * SECOND as f64);
         assert!(health.latency(true, 60 * SECOND) < 1.2 * SECOND as f64);
+    }
+
+    #[test]
+    fn who_has_failed_is_forgiven_after_some_minutes() {
+        let health = Health::default();
+        fail(&health, 1, 0);
+        assert!((health.failure_rate(0) - 1.0).abs() < 1e-9);
+        assert!((0.3..0.4).contains(&health.failure_rate(60 * SECOND)));
+        assert!(health.failure_rate(300 * SECOND) == 0.0);
     }
 }

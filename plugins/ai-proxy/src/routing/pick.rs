@@ -226,7 +226,7 @@ impl Routing {
                 self.grid.grams(target.watt_hours, size, target.region.as_deref(), now)
             }),
             badness: when(measures.quality, &|| {
-                f64::midpoint(health.failure_rate(), 1.0 - health.score())
+                f64::midpoint(health.failure_rate(now), 1.0 - health.score())
             }),
         }
     }
