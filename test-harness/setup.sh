@@ -30,11 +30,12 @@ venv() {
     fi
 }
 
-# Installs a requirements file, with pip's options, unless just this one was installed before.
+# Installs a requirements file, with pip's options, unless just this one was installed before. Chroma is installed without
+# what it has for other databases, of which pip need not tell each time.
 install() {
     stamp=.run/venv/$(echo "$1" | tr / -)
     cmp -s "$1" "$stamp" && return
-    .run/venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$@"
+    .run/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -r "$@"
     cp "$1" "$stamp"
 }
 
