@@ -293,7 +293,7 @@ pub fn openai_events<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String
         format!("data: {data}\n\n")
     };
     let nothing = String::new;
-    let mut out = vec![chunk(r#"{"role":"assistant","content":""}"#, "null"), nothing(), nothing()];
+    let mut out = vec![chunk(r#"{"role":"assistant"}"#, "null"), nothing(), nothing()];
     let text = |word: &str| chunk(&format!(r#"{{"content":"{word}"}}"#), "null");
     out.extend(words.into_iter().map(text));
     out.extend([nothing(), chunk("{}", "\"stop\""), "data: [DONE]\n\n".into()]);
