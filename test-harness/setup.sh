@@ -54,7 +54,8 @@ prometheus() {
     mkdir -p .run/prometheus
     (
         cd .run/prometheus
-        apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }
+        get="apt-get download -qq -o APT::Sandbox::User=root prometheus"
+        $get || { apt-get update -qq && $get; }
         dpkg-deb -x prometheus_*.deb .
         rm prometheus_*.deb
     )
