@@ -250,8 +250,8 @@ fn key(circumstances: &Circumstances<'_>, provider: &Provider, asked: &Asked) ->
     holder.or_else(|| provider.keys.take(circumstances.now))
 }
 
-/// Whether a stream of Chat Completions, or of Completions before it, would end without its token counts, which limits and budgets
-/// live by.
+/// Whether a stream of Chat Completions, or of Completions before it, would end without its token counts, which
+/// limits and budgets live by.
 fn lacks_usage(provider: &Provider, asked: &Asked) -> bool {
     let openai =
         matches!(asked.operation, Operation::Chat(Client::OpenAiChat | Client::OpenAiCompletions));

@@ -30,8 +30,8 @@ pub struct Fit {
 
 type Members<'a> = [(Cow<'a, str>, &'a RawValue)];
 
-/// Fits a request that names models as the provider does not (`renamed`): of OpenAI's own models only what the
-/// client has not chosen itself is fitted.
+/// Fits a request. `renamed`: the client has not named the model itself. Of OpenAI's own models only those that it has
+/// not are fitted to: who names one gets what OpenAI says to that.
 #[inline(never)]
 pub fn fit(
     document: Document<'_>,
@@ -39,12 +39,12 @@ pub fn fit(
     renamed: bool,
 ) -> Result<Fit, Unsupported> {
     let mut fit = Fit::default();
-    let particular = openai_model::is_particular(options.model);
-    if options.quirks.are_openais() && !(renamed && particular) {
+    let particular = || openai_model::is_particular(options.model);
+    if options.quirks.are_openais() && !(renamed && particular()) {
         return Ok(fit);
     }
     let Ok(members) = document.fields() else { return Ok(fit) };
-    if particular || members.iter().any(|(name, _)| !is_taken(name, &options.quirks)) {
+    if particular() || members.iter().any(|(name, _)| !is_taken(name, &options.quirks)) {
         fit.parameters(&members, options)?;
     }
     let messages = members.iter().find(|(name, _)| name == "messages");
