@@ -39,10 +39,12 @@ fn each_attempt_is_told_the_cluster_of_the_next() {
 fn the_next_server_of_the_same_protocol_gets_what_it_takes() {
     let provider = |name: &str, preset: &str| json!({"name": name, "preset": preset, "api_key": "sk-x", "cluster": name});
     let config = |drop: &str| {
-        json!({"providers": [provider("openai", "openai"), provider("mistral", "mistral")],
+        let plain = json!({"name": "plain", "protocol": "openai", "base_url": "https://llm.example.com/v1"});
+        json!({"providers": [provider("openai", "openai"), provider("mistral", "mistral"), plain],
                "on_unsupported": drop,
                "models": [{"name": "m", "targets": [{"provider": "openai", "model": "gpt-4.1"},
-                                                     {"provider": "mistral", "model": "mistral-large-latest"}]}]})
+                                                     {"provider": "mistral", "model": "mistral-large-latest"},
+                                                     {"provider": "plain", "model": "m"}]}]})
         .to_string()
     };
     let body = r#"{"model":"m","messages":[{"role":"developer","content":"s"},{"role":"user","content":"a"},{"role":"assistant","refusal":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"call_1","content":"1"}],"seed":7,"user":"u","max_completion_tokens":9,"future":[1]}"#;
@@ -61,6 +63,7 @@ fn the_next_server_of_the_same_protocol_gets_what_it_takes() {
     };
     let (first, dropped) = attempt("openai");
     assert_eq!((first, dropped.as_str()), (body.replace("\"m\"", "\"gpt-4.1\""), ""));
+    assert_eq!(attempt("plain"), (body.to_owned(), String::new()), "nothing is known of it");
     let (second, dropped) = attempt("mistral");
     let (_, id) = second.split_once(r#""tool_call_id":""#).unwrap();
     let (id, _) = id.split_once('"').unwrap();
